@@ -1,0 +1,36 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup run once test check fix bench lock migration
+BIN := .venv/bin
+
+help: ## show what can be done here
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## install everything the system needs (also done by run and test)
+	@./setup.sh
+
+run: setup ## run the whole system with sample data, until Ctrl-C
+	@$(BIN)/karcis run
+
+once: setup ## one paid parking, end to end, with its pictures in ./data/once
+	@$(BIN)/karcis once --data data/once
+
+test: ## set up, then run every test
+	@./setup.sh test
+	@$(BIN)/pytest
+
+check: setup ## format, lint, types, import contracts, conventions (changes nothing)
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --cache-dir .import_linter_cache
+	@$(BIN)/pytest tests/conventions
+
+fix: setup ## format and mend what ruff can
+	@$(BIN)/ruff format -q .
+	@$(BIN)/ruff check -q --fix .
+
+bench: setup ## headline figures as ratios, into reports/bench.json (NAME=… for one)
+	@$(BIN)/python -m bench $(NAME)
+
+lock: ## rewrite requirements.lock from pyproject.toml (needs uv)
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock -q

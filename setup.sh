@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Everything Karcis needs on a fresh Debian machine: a virtualenv from the lock file and the system
+# libraries its wheels cannot carry. Safe to run again: it does nothing when nothing changed.
+#   ./setup.sh          what `make run` needs
+#   ./setup.sh test     also Chromium, for the browser tests
+set -euo pipefail
+cd "$(dirname "$0")"
+
+say() { printf '%s\n' "$*" >&2; }
+
+apt_install() { # apt_install PACKAGE...
+  say "karcis: installing system packages: $*"
+  local apt=()
+  if [ "$(id -u)" = 0 ]; then apt=(env DEBIAN_FRONTEND=noninteractive apt-get)
+  elif sudo -n true 2>/dev/null; then apt=(sudo -n env DEBIAN_FRONTEND=noninteractive apt-get)
+  else
+    say "karcis: these system packages are missing and this user may not install them: $*"
+    say "karcis: paket sistem berikut belum ada dan pengguna ini tidak berhak memasangnya: $*"
+    say "        sudo apt-get install -y --no-install-recommends $*"
+    exit 1
+  fi
+  if ! { "${apt[@]}" update -qq && "${apt[@]}" install -y -qq --no-install-recommends "$@"; } >/tmp/karcis-apt.$$.log 2>&1; then
+    cat /tmp/karcis-apt.$$.log >&2
+    say "karcis: apt-get could not install: $* (the reason is above)"
+    exit 1
+  fi
+  rm -f /tmp/karcis-apt.$$.log
+}
+
+python=""
+for candidate in python3 python3.13 python3.12 python3.11; do
+  if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+if [ -z "$python" ]; then
+  say "karcis: Python 3.11 or newer is needed (Debian 12: apt-get install python3)"
+  exit 1
+fi
+
+missing=()
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+"$python" -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("zbar") is None)' || missing+=(libzbar0)
+if [ "${1:-}" = test ] && ! command -v chromium >/dev/null; then missing+=(chromium fonts-liberation); fi
+[ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+
+stamp=.venv/.installed-$(cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)
+if [ ! -e "$stamp" ]; then
+  say "karcis: installing Python packages into .venv (about a minute)"
+  "$python" -m venv --clear .venv
+  .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+  .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+  touch "$stamp"
+fi
+
+for catalogue in server/locale attendant_app/locale; do
+  [ -d "$catalogue" ] && .venv/bin/pybabel --quiet compile --directory "$catalogue" --domain messages
+done
+true
