@@ -15,6 +15,7 @@ GENESIS = "0" * 64
 """The ``prev_hash`` of a device's first event."""
 
 DEEPEST = 16
+LARGEST = 2**63 - 1
 
 
 class EventError(ValueError):
@@ -50,7 +51,8 @@ def canonical(event: Event) -> bytes:
     """The bytes that are hashed and signed: UTF-8 JSON, keys sorted, no spaces.
 
     Raises EventError for a float (amounts are whole rupiah, and floats have no one spelling), a
-    key that is not text, text that is not Unicode, or nesting deeper than 16.
+    key that is not text, text that is not Unicode, a number beyond 64 bits, or nesting deeper
+    than 16.
     """
     facts = {field.name: getattr(event, field.name) for field in fields(event)}
     _require_plain(facts, DEEPEST)
@@ -92,7 +94,9 @@ def _require_plain(value: object, depth: int) -> None:
     if depth < 0:
         raise EventError(f"nested deeper than {DEEPEST}")
     match value:
-        case None | bool() | int() | str():
+        case int() if not -LARGEST - 1 <= value <= LARGEST:
+            raise EventError("a number does not fit 64 bits")
+        case None | int() | str():
             return
         case dict():
             for key, item in value.items():

@@ -5,6 +5,7 @@ There is no float and no default rounding here: a share of a fee is decided by w
 
 from collections.abc import Sequence
 from enum import Enum, auto
+from typing import assert_never
 
 
 class MoneyError(ValueError):
@@ -56,6 +57,8 @@ def _rounds_away(quotient: int, twice: int, denominator: int, rounding: Rounding
             return twice >= denominator
         case Rounding.HALF_EVEN:
             return twice > denominator or (twice == denominator and quotient % 2 == 1)
+        case _:
+            assert_never(rounding)
 
 
 def split(amount_rp: int, weights: Sequence[int], *, remainder_to: int) -> tuple[int, ...]:

@@ -1,0 +1,134 @@
+from itertools import product
+
+import pytest
+
+from domain.money import MoneyError
+from domain.payment import (
+    CHARGE_TABLE,
+    EVENTS_TO_PAID,
+    ChargeEvent,
+    ChargeState,
+    MoneyFlag,
+    PaymentEvent,
+    PaymentState,
+    TransitionRefused,
+    advance_charge,
+    advance_payment,
+    judge_money,
+)
+
+EDGES = {
+    ("new", "issue_requested"): "issuing",
+    ("issuing", "issue_accepted"): "issued",
+    ("issuing", "issue_rejected"): "issue_failed",
+    ("issuing", "issue_unanswered"): "issue_unknown",
+    ("issue_unknown", "issue_found"): "issued",
+    ("issue_unknown", "issue_not_found"): "issue_failed",
+    ("issued", "money_confirmed"): "paid",
+    ("issued", "expired"): "expired",
+    ("issued", "cancelled"): "cancelled",
+    ("paid", "refund_requested"): "refund_pending",
+    ("refund_pending", "refund_accepted"): "refunded",
+    ("refund_pending", "refund_rejected"): "refund_refused",
+    ("refund_pending", "refund_unanswered"): "refund_unknown",
+    ("refund_unknown", "refund_found"): "refunded",
+    ("refund_unknown", "refund_not_found"): "refund_refused",
+}
+
+
+@pytest.mark.parametrize(("state", "event"), [*product(ChargeState, ChargeEvent)])
+def test_every_pair_of_charge_state_and_event_is_decided(state, event):
+    target = EDGES.get((state.value, event.value))
+    if target is None:
+        with pytest.raises(TransitionRefused):
+            advance_charge(state, event)
+    else:
+        assert advance_charge(state, event) is ChargeState(target)
+
+
+@pytest.mark.parametrize(
+    ("state", "targets"),
+    [
+        ("new", {"issuing"}),
+        ("issuing", {"issued", "issue_unknown", "issue_failed"}),
+        ("issue_unknown", {"issued", "issue_failed"}),
+        ("issued", {"paid", "expired", "cancelled"}),
+        ("paid", {"refund_pending"}),
+        ("refund_pending", {"refunded", "refund_unknown", "refund_refused"}),
+        ("refund_unknown", {"refunded", "refund_refused"}),
+        ("issue_failed", set()),
+        ("expired", set()),
+        ("cancelled", set()),
+        ("refunded", set()),
+        ("refund_refused", set()),
+    ],
+)
+def test_a_charge_moves_only_along_the_published_edges(state, targets):
+    assert {target for (source, _), target in CHARGE_TABLE.items() if source == state} == targets
+
+
+def test_an_unknown_outcome_is_left_by_asking_only():
+    leaving = {e for (s, e) in CHARGE_TABLE if s in {"issue_unknown", "refund_unknown"}}
+    assert leaving == {"issue_found", "issue_not_found", "refund_found", "refund_not_found"}
+    elsewhere = {e for (s, e) in CHARGE_TABLE if s not in {"issue_unknown", "refund_unknown"}}
+    assert not leaving & elsewhere
+
+
+def test_exact_money_leads_from_each_payable_state_to_paid():
+    assert set(EVENTS_TO_PAID) == {"issuing", "issued", "issue_unknown"}
+    for state, events in EVENTS_TO_PAID.items():
+        for event in events:
+            state = advance_charge(state, event)
+        assert state is ChargeState.PAID
+
+
+LATE = ("late", "late", "late")
+DUPLICATE = ("duplicate", "duplicate", "duplicate")
+PAYABLE = ("under", "exact", "over")
+FLAGS = {
+    "new": LATE,
+    "issuing": PAYABLE,
+    "issued": PAYABLE,
+    "issue_unknown": PAYABLE,
+    "issue_failed": LATE,
+    "expired": LATE,
+    "cancelled": LATE,
+    "paid": DUPLICATE,
+    "refund_pending": DUPLICATE,
+    "refunded": DUPLICATE,
+    "refund_unknown": DUPLICATE,
+    "refund_refused": DUPLICATE,
+}
+
+
+@pytest.mark.parametrize("state", ChargeState)
+def test_money_of_any_amount_is_judged_in_every_state(state):
+    flags = tuple(judge_money(state, 2_000, received_rp) for received_rp in (1_999, 2_000, 2_001))
+    assert flags == FLAGS[state]
+    assert all(isinstance(flag, MoneyFlag) for flag in flags)
+
+
+def test_every_flag_can_be_given():
+    assert {flag for flags in FLAGS.values() for flag in flags} == set(MoneyFlag)
+
+
+@pytest.mark.parametrize(
+    ("expected_rp", "received_rp"),
+    [(0, 2_000), (2_000, 0), (-1, 2_000), (2_000, -1), (2_000, 2_000.0), (True, 1)],
+)
+def test_only_whole_rupiah_above_zero_are_judged(expected_rp, received_rp):
+    for state in ChargeState:
+        with pytest.raises(MoneyError):
+            judge_money(state, expected_rp, received_rp)
+
+
+@pytest.mark.parametrize(("state", "event"), [*product(PaymentState, PaymentEvent)])
+def test_every_pair_of_payment_state_and_event_is_decided(state, event):
+    target = {("requested", "confirmed"): "paid", ("requested", "voided"): "voided"}.get(
+        (state.value, event.value)
+    )
+    if target is None:
+        with pytest.raises(TransitionRefused):
+            advance_payment(state, event)
+    else:
+        assert advance_payment(state, event) is PaymentState(target)
