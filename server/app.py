@@ -1,0 +1,198 @@
+"""The server's wiring: the only place that builds and mounts its parts."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from fastapi import FastAPI, Request, Response
+from pydantic import SecretStr
+from starlette.staticfiles import StaticFiles
+
+from server import errors, health, jobs, observability, pages
+from server.announcements import Announcer
+from server.database import create_engine, create_transactions, plain_url
+from server.driver import endpoints as driver
+from server.faults import CRASH_AT
+from server.identity import endpoints as identity
+from server.limits import RateLimit
+from server.payments import endpoints as payments
+from server.payments.acquirer import profile
+from server.payments.books import Books
+from server.payments.notifications import AcquirerKeys
+from server.payments.snap import Credentials, SnapAcquirer
+from server.payments.wiring import Wiring
+from server.settings import Settings
+from server.sync import endpoints as sync
+
+
+class NotConfigured(Exception):
+    """A setting without which the server cannot work is missing or wrong."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """A server on `settings.database_url`, which must be migrated already.
+
+    Raises NotConfigured, in words a person can act on.
+    """
+    if not settings.database_url:
+        raise NotConfigured("DATABASE_URL is not set (`karcis run` starts a database of its own)")
+    _refuse_unsafe(settings)
+    app = FastAPI(
+        title="Karcis",
+        version="0.1.0",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    engine = create_engine(settings.database_url)
+    books = books_of(settings)
+    announcer = Announcer(plain_url(settings.database_url))
+    app.state.settings = settings
+    app.state.engine = engine
+    app.state.transactions = create_transactions(engine)
+    app.state.driver_limit = RateLimit(settings.driver_charges_per_minute)
+    app.state.payments = Wiring(
+        acquirer=create_acquirer(settings),
+        keys=_keys(settings),
+        announcer=announcer,
+        books=books,
+        settings=settings,
+    )
+    errors.install(app)
+    app.middleware("http")(observability.measure)
+    for router in (health.router, identity.router, payments.router, sync.router, driver.router):
+        app.include_router(router)
+    app.mount("/static/driver", driver.static_files)
+    app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
+    app.state.problem_page = _problem_page(books)
+    return app
+
+
+def _problem_page(books: Books) -> errors.ProblemPage:
+    def page(request: Request, problem: dict[str, Any], headers: dict[str, str]) -> Response:
+        return pages.render(
+            request,
+            pages.HERE / "templates",
+            "problem.html",
+            books=books,
+            status=problem["status"],
+            headers=headers,
+            problem=problem,
+        )
+
+    return page
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    wired: Wiring = app.state.payments
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(app.state.engine.dispose)
+        stack.push_async_callback(wired.acquirer.close)
+        await _background(stack, wired.announcer.run())
+        if settings.jobs:
+            work = jobs.run(
+                settings.database_url or "",
+                app.state.transactions,
+                wired.acquirer,
+                wired.announcer,
+                wired.books,
+            )
+            await _background(stack, work)
+        yield
+
+
+async def _background(stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    task = asyncio.create_task(work)
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    if settings.mode == "production" and os.environ.get(CRASH_AT):
+        raise NotConfigured(f"{CRASH_AT} is for tests and must not be set in production")
+    if not __debug__:
+        raise NotConfigured("python -O strips the checks that guard money; run without it")
+
+
+def books_of(settings: Settings) -> Books:
+    return Books(
+        timezone=settings.timezone,
+        regency=settings.regency,
+        agency=settings.agency,
+        complaint=settings.complaint,
+        base_url=settings.base_url,
+    )
+
+
+def create_acquirer(settings: Settings) -> SnapAcquirer:
+    client = httpx.AsyncClient(
+        base_url=settings.acquirer_url,
+        timeout=settings.acquirer_timeout_s,
+        limits=httpx.Limits(max_connections=50, max_keepalive_connections=20),
+        trust_env=False,
+    )
+    return SnapAcquirer(
+        client,
+        profile(settings.acquirer),
+        Credentials(
+            client_key=settings.acquirer_client_key,
+            client_secret=_secret(settings.acquirer_client_secret, "acquirer_client_secret"),
+            private_key=_private_key(settings.private_key),
+            merchant_id=settings.acquirer_merchant_id,
+            terminal_id=settings.acquirer_terminal_id,
+        ),
+    )
+
+
+def _keys(settings: Settings) -> AcquirerKeys:
+    return AcquirerKeys(
+        profile=profile(settings.acquirer),
+        public_key=_public_key(settings.acquirer_public_key),
+        merchant_id=settings.acquirer_merchant_id,
+        client_key=settings.notify_client_key,
+        client_secret=_secret(settings.notify_client_secret, "notify_client_secret"),
+        clock_tolerance=timedelta(seconds=settings.notification_clock_tolerance_s),
+    )
+
+
+def _secret(value: SecretStr | None, name: str) -> SecretStr:
+    if value is None or not value.get_secret_value():
+        raise NotConfigured(f"KARCIS_{name.upper()} is not set")
+    return value
+
+
+def _private_key(path: Path | None) -> RSAPrivateKey:
+    key = load_pem_private_key(_read(path, "KARCIS_PRIVATE_KEY"), password=None)
+    if not isinstance(key, RSAPrivateKey):
+        raise NotConfigured("KARCIS_PRIVATE_KEY is not an RSA key")
+    return key
+
+
+def _public_key(path: Path | None) -> RSAPublicKey:
+    key = load_pem_public_key(_read(path, "KARCIS_ACQUIRER_PUBLIC_KEY"))
+    if not isinstance(key, RSAPublicKey):
+        raise NotConfigured("KARCIS_ACQUIRER_PUBLIC_KEY is not an RSA key")
+    return key
+
+
+def _read(path: Path | None, name: str) -> bytes:
+    if path is None:
+        raise NotConfigured(f"{name} is not set")
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise NotConfigured(f"{name}: cannot read {path} ({exc.strerror})") from exc

@@ -1,0 +1,99 @@
+"""The engine, the base of all tables, and the one place where a request's transaction is opened."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import DeclarativeBase
+
+from domain.ids import uuid7
+
+Transactions = async_sessionmaker[AsyncSession]
+"""What a flow takes: it opens its own short transactions with `transactions.begin()`."""
+
+LOCK_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_MS = 15_000
+
+
+class Base(DeclarativeBase):
+    """Tables of every slice. Names on all constraints, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+
+
+def new_id() -> UUID:
+    """A UUIDv7: ordered by time, so that index pages are filled one after the other."""
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+
+def async_url(database_url: str) -> str:
+    """The same address for asyncpg, whatever driver or scheme it was written with."""
+    scheme, separator, rest = database_url.partition("://")
+    if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
+        raise ValueError("DATABASE_URL must start with postgresql://")
+    return f"postgresql+asyncpg://{rest}"
+
+
+def plain_url(database_url: str) -> str:
+    """The same address as asyncpg itself and the PostgreSQL tools read it."""
+    return "postgresql://" + async_url(database_url).partition("://")[2]
+
+
+def create_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
+    return create_async_engine(
+        async_url(database_url),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={
+            "server_settings": {
+                "application_name": "karcis",
+                "lock_timeout": str(LOCK_TIMEOUT_MS),
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "idle_in_transaction_session_timeout": "30000",
+                "timezone": "UTC",
+            },
+            "timeout": 5,
+        },
+    )
+
+
+def create_transactions(engine: AsyncEngine) -> Transactions:
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def transactions(request: Request) -> Transactions:
+    maker: Transactions = request.app.state.transactions
+    return maker
+
+
+async def transaction(
+    maker: Annotated[Transactions, Depends(transactions)],
+) -> AsyncIterator[AsyncSession]:
+    async with maker.begin() as db:
+        yield db
+
+
+# scope="function" commits before the response leaves: with the default scope a transaction that
+# rolled back has already answered 200.
+Transaction = Annotated[AsyncSession, Depends(transaction, scope="function")]
+TransactionsDep = Annotated[Transactions, Depends(transactions)]

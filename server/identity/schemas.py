@@ -1,0 +1,42 @@
+"""Wire shapes of enrolment and sign-in."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+
+class EnrolDevice(BaseModel):
+    enrolment_code: str = Field(max_length=100)
+    public_key: str = Field(max_length=100)
+    name: str = Field(min_length=1, max_length=80)
+
+
+class EnrolledDevice(BaseModel):
+    device_id: UUID
+    state: str
+
+
+class Nonce(BaseModel):
+    nonce: str
+
+
+class OpenShift(BaseModel):
+    id: UUID
+    device_id: UUID
+    attendant: str = Field(max_length=40)
+    pin: str = Field(max_length=40)
+    nonce: str = Field(max_length=100)
+    signature: str = Field(max_length=200)
+
+
+class AttendantName(BaseModel):
+    code: str
+    name: str
+
+
+class OpenedShift(BaseModel):
+    id: UUID
+    token: str
+    expires_at: datetime
+    attendant: AttendantName

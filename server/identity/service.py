@@ -1,0 +1,314 @@
+"""Enrolling devices, opening shifts, signing officers in, and telling who a token belongs to."""
+
+import base64
+import binascii
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.database import Transactions, new_id
+from server.errors import Problem
+from server.identity.models import (
+    Attendant,
+    Device,
+    DeviceNonce,
+    EnrolmentCode,
+    Officer,
+    OfficerSignIn,
+    Shift,
+)
+
+ENROLMENT_LIFETIME = timedelta(hours=24)
+NONCE_LIFETIME = timedelta(minutes=2)
+SHIFT_LIFETIME = timedelta(hours=16)
+OFFICER_LIFETIME = timedelta(hours=8)
+PIN_TRIES = 5
+PIN_LOCK = timedelta(minutes=15)
+
+_hasher = PasswordHasher()
+_decoy_hash = _hasher.hash("no such person")
+"""Checked when a login is unknown, so that the answer takes as long as for a wrong PIN."""
+
+
+class SignInRefused(Problem):
+    slug = "sign-in-refused"
+    status = 401
+    title_id = "Kode petugas atau PIN salah"
+    title_en = "Wrong code or PIN"
+
+
+class SignInLocked(Problem):
+    slug = "sign-in-locked"
+    status = 429
+    title_id = "Terlalu banyak PIN salah; tunggu 15 menit atau hubungi koordinator"
+    title_en = "Too many wrong PINs; wait 15 minutes or call the coordinator"
+
+
+class NotSignedIn(Problem):
+    slug = "not-signed-in"
+    status = 401
+    title_id = "Silakan masuk terlebih dahulu"
+    title_en = "Please sign in first"
+
+
+class EnrolmentRefused(Problem):
+    slug = "enrolment-refused"
+    status = 403
+    title_id = "Kode pendaftaran tidak berlaku atau sudah dipakai"
+    title_en = "The enrolment code is not valid or was used already"
+
+
+class DeviceNotActive(Problem):
+    slug = "device-not-active"
+    status = 403
+    title_id = "Perangkat ini tidak aktif; hubungi kantor"
+    title_en = "This device is not active; call the office"
+
+
+@dataclass(frozen=True)
+class OnShift:
+    """An attendant at work with a device, as a valid token shows."""
+
+    shift_id: UUID
+    device_id: UUID
+    attendant_id: UUID
+    attendant_code: str
+    attendant_name: str
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def issue_enrolment_code(db: AsyncSession, *, now: datetime) -> str:
+    """Make a code that enrols one device, once, within a day. Only its hash is kept."""
+    code = secrets.token_urlsafe(12)
+    await db.execute(
+        insert(EnrolmentCode).values(code_hash=_digest(code), expires_at=now + ENROLMENT_LIFETIME)
+    )
+    return code
+
+
+async def enrol_device(
+    db: AsyncSession, *, code: str, public_key: str, name: str, now: datetime
+) -> UUID:
+    """Register a device's Ed25519 key. The same code and key again gives the same device."""
+    try:
+        key = base64.b64decode(public_key, validate=True)
+        Ed25519PublicKey.from_public_bytes(key)
+    except (binascii.Error, ValueError) as exc:
+        raise EnrolmentRefused("public_key is not a base64 Ed25519 key") from exc
+    claimed = await db.scalar(
+        update(EnrolmentCode)
+        .where(EnrolmentCode.code_hash == _digest(code))
+        .where(EnrolmentCode.used_at.is_(None), EnrolmentCode.expires_at > now)
+        .values(used_at=now)
+        .returning(EnrolmentCode.code_hash)
+    )
+    if claimed is None:
+        raise EnrolmentRefused
+    device_id: UUID | None = await db.scalar(
+        upsert(Device)
+        .values(id=new_id(), name=name, public_key=key, state="active", enrolled_at=now)
+        .on_conflict_do_nothing(index_elements=[Device.public_key])
+        .returning(Device.id)
+    )
+    if device_id is None:
+        raise EnrolmentRefused("this key belongs to another enrolment")
+    return device_id
+
+
+async def issue_nonce(db: AsyncSession, device_id: UUID, *, now: datetime) -> str:
+    await _active_device(db, device_id)
+    await db.execute(delete(DeviceNonce).where(DeviceNonce.expires_at <= now))
+    nonce = secrets.token_urlsafe(24)
+    await db.execute(
+        insert(DeviceNonce).values(
+            nonce=nonce, device_id=device_id, expires_at=now + NONCE_LIFETIME
+        )
+    )
+    return nonce
+
+
+async def _active_device(db: AsyncSession, device_id: UUID) -> Device:
+    device = await db.get(Device, device_id)
+    if device is None or device.state != "active":
+        raise DeviceNotActive
+    return device
+
+
+@dataclass(frozen=True)
+class OpenedShift:
+    shift: OnShift
+    token: str
+    expires_at: datetime
+
+
+async def open_shift(
+    transactions: Transactions,
+    *,
+    shift_id: UUID,
+    device_id: UUID,
+    attendant_code: str,
+    pin: str,
+    nonce: str,
+    signature: str,
+    now: datetime,
+) -> OpenedShift:
+    """Open a shift for an attendant who knows the PIN, on a device that holds its key.
+
+    A wrong PIN is counted in a transaction of its own, so that refusing it does not undo the count.
+    """
+    async with transactions.begin() as db:
+        device = await _active_device(db, device_id)
+        text = f"karcis-shift|{shift_id}|{device_id}|{attendant_code}|{nonce}"
+        used = await db.scalar(
+            delete(DeviceNonce)
+            .where(DeviceNonce.nonce == nonce, DeviceNonce.device_id == device_id)
+            .where(DeviceNonce.expires_at > now)
+            .returning(DeviceNonce.nonce)
+        )
+    if used is None or not signed_by(device.public_key, signature, text.encode()):
+        raise DeviceNotActive("the request is not signed by this device")
+    async with transactions.begin() as db:
+        attendant = await db.scalar(
+            select(Attendant).where(Attendant.code == attendant_code).with_for_update()
+        )
+        failure = _check_pin(attendant, pin, now)
+    if failure is not None or attendant is None:
+        raise failure or SignInRefused()
+    token = secrets.token_urlsafe(32)
+    expires_at = now + SHIFT_LIFETIME
+    async with transactions.begin() as db:
+        await db.execute(
+            insert(Shift).values(
+                id=shift_id,
+                device_id=device_id,
+                attendant_id=attendant.id,
+                token_hash=_digest(token),
+                opened_at=now,
+                expires_at=expires_at,
+            )
+        )
+    on_shift = OnShift(shift_id, device_id, attendant.id, attendant.code, attendant.name)
+    return OpenedShift(on_shift, token, expires_at)
+
+
+def _check_pin(attendant: Attendant | None, pin: str, now: datetime) -> Problem | None:
+    """Count a wrong PIN on the locked row; None when the PIN is right."""
+    if attendant is None:
+        _matches(_decoy_hash, pin)
+        return SignInRefused()
+    if attendant.locked_until is not None and attendant.locked_until > now:
+        wait = attendant.locked_until - now
+        return SignInLocked(retry_after_s=int(wait.total_seconds()) + 1)
+    if _matches(attendant.pin_hash, pin):
+        attendant.failed_tries, attendant.locked_until = 0, None
+        return None
+    attendant.failed_tries += 1
+    if attendant.failed_tries >= PIN_TRIES:
+        attendant.failed_tries, attendant.locked_until = 0, now + PIN_LOCK
+    return SignInRefused()
+
+
+def _matches(stored_hash: str, secret: str) -> bool:
+    try:
+        return _hasher.verify(stored_hash, secret)
+    except VerifyMismatchError:
+        return False
+
+
+def hash_secret(secret: str) -> str:
+    """Argon2id hash of a PIN or password, for storing."""
+    return _hasher.hash(secret)
+
+
+def signed_by(public_key: bytes, signature: str, message: bytes) -> bool:
+    """Whether `signature` (base64 Ed25519) over `message` was made by the key's holder."""
+    try:
+        raw = base64.b64decode(signature, validate=True)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(raw, message)
+    except (binascii.Error, ValueError, InvalidSignature):
+        return False
+    return True
+
+
+async def device_key(db: AsyncSession, device_id: UUID) -> bytes:
+    return (await _active_device(db, device_id)).public_key
+
+
+async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnShift:
+    """The shift a bearer token belongs to; raises NotSignedIn or DeviceNotActive."""
+    row = (
+        await db.execute(
+            select(Shift.id, Device.id, Device.state, Attendant.id, Attendant.code, Attendant.name)
+            .join(Device, Device.id == Shift.device_id)
+            .join(Attendant, Attendant.id == Shift.attendant_id)
+            .where(Shift.token_hash == _digest(token), Shift.expires_at > now)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotSignedIn
+    shift_id, device_id, device_state, attendant_id, code, name = row
+    if device_state != "active":
+        raise DeviceNotActive
+    return OnShift(shift_id, device_id, attendant_id, code, name)
+
+
+async def sign_officer_in(db: AsyncSession, login: str, password: str, *, now: datetime) -> str:
+    """A token for the officer's browser; raises SignInRefused."""
+    officer = await db.scalar(select(Officer).where(Officer.login == login))
+    right = _matches(officer.password_hash if officer else _decoy_hash, password)
+    if officer is None or not right:
+        raise SignInRefused
+    token = secrets.token_urlsafe(32)
+    await db.execute(
+        insert(OfficerSignIn).values(
+            token_hash=_digest(token),
+            officer_id=officer.id,
+            signed_in_at=now,
+            expires_at=now + OFFICER_LIFETIME,
+        )
+    )
+    return token
+
+
+async def who_is_officer(db: AsyncSession, token: str, *, now: datetime) -> Officer:
+    officer = await db.scalar(
+        select(Officer)
+        .join(OfficerSignIn, OfficerSignIn.officer_id == Officer.id)
+        .where(OfficerSignIn.token_hash == _digest(token), OfficerSignIn.expires_at > now)
+    )
+    if officer is None:
+        raise NotSignedIn
+    return officer
+
+
+async def sign_officer_out(db: AsyncSession, token: str) -> None:
+    await db.execute(delete(OfficerSignIn).where(OfficerSignIn.token_hash == _digest(token)))
+
+
+async def add_attendant(db: AsyncSession, *, code: str, name: str, pin: str) -> None:
+    await db.execute(
+        upsert(Attendant)
+        .values(id=new_id(), code=code, name=name, pin_hash=hash_secret(pin), failed_tries=0)
+        .on_conflict_do_nothing(index_elements=[Attendant.code])
+    )
+
+
+async def add_officer(db: AsyncSession, *, login: str, name: str, password: str) -> None:
+    await db.execute(
+        upsert(Officer)
+        .values(id=new_id(), login=login, name=name, password_hash=hash_secret(password))
+        .on_conflict_do_nothing(index_elements=[Officer.login])
+    )

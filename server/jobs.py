@@ -1,0 +1,77 @@
+"""Background work on PostgreSQL (PgQueuer): asking about silent charges, expiring unpaid ones.
+
+Every second one process claims the charges that are due and enqueues an inquiry for each. Nothing
+is enqueued inside a payment's own transaction: the queue's NOTIFY would serialise its commit.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import structlog
+from pgqueuer import PgQueuer
+from pgqueuer.models import Job, Schedule
+from pgqueuer.queries import Queries
+
+from server.announcements import Announcer
+from server.database import Transactions, plain_url
+from server.payments import inquiries, queries
+from server.payments.books import Books
+from server.payments.snap import SnapAcquirer
+
+log = structlog.get_logger()
+
+EVERY_SECOND = "* * * * * *"
+BATCH = 100
+RESTART_S = 2.0
+
+
+async def run(
+    database_url: str,
+    transactions: Transactions,
+    acquirer: SnapAcquirer,
+    announcer: Announcer,
+    books: Books,
+) -> None:
+    """Work until cancelled; when the database goes away, start over once it is back."""
+    while True:
+        try:
+            pool = await asyncpg.create_pool(plain_url(database_url), min_size=1, max_size=4)
+            async with pool:
+                await _queue(pool, transactions, acquirer, announcer, books).run(
+                    dequeue_timeout=timedelta(seconds=5), batch_size=BATCH
+                )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            log.warning("jobs_interrupted", error=type(exc).__name__)
+        await asyncio.sleep(RESTART_S)
+
+
+def _queue(
+    pool: asyncpg.Pool,
+    transactions: Transactions,
+    acquirer: SnapAcquirer,
+    announcer: Announcer,
+    books: Books,
+) -> PgQueuer:
+    queue = PgQueuer.from_asyncpg_pool(pool)
+    queries_of_queue = Queries(queue.connection)
+
+    @queue.entrypoint("inquire", concurrency_limit=8)
+    async def inquire(job: Job) -> None:
+        reference = (job.payload or b"").decode()
+        await inquiries.inquire(
+            transactions, acquirer, announcer, books, reference, datetime.now(UTC)
+        )
+
+    @queue.schedule("claim_due_charges", EVERY_SECOND)
+    async def claim_due_charges(_schedule: Schedule) -> None:
+        async with transactions.begin() as db:
+            references = await queries.due_references(db, datetime.now(UTC), BATCH)
+        if references:
+            await queries_of_queue.enqueue(
+                ["inquire"] * len(references),
+                [reference.encode() for reference in references],
+                [0] * len(references),
+            )
+
+    return queue

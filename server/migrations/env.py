@@ -1,0 +1,42 @@
+"""Alembic environment: the one way tables come to be, in tests as in production."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+import server.identity.models
+import server.ledger.models
+import server.parking.models
+import server.payments.models
+import server.reconciliation.models
+import server.spots.models
+import server.sync.models  # noqa: F401
+from server.database import Base, async_url
+
+
+def _ours(_object: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
+    """The job queue's tables are its library's own, and changed by its own means."""
+    return not (kind == "table" and name is not None and name.startswith("pgqueuer"))
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=Base.metadata, include_object=_ours)
+    with context.begin_transaction():
+        # A migration waits for a lock only briefly: it must not queue up in front of payments.
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+        context.run_migrations()
+
+
+async def _connect() -> None:
+    url = context.config.get_main_option("sqlalchemy.url") or ""
+    engine = create_async_engine(async_url(url), poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(_connect())

@@ -1,0 +1,60 @@
+"""Structured logs and request metrics. Only listed fields are ever logged, so no plate can leak."""
+
+import logging
+import sys
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import Histogram
+from starlette.requests import Request
+from starlette.responses import Response
+
+LOGGED = {
+    "event", "level", "timestamp", "request_id", "charge_id", "device_id", "state", "status",
+    "flag", "amount_rp", "outcome", "code", "path", "error", "route", "duration_ms", "count",
+    "exception", "reason",
+}  # fmt: skip
+
+REQUESTS = Histogram(
+    "http_server_request_duration_seconds",
+    "Time to answer a request",
+    ["method", "route", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+
+def _keep_listed(
+    _logger: object, _name: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    return {key: value for key, value in event.items() if key in LOGGED}
+
+
+def configure_logging() -> None:
+    """JSON lines on stderr, in UTC; stdout belongs to the command's own answer."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _keep_listed,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+async def measure(
+    request: Request, call_next: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    """Time every request under its route's template, never its path."""
+    started = time.perf_counter()
+    response = await call_next(request)
+    route = getattr(request.scope.get("route"), "path", "unmatched")
+    elapsed = time.perf_counter() - started
+    REQUESTS.labels(request.method, route, str(response.status_code)).observe(elapsed)
+    return response

@@ -1,0 +1,89 @@
+"""Server-made pages: templates, languages, and the headers that keep scripts of others out."""
+
+import gettext
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from domain.money import format_rp
+from server.errors import language_of
+from server.payments.books import Books
+
+HERE = Path(str(files("server")))
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "geolocation=(), microphone=(), camera=()",
+}
+MONTHS_ID = ["Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des"]
+ZONE_NAMES = {7: "WIB", 8: "WITA", 9: "WIT"}
+
+
+@cache
+def _environment(folder: Path, language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader([folder, HERE / "templates"]),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    translations = gettext.translation(
+        "messages", HERE / "locale", languages=[language], fallback=language == "id"
+    )
+    environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["rp"] = format_rp
+    return environment
+
+
+def render(
+    request: Request,
+    folder: Path,
+    template: str,
+    *,
+    books: Books,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    **values: Any,
+) -> Response:
+    """A page of `folder` in the reader's language."""
+    language = language_of(request)
+
+    def when(moment: datetime, *, day: bool = True) -> str:
+        local = moment.astimezone(books.timezone)
+        offset = local.utcoffset()
+        zone = ZONE_NAMES.get(int(offset.total_seconds()) // 3600, "") if offset else ""
+        clock = f"{local:%H.%M} {zone}".rstrip()
+        return f"{local.day} {MONTHS_ID[local.month - 1]} {local.year}, {clock}" if day else clock
+
+    html = (
+        _environment(folder, language)
+        .get_template(template)
+        .render(
+            language=language,
+            other_language="id" if language == "en" else "en",
+            path=request.url.path,
+            books=books,
+            when=when,
+            **values,
+        )
+    )
+    response = Response(
+        html,
+        status,
+        media_type="text/html",
+        headers=SECURITY_HEADERS | {"Cache-Control": "no-store"} | (headers or {}),
+    )
+    if request.query_params.get("lang") in ("id", "en"):
+        response.set_cookie("lang", language, max_age=31_536_000, samesite="lax")
+    return response

@@ -1,0 +1,191 @@
+"""HTTP of charges, their barcodes and events, receipts, and the acquirer's callbacks."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from domain.payment import ChargeState
+from server.database import Transaction, Transactions, TransactionsDep, new_id
+from server.errors import Problem
+from server.identity.auth import OptionalShift
+from server.payments import barcodes, notifications, queries, receipts, schemas, service
+from server.payments.books import Books
+from server.payments.notifications import Callback, Refused
+from server.payments.service import ChargeNotFound, PaymentRequest
+from server.payments.wiring import Wiring, WiringDep
+from server.spots import service as spots
+
+router = APIRouter()
+
+LOOK_AGAIN_S = 10.0
+"""How long an event stream trusts the announcements before it looks for itself."""
+FINAL = {ChargeState.PAID, ChargeState.EXPIRED, ChargeState.CANCELLED, ChargeState.ISSUE_FAILED}
+
+
+class NoBarcode(Problem):
+    slug = "no-barcode"
+    status = 404
+    title_id = "Belum ada barcode yang dapat dibayar"
+    title_en = "There is no barcode to pay yet"
+
+
+def _charge_id(body: schemas.RequestCharge, idempotency_key: str | None) -> UUID:
+    if body.id is not None:
+        return body.id
+    if idempotency_key is not None:
+        # The same key always names the same charge, whatever text it is.
+        return UUID(bytes=hashlib.sha256(idempotency_key.encode()).digest()[:16], version=8)
+    return new_id()
+
+
+@router.post("/v1/spots/{spot}/charges", status_code=201, tags=["charges"])
+async def request_charge(
+    spot: str,
+    body: schemas.RequestCharge,
+    shift: OptionalShift,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+    request: Request,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> schemas.Charge:
+    if shift is None:
+        request.app.state.driver_limit.check(request)
+    charge_id = await service.request_payment(
+        transactions,
+        wired.acquirer,
+        wired.announcer,
+        wired.books,
+        PaymentRequest(
+            charge_id=_charge_id(body, idempotency_key),
+            spot_code=spot,
+            vehicle_class=body.vehicle_class,
+            plate=body.plate or None,
+            minutes=body.minutes,
+            shift_id=shift.shift_id if shift else None,
+        ),
+        lifetime=wired.settings.charge_lifetime,
+        now=datetime.now(UTC),
+    )
+    return await _view(transactions, wired.books, charge_id)
+
+
+async def _view(transactions: Transactions, books: Books, charge_id: UUID) -> schemas.Charge:
+    async with transactions.begin() as db:
+        rows = await queries.charge_view(db, charge_id)
+    if rows is None:
+        raise ChargeNotFound
+    return schemas.Charge.of(rows, books)
+
+
+@router.get("/v1/charges/{charge_id}", tags=["charges"])
+async def charge(
+    charge_id: UUID, transactions: TransactionsDep, wired: WiringDep
+) -> schemas.Charge:
+    return await _view(transactions, wired.books, charge_id)
+
+
+@router.get("/v1/charges/{charge_id}/barcode.png", tags=["charges"], response_class=Response)
+async def barcode_png(charge_id: UUID, transactions: TransactionsDep, wired: WiringDep) -> Response:
+    text = await _payable_barcode(transactions, wired, charge_id)
+    return Response(barcodes.png(text), media_type="image/png")
+
+
+@router.get("/v1/charges/{charge_id}/barcode.svg", tags=["charges"], response_class=Response)
+async def barcode_svg(charge_id: UUID, transactions: TransactionsDep, wired: WiringDep) -> Response:
+    text = await _payable_barcode(transactions, wired, charge_id)
+    return Response(barcodes.svg(text), media_type="image/svg+xml")
+
+
+async def _payable_barcode(transactions: Transactions, wired: Wiring, charge_id: UUID) -> str:
+    """The barcode's text while it may be paid: a dead one is never shown again."""
+    view = await _view(transactions, wired.books, charge_id)
+    if view.state != ChargeState.ISSUED or view.qris is None:
+        raise NoBarcode(view.state)
+    if view.expires_at <= datetime.now(UTC):
+        raise NoBarcode(ChargeState.EXPIRED)
+    return view.qris
+
+
+@router.get("/v1/spots/{spot}/barcode.png", tags=["charges"], response_class=Response)
+async def spot_barcode(spot: str, db: Transaction) -> Response:
+    """What a display at the spot shows now: the newest barcode that can be paid there."""
+    now = datetime.now(UTC)
+    found = await spots.find(db, spot)
+    charge_id = await queries.newest_open_charge(db, found.id, now)
+    rows = None if charge_id is None else await queries.charge_view(db, charge_id)
+    if rows is None or rows[0].qris is None:
+        raise NoBarcode
+    return Response(
+        barcodes.png(rows[0].qris), media_type="image/png", headers={"Cache-Control": "no-store"}
+    )
+
+
+@router.get("/v1/charges/{charge_id}/events", tags=["charges"], response_class=EventSourceResponse)
+async def charge_events(
+    charge_id: UUID, transactions: TransactionsDep, wired: WiringDep
+) -> AsyncIterator[ServerSentEvent]:
+    """The charge at once, then again at each change, until nothing more can happen to it."""
+    async with wired.announcer.changes(charge_id) as changed:
+        shown: schemas.Charge | None = None
+        while True:
+            changed.clear()
+            view = await _view(transactions, wired.books, charge_id)
+            if view != shown:
+                shown = view
+                yield ServerSentEvent(event="charge", data=view)
+            if view.state in FINAL:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), LOOK_AGAIN_S)
+
+
+@router.get("/v1/receipts/{number}", tags=["receipts"])
+async def receipt(number: str, db: Transaction) -> schemas.Receipt:
+    return schemas.Receipt.of(await receipts.find(db, number))
+
+
+async def _callback(request: Request) -> Callback:
+    """The raw request, read no further than what is refused as oversized."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > notifications.MAX_BODY:
+            break
+    return Callback(request.headers, body)
+
+
+CallbackDep = Annotated[Callback, Depends(_callback)]
+
+
+@router.post("/v1.0/access-token/b2b", tags=["acquirer"])
+async def access_token(callback: CallbackDep, wired: WiringDep) -> Response:
+    try:
+        answer: dict[str, Any] = notifications.issue_token(
+            wired.keys, callback, now=datetime.now(UTC)
+        )
+    except Refused as refusal:
+        return JSONResponse(refusal.answer.body, refusal.answer.status)
+    return JSONResponse(answer)
+
+
+@router.post("/v1.0/qr/qr-mpm-notify", tags=["acquirer"])
+async def notify(
+    callback: CallbackDep, transactions: TransactionsDep, wired: WiringDep
+) -> Response:
+    answer = await notifications.receive(
+        transactions,
+        wired.announcer,
+        wired.keys,
+        wired.books,
+        callback,
+        now=datetime.now(UTC),
+    )
+    return JSONResponse(answer.body, answer.status)

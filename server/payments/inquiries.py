@@ -1,0 +1,129 @@
+"""When a silent charge is asked about again, and what the answers do to it.
+
+The notification is usually first; an inquiry finds the payment when it was lost. A charge is asked
+about until well after its expiry, because a QRIS stays payable in some wallets.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.payment import ChargeEvent, ChargeState
+from server.announcements import Announcer
+from server.database import Transactions
+from server.payments import queries, service
+from server.payments.acquirer import AcquirerUnknown, InquiryAnswer, PaidStatus
+from server.payments.books import Books
+from server.payments.models import Charge, Inquiry
+from server.payments.service import Arrival
+from server.payments.snap import SnapAcquirer
+
+log = structlog.get_logger()
+
+STEPS_S = (2, 4, 8, 15, 30, 60)
+"""Seconds between inquiries from the moment a charge was made; the last one repeats."""
+PAST_EXPIRY = timedelta(minutes=5)
+EXPIRY_GRACE = timedelta(minutes=1)
+"""How long an unanswered inquiry may hold up an expiry, so that money paid in time is found."""
+
+
+def next_inquiry(created_at: datetime, expires_at: datetime, now: datetime) -> datetime | None:
+    """The next moment to ask about a charge, or None when asking is over."""
+    moment, step = created_at, 0
+    while moment <= now:
+        moment += timedelta(seconds=STEPS_S[min(step, len(STEPS_S) - 1)])
+        step += 1
+    if now < expires_at < moment:
+        return expires_at
+    return moment if moment <= expires_at + PAST_EXPIRY else None
+
+
+async def inquire(
+    transactions: Transactions,
+    acquirer: SnapAcquirer,
+    announcer: Announcer,
+    books: Books,
+    reference: str,
+    now: datetime,
+) -> None:
+    """Ask the acquirer about one charge and record what its answer proves."""
+    try:
+        answer = await acquirer.inquire(reference)
+    except AcquirerUnknown as exc:
+        answer = InquiryAnswer(PaidStatus.UNKNOWN, {"error": str(exc)})
+    async with transactions.begin() as db:
+        charge = await queries.lock_charge(db, acquirer.profile.name, reference)
+        if charge is None:
+            return
+        before = charge.state
+        await _apply(db, charge, answer, books, now)
+        charge.next_inquiry_at = (
+            next_inquiry(charge.created_at, charge.expires_at, now)
+            if charge.paid_at is None
+            else None
+        )
+    if charge.state != before or charge.money_flag is not None:
+        announcer.announce(charge.id)
+    log.info("inquired", charge_id=str(charge.id), status=answer.status, state=charge.state)
+
+
+async def _apply(
+    db: AsyncSession, charge: Charge, answer: InquiryAnswer, books: Books, now: datetime
+) -> None:
+    inquiry = Inquiry(
+        charge_id=charge.id, asked_at=now, status=answer.status.value, answer=answer.answer
+    )
+    db.add(inquiry)
+    await db.flush()
+    if answer.qris is not None and charge.qris is None:
+        service.keep_barcode(charge, answer.qris, answer.acquirer_reference)
+    if answer.status is PaidStatus.PAID and answer.amount_rp is not None:
+        arrival = Arrival(
+            acquirer_reference=(
+                answer.acquirer_reference or charge.acquirer_reference or charge.reference
+            ),
+            rrn=answer.rrn,
+            amount_rp=answer.amount_rp,
+            paid_at=answer.paid_at or now,
+            inquiry_id=inquiry.id,
+        )
+        await service.record_money(db, charge, arrival, books, now=now)
+    elif ChargeState(charge.state) in (ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN):
+        await _settle_issue(db, charge, answer, now)
+    await _expire_when_due(db, charge, answer, now)
+
+
+async def _settle_issue(
+    db: AsyncSession, charge: Charge, answer: InquiryAnswer, now: datetime
+) -> None:
+    """Decide a generate whose answer was lost: there is a barcode, or there never was one."""
+    if charge.state == ChargeState.ISSUING:
+        await service.advance(
+            db, charge, ChargeEvent.ISSUE_UNANSWERED, who="inquiry", why="lost", now=now
+        )
+    if answer.status is PaidStatus.UNPAID and charge.qris is not None:
+        await service.advance(
+            db, charge, ChargeEvent.ISSUE_FOUND, who="inquiry", why="found", now=now
+        )
+    elif answer.status in (PaidStatus.NOT_FOUND, PaidStatus.CANCELLED) or (
+        # Booked there but never to be shown here: nobody can pay what nobody saw.
+        answer.status is PaidStatus.UNPAID and now >= charge.expires_at
+    ):
+        await service.advance(
+            db, charge, ChargeEvent.ISSUE_NOT_FOUND, who="inquiry", why=answer.status, now=now
+        )
+        await service.release_stay(db, charge)
+
+
+async def _expire_when_due(
+    db: AsyncSession, charge: Charge, answer: InquiryAnswer, now: datetime
+) -> None:
+    if charge.state != ChargeState.ISSUED or now < charge.expires_at:
+        return
+    if answer.status is PaidStatus.UNKNOWN and now < charge.expires_at + EXPIRY_GRACE:
+        return
+    await service.advance(
+        db, charge, ChargeEvent.EXPIRED, who="clock", why="unpaid at expiry", now=now
+    )
+    await service.release_stay(db, charge)

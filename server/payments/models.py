@@ -1,0 +1,217 @@
+"""Payments, the charges that collect them, the evidence that money came, and receipts."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import text
+
+from domain.payment import ChargeState, MoneyFlag, PaymentState
+from server.database import Base, new_id
+
+Instant = DateTime(timezone=True)
+
+
+def _one_of(column: str, values: type[ChargeState] | type[MoneyFlag] | type[PaymentState]) -> str:
+    return f"{column} IN ({', '.join(repr(member.value) for member in values)})"
+
+
+class Payment(Base):
+    """What is owed for one stay; `quote` keeps the lines the driver was shown."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint("amount_rp > 0", name="amount"),
+        CheckConstraint(_one_of("state", PaymentState), name="state"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    parking_session_id: Mapped[UUID] = mapped_column(ForeignKey("parking_sessions.id"))
+    tariff_id: Mapped[UUID] = mapped_column(ForeignKey("tariffs.id"))
+    shift_id: Mapped[UUID | None] = mapped_column(ForeignKey("shifts.id"))
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    quote: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    state: Mapped[str] = mapped_column(Text)
+    requested_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Charge(Base):
+    """One attempt to collect a payment by a QRIS code; `reference` is our id at the acquirer.
+
+    `next_inquiry_at` is when the acquirer is to be asked again; empty when nothing is to be asked.
+    """
+
+    __tablename__ = "charges"
+    __table_args__ = (
+        CheckConstraint("amount_rp > 0", name="amount"),
+        CheckConstraint(_one_of("state", ChargeState), name="state"),
+        CheckConstraint(_one_of("money_flag", MoneyFlag), name="money_flag"),
+        CheckConstraint("state <> 'issued' OR qris IS NOT NULL", name="issued_has_qris"),
+        UniqueConstraint("acquirer", "acquirer_reference"),
+        Index(
+            "ix_charges_due",
+            "next_inquiry_at",
+            postgresql_where=text("next_inquiry_at IS NOT NULL"),
+        ),
+        Index("ix_charges_qris", text("md5(qris)")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), index=True)
+    acquirer: Mapped[str] = mapped_column(Text)
+    reference: Mapped[str] = mapped_column(Text, unique=True)
+    acquirer_reference: Mapped[str | None] = mapped_column(Text)
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(Text)
+    money_flag: Mapped[str | None] = mapped_column(Text)
+    qris: Mapped[str | None] = mapped_column(Text)
+    request_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+    paid_at: Mapped[datetime | None] = mapped_column(Instant)
+    next_inquiry_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class ChargeChange(Base):
+    """Every change of a charge's state: when, from what to what, and why. Insert-only."""
+
+    __tablename__ = "charge_changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"), index=True)
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    state_before: Mapped[str] = mapped_column(Text)
+    state_after: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
+
+
+class Notification(Base):
+    """What an acquirer sent us, as it came, with what we answered. Insert-only.
+
+    A refused one is the audit row of the refusal; it holds the outcome and the body's hash, and the
+    body itself only when its signature was right.
+    """
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        Index(
+            "uq_notifications_external_id",
+            "acquirer",
+            "day",
+            "external_id",
+            unique=True,
+            postgresql_where=text("outcome = 'accepted'"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    acquirer: Mapped[str] = mapped_column(Text)
+    day: Mapped[date]
+    external_id: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    outcome: Mapped[str] = mapped_column(Text)
+    response_code: Mapped[str] = mapped_column(Text)
+    body_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    signature: Mapped[str | None] = mapped_column(Text)
+    charge_id: Mapped[UUID | None] = mapped_column(ForeignKey("charges.id"))
+
+
+class Inquiry(Base):
+    """What an acquirer answered when we asked about a charge. Insert-only."""
+
+    __tablename__ = "inquiries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"), index=True)
+    asked_at: Mapped[datetime] = mapped_column(Instant)
+    status: Mapped[str] = mapped_column(Text)
+    answer: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class Money(Base):
+    """Money that verifiably reached the acquirer for us, each arrival once. Insert-only.
+
+    Posted only with evidence: the notification or the inquiry that proves it.
+    """
+
+    __tablename__ = "money"
+    __table_args__ = (
+        CheckConstraint("amount_rp > 0", name="amount"),
+        CheckConstraint(_one_of("flag", MoneyFlag), name="flag"),
+        CheckConstraint("num_nonnulls(notification_id, inquiry_id) = 1", name="evidence"),
+        UniqueConstraint(
+            "acquirer",
+            "acquirer_reference",
+            "rrn",
+            name="uq_money_acquirer_reference",
+            postgresql_nulls_not_distinct=True,
+        ),
+        Index("uq_money_final", "charge_id", unique=True, postgresql_where=text("flag = 'exact'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"))
+    acquirer: Mapped[str] = mapped_column(Text)
+    acquirer_reference: Mapped[str] = mapped_column(Text)
+    rrn: Mapped[str | None] = mapped_column(Text)
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    flag: Mapped[str] = mapped_column(Text)
+    paid_at: Mapped[datetime] = mapped_column(Instant)
+    business_day: Mapped[date] = mapped_column(index=True)
+    notification_id: Mapped[UUID | None] = mapped_column(ForeignKey("notifications.id"))
+    inquiry_id: Mapped[UUID | None] = mapped_column(ForeignKey("inquiries.id"))
+    entry_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+
+
+class Case(Base):
+    """Money in suspense that a person must explain: who owns it, since when, and how it ended."""
+
+    __tablename__ = "cases"
+    __table_args__ = (CheckConstraint("state IN ('open', 'closed')", name="state"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str] = mapped_column(Text)
+    money_id: Mapped[UUID] = mapped_column(ForeignKey("money.id"), unique=True)
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    owner: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(Text, default="open")
+    outcome: Mapped[str | None] = mapped_column(Text)
+
+
+class ReceiptSeries(Base):
+    """The last number given out in a zone's year; its row lock keeps the series without gaps."""
+
+    __tablename__ = "receipt_series"
+
+    series: Mapped[str] = mapped_column(Text, primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger)
+
+
+class Receipt(Base):
+    """Proof given to the driver; `facts` is all a printed or shown receipt says. Insert-only."""
+
+    __tablename__ = "receipts"
+    __table_args__ = (UniqueConstraint("series", "sequence"),)
+
+    number: Mapped[str] = mapped_column(Text, primary_key=True)
+    series: Mapped[str] = mapped_column(ForeignKey("receipt_series.series"))
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"), unique=True)
+    money_id: Mapped[UUID] = mapped_column(ForeignKey("money.id"), unique=True)
+    issued_at: Mapped[datetime] = mapped_column(Instant)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)

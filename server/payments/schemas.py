@@ -1,0 +1,88 @@
+"""Wire shapes of charges and receipts."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from domain.receipt import ReceiptFacts
+from domain.tariff import VehicleClass
+from server.payments.books import Books
+from server.payments.queries import ChargeRows
+from server.payments.service import LONGEST_STAY_MINUTES
+
+Plate = Annotated[str, StringConstraints(max_length=16, pattern=r"^[A-Za-z0-9 .-]*$")]
+
+
+class RequestCharge(BaseModel):
+    """`id` is made by the asker, so that asking again is harmless; or `Idempotency-Key` is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID | None = None
+    vehicle_class: VehicleClass
+    plate: Plate | None = None
+    minutes: int | None = Field(default=None, ge=1, le=LONGEST_STAY_MINUTES)
+
+
+class QuoteLine(BaseModel):
+    label_id: str
+    label_en: str
+    quantity: int
+    unit_rp: int
+    amount_rp: int
+
+
+class Charge(BaseModel):
+    """A charge as every screen shows it. `code` is the same four digits on all of them."""
+
+    id: UUID
+    spot: str
+    place: str
+    zone: str
+    vehicle_class: VehicleClass
+    amount_rp: int
+    quote: list[QuoteLine]
+    qris: str | None
+    code: str
+    state: str
+    money_flag: str | None
+    created_at: datetime
+    expires_at: datetime
+    paid_at: datetime | None
+    page: str
+    receipt: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, rows: ChargeRows, books: Books) -> "Charge":
+        charge, payment, stay, spot, zone, receipt = rows
+        return cls(
+            id=charge.id,
+            spot=spot.code,
+            place=spot.place,
+            zone=zone.name,
+            vehicle_class=VehicleClass(stay.vehicle_class),
+            amount_rp=charge.amount_rp,
+            quote=[QuoteLine(**line) for line in payment.quote],
+            qris=charge.qris,
+            code=f"{charge.id.int % 10_000:04d}",
+            state=charge.state,
+            money_flag=charge.money_flag,
+            created_at=charge.created_at,
+            expires_at=charge.expires_at,
+            paid_at=charge.paid_at,
+            page=f"{books.base_url}/c/{charge.id}",
+            receipt=None if receipt is None else receipt.facts,
+        )
+
+
+class Receipt(BaseModel):
+    """What a receipt says; `valid` because only genuine numbers are answered at all."""
+
+    valid: bool = True
+    facts: dict[str, Any]
+
+    @classmethod
+    def of(cls, facts: ReceiptFacts) -> "Receipt":
+        return cls(facts=facts.to_json())

@@ -1,0 +1,102 @@
+"""What the acquirer and the bank say of the money, and where it differs from our books."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.database import Base, new_id
+
+Instant = DateTime(timezone=True)
+
+
+class ImportedFile(Base):
+    """A settlement file or bank statement, kept as it came; its hash makes a repeat harmless."""
+
+    __tablename__ = "imported_files"
+    __table_args__ = (CheckConstraint("kind IN ('settlement', 'statement')", name="kind"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    imported_at: Mapped[datetime] = mapped_column(Instant)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SettlementLine(Base):
+    """One payment as the acquirer settled it: gross, its fee (MDR) and the net paid out."""
+
+    __tablename__ = "settlement_lines"
+    __table_args__ = (
+        CheckConstraint("gross_rp - mdr_rp = net_rp", name="net"),
+        UniqueConstraint(
+            "acquirer",
+            "acquirer_reference",
+            "rrn",
+            name="uq_settlement_lines_acquirer_reference",
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"))
+    line_number: Mapped[int]
+    acquirer: Mapped[str] = mapped_column(Text)
+    batch_id: Mapped[str] = mapped_column(Text)
+    settlement_date: Mapped[date] = mapped_column(index=True)
+    paid_at: Mapped[datetime] = mapped_column(Instant)
+    reference: Mapped[str] = mapped_column(Text)
+    acquirer_reference: Mapped[str] = mapped_column(Text)
+    rrn: Mapped[str | None] = mapped_column(Text)
+    gross_rp: Mapped[int] = mapped_column(BigInteger)
+    mdr_rp: Mapped[int] = mapped_column(BigInteger)
+    net_rp: Mapped[int] = mapped_column(BigInteger)
+
+
+class StatementLine(Base):
+    """One credit or debit on the regency's bank account; credits positive."""
+
+    __tablename__ = "statement_lines"
+    __table_args__ = (UniqueConstraint("account", "statement_reference", "line_number"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"))
+    line_number: Mapped[int]
+    account: Mapped[str] = mapped_column(Text)
+    statement_reference: Mapped[str] = mapped_column(Text)
+    value_date: Mapped[date] = mapped_column(index=True)
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    batch_id: Mapped[str | None] = mapped_column(Text)
+    narrative: Mapped[str] = mapped_column(Text)
+
+
+class Discrepancy(Base):
+    """A difference a person must explain; `subject` names the line it is about, once per kind."""
+
+    __tablename__ = "discrepancies"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'closed')", name="state"),
+        UniqueConstraint("kind", "subject"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    business_day: Mapped[date] = mapped_column(index=True)
+    difference_rp: Mapped[int] = mapped_column(BigInteger)
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    owner: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(Text, default="open")

@@ -1,0 +1,77 @@
+"""Every setting of the server, read once from `KARCIS_…` variables and passed down frozen."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What one installation of the server needs to know; see docs/settings.md."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KARCIS_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    mode: Literal["sample", "production"] = "sample"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str = ""
+    data_dir: Path = Path("data")
+    database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
+
+    regency: str = "Kabupaten Contoh"
+    agency: str = "Dinas Perhubungan"
+    complaint: str = "Pengaduan: 0800-0000-000 (contoh)"
+    timezone_name: str = "Asia/Jakarta"
+
+    acquirer: str = "sandbox"
+    acquirer_url: str = "http://127.0.0.1:8081"
+    acquirer_client_key: str = "karcis-sandbox"
+    acquirer_client_secret: SecretStr | None = None
+    acquirer_merchant_id: str = "KARCIS000000001"
+    acquirer_terminal_id: str = "A01"
+    acquirer_public_key: Path | None = None
+    private_key: Path | None = None
+    notify_client_key: str = "acquirer-sandbox"
+    notify_client_secret: SecretStr | None = None
+    acquirer_timeout_s: float = 5.0
+
+    charge_lifetime_s: int = 900
+    notification_clock_tolerance_s: int = 300
+    driver_charges_per_minute: int = 30
+    jobs: bool = True
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone_name)
+
+    @property
+    def charge_lifetime(self) -> timedelta:
+        return timedelta(seconds=self.charge_lifetime_s)
+
+    @property
+    def base_url(self) -> str:
+        """Where drivers and handhelds reach this server, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @model_validator(mode="after")
+    def _production_has_its_secrets(self) -> Self:
+        if self.mode == "production":
+            missing = [
+                name
+                for name in (
+                    "public_url",
+                    "database_url",
+                    "acquirer_client_secret",
+                    "acquirer_public_key",
+                    "private_key",
+                )
+                if not getattr(self, name)
+            ]
+            if missing:
+                raise ValueError(f"production mode needs {', '.join(missing)}")
+        return self

@@ -1,0 +1,206 @@
+"""Finding spots and the tariff in force, and taking in master data."""
+
+import csv
+import io
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.parking import SpotCodeError, parse_spot_code
+from domain.tariff import TariffVersion, tariff_from_json
+from server.database import new_id
+from server.errors import Problem
+from server.spots.models import Spot, Tariff, Zone
+
+
+class SpotNotFound(Problem):
+    slug = "spot-not-found"
+    status = 404
+    title_id = "Titik parkir tidak dikenal"
+    title_en = "This parking spot is not known"
+
+
+class SpotCodeMistyped(Problem):
+    slug = "spot-code-mistyped"
+    status = 404
+    title_id = "Kode titik parkir salah ketik"
+    title_en = "The spot code is mistyped"
+
+
+class NoTariff(Problem):
+    slug = "no-tariff"
+    status = 409
+    title_id = "Belum ada tarif yang berlaku di zona ini"
+    title_en = "No tariff is in force in this zone"
+
+
+@dataclass(frozen=True)
+class KnownSpot:
+    """A spot with its zone, as the other slices need it."""
+
+    id: UUID
+    code: str
+    place: str
+    latitude: float
+    longitude: float
+    exclusive: bool
+    zone_id: UUID
+    zone_code: str
+    zone_name: str
+
+
+_SPOT_COLUMNS = (
+    Spot.id,
+    Spot.code,
+    Spot.place,
+    Spot.latitude,
+    Spot.longitude,
+    Spot.exclusive,
+    Zone.id,
+    Zone.code,
+    Zone.name,
+)
+
+
+async def find(db: AsyncSession, code: str) -> KnownSpot:
+    """The spot of a scanned or typed code; raises SpotCodeMistyped or SpotNotFound."""
+    try:
+        canonical = parse_spot_code(code)
+    except SpotCodeError as exc:
+        raise SpotCodeMistyped(str(exc)) from exc
+    row = (
+        await db.execute(
+            select(*_SPOT_COLUMNS).join(Zone, Zone.id == Spot.zone_id).where(Spot.code == canonical)
+        )
+    ).one_or_none()
+    if row is None:
+        raise SpotNotFound
+    return KnownSpot(*row)
+
+
+async def all_spots(db: AsyncSession) -> list[KnownSpot]:
+    rows = await db.execute(
+        select(*_SPOT_COLUMNS).join(Zone, Zone.id == Spot.zone_id).order_by(Spot.code)
+    )
+    return [KnownSpot(*row) for row in rows]
+
+
+async def tariff_on(db: AsyncSession, zone_id: UUID, day: date) -> tuple[UUID, TariffVersion]:
+    """The version in force in a zone on a local day; raises NoTariff."""
+    row = (
+        await db.execute(
+            select(Tariff.id, Tariff.version)
+            .where(Tariff.zone_id == zone_id, Tariff.valid_from <= day)
+            .where(Tariff.valid_until.is_(None) | (Tariff.valid_until >= day))
+        )
+    ).one_or_none()
+    if row is None:
+        raise NoTariff
+    return row[0], tariff_from_json(row[1])
+
+
+async def tariffs_from(db: AsyncSession, day: date) -> list[tuple[str, dict[str, Any]]]:
+    """(zone code, version as JSON) of every version still in force on `day` or later."""
+    rows = await db.execute(
+        select(Zone.code, Tariff.version)
+        .join(Zone, Zone.id == Tariff.zone_id)
+        .where(Tariff.valid_until.is_(None) | (Tariff.valid_until >= day))
+        .order_by(Zone.code, Tariff.valid_from)
+    )
+    return [(code, version) for code, version in rows]
+
+
+async def zone_names(db: AsyncSession) -> list[tuple[str, str]]:
+    rows = await db.execute(select(Zone.code, Zone.name).order_by(Zone.code))
+    return [(code, name) for code, name in rows]
+
+
+class SpotFileError(ValueError):
+    """A spot file that cannot be taken in; the message names the line and the column."""
+
+
+SPOT_FILE_COLUMNS = ("zone", "zone_name", "spot", "place", "latitude", "longitude", "exclusive")
+
+
+async def import_spots(db: AsyncSession, text: str) -> int:
+    """Take in spots from CSV, all or nothing; a known code is updated. Returns how many."""
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
+    if tuple(reader.fieldnames or ()) != SPOT_FILE_COLUMNS:
+        raise SpotFileError(f"the first line must be: {','.join(SPOT_FILE_COLUMNS)}")
+    zones: dict[str, UUID] = {}
+    count = 0
+    for row in reader:
+        spot = _spot_row(row, reader.line_num)
+        if row["zone"] not in zones:
+            zones[row["zone"]] = await _zone_id(db, row["zone"], row["zone_name"])
+        statement = upsert(Spot).values(id=new_id(), zone_id=zones[row["zone"]], **spot)
+        await db.execute(
+            statement.on_conflict_do_update(
+                index_elements=[Spot.code],
+                set_={
+                    name: statement.excluded[name]
+                    for name in ("zone_id", "place", "latitude", "longitude", "exclusive")
+                },
+            )
+        )
+        count += 1
+    return count
+
+
+def _spot_row(row: dict[str, str], line: int) -> dict[str, Any]:
+    try:
+        code = parse_spot_code(row["spot"])
+        latitude, longitude = float(row["latitude"]), float(row["longitude"])
+    except (SpotCodeError, ValueError, TypeError) as exc:
+        raise SpotFileError(f"line {line}: {exc}") from exc
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise SpotFileError(f"line {line}: latitude or longitude out of range")
+    if not code.startswith(f"{row['zone']}-"):
+        raise SpotFileError(f"line {line}: spot {code} is not of zone {row['zone']}")
+    if row["exclusive"] not in ("yes", "no"):
+        raise SpotFileError(f"line {line}: exclusive must be yes or no")
+    return {
+        "code": code,
+        "place": row["place"],
+        "latitude": latitude,
+        "longitude": longitude,
+        "exclusive": row["exclusive"] == "yes",
+    }
+
+
+async def _zone_id(db: AsyncSession, code: str, name: str) -> UUID:
+    statement = upsert(Zone).values(id=new_id(), code=code, name=name)
+    zone_id: UUID | None = await db.scalar(
+        statement.on_conflict_do_update(
+            index_elements=[Zone.code], set_={"name": statement.excluded.name}
+        ).returning(Zone.id)
+    )
+    if zone_id is None:
+        raise SpotFileError(f"zone {code} could not be stored")
+    return zone_id
+
+
+async def add_tariff(db: AsyncSession, zone_code: str, version: dict[str, Any]) -> None:
+    """Put a version in force; the same version again is harmless, an overlap is refused."""
+    tariff = tariff_from_json(version)
+    zone_id = await db.scalar(select(Zone.id).where(Zone.code == zone_code))
+    known = await db.scalar(
+        select(Tariff.id).where(Tariff.zone_id == zone_id, Tariff.valid_from == tariff.valid_from)
+    )
+    if known is not None:
+        return
+    db.add(
+        Tariff(
+            zone_id=zone_id,
+            regulation=tariff.regulation,
+            valid_from=tariff.valid_from,
+            valid_until=tariff.valid_until,
+            version=version,
+        )
+    )
+    await db.flush()

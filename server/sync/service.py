@@ -1,0 +1,157 @@
+"""Taking in what handhelds recorded, each fact once, and telling them what they scanned.
+
+A refused event is kept in quarantine with its reason: what an attendant recorded is never deleted.
+"""
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import structlog
+from sqlalchemy import func, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import qris
+from domain.events import GENESIS, Event, EventError, canonical, event_hash
+from domain.parking import SpotCodeError, parse_spot_code
+from domain.receipt import ReceiptNumberError, parse_receipt_number
+from domain.tariff import VehicleClass
+from server.database import Transactions
+from server.identity import service as identity
+from server.identity.service import OnShift
+from server.payments import queries as payments
+from server.payments import receipts
+from server.payments.books import Books
+from server.payments.schemas import Charge
+from server.spots import service as spots
+from server.spots.service import KnownSpot
+from server.sync import schemas
+from server.sync.models import DeviceEvent, QuarantinedEvent
+
+log = structlog.get_logger()
+
+
+async def push(
+    transactions: Transactions, shift: OnShift, events: list[schemas.SignedEvent], *, now: datetime
+) -> list[schemas.EventOutcome]:
+    """Apply a batch in its order; every event is accepted, known already, or quarantined."""
+    async with transactions.begin() as db:
+        key = await identity.device_key(db, shift.device_id)
+        # One batch of a device at a time, so that two do not race for the same place in its chain.
+        await db.execute(select(func.pg_advisory_xact_lock(shift.device_id.int % 2**62)))
+        return [await _take(db, shift, key, signed, now) for signed in events]
+
+
+async def _take(
+    db: AsyncSession, shift: OnShift, key: bytes, signed: schemas.SignedEvent, now: datetime
+) -> schemas.EventOutcome:
+    known = await db.scalar(
+        select(DeviceEvent.hash).where(
+            DeviceEvent.device_id == shift.device_id, DeviceEvent.seq == signed.seq
+        )
+    )
+    if known == signed.hash:
+        return schemas.EventOutcome(seq=signed.seq, outcome="duplicate")
+    reason = "fork" if known else await _what_is_wrong(db, shift, key, signed)
+    if reason is not None:
+        db.add(
+            QuarantinedEvent(
+                device_id=shift.device_id,
+                event=signed.model_dump(mode="json"),
+                reason=reason,
+                received_at=now,
+            )
+        )
+        await db.flush()
+        log.warning("event_quarantined", device_id=str(shift.device_id), reason=reason)
+        return schemas.EventOutcome(seq=signed.seq, outcome="quarantined", reason=reason)
+    await db.execute(insert(DeviceEvent).values(**signed.model_dump(), received_at=now))
+    return schemas.EventOutcome(seq=signed.seq, outcome="accepted")
+
+
+async def _what_is_wrong(
+    db: AsyncSession, shift: OnShift, key: bytes, signed: schemas.SignedEvent
+) -> str | None:
+    event = Event(
+        device_id=str(signed.device_id),
+        seq=signed.seq,
+        prev_hash=signed.prev_hash,
+        kind=signed.kind,
+        at=signed.at,
+        body=signed.body,
+    )
+    if signed.device_id != shift.device_id:
+        return "other-device"
+    try:
+        if event_hash(event) != signed.hash:
+            return "bad-hash"
+    except EventError:
+        return "not-canonical"
+    if not identity.signed_by(key, signed.signature, canonical(event)):
+        return "bad-signature"
+    previous = await db.scalar(
+        select(DeviceEvent.hash).where(
+            DeviceEvent.device_id == shift.device_id, DeviceEvent.seq == signed.seq - 1
+        )
+    )
+    expected = GENESIS if signed.seq == 1 else previous
+    return None if signed.prev_hash == expected else "gap"
+
+
+async def master_data(db: AsyncSession, books: Books, *, now: datetime) -> schemas.MasterData:
+    """What a handheld needs to quote and print without asking."""
+    tariffs = await spots.tariffs_from(db, books.day(now))
+    return schemas.MasterData(
+        regency=schemas.Regency(
+            name=books.regency,
+            agency=books.agency,
+            complaint=books.complaint,
+            timezone=books.timezone.key,
+        ),
+        spots=[_spot(spot) for spot in await spots.all_spots(db)],
+        tariffs=[schemas.ZoneTariff(zone=zone, version=version) for zone, version in tariffs],
+        vehicle_classes=list(VehicleClass),
+    )
+
+
+def _spot(spot: KnownSpot) -> schemas.Spot:
+    return schemas.Spot(
+        code=spot.code,
+        place=spot.place,
+        zone=schemas.Zone(code=spot.zone_code, name=spot.zone_name),
+    )
+
+
+async def resolve(db: AsyncSession, books: Books, text: str) -> schemas.ResolvedBarcode:
+    """Say what a scanned or typed text is: a charge, a spot, a receipt, or somebody else's."""
+    charge_id = await payments.charge_of_barcode(db, text)
+    rows = None if charge_id is None else await payments.charge_view(db, charge_id)
+    if rows is not None:
+        return schemas.ResolvedBarcode(kind="charge", charge=Charge.of(rows, books))
+    code = text
+    link = urlsplit(text) if "://" in text else None
+    if link is not None and text.startswith(books.base_url + "/"):
+        code = link.path.rsplit("/", 1)[-1]
+    try:
+        parse_receipt_number(code)
+        facts = await receipts.find(db, code)
+        return schemas.ResolvedBarcode(kind="receipt", receipt=facts.to_json())
+    except (ReceiptNumberError, receipts.ReceiptNotFound):
+        pass
+    try:
+        spot = await spots.find(db, parse_spot_code(code))
+        return schemas.ResolvedBarcode(kind="spot", spot=_spot(spot))
+    except (SpotCodeError, spots.SpotNotFound):
+        pass
+    return _foreign(text)
+
+
+def _foreign(text: str) -> schemas.ResolvedBarcode:
+    try:
+        payload = qris.parse(text)
+    except qris.QrisError as exc:
+        return schemas.ResolvedBarcode(kind="unknown", text_kind=exc.code)
+    return schemas.ResolvedBarcode(
+        kind="foreign-qris",
+        merchant=schemas.Merchant(name=payload.name, city=payload.city, nmid=payload.nmid),
+        amount_rp=payload.amount_rp,
+    )
