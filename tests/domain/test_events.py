@@ -119,6 +119,12 @@ def test_the_chain_breaks_where_an_event_is_missing_repeated_or_out_of_order():
     assert verify_chain([three, four], after_seq=2, after_hash=GENESIS) == 3
 
 
+def test_an_event_numbered_wrongly_breaks_the_chain_though_its_hash_fits():
+    one, two, _ = chain(3)
+    assert verify_chain([one, replace(two, seq=3)]) == 2
+    assert verify_chain([replace(one, seq=0)]) == 1
+
+
 def test_an_edited_event_breaks_the_chain_at_the_next_one():
     events = chain(5)
     events[2] = replace(events[2], body={**FIRST.body, "amount_rp": 1000})

@@ -156,6 +156,11 @@ def test_what_the_cap_takes_off_is_a_negative_line():
     ]
 
 
+def test_a_day_that_just_reaches_the_cap_is_not_reduced():
+    rate = replace(CAPPED, daily_cap_rp=9_000)
+    assert told(rate, NOON, hours(3)) == [("Jam pertama", 1, 5_000), ("Jam berikutnya", 2, 2_000)]
+
+
 def test_days_over_the_cap_by_as_much_share_a_line():
     assert told(CAPPED, NOON, hours(72)) == [
         ("Jam pertama", 1, 5_000),
