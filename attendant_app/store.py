@@ -45,7 +45,7 @@ CREATE TABLE charges (
     spot TEXT NOT NULL,
     vehicle_class TEXT NOT NULL,
     quoted_rp INTEGER,
-    made_here INTEGER NOT NULL CHECK (made_here IN (0, 1)),
+    print_when_paid INTEGER NOT NULL CHECK (print_when_paid IN (0, 1)),
     sync TEXT NOT NULL CHECK (sync IN ('waiting', 'sent', 'refused')),
     state TEXT NOT NULL,
     known TEXT,
@@ -123,10 +123,10 @@ class PrintState(StrEnum):
     REFUSED = "REFUSED"
 
 
-FINAL_STATES = frozenset(
-    {"paid", "expired", "cancelled", "issue_failed", "refunded", "refund_pending"}
-    | {"refund_unknown", "refund_refused"}
-)
+# Charge states in which the driver may still pay.
+WATCHED_STATES = ("new", "issuing", "issued", "issue_unknown")
+# A payment made in the last second may still be told after one of these.
+GIVEN_UP_STATES = ("expired", "cancelled", "issue_failed")
 
 
 @dataclass(frozen=True)
@@ -154,13 +154,21 @@ class Charge:
     spot: str
     vehicle_class: str
     quoted_rp: int | None
-    made_here: bool
+    print_when_paid: bool
     sync: Sync
     state: str
     known: dict[str, Any] | None
     problem: dict[str, Any] | None
     created_at: str
     changed_at: str
+
+    @property
+    def is_open(self) -> bool:
+        """The driver may still pay it, or it is paid but lacks its receipt."""
+        if self.sync is Sync.REFUSED:
+            return False
+        waits_for_receipt = self.state == "paid" and not (self.known or {}).get("receipt")
+        return self.state in WATCHED_STATES or waits_for_receipt
 
 
 @dataclass(frozen=True)
@@ -323,12 +331,21 @@ class Store:
         return [_charge(row) for row in rows]
 
     def open_charges(self, limit: int = 50) -> list[Charge]:
-        """Those whose state may still change at the server, the newest first."""
-        marks = ", ".join("?" * len(FINAL_STATES))
+        """The newest of those for which `Charge.is_open` holds."""
         rows = self._db.execute(
-            f"SELECT * FROM charges WHERE state NOT IN ({marks}) AND sync <> 'refused'"  # noqa: S608 - only marks
+            "SELECT * FROM charges WHERE sync <> 'refused' AND (state IN (?, ?, ?, ?)"
+            " OR (state = 'paid' AND json_extract(known, '$.receipt') IS NULL))"
             " ORDER BY created_at DESC, id DESC LIMIT ?",
-            (*sorted(FINAL_STATES), limit),
+            (*WATCHED_STATES, limit),
+        )
+        return [_charge(row) for row in rows]
+
+    def given_up_since(self, moment: datetime, limit: int = 50) -> list[Charge]:
+        """Those that ended unpaid after `moment`: money may still come late."""
+        rows = self._db.execute(
+            "SELECT * FROM charges WHERE sync = 'sent' AND state IN (?, ?, ?) AND created_at >= ?"
+            " ORDER BY created_at DESC LIMIT ?",
+            (*GIVEN_UP_STATES, stamp(moment), limit),
         )
         return [_charge(row) for row in rows]
 
@@ -347,7 +364,7 @@ class Store:
                 charge.spot,
                 charge.vehicle_class,
                 charge.quoted_rp,
-                int(charge.made_here),
+                int(charge.print_when_paid),
                 charge.sync,
                 charge.state,
                 _json(charge.known),
@@ -514,6 +531,14 @@ class Store:
             (state, reason, stamp(now), stamp(next_try_at or now), state, job_id),
         )
 
+    def queue_again(self, job_id: int, now: datetime) -> None:
+        """Only for a slip of which nothing was sent: its retry time starts anew."""
+        self._db.execute(
+            "UPDATE print_jobs SET state = 'QUEUED', asked_at = ?, next_try_at = ?, changed_at = ?,"
+            " tries = 0 WHERE id = ? AND state IN ('QUEUED', 'REFUSED')",
+            (stamp(now), stamp(now), stamp(now), job_id),
+        )
+
     def settle_interrupted_prints(self, now: datetime) -> None:
         """After a crash nobody knows what a slip that was being sent has become."""
         self._db.execute(
@@ -540,7 +565,7 @@ def _loads(text: str | None) -> dict[str, Any] | None:
 
 def _charge(row: sqlite3.Row) -> Charge:
     values = dict(row)
-    values["made_here"] = bool(values["made_here"])
+    values["print_when_paid"] = bool(values["print_when_paid"])
     values["sync"] = Sync(values["sync"])
     values["known"] = _loads(values["known"])
     values["problem"] = _loads(values["problem"])

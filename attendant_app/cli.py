@@ -1,0 +1,89 @@
+"""The commands `karcis handheld` and `karcis scan`."""
+
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from starlette.applications import Starlette
+
+from attendant_app import app, scanner, settings
+from attendant_app.device_key import DeviceKeyError
+from attendant_app.store import Store, StoreInUseError
+
+
+class Server(uvicorn.Server):
+    """Ends the open event streams first, so that a stop does not wait for them."""
+
+    def __init__(self, config: uvicorn.Config, application: Starlette) -> None:
+        super().__init__(config)
+        self._application = application
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._application.state.handheld.bell.close()
+        await super().shutdown(sockets)
+
+
+def handheld() -> None:
+    """Run the attendant's handheld (settings: HANDHELD_…); open its page in a browser."""
+    try:
+        chosen = settings.from_environment()
+        store = Store(chosen.data)
+    except (settings.SettingsError, StoreInUseError, OSError) as error:
+        _fail(str(error))
+    try:
+        application = app.create_app(chosen, store)
+        server = Server(
+            uvicorn.Config(
+                application,
+                host=chosen.host,
+                port=chosen.port,
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=3,
+            ),
+            application,
+        )
+        server.run()
+    except DeviceKeyError as error:
+        _fail(str(error))
+    finally:
+        store.close()
+    if not server.started:
+        raise typer.Exit(1)
+
+
+def scan(
+    files: Annotated[list[Path], typer.Argument(help="Pictures: JPEG, PNG or WebP.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line a file; this is the only form.")
+    ] = False,
+) -> None:
+    """Read the QR codes in pictures; one JSON line a file."""
+    failed = False
+    for file in files:
+        try:
+            picture = scanner.unpack(file.read_bytes())
+            started = time.perf_counter()
+            texts = scanner.decode(picture)
+        except OSError as error:
+            print(f"{file}: {error.strerror or error}", file=sys.stderr)
+            failed = True
+            continue
+        except scanner.PictureError as error:
+            print(f"{file}: not a picture that can be read ({error.reason})", file=sys.stderr)
+            failed = True
+            continue
+        taken_ms = round((time.perf_counter() - started) * 1000, 1)
+        print(json.dumps({"file": str(file), "texts": texts, "ms": taken_ms}, ensure_ascii=False))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _fail(reason: str) -> None:
+    print(f"karcis handheld: {reason}", file=sys.stderr)
+    raise typer.Exit(1)

@@ -1,0 +1,249 @@
+"""The local HTTP API, as the page and the end-to-end command use it: HTTP only, no decisions."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from attendant_app import barcode, messages, printing, problems, scanner, service
+from attendant_app.runtime import Handheld
+
+HEARTBEAT_S = 15.0
+
+
+def handheld_of(request: Request) -> Handheld:
+    handheld: Handheld = request.app.state.handheld
+    return handheld
+
+
+async def body_of(request: Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.body() or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise problems.InvalidRequest("not JSON") from error
+    if not isinstance(body, dict):
+        raise problems.InvalidRequest("not a JSON object")
+    return body
+
+
+def text_in(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise problems.InvalidRequest(name)
+    return value
+
+
+async def get_status(request: Request) -> Response:
+    return JSONResponse(full_status(handheld_of(request)))
+
+
+def full_status(handheld: Handheld) -> dict[str, Any]:
+    return {**service.status(handheld), "printer": printing.printer_status(handheld)}
+
+
+async def post_enrol(request: Request) -> Response:
+    handheld = handheld_of(request)
+    await service.enrol(handheld, text_in(await body_of(request), "code"))
+    return JSONResponse(full_status(handheld))
+
+
+async def post_sign_in(request: Request) -> Response:
+    handheld, body = handheld_of(request), await body_of(request)
+    await service.sign_in(handheld, text_in(body, "attendant"), text_in(body, "pin"))
+    return JSONResponse(full_status(handheld))
+
+
+async def post_sign_out(request: Request) -> Response:
+    service.sign_out(handheld_of(request))
+    return JSONResponse(full_status(handheld_of(request)))
+
+
+async def get_spots(request: Request) -> Response:
+    handheld = handheld_of(request)
+    service.on_shift(handheld)
+    return JSONResponse({"spots": service.spots(handheld)})
+
+
+async def post_charge(request: Request) -> Response:
+    body = await body_of(request)
+    plate, minutes = body.get("plate"), body.get("minutes")
+    if plate is not None and not isinstance(plate, str):
+        raise problems.InvalidRequest("plate")
+    if minutes is not None and (not isinstance(minutes, int) or isinstance(minutes, bool)):
+        raise problems.InvalidRequest("minutes")
+    charge = await service.request_charge(
+        handheld_of(request),
+        text_in(body, "spot"),
+        text_in(body, "vehicle_class"),
+        plate,
+        minutes,
+    )
+    return JSONResponse(service.view(handheld_of(request), charge), 201)
+
+
+async def get_charges(request: Request) -> Response:
+    handheld = handheld_of(request)
+    service.on_shift(handheld)
+    charges = [service.view(handheld, charge) for charge in handheld.store.charges()]
+    return JSONResponse({"charges": charges})
+
+
+def _charge_view(request: Request) -> dict[str, Any]:
+    handheld = handheld_of(request)
+    service.on_shift(handheld)
+    charge = service.charge_or_problem(handheld, request.path_params["charge_id"])
+    return service.view(handheld, charge)
+
+
+async def get_charge(request: Request) -> Response:
+    return JSONResponse(_charge_view(request))
+
+
+async def get_barcode_svg(request: Request) -> Response:
+    return Response(_barcode(request, barcode.svg), media_type="image/svg+xml")
+
+
+async def get_barcode_png(request: Request) -> Response:
+    return Response(_barcode(request, barcode.png), media_type="image/png")
+
+
+def _barcode(request: Request, draw: Callable[[str], str | bytes]) -> str | bytes:
+    text = _charge_view(request)["qris"]
+    if not text:
+        raise problems.NoBarcode
+    try:
+        return draw(text)
+    except barcode.BarcodeError as error:
+        raise problems.NoBarcode(str(error)) from error
+
+
+async def get_charge_events(request: Request) -> Response:
+    handheld = handheld_of(request)
+    _charge_view(request)
+
+    def facts() -> dict[str, Any]:
+        view = _charge_view(request)
+        return {**view, "print": printing.print_status(handheld, view["id"])}
+
+    return event_stream(handheld, "charge", facts)
+
+
+async def get_events(request: Request) -> Response:
+    handheld = handheld_of(request)
+    return event_stream(handheld, "changed", lambda: full_status(handheld), always=True)
+
+
+def event_stream(
+    handheld: Handheld, name: str, facts: Callable[[], dict[str, Any]], *, always: bool = False
+) -> StreamingResponse:
+    """Server-sent events: the facts at once, then at each ring (if changed, unless `always`)."""
+
+    async def stream() -> AsyncIterator[str]:
+        last = ""
+        while not handheld.bell.closing:
+            heard = handheld.bell.rings
+            try:
+                data = json.dumps(facts())
+            except problems.Problem:
+                return
+            if always or data != last:
+                yield f"event: {name}\ndata: {data}\n\n"
+                last = data
+            else:
+                yield ": still here\n\n"
+            await handheld.bell.wait(heard, HEARTBEAT_S)
+
+    return StreamingResponse(stream(), media_type="text/event-stream")
+
+
+async def post_scan(request: Request) -> Response:
+    """A picture, raw or as the `image` part of a form: its texts, and what the only one means."""
+    handheld = handheld_of(request)
+    service.on_shift(handheld)
+    data = await _picture_of(request)
+    started = time.perf_counter()
+    try:
+        async with handheld.reading:
+            texts = await asyncio.to_thread(scanner.decode_bytes, data)
+    except scanner.PictureError as error:
+        raise problems.PictureRefused(error.reason) from error
+    taken_ms = round((time.perf_counter() - started) * 1000)
+    return JSONResponse({"texts": texts, "ms": taken_ms, "result": await _meaning(handheld, texts)})
+
+
+async def _picture_of(request: Request) -> bytes:
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await request.body()
+    async with request.form(max_files=1, max_fields=4) as form:
+        image = form.get("image")
+        if not isinstance(image, UploadFile):
+            raise problems.InvalidRequest("image")
+        return await image.read()
+
+
+async def _meaning(handheld: Handheld, texts: list[str]) -> dict[str, Any]:
+    if not texts:
+        return {"kind": "none"}
+    if len(texts) == 1:
+        return await service.resolve(handheld, texts[0])
+    # Guessing which of two codes was meant is how money goes to a stranger.
+    return {"kind": "several", "choices": [_choice(handheld, text) for text in texts]}
+
+
+def _choice(handheld: Handheld, text: str) -> dict[str, str]:
+    name = service.merchant_of(text)
+    if name:
+        key, hint = "choice-qris", name
+    elif text.lower().startswith(("http://", "https://")):
+        key, hint = "choice-web", text[:60]
+    else:
+        key, hint = "choice-other", text[:60]
+    return {"text": text, "label": messages.text(key, handheld.settings.language), "hint": hint}
+
+
+async def post_resolve(request: Request) -> Response:
+    text = text_in(await body_of(request), "text")
+    return JSONResponse({"result": await service.resolve(handheld_of(request), text)})
+
+
+async def get_print(request: Request) -> Response:
+    return JSONResponse(printing.print_status(handheld_of(request), _charge_view(request)["id"]))
+
+
+async def post_reprint(request: Request) -> Response:
+    view = _charge_view(request)
+    printing.reprint(handheld_of(request), view["id"])
+    return JSONResponse(printing.print_status(handheld_of(request), view["id"]), 202)
+
+
+async def post_print_confirm(request: Request) -> Response:
+    view = _charge_view(request)
+    printing.confirm(handheld_of(request), view["id"])
+    return JSONResponse(printing.print_status(handheld_of(request), view["id"]))
+
+
+ROUTES = [
+    Route("/api/status", get_status),
+    Route("/api/events", get_events),
+    Route("/api/enrol", post_enrol, methods=["POST"]),
+    Route("/api/sign-in", post_sign_in, methods=["POST"]),
+    Route("/api/sign-out", post_sign_out, methods=["POST"]),
+    Route("/api/spots", get_spots),
+    Route("/api/charges", get_charges, methods=["GET"]),
+    Route("/api/charges", post_charge, methods=["POST"]),
+    Route("/api/charges/{charge_id}", get_charge),
+    Route("/api/charges/{charge_id}/barcode.svg", get_barcode_svg),
+    Route("/api/charges/{charge_id}/barcode.png", get_barcode_png),
+    Route("/api/charges/{charge_id}/events", get_charge_events),
+    Route("/api/charges/{charge_id}/print", get_print),
+    Route("/api/charges/{charge_id}/reprint", post_reprint, methods=["POST"]),
+    Route("/api/charges/{charge_id}/print-confirm", post_print_confirm, methods=["POST"]),
+    Route("/api/scan", post_scan, methods=["POST"]),
+    Route("/api/resolve", post_resolve, methods=["POST"]),
+]

@@ -1,0 +1,224 @@
+"""Every word on the handheld's screens, in Bahasa Indonesia and English.
+
+Short sentences, no trade words: many attendants read little. A test holds the two complete.
+"""
+
+from collections.abc import Callable
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    # Everywhere
+    "app": ("Karcis", "Karcis"),
+    "online": ("Tersambung", "Online"),
+    "offline": ("Tidak tersambung", "Offline"),
+    "offline-hint": (
+        "Catatan disimpan di sini dan dikirim sendiri nanti.",
+        "Records are kept here and sent by themselves later.",
+    ),
+    "unsynced": ("{n} belum terkirim", "{n} not sent"),
+    "oldest": ("tertua {age}", "oldest {age}"),
+    "quarantined": ("{n} ditahan kantor", "{n} held by the office"),
+    "all-sent": ("Semua terkirim", "All sent"),
+    "home": ("Beranda", "Home"),
+    "back": ("Kembali", "Back"),
+    "language": ("English", "Bahasa Indonesia"),
+    "language-hint": ("Change the language to English", "Ganti bahasa ke Bahasa Indonesia"),
+    "close": ("Tutup", "Close"),
+    "try-again": ("Coba lagi", "Try again"),
+    "device-inactive": (
+        "Perangkat ini dinonaktifkan kantor. Hubungi koordinator.",
+        "The office has switched this device off. Call the coordinator.",
+    ),
+    "seconds": ("{n} dtk", "{n} s"),
+    "minutes": ("{n} mnt", "{n} min"),
+    "hours": ("{n} jam", "{n} h"),
+    # Enrolment and sign-in
+    "enrol-title": ("Daftarkan perangkat", "Enrol this device"),
+    "enrol-code": ("Kode pendaftaran dari kantor", "Enrolment code from the office"),
+    "enrol": ("Daftarkan", "Enrol"),
+    "sign-in-title": ("Mulai tugas", "Start your shift"),
+    "attendant-code": ("Kode petugas", "Attendant code"),
+    "pin": ("PIN", "PIN"),
+    "pin-typed": ("{n} angka sudah diketik", "{n} digits typed"),
+    "erase": ("Hapus", "Erase"),
+    "sign-in": ("Masuk", "Sign in"),
+    "sign-in-lapsed": (
+        "Waktu tugas habis. Masuk lagi agar catatan terkirim.",
+        "Your shift has lapsed. Sign in again so that records are sent.",
+    ),
+    "sign-out": ("Selesai tugas", "End shift"),
+    "sign-out-ask": ("Akhiri tugas {name}?", "End the shift of {name}?"),
+    "on-shift": ("Petugas", "Attendant"),
+    # Home
+    "choose-spot": ("Pilih petak parkir", "Choose a spot"),
+    "change-spot": ("Ganti petak", "Change spot"),
+    "spot": ("Petak", "Spot"),
+    "no-spots": (
+        "Daftar petak belum ada. Sambungkan ke kantor dulu.",
+        "No spots yet. Connect to the office first.",
+    ),
+    "new-charge": ("Kendaraan baru", "New vehicle"),
+    "open-charges": ("Menunggu bayar", "Waiting for payment"),
+    "recent-charges": ("Baru saja", "Just now"),
+    "nothing-open": ("Belum ada kendaraan", "No vehicles yet"),
+    "no-price": ("Tarif?", "Price?"),
+    "scan": ("Pindai", "Scan"),
+    # A charge
+    "charge-title": ("Bayar parkir", "Pay for parking"),
+    "scan-to-pay": ("Pindai untuk bayar", "Scan to pay"),
+    "pay-to": ("Penerima", "Pay to"),
+    "match-code": ("Kode cocok", "Match code"),
+    "match-code-hint": (
+        "Harus sama dengan kode di layar pengemudi",
+        "Must equal the code on the driver's screen",
+    ),
+    "time-left": ("Sisa waktu", "Time left"),
+    "checking": ("Memastikan ke kantor…", "Checking with the office…"),
+    "barcode-alt": (
+        "Kode QRIS {amount} untuk {merchant}",
+        "QRIS code of {amount} for {merchant}",
+    ),
+    "next-vehicle": ("Kendaraan berikut", "Next vehicle"),
+    "paid": ("LUNAS", "PAID"),
+    "waiting": ("Menunggu", "Waiting"),
+    "waiting-code": ("Meminta kode bayar…", "Asking for a payment code…"),
+    "waiting-offline": (
+        "Tidak tersambung. Permintaan tersimpan dan dikirim sendiri.",
+        "Offline. The request is kept and sent by itself.",
+    ),
+    "issue-unknown": (
+        "Kantor masih memastikan kode bayar.",
+        "The office is still making sure of the payment code.",
+    ),
+    "expired": ("KEDALUWARSA", "EXPIRED"),
+    "expired-why": (
+        "Waktu bayar habis. Belum ada uang masuk.",
+        "Time ran out. No money has come in.",
+    ),
+    "cancelled": ("DIBATALKAN", "CANCELLED"),
+    "cancelled-why": ("Tagihan ini dibatalkan.", "This charge was cancelled."),
+    "issue-failed": ("GAGAL", "FAILED"),
+    "issue-failed-why": (
+        "Kode bayar tidak dapat dibuat. Coba sekali lagi.",
+        "The payment code could not be made. Try once more.",
+    ),
+    "refused": ("DITOLAK", "REFUSED"),
+    "refused-why": ("Kantor menolak permintaan ini:", "The office refused this request:"),
+    "refund": ("UANG KEMBALI", "REFUND"),
+    "refund-why": (
+        "Pembayaran ini dikembalikan atau sedang diurus kantor.",
+        "This payment was refunded or is being handled by the office.",
+    ),
+    "not-paid": ("BELUM LUNAS", "NOT PAID"),
+    "flag-late": (
+        "Uang masuk terlambat. Kantor mengurusnya; ini bukan tanda lunas.",
+        "Money came late. The office handles it; this does not count as paid.",
+    ),
+    "flag-over": (
+        "Uang yang masuk lebih dari tagihan. Kantor mengurusnya.",
+        "More money came in than was asked. The office handles it.",
+    ),
+    "flag-under": (
+        "Uang yang masuk kurang dari tagihan. Kantor mengurusnya.",
+        "Less money came in than was asked. The office handles it.",
+    ),
+    "flag-duplicate": (
+        "Dibayar dua kali. Kantor mengembalikan kelebihannya.",
+        "Paid twice. The office returns what is too much.",
+    ),
+    "receipt": ("Karcis", "Receipt"),
+    # Printing
+    "print-waiting-receipt": ("Menunggu nomor karcis", "Waiting for the receipt number"),
+    "print-none": ("Belum dicetak di sini", "Not printed here yet"),
+    "print-QUEUED": ("Menunggu giliran cetak", "Waiting to print"),
+    "print-SENDING": ("Sedang dicetak…", "Printing…"),
+    "print-PRINTED": ("Karcis sudah tercetak", "The receipt is printed"),
+    "print-UNCERTAIN": ("Periksa: apakah karcis keluar?", "Look: did the receipt come out?"),
+    "print-REFUSED": ("Karcis tidak dapat dicetak", "The receipt cannot be printed"),
+    "print-again": ("Cetak ulang (SALINAN)", "Print a copy (SALINAN)"),
+    "print-retry": ("Cetak karcis", "Print the receipt"),
+    "print-confirm": ("Sudah keluar", "It came out"),
+    "printer": ("Printer", "Printer"),
+    "printer-paper-out": ("Kertas habis", "Out of paper"),
+    "printer-paper-near-end": ("Kertas hampir habis", "Paper is running low"),
+    "printer-cover-open": ("Tutup printer terbuka", "The printer's cover is open"),
+    "printer-error": ("Printer bermasalah", "The printer reports a fault"),
+    "printer-offline": ("Printer tidak siap", "The printer is not ready"),
+    "printer-unreachable": ("Printer tidak tersambung", "The printer is not connected"),
+    "printer-unknown": ("Belum diketahui", "Not known yet"),
+    "printer-ready": ("Printer siap", "The printer is ready"),
+    "printer-no-word": ("Printer tidak memberi kabar", "The printer gave no word"),
+    "printer-interrupted": ("Perangkat mati saat mencetak", "The device stopped while printing"),
+    "printer-unprintable": ("Isi karcis tidak dapat dicetak", "The receipt cannot be laid out"),
+    "printer-not-paid": ("Tidak lagi berstatus lunas", "It no longer counts as paid"),
+    # Scanning
+    "scan-title": ("Pindai kode", "Scan a code"),
+    "camera-starting": ("Menyalakan kamera…", "Starting the camera…"),
+    "camera-on": ("Arahkan kamera ke kode", "Point the camera at the code"),
+    "camera-off": (
+        "Kamera tidak dapat dipakai. Ambil foto atau ketik kodenya.",
+        "The camera cannot be used. Take a photo or type the code.",
+    ),
+    "take-photo": ("Ambil foto", "Take a photo"),
+    "type-code": ("Ketik kode petak", "Type the spot's code"),
+    "open": ("Buka", "Open"),
+    "scan-none": ("Tidak ada kode yang terbaca", "No code could be read"),
+    "scan-several": ("Ada beberapa kode. Pilih satu:", "There are several codes. Choose one:"),
+    "scan-again": ("Pindai lagi", "Scan again"),
+    "found-receipt": ("Karcis {number}", "Receipt {number}"),
+    "found-receipt-hint": (
+        "Cocokkan petak, waktu, dan kendaraan.",
+        "Compare the spot, the time and the vehicle.",
+    ),
+    "found-foreign": ("BUKAN KODE KITA", "NOT OUR CODE"),
+    "found-foreign-hint": (
+        "Uang akan masuk ke {name}. Jangan dipakai; laporkan.",
+        "Money would go to {name}. Do not use it; report it.",
+    ),
+    "found-unverified": ("BELUM TERVERIFIKASI", "NOT VERIFIED"),
+    "found-unverified-hint": (
+        "Perlu sambungan ke kantor untuk memeriksa kode ini.",
+        "Checking this code needs a connection to the office.",
+    ),
+    "found-unknown": ("Kode tidak dikenal", "Unknown code"),
+    "found-unknown-hint": (
+        "Ini bukan kode parkir atau QRIS.",
+        "This is neither a parking code nor QRIS.",
+    ),
+    "choice-qris": ("Kode bayar", "Payment code"),
+    "choice-web": ("Alamat web", "Web address"),
+    "choice-other": ("Kode lain", "Another code"),
+    # Pictures that cannot be read
+    "picture-empty": ("Gambarnya kosong.", "The picture is empty."),
+    "picture-too-large": ("Gambarnya terlalu besar.", "The picture is too large."),
+    "picture-too-small": ("Gambarnya terlalu kecil.", "The picture is too small."),
+    "picture-unreadable": (
+        "Berkas ini bukan gambar yang dikenal.",
+        "This file is not a picture that can be read.",
+    ),
+    "problem-title": ("Belum bisa", "Not possible now"),
+}
+
+
+def text(key: str, language: str, **values: object) -> str:
+    """The words for a key; a key that does not exist is a fault of the program and raises."""
+    bahasa, english = MESSAGES[key]
+    words = english if language == "en" else bahasa
+    return words.format(**values) if values else words
+
+
+def translator(language: str) -> Callable[..., str]:
+    """`text` for one language, as templates call it."""
+
+    def translate(key: str, **values: object) -> str:
+        return text(key, language, **values)
+
+    return translate
+
+
+def age(seconds: int, language: str) -> str:
+    """How long ago, in the largest whole unit."""
+    if seconds < 60:
+        return text("seconds", language, n=seconds)
+    if seconds < 3600:
+        return text("minutes", language, n=seconds // 60)
+    return text("hours", language, n=seconds // 3600)

@@ -1,0 +1,64 @@
+"""The amount a button shows before the server has said anything: the same rules, the same rupiah.
+
+It is an offer on the screen only. What is owed is what the server's charge says.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from domain.money import MoneyError
+from domain.tariff import (
+    FlatRate,
+    TariffError,
+    VehicleClass,
+    in_force,
+    quote,
+    tariff_from_json,
+)
+
+
+def spot_in(master: Mapping[str, Any] | None, code: str) -> dict[str, Any] | None:
+    for spot in (master or {}).get("spots", ()):
+        if spot["code"] == code:
+            return dict(spot)
+    return None
+
+
+def zone_of(master: Mapping[str, Any] | None) -> ZoneInfo:
+    """The regency's clock; Jakarta's where the server has not said yet."""
+    name = str((master or {}).get("regency", {}).get("timezone", ""))
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("Asia/Jakarta")
+
+
+def price_rp(
+    master: Mapping[str, Any] | None,
+    spot_code: str,
+    vehicle_class: VehicleClass,
+    at: datetime,
+    minutes: int | None = None,
+) -> int | None:
+    """What a stay starting at `at` costs; None where the tariff does not say without the server."""
+    spot = spot_in(master, spot_code)
+    if master is None or spot is None:
+        return None
+    start = at.astimezone(zone_of(master))
+    try:
+        version = in_force(
+            [
+                tariff_from_json(tariff["version"])
+                for tariff in master["tariffs"]
+                if tariff["zone"] == spot["zone"]["code"]
+            ],
+            start.date(),
+        )
+        flat = isinstance(version.rates.get(vehicle_class), FlatRate)
+        # An hourly rate without a bought stay is offered by its first hour.
+        end = None if flat and minutes is None else start + timedelta(minutes=minutes or 60)
+        return quote(version, vehicle_class, start, end).amount_rp
+    except (TariffError, MoneyError, KeyError, TypeError):
+        return None

@@ -1,0 +1,163 @@
+"""Every way the handheld refuses its page, in words an attendant can act on.
+
+The page shows the title, never a status code or a stack trace. `slug` is stable, for programs.
+"""
+
+from typing import Any, ClassVar
+
+
+class Problem(Exception):
+    """A refusal a person can act on. Subclasses set slug, status and both titles."""
+
+    slug: ClassVar[str]
+    status: ClassVar[int]
+    title_id: ClassVar[str]
+    title_en: ClassVar[str]
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.title_en)
+        self.detail = detail
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "slug": self.slug,
+            "status": self.status,
+            "title_id": self.title_id,
+            "title_en": self.title_en,
+            "detail": self.detail,
+        }
+
+
+class InvalidRequest(Problem):
+    slug = "invalid-request"
+    status = 422
+    title_id = "Isian tidak lengkap atau tidak sah"
+    title_en = "Something is missing or not valid"
+
+
+class NotFound(Problem):
+    slug = "not-found"
+    status = 404
+    title_id = "Tidak ditemukan"
+    title_en = "Not found"
+
+
+class MethodNotAllowed(Problem):
+    slug = "method-not-allowed"
+    status = 405
+    title_id = "Cara ini tidak dilayani"
+    title_en = "This method is not served"
+
+
+class ForeignRequest(Problem):
+    slug = "foreign-request"
+    status = 403
+    title_id = "Permintaan ini tidak datang dari layar perangkat"
+    title_en = "This request does not come from the handheld's own screen"
+
+
+class TooLarge(Problem):
+    slug = "too-large"
+    status = 413
+    title_id = "Kiriman terlalu besar"
+    title_en = "The upload is too large"
+
+
+class NotEnrolled(Problem):
+    slug = "not-enrolled"
+    status = 409
+    title_id = "Perangkat ini belum terdaftar"
+    title_en = "This device is not enrolled yet"
+
+
+class NotSignedIn(Problem):
+    slug = "not-signed-in"
+    status = 401
+    title_id = "Silakan masuk terlebih dahulu"
+    title_en = "Please sign in first"
+
+
+class AlreadySignedIn(Problem):
+    slug = "already-signed-in"
+    status = 409
+    title_id = "Petugas lain masih bertugas di perangkat ini"
+    title_en = "Another attendant is still on shift on this device"
+
+
+class SignInRefused(Problem):
+    slug = "sign-in-refused"
+    status = 401
+    title_id = "Kode petugas atau PIN salah"
+    title_en = "Wrong code or PIN"
+
+
+class ServerUnreachable(Problem):
+    slug = "server-unreachable"
+    status = 503
+    title_id = "Belum tersambung ke kantor; coba lagi sebentar"
+    title_en = "Not connected to the office yet; try again shortly"
+
+
+class RefusedByServer(Problem):
+    """The office said no. Its own words are in `detail`, its slug in `office_slug`."""
+
+    slug = "refused-by-office"
+    status = 409
+    title_id = "Ditolak oleh kantor"
+    title_en = "Refused by the office"
+
+    def __init__(self, detail: str = "", office_slug: str = "") -> None:
+        super().__init__(detail)
+        self.office_slug = office_slug
+
+    def body(self) -> dict[str, Any]:
+        return {**super().body(), "office_slug": self.office_slug}
+
+
+class UnsyncedRecords(Problem):
+    slug = "unsynced-records"
+    status = 409
+    title_id = "Masih ada catatan yang belum terkirim; sambungkan dulu, lalu coba lagi"
+    title_en = "Some records are not sent yet; connect first, then try again"
+
+
+class UnknownSpot(Problem):
+    slug = "unknown-spot"
+    status = 404
+    title_id = "Petak parkir ini tidak dikenal"
+    title_en = "This spot is not known"
+
+
+class NoReceipt(Problem):
+    slug = "no-receipt"
+    status = 409
+    title_id = "Belum ada karcis: pembayaran belum dipastikan kantor"
+    title_en = "No receipt yet: the office has not confirmed a payment"
+
+
+class NoBarcode(Problem):
+    slug = "no-barcode"
+    status = 409
+    title_id = "Kode bayar belum ada"
+    title_en = "There is no payment code yet"
+
+
+class PictureRefused(Problem):
+    slug = "picture-refused"
+    status = 422
+    title_id = "Gambar tidak dapat dibaca"
+    title_en = "The picture cannot be read"
+
+
+class StorageFailed(Problem):
+    slug = "storage-failed"
+    status = 507
+    title_id = "Penyimpanan perangkat penuh atau rusak; tidak ada yang dicatat"
+    title_en = "The device's storage is full or broken; nothing was recorded"
+
+
+class InternalError(Problem):
+    slug = "internal-error"
+    status = 500
+    title_id = "Ada yang tidak beres di perangkat ini; coba lagi"
+    title_en = "Something went wrong on this device; try again"

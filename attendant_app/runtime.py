@@ -1,0 +1,82 @@
+"""What one running handheld holds together: its store, key, link to the server, and its bell."""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import httpx
+
+from attendant_app.device_key import DeviceKey
+from attendant_app.settings import Settings
+from attendant_app.store import Store
+
+
+class Bell:
+    """Rings when anything a screen may show has changed. Waiting never misses a ring."""
+
+    def __init__(self) -> None:
+        self.rings = 0
+        self.closing = False
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        self.rings += 1
+        self._rung.set()
+        self._rung = asyncio.Event()
+
+    def close(self) -> None:
+        """Ends every wait, so that open streams let the process stop."""
+        self.closing = True
+        self.ring()
+
+    async def wait(self, heard: int, timeout_s: float) -> None:
+        """Until there are more rings than `heard`, or the time is up."""
+        if self.rings == heard and not self.closing:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._rung.wait(), timeout_s)
+
+
+@dataclass
+class Link:
+    """Whether the server can be reached, and how far its clock is from this device's."""
+
+    online: bool = False
+    clock_offset_s: float = 0.0
+    active: bool = True
+    """False once the office has suspended or revoked this device."""
+
+    def learn_time(self, server_time: float | None) -> None:
+        if server_time:
+            offset = server_time - time.time()
+            # The server's Date has whole seconds: only a larger difference is a wrong clock.
+            self.clock_offset_s = offset if abs(offset) > 2 else 0.0
+
+
+@dataclass
+class Handheld:
+    settings: Settings
+    store: Store
+    key: DeviceKey
+    http: httpx.AsyncClient
+    link: Link = field(default_factory=Link)
+    bell: Bell = field(default_factory=Bell)
+    printer_state: str = "unknown"
+    """What the printer said last, as the end of a `printer-…` message key."""
+    work: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there is something to push or print, so that nothing waits for a timer."""
+    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Reading pictures is the heavy thing here: more at once would only make each of them late."""
+
+    def nudge(self) -> None:
+        self.work.set()
+        self.bell.ring()
+
+    def office_time(self) -> datetime:
+        """The server's time as well as it is known here; this device's clock may be wrong."""
+        return device_time() + timedelta(seconds=self.link.clock_offset_s)
+
+
+def device_time() -> datetime:
+    return datetime.now(UTC)

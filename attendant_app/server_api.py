@@ -1,0 +1,172 @@
+"""The server's HTTP API as the handheld calls it: every call ends as an answer, a refusal, or no
+answer. No answer is never taken for a no.
+"""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+# Issuing a code waits for the acquirer, so answers may take longer than connections.
+TIMEOUT = httpx.Timeout(8, connect=2, pool=2)
+PULSE_TIMEOUT = httpx.Timeout(1.5)
+LARGEST_EVENT = 256 * 1024
+_TRY_LATER = frozenset({408, 425, 429})
+
+
+class NoAnswer(Exception):
+    """Nothing is known about what became of the request: send it again, with the same id."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        reached: bool,
+        retry_after_s: float = 0,
+        problem: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reached = reached
+        self.retry_after_s = retry_after_s
+        self.problem = problem or {}
+
+
+class Refusal(Exception):
+    """The server understood and said no."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(f"{status} {problem.get('slug', '')}")
+        self.status = status
+        self.problem = problem
+
+    @property
+    def slug(self) -> str:
+        return str(self.problem.get("slug", ""))
+
+
+@dataclass(frozen=True)
+class Answer:
+    body: dict[str, Any]
+    server_time: float | None
+
+
+def new_client(base_url: str, language: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=base_url,
+        timeout=TIMEOUT,
+        headers={"Accept-Language": language, "User-Agent": "karcis-handheld"},
+        limits=httpx.Limits(max_connections=40, max_keepalive_connections=8),
+        # The way to the office is set here, not by whatever proxy the device's environment names.
+        trust_env=False,
+    )
+
+
+async def call(
+    http: httpx.AsyncClient,
+    method: str,
+    path: str,
+    *,
+    token: str | None = None,
+    body: dict[str, Any] | None = None,
+    timeout: httpx.Timeout = TIMEOUT,  # noqa: ASYNC109 - httpx's own, per phase of the call
+) -> Answer:
+    """One request. Raises Refusal or NoAnswer."""
+    try:
+        response = await http.request(
+            method, path, json=body, headers=_authorisation(token), timeout=timeout
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise NoAnswer(type(error).__name__, reached=False) from error
+    return _judge(response)
+
+
+async def is_alive(http: httpx.AsyncClient) -> float | None:
+    """The server's time where it answers, 0.0 where it does not say; None where nobody answers."""
+    try:
+        response = await http.get("/livez", timeout=PULSE_TIMEOUT)
+    except httpx.HTTPError:
+        return None
+    return (_server_time(response) or 0.0) if response.status_code == 200 else None
+
+
+async def charge_events(
+    http: httpx.AsyncClient, charge_id: str, token: str | None
+) -> AsyncGenerator[dict[str, Any]]:
+    """The charge, at once and after each change, until the stream ends. Raises as `call`."""
+    try:
+        async with http.stream(
+            "GET", f"/v1/charges/{charge_id}/events", headers=_authorisation(token)
+        ) as response:
+            if response.status_code != 200:
+                await response.aread()
+                _judge(response)
+                raise NoAnswer(f"status {response.status_code}", reached=True)
+            async with aclosing(_data_lines(response)) as lines:
+                async for text in lines:
+                    yield _object(text)
+    except httpx.HTTPError as error:
+        raise NoAnswer(type(error).__name__, reached=False) from error
+
+
+async def _data_lines(response: httpx.Response) -> AsyncGenerator[str]:
+    """The `data` of each server-sent event, joined as the HTML standard says."""
+    lines: list[str] = []
+    async for line in response.aiter_lines():
+        if line.startswith("data:"):
+            lines.append(line[5:].removeprefix(" "))
+            if sum(map(len, lines)) > LARGEST_EVENT:
+                raise NoAnswer("event too large", reached=True)
+        elif not line and lines:
+            yield "\n".join(lines)
+            lines = []
+
+
+def _authorisation(token: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _judge(response: httpx.Response) -> Answer:
+    status = response.status_code
+    if status >= 500 or status in _TRY_LATER:
+        wait = response.headers.get("Retry-After", "")
+        raise NoAnswer(
+            f"status {status}",
+            reached=True,
+            retry_after_s=min(float(wait), 300) if wait.isascii() and wait.isdigit() else 0,
+            problem=_problem(response),
+        )
+    if status >= 400:
+        raise Refusal(status, _problem(response))
+    if not 200 <= status < 300:
+        raise NoAnswer(f"status {status}", reached=True)
+    return Answer(_object(response.text), _server_time(response))
+
+
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    try:
+        problem = response.json()
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        # A captive portal's page, or an answer cut short.
+        raise NoAnswer("not a JSON object", reached=True)
+    return body
+
+
+def _server_time(response: httpx.Response) -> float | None:
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,303 @@
+"""The background work: send what was recorded here, follow what is decided at the office.
+
+Every request carries an id made here, so sending twice is harmless and giving up is never needed.
+The server may be down, slow, restarted or half reachable: these loops outlive all of it.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from datetime import timedelta
+
+from attendant_app import journal, problems, server_api, service
+from attendant_app.runtime import Handheld, device_time
+from attendant_app.store import Outgoing, StoredEvent, Sync
+
+log = logging.getLogger(__name__)
+
+PULSE_S = 1.2
+# Pulse and its timeout together stay under the three seconds in which a screen must say "offline".
+REFRESH_S = 300.0
+IDLE_S = 5.0
+STREAM_S = 20.0
+POLL_S = 2.0
+LATE_MONEY = timedelta(minutes=30)
+LATE_POLL_S = 15.0
+WATCHED_AT_ONCE = 20
+PUSHED_AT_ONCE = 4
+BATCH = 100
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+
+
+def pause_s(tries: int) -> float:
+    """Exponential with full jitter, so that 300 handhelds do not come back in one moment."""
+    ceiling = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(tries, 10))
+    return ceiling * random.uniform(0.5, 1)  # noqa: S311 - spreading load, not a secret
+
+
+async def run(handheld: Handheld) -> None:
+    """All loops, until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for loop in (_pulse, _push, _watch, _watch_late_money, _refresh):
+            group.create_task(_keep_going(handheld, loop), name=loop.__name__)
+
+
+async def _keep_going(handheld: Handheld, loop: Callable[[Handheld], Awaitable[None]]) -> None:
+    """A fault in one round (a full disk, a surprise in an answer) costs that round only."""
+    while True:
+        try:
+            await loop(handheld)
+        except Exception:
+            log.exception("background work failed, going on: %s", getattr(loop, "__name__", ""))
+            await asyncio.sleep(1)
+
+
+# The link
+
+
+async def _pulse(handheld: Handheld) -> None:
+    while True:
+        server_time = await server_api.is_alive(handheld.http)
+        handheld.link.learn_time(server_time)
+        _set_online(handheld, server_time is not None)
+        await asyncio.sleep(PULSE_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreading load
+
+
+def _set_online(handheld: Handheld, online: bool) -> None:
+    if handheld.link.online == online:
+        return
+    handheld.link.online = online
+    if online:
+        handheld.store.retry_all_now(device_time())
+    handheld.nudge()
+
+
+async def _refresh(handheld: Handheld) -> None:
+    """Enrol where a code was given, then keep spots and tariffs up to date."""
+    while True:
+        heard = handheld.bell.rings
+        fresh = False
+        if handheld.link.online:
+            await _enrol_by_settings(handheld)
+            fresh = await _pull_master_data(handheld)
+        if fresh:
+            await asyncio.sleep(REFRESH_S)
+        else:
+            # Back online or signed in: either rings, and either is a reason to ask again.
+            await handheld.bell.wait(heard, IDLE_S)
+
+
+async def _enrol_by_settings(handheld: Handheld) -> None:
+    code = handheld.settings.enrolment_code
+    if code and handheld.store.device() is None:
+        try:
+            await service.enrol(handheld, code)
+        except problems.Problem as problem:
+            log.warning("not enrolled: %s %s", problem.slug, problem.detail)
+            await asyncio.sleep(IDLE_S)
+
+
+async def _pull_master_data(handheld: Handheld) -> bool:
+    shift = handheld.store.shift()
+    if shift is None or shift.token is None:
+        return False
+    try:
+        answer = await server_api.call(handheld.http, "GET", "/v1/masterdata", token=shift.token)
+    except server_api.NoAnswer:
+        return False
+    except server_api.Refusal as refusal:
+        _learn_from(handheld, refusal)
+        return False
+    handheld.link.active = True
+    if answer.body != handheld.store.master_data():
+        handheld.store.save_master_data(answer.body, device_time())
+        handheld.nudge()
+    return True
+
+
+def _learn_from(handheld: Handheld, refusal: server_api.Refusal) -> None:
+    """What a refusal of any call says about this device or this shift."""
+    shift = handheld.store.shift()
+    if refusal.slug == "device-not-active":
+        if handheld.link.active:
+            handheld.link.active = False
+            handheld.bell.ring()
+    elif refusal.status == 401 and shift is not None and shift.token is not None:
+        handheld.store.forget_token(shift.id)
+        handheld.bell.ring()
+
+
+# Sending
+
+
+async def _push(handheld: Handheld) -> None:
+    while True:
+        handheld.work.clear()
+        if handheld.link.online:
+            await _push_requests(handheld)
+            await _push_events(handheld)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(handheld.work.wait(), 1.0)
+
+
+async def _push_requests(handheld: Handheld) -> None:
+    shift = handheld.store.shift()
+    if shift is None or shift.token is None:
+        return
+    due = handheld.store.outgoing_due(device_time())
+    gate = asyncio.Semaphore(PUSHED_AT_ONCE)
+
+    async def push(outgoing: Outgoing, token: str) -> None:
+        async with gate:
+            await _push_request(handheld, outgoing, token)
+
+    async with asyncio.TaskGroup() as group:
+        for outgoing in due:
+            group.create_task(push(outgoing, shift.token))
+
+
+async def _push_request(handheld: Handheld, outgoing: Outgoing, token: str) -> None:
+    store = handheld.store
+    try:
+        answer = await server_api.call(
+            handheld.http, "POST", outgoing.path, token=token, body=outgoing.body
+        )
+        handheld.link.learn_time(answer.server_time)
+        service.keep_answer(handheld, outgoing.charge_id, answer.body)
+        store.remove_outgoing(outgoing.id)
+    except server_api.NoAnswer as no_answer:
+        pause = max(pause_s(outgoing.tries), no_answer.retry_after_s)
+        store.retry_at(outgoing.id, device_time() + timedelta(seconds=pause), str(no_answer))
+    except server_api.Refusal as refusal:
+        _learn_from(handheld, refusal)
+        if refusal.status == 401:
+            # The shift lapsed, the request did not: it goes again after the next sign-in.
+            pause = pause_s(outgoing.tries)
+            store.retry_at(outgoing.id, device_time() + timedelta(seconds=pause), str(refusal))
+            return
+        words = service.refused_by_server(refusal.problem).body()
+        with store.transaction():
+            store.save_refusal(outgoing.charge_id, words, device_time())
+    handheld.bell.ring()
+
+
+async def _push_events(handheld: Handheld) -> None:
+    """Batches, until none waits or the server stops taking them."""
+    while batch := handheld.store.events_waiting(BATCH):
+        shift = handheld.store.shift()
+        try:
+            answer = await server_api.call(
+                handheld.http,
+                "POST",
+                "/v1/sync",
+                token=shift.token if shift else None,
+                body={"events": [journal.as_sent(event) for event in batch]},
+            )
+        except server_api.NoAnswer:
+            return
+        except server_api.Refusal as refusal:
+            # A refusal of the whole batch says nothing about any one event: keep them waiting.
+            _learn_from(handheld, refusal)
+            return
+        if not _settle_events(handheld, batch, answer.body):
+            return
+
+
+def _settle_events(handheld: Handheld, batch: list[StoredEvent], body: dict[str, object]) -> bool:
+    """Note each event's outcome; False where the answer settled none of those sent."""
+    sent = {event.seq for event in batch}
+    results = body.get("results")
+    settled = 0
+    with handheld.store.transaction():
+        for result in results if isinstance(results, list) else []:
+            if not isinstance(result, dict) or result.get("seq") not in sent:
+                continue
+            refused = result.get("outcome") == "quarantined"
+            if refused or result.get("outcome") in ("accepted", "duplicate"):
+                outcome = "quarantined" if refused else "accepted"
+                reason = str(result["reason"]) if result.get("reason") else None
+                handheld.store.settle_event(result["seq"], outcome, reason)
+                settled += 1
+    handheld.bell.ring()
+    return settled > 0
+
+
+# Following
+
+
+async def _watch(handheld: Handheld) -> None:
+    """One watcher a charge the driver may still pay, the newest first."""
+    watchers: dict[str, asyncio.Task[None]] = {}
+    try:
+        while True:
+            heard = handheld.bell.rings
+            for charge_id in [key for key, task in watchers.items() if task.done()]:
+                del watchers[charge_id]
+            for charge in handheld.store.open_charges(WATCHED_AT_ONCE):
+                room = len(watchers) < WATCHED_AT_ONCE
+                if charge.sync is Sync.SENT and charge.id not in watchers and room:
+                    watchers[charge.id] = asyncio.create_task(_follow(handheld, charge.id))
+            await handheld.bell.wait(heard, IDLE_S)
+    finally:
+        for task in watchers.values():
+            task.cancel()
+        await asyncio.gather(*watchers.values(), return_exceptions=True)
+
+
+async def _follow(handheld: Handheld, charge_id: str) -> None:
+    """The stream while it lasts; one question whenever it ends or says nothing for too long."""
+    tries = 0
+    while _is_open(handheld, charge_id):
+        try:
+            async with asyncio.timeout(STREAM_S):
+                await _follow_stream(handheld, charge_id)
+        except (TimeoutError, server_api.NoAnswer, server_api.Refusal):
+            tries += 1
+        if not _is_open(handheld, charge_id):
+            return
+        try:
+            await _poll(handheld, charge_id)
+            tries = 0
+        except (server_api.NoAnswer, server_api.Refusal):
+            tries += 1
+        await asyncio.sleep(min(POLL_S, pause_s(tries)))
+
+
+async def _follow_stream(handheld: Handheld, charge_id: str) -> None:
+    events = server_api.charge_events(handheld.http, charge_id, _token(handheld))
+    async with aclosing(events):
+        async for known in events:
+            service.keep_answer(handheld, charge_id, known)
+            if not _is_open(handheld, charge_id):
+                return
+
+
+async def _poll(handheld: Handheld, charge_id: str) -> None:
+    answer = await server_api.call(
+        handheld.http, "GET", f"/v1/charges/{charge_id}", token=_token(handheld)
+    )
+    handheld.link.learn_time(answer.server_time)
+    service.keep_answer(handheld, charge_id, answer.body)
+
+
+async def _watch_late_money(handheld: Handheld) -> None:
+    """A wallet may have been paying when the code expired: look again for a while."""
+    while True:
+        for charge in handheld.store.given_up_since(device_time() - LATE_MONEY):
+            if handheld.link.online:
+                with suppress(server_api.NoAnswer, server_api.Refusal):
+                    await _poll(handheld, charge.id)
+        await asyncio.sleep(LATE_POLL_S)
+
+
+def _is_open(handheld: Handheld, charge_id: str) -> bool:
+    charge = handheld.store.charge(charge_id)
+    return charge is not None and charge.is_open
+
+
+def _token(handheld: Handheld) -> str | None:
+    shift = handheld.store.shift()
+    return shift.token if shift else None
