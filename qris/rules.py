@@ -107,25 +107,27 @@ def _fees(root: Tags) -> Iterator[Finding]:
         yield Finding("fee-format", "57")
 
 
-def findings(text: str, root: Tags, templates: Mapping[str, Tags]) -> Iterator[Finding]:
-    """Yield what a reader survives. `templates` holds 26-51, 62 and 64 taken apart."""
+def findings(text: str, root: Tags, templates: Mapping[str, Tags]) -> list[Finding]:
+    """Return what a reader survives. `templates` holds 26-51, 62 and 64 taken apart."""
+    found: list[Finding] = []
     if len(text) > _LONGEST_TEXT:
-        yield Finding("text-over-512", detail=f"{len(text)} characters")
-    yield from _order_and_emptiness("", [tag for tag in root if tag != "63"], root)
+        found.append(Finding("text-over-512", detail=f"{len(text)} characters"))
+    found += _order_and_emptiness("", [tag for tag in root if tag != "63"], root)
     for path, tags in templates.items():
-        yield from _order_and_emptiness(path, list(tags), tags)
-    yield from _characters(root)
-    yield from _profile(root)
+        found += _order_and_emptiness(path, list(tags), tags)
+    found += _characters(root)
+    found += _profile(root)
     for path, tags in templates.items():
         if is_account_template(path):
-            yield from _account(path, tags)
-    yield from _additional(templates.get("62", {}))
+            found += _account(path, tags)
+    found += _additional(templates.get("62", {}))
     if "64" in templates:
-        yield from _missing("64", templates["64"], ("00", "01"))
-        yield from _too_long("64", templates["64"], {"00": 2, "01": 25, "02": 15})
+        found += _missing("64", templates["64"], ("00", "01"))
+        found += _too_long("64", templates["64"], {"00": 2, "01": 25, "02": 15})
     for tag, value in root.items():
         if tag >= "80" and not _names_its_owner(value):
-            yield Finding("missing-subtag", f"{tag}.00")
+            found.append(Finding("missing-subtag", f"{tag}.00"))
+    return found
 
 
 def _order_and_emptiness(path: str, order: list[str], tags: Tags) -> Iterator[Finding]:
@@ -163,25 +165,27 @@ def _profile(root: Tags) -> Iterator[Finding]:
         yield Finding("transfer", TRANSFER_TAG if TRANSFER_TAG in root else "52")
 
 
-def _account(path: str, tags: Tags) -> Iterator[Finding]:
+def _account(path: str, tags: Tags) -> list[Finding]:
+    found: list[Finding] = []
     if path == NATIONAL_TAG:
-        yield from _missing(path, tags, ("00", "02"))
+        found += _missing(path, tags, ("00", "02"))
         if not _NMID.fullmatch(tags.get("02", "ID0000000000000")):
-            yield Finding("nmid-format", f"{path}.02")
+            found.append(Finding("nmid-format", f"{path}.02"))
         # An odd NMID is only a notice, whatever its length: the national repository gave it.
         limits = {"00": 32}
     else:
         # A transfer names a person's card and bank, and has no criteria (QRIS TTS).
         wanted = ("00", "01") if path == TRANSFER_TAG else ("00", "01", "02", "03")
-        yield from _missing(path, tags, wanted)
-        yield from _pan(f"{path}.01", tags.get("01", ""))
+        found += _missing(path, tags, wanted)
+        found += _pan(f"{path}.01", tags.get("01", ""))
         limits = _LONGEST_ACCOUNT
-    yield from _too_long(path, tags, limits)
+    found += _too_long(path, tags, limits)
     if tags.get("03") and path != TRANSFER_TAG and tags["03"] not in CRITERIA:
-        yield Finding("criteria-unknown", f"{path}.03")
+        found.append(Finding("criteria-unknown", f"{path}.03"))
     for tag in ("02", "03"):
         if "|" in tags.get(tag, ""):
-            yield Finding("pipe-character", f"{path}.{tag}")
+            found.append(Finding("pipe-character", f"{path}.{tag}"))
+    return found
 
 
 def _pan(path: str, pan: str) -> Iterator[Finding]:
@@ -211,14 +215,13 @@ def _names_its_owner(value: str) -> bool:
         return False
 
 
-def _missing(path: str, tags: Tags, wanted: tuple[str, ...]) -> Iterator[Finding]:
-    for tag in wanted:
-        if not tags.get(tag):
-            yield Finding("missing-subtag", f"{path}.{tag}")
+def _missing(path: str, tags: Tags, wanted: tuple[str, ...]) -> list[Finding]:
+    return [Finding("missing-subtag", f"{path}.{tag}") for tag in wanted if not tags.get(tag)]
 
 
-def _too_long(path: str, tags: Tags, limits: Mapping[str, int]) -> Iterator[Finding]:
-    for tag, longest in limits.items():
-        length = len(tags.get(tag, ""))
-        if length > longest:
-            yield Finding("value-too-long", tlv.join(path, tag), f"{length} > {longest}")
+def _too_long(path: str, tags: Tags, limits: Mapping[str, int]) -> list[Finding]:
+    return [
+        Finding("value-too-long", tlv.join(path, tag), f"{len(tags[tag])} > {longest}")
+        for tag, longest in limits.items()
+        if tag in tags and len(tags[tag]) > longest
+    ]

@@ -39,7 +39,7 @@ def walk(text: str, path: str = "") -> Iterator[tuple[str, str, int]]:
     at = 0
     while at < len(text):
         head = text[at : at + 4]
-        if len(head) < 4 or not is_digits(head):
+        if len(head) < 4 or not (head.isascii() and head.isdigit()):
             raise QrisError("malformed-tlv", path, f"no tag and length at {at}")
         end = at + 4 + int(head[2:])
         if end > len(text):
