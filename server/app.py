@@ -22,6 +22,7 @@ from server.driver import endpoints as driver
 from server.faults import CRASH_AT
 from server.identity import endpoints as identity
 from server.limits import RateLimit
+from server.office import endpoints as office
 from server.payments import endpoints as payments
 from server.payments.acquirer import profile
 from server.payments.books import Books
@@ -30,6 +31,8 @@ from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wiring import Wiring
 from server.settings import Settings
 from server.sync import endpoints as sync
+
+OFFICE_TRIES_PER_MINUTE = 10
 
 
 class NotConfigured(Exception):
@@ -58,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine = engine
     app.state.transactions = create_transactions(engine)
     app.state.driver_limit = RateLimit(settings.driver_charges_per_minute)
+    app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     app.state.payments = Wiring(
         acquirer=create_acquirer(settings),
         keys=_keys(settings),
@@ -67,8 +71,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     errors.install(app)
     app.middleware("http")(observability.measure)
-    for router in (health.router, identity.router, payments.router, sync.router, driver.router):
-        app.include_router(router)
+    for slice_ in (health, identity, payments, sync, driver, office):
+        app.include_router(slice_.router)
     app.mount("/static/driver", driver.static_files)
     app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
     app.state.problem_page = _problem_page(books)

@@ -1,6 +1,7 @@
 """Recording entries, and reading what the ledger says. Nothing here ever changes a recorded row."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
@@ -71,13 +72,21 @@ async def record(
     return entry_id
 
 
-async def trial_balance(db: AsyncSession) -> dict[str, int]:
-    """Each account's balance in rupiah, debit positive; their sum is always zero."""
-    balance = func.coalesce(func.sum(Posting.amount_rp), 0)
+@dataclass(frozen=True)
+class AccountBalance:
+    """One line of the trial balance; debit positive."""
+
+    code: str
+    name: str
+    balance_rp: int
+
+
+async def trial_balance(db: AsyncSession) -> list[AccountBalance]:
+    """The trial balance: every account's balance in rupiah, summing to zero."""
     rows = await db.execute(
-        select(Account.code, balance)
+        select(Account.code, Account.name, func.coalesce(func.sum(Posting.amount_rp), 0))
         .outerjoin(Posting, Posting.account_code == Account.code)
         .group_by(Account.code)
         .order_by(Account.code)
     )
-    return {code: int(total) for code, total in rows}
+    return [AccountBalance(code, name, int(total)) for code, name, total in rows]

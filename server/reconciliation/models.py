@@ -78,7 +78,6 @@ class StatementLine(Base):
     statement_reference: Mapped[str] = mapped_column(Text)
     value_date: Mapped[date] = mapped_column(index=True)
     amount_rp: Mapped[int] = mapped_column(BigInteger)
-    batch_id: Mapped[str | None] = mapped_column(Text)
     narrative: Mapped[str] = mapped_column(Text)
 
 

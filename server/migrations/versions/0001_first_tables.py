@@ -206,7 +206,6 @@ def upgrade() -> None:
     sa.Column('statement_reference', sa.Text(), nullable=False),
     sa.Column('value_date', sa.Date(), nullable=False),
     sa.Column('amount_rp', sa.BigInteger(), nullable=False),
-    sa.Column('batch_id', sa.Text(), nullable=True),
     sa.Column('narrative', sa.Text(), nullable=False),
     sa.ForeignKeyConstraint(['file_id'], ['imported_files.id'], name=op.f('fk_statement_lines_file_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_statement_lines')),
@@ -439,4 +438,5 @@ def _install_job_queue() -> None:
     # a newer PgQueuer needs is the work of a newer revision (`Queries.upgrade`).
     script = QueryBuilderEnvironment().build_install_query()
     connection = op.get_bind().connection.dbapi_connection
+    assert connection is not None
     connection.run_async(lambda asyncpg_connection: asyncpg_connection.execute(script))

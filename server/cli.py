@@ -1,0 +1,394 @@
+"""The `karcis` command. Data goes to stdout, talk to stderr.
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 differences found. The other programs add their commands
+through the entry point group `karcis.commands`, because the server imports neither of them.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+Result = TypeVar("Result")
+
+FAILED, USAGE, DIFFERENCES = 1, 2, 3
+PLUGINS = "karcis.commands"
+talk = Console(stderr=True, highlight=False)
+
+app = typer.Typer(
+    help="Karcis: cashless kerbside parking.", no_args_is_help=True, add_completion=False
+)
+spot_app = typer.Typer(help="Parking spots.", no_args_is_help=True)
+settlement_app = typer.Typer(help="Settlement files of the acquirer.", no_args_is_help=True)
+statement_app = typer.Typer(help="Bank statements.", no_args_is_help=True)
+app.add_typer(spot_app, name="spot")
+app.add_typer(settlement_app, name="settlement")
+app.add_typer(statement_app, name="statement")
+
+DataDir = Annotated[
+    Path, typer.Option("--data", help="Where the embedded database and all files are kept.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Day = Annotated[
+    datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Business day, 2026-11-21.")
+]
+InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+
+
+def main() -> None:
+    """The entry point; loads another program's commands only when they are asked for."""
+    asked = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    for plugin in entry_points(group=PLUGINS):
+        if asked in (plugin.name, "--help"):
+            loaded = plugin.load()
+            if isinstance(loaded, typer.Typer):
+                app.add_typer(loaded, name=plugin.name)
+            else:
+                app.command(plugin.name)(loaded)
+    app()
+
+
+def _fail(message: str, code: int = FAILED) -> NoReturn:
+    talk.print(f"karcis: {message}", markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _database_url(stack: ExitStack, data: Path) -> str:
+    """DATABASE_URL where it is set, else the embedded database of the data directory."""
+    from server.embedded import EmbeddedPostgres
+
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        return given
+    if not (data / "postgres").exists():
+        _fail(f"there is no database in {data}; `karcis run` makes one, or set DATABASE_URL")
+    return stack.enter_context(EmbeddedPostgres(data)).url
+
+
+def _in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
+    """Run `work(db, books)` in one transaction on the installation's database."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from server.app import books_of
+    from server.database import create_engine, create_transactions
+    from server.settings import Settings
+
+    async def run(url: str) -> Result:
+        engine = create_engine(url, pool_size=1)
+        try:
+            async with create_transactions(engine).begin() as db:
+                return await work(db, books_of(Settings()))
+        finally:
+            await engine.dispose()
+
+    with ExitStack() as stack:
+        try:
+            return asyncio.run(run(_database_url(stack, data)))
+        except (OSError, SQLAlchemyError) as exc:
+            _fail(f"the database does not answer: {type(exc).__name__}")
+
+
+@app.command()
+def run(
+    port: Annotated[
+        int, typer.Option(min=1024, max=65_000, help="Server; +1 … +3 the rest.")
+    ] = 8080,
+    data: DataDir = Path("data"),
+    open_payments: Annotated[int, typer.Option(min=0, max=100_000)] = 0,
+) -> None:
+    """Run the whole system with sample data until Ctrl-C."""
+    from server import sample
+    from server.system import System, SystemFailed
+
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        with System(data, port) as system:
+            spot = sample.first_spot()
+            sample.open_payments(system.url(0), open_payments)
+            facts = system.ready_facts(spot)
+            print(f"ready {json.dumps(facts)}", flush=True)
+            _explain(facts, spot)
+            while not stopping.wait(0.5):
+                system.check_alive()
+            talk.print("berhenti / stopping …")
+    except SystemFailed as exc:
+        _fail(str(exc))
+
+
+def _explain(facts: dict[str, Any], spot: str) -> None:
+    attendant, officer = facts["attendant"], facts["officer"]
+    for line in (
+        "",
+        "Karcis berjalan dengan data SAMPEL. / Karcis is running with SAMPLE data.",
+        f"  pengemudi / driver     {facts['server']}/p/{spot}",
+        f"  dompet / wallet        {facts['sandbox']}/wallet",
+        f"  juru parkir / handheld {facts['handheld']}/   "
+        f"{attendant['code']}, PIN {attendant['pin']}",
+        f"  kantor / office        {facts['server']}/office   "
+        f"{officer['login']}, {officer['password']}",
+        f"  printer virtual        {facts['printer']}",
+        "Ctrl-C untuk berhenti / to stop.",
+    ):
+        talk.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def once(
+    data: DataDir = Path("data/once"),
+    as_json: AsJson = False,
+    port: Annotated[int, typer.Option(help="First of four ports; 0 chooses free ones.")] = 0,
+) -> None:
+    """One paid parking from barcode to reconciled bank statement, without a person."""
+    from server import once as chain
+    from server.system import SystemFailed, free_ports
+
+    def say(line: str) -> None:
+        if not as_json:
+            print(line, flush=True)
+
+    try:
+        done = chain.run(data, port or free_ports(), say)
+    except (chain.StepFailed, SystemFailed) as exc:
+        _fail(str(exc))
+    if as_json:
+        _print_json({"ok": True, "steps": done.steps, "folder": str(data.absolute())})
+    else:
+        say(f"ok: pictures and files are in {data}")
+
+
+@app.command()
+def serve(data: DataDir = Path("data")) -> None:
+    """The payment server alone, on the settings in the environment."""
+    import uvicorn
+    from pydantic import ValidationError
+
+    from server import schema
+    from server.app import NotConfigured, create_app
+    from server.observability import configure_logging
+    from server.settings import Settings
+
+    configure_logging()
+    with ExitStack() as stack:
+        try:
+            settings = Settings()
+            if not settings.database_url:
+                url = _database_url(stack, data)
+                schema.migrate(url)
+                settings = settings.model_copy(update={"database_url": url})
+            application = create_app(settings)
+        except (NotConfigured, ValidationError, ValueError) as exc:
+            _fail(str(exc))
+        uvicorn.run(
+            application,
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=3,
+        )
+
+
+@app.command()
+def migrate(data: DataDir = Path("data")) -> None:
+    """Bring the database to the newest schema."""
+    from server import schema
+
+    with ExitStack() as stack:
+        schema.migrate(_database_url(stack, data))
+    talk.print(f"schema {schema.newest()}")
+
+
+@app.command()
+def sandbox() -> None:
+    """The sandbox acquirer and its wallet, on the settings in the environment."""
+    import runpy
+
+    # By name, because the acquirer is a program of its own that the server never imports.
+    runpy.run_module("server.sandbox", run_name="__main__")
+
+
+@app.command("qris")
+def explain_qris(text: str, as_json: AsJson = False) -> None:
+    """Explain a QRIS payload: every tag, the verdict, the warnings. Exit 1 when invalid."""
+    import qris
+
+    explanation = qris.explain(text)
+    if as_json:
+        _print_json(asdict(explanation))
+    else:
+        _print_explanation(explanation)
+    if explanation.code is not None:
+        raise typer.Exit(FAILED)
+
+
+def _print_explanation(explanation: Any) -> None:
+    for row in explanation.rows:
+        print(f"{row.path:<8} {row.name:<34} {row.value}{f'   ({row.note})' if row.note else ''}")
+    print(f"{explanation.verdict}{f' ({explanation.code})' if explanation.code else ''}")
+    for warning in explanation.warnings:
+        print(f"! {warning.code}: {warning.detail}")
+
+
+@app.command()
+def reconcile(day: Day, data: DataDir = Path("data"), as_json: AsJson = False) -> None:
+    """Compare a business day's books with settlement and bank. Exit 3 on a difference."""
+    from server.reconciliation import service
+
+    async def work(db: Any, books: Any) -> service.Report:
+        return await service.reconcile(db, day.date(), books, now=datetime.now(UTC))
+
+    report = _in_transaction(data, work)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        _print_report(report)
+    if report.differences:
+        raise typer.Exit(DIFFERENCES)
+
+
+def _print_report(report: Any) -> None:
+    from domain.money import format_rp
+
+    for matched in report.matched:
+        line = matched.settled
+        print(f"cocok     {line.acquirer_reference}/{line.rrn or '-'}  {format_rp(line.gross_rp)}")
+    for difference in report.differences:
+        print(
+            f"selisih   {difference.subject}  {difference.kind}  "
+            f"kami {format_rp(difference.ours_rp)}, mereka {format_rp(difference.theirs_rp)}, "
+            f"selisih {format_rp(difference.difference_rp)}"
+        )
+    print(
+        f"{report.day}  tercatat {format_rp(report.collected_rp)}  dicairkan "
+        f"{format_rp(report.gross_rp)} - MDR {format_rp(report.mdr_rp)} = "
+        f"{format_rp(report.net_rp)}  bank {format_rp(report.bank_rp)}  "
+        f"cocok {len(report.matched)}  selisih {len(report.differences)}"
+    )
+
+
+@settlement_app.command("import")
+def import_settlement(
+    file: InputFile, data: DataDir = Path("data"), as_json: AsJson = False
+) -> None:
+    """Take in an acquirer's settlement CSV; the same file again changes nothing."""
+    from server.reconciliation import service
+    from server.settings import Settings
+
+    async def work(db: Any, books: Any) -> service.Imported:
+        return await service.import_settlement(
+            db, Settings().acquirer, file.name, file.read_bytes(), books, now=datetime.now(UTC)
+        )
+
+    _import(file, data, work, as_json)
+
+
+@statement_app.command("import")
+def import_statement(
+    file: InputFile, data: DataDir = Path("data"), as_json: AsJson = False
+) -> None:
+    """Take in a bank statement (MT940); the same file again changes nothing."""
+    from server.reconciliation import service
+
+    async def work(db: Any, _books: Any) -> service.Imported:
+        return await service.import_statement(
+            db, file.name, file.read_bytes(), now=datetime.now(UTC)
+        )
+
+    _import(file, data, work, as_json)
+
+
+def _import(
+    file: Path, data: Path, work: Callable[[Any, Any], Awaitable[Any]], as_json: bool
+) -> None:
+    from domain.money import format_rp
+    from server.reconciliation.files import FileRefused
+
+    try:
+        imported = _in_transaction(data, work)
+    except FileRefused as exc:
+        _fail(f"{file.name}: {exc}")
+    if as_json:
+        _print_json(
+            {"lines": imported.lines, "total_rp": imported.total_rp, "known": imported.known}
+        )
+    else:
+        print(
+            f"{file.name}: {imported.lines} baris baru, {format_rp(imported.total_rp)}; "
+            f"{imported.known} sudah dikenal"
+        )
+
+
+@app.command()
+def verify(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
+    """Check every invariant of the database. Exit 3 on a violation."""
+    from server import verify as invariants
+
+    async def work(db: Any, _books: Any) -> dict[str, list[str]]:
+        return await invariants.broken(db)
+
+    broken = _in_transaction(data, work)
+    violations = sum(len(rows) for rows in broken.values())
+    if as_json:
+        _print_json({"violations": violations, "broken": broken})
+    else:
+        for invariant in invariants.INVARIANTS:
+            rows = broken[invariant.name]
+            print(f"{'RUSAK' if rows else 'ok   '} {invariant.name}: {invariant.sentence}")
+            for row in rows:
+                print(f"      {row}")
+    if violations:
+        raise typer.Exit(DIFFERENCES)
+
+
+@spot_app.command("import")
+def import_spots(
+    file: InputFile,
+    data: DataDir = Path("data"),
+    dry_run: Annotated[bool, typer.Option(help="Check the file, change nothing.")] = False,
+) -> None:
+    """Take in spots from CSV, all or nothing; known codes are updated."""
+    from server.ledger import service as ledger
+    from server.spots import service as spots
+
+    async def work(db: Any, _books: Any) -> int:
+        count = await spots.import_spots(db, file.read_text(encoding="utf-8"))
+        await ledger.open_accounts(db, await spots.zone_names(db))
+        if dry_run:
+            await db.rollback()
+        return count
+
+    try:
+        count = _in_transaction(data, work)
+    except (spots.SpotFileError, UnicodeDecodeError) as exc:
+        _fail(f"{file.name}: {exc}")
+    print(f"{count} spots{' would be' if dry_run else ''} imported")
+
+
+@app.command()
+def doctor(data: DataDir = Path("data")) -> None:
+    """Say what is wrong with this installation. Exit 1 when something is."""
+    from server import doctor as examination
+
+    findings = examination.examine(data)
+    for finding in findings:
+        print(f"{'ok   ' if finding.ok else 'SALAH'} {finding.what}: {finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(FAILED)

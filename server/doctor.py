@@ -1,0 +1,56 @@
+"""What is wrong with an installation, found by trying each part rather than by asking for it."""
+
+import ctypes.util
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+LEAST_FREE_BYTES = 200 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: whether it is well, and what a person should do when it is not."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+def examine(data: Path) -> list[Finding]:
+    """Look at Python, system libraries, the data directory and the database's address."""
+    return [_python(), _library("zbar", "libzbar0"), _browser(), _disk(data), _database(data)]
+
+
+def _python() -> Finding:
+    ok = sys.version_info >= (3, 11) and __debug__
+    return Finding("python", ok, f"{sys.version.split()[0]}{'' if __debug__ else ', runs with -O'}")
+
+
+def _library(name: str, package: str) -> Finding:
+    found = ctypes.util.find_library(name)
+    return Finding(f"lib{name}", found is not None, found or f"apt-get install {package}")
+
+
+def _browser() -> Finding:
+    found = shutil.which("chromium")
+    return Finding("chromium", True, found or "absent; only the browser tests need it")
+
+
+def _disk(data: Path) -> Finding:
+    folder = data.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    writable = os.access(folder, os.W_OK)
+    detail = f"{folder}, {free // 2**20} MB free" + ("" if writable else ", not writable")
+    return Finding("data directory", writable and free >= LEAST_FREE_BYTES, detail)
+
+
+def _database(data: Path) -> Finding:
+    if os.environ.get("DATABASE_URL"):
+        return Finding("database", True, "DATABASE_URL is set")
+    here = (data / "postgres" / "PG_VERSION").exists()
+    return Finding("database", True, "embedded" if here else "embedded, made at the first start")

@@ -1,0 +1,168 @@
+"""The revenue office's pages: sign in, see a business day, take in files, reconcile."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Cookie, Depends, Form, Query, Request, Response, UploadFile
+from fastapi.responses import RedirectResponse
+
+from server import pages
+from server.database import Transaction, TransactionsDep
+from server.errors import Problem
+from server.identity import service as identity
+from server.identity.models import Officer
+from server.identity.service import NotSignedIn, SignInRefused
+from server.ledger import service as ledger
+from server.office import queries
+from server.payments.wiring import Wiring, WiringDep
+from server.reconciliation import service as reconciliation
+from server.reconciliation.files import MAX_BYTES, FileRefused
+
+router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
+TEMPLATES = Path(__file__).parent / "templates"
+COOKIE = "karcis_office"
+
+
+class FileNotTaken(Problem):
+    slug = "file-not-taken"
+    status = 422
+    title_id = "Berkas tidak dapat diterima"
+    title_en = "The file could not be taken in"
+
+
+async def signed_in_officer(
+    db: Transaction, karcis_office: Annotated[str, Cookie()] = ""
+) -> Officer:
+    return await identity.who_is_officer(db, karcis_office, now=datetime.now(UTC))
+
+
+OfficerDep = Annotated[Officer, Depends(signed_in_officer, scope="function")]
+
+
+@router.get("/sign-in")
+async def sign_in_page(request: Request, wired: WiringDep) -> Response:
+    return _sign_in_page(request, wired, refused=False)
+
+
+def _sign_in_page(request: Request, wired: Wiring, *, refused: bool) -> Response:
+    status = 401 if refused else 200
+    return pages.render(
+        request, TEMPLATES, "sign-in.html", books=wired.books, status=status, refused=refused
+    )
+
+
+@router.post("/sign-in")
+async def sign_in(
+    login: Annotated[str, Form(max_length=80)],
+    password: Annotated[str, Form(max_length=200)],
+    request: Request,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+) -> Response:
+    request.app.state.office_limit.check(request)
+    try:
+        async with transactions.begin() as db:
+            token = await identity.sign_officer_in(db, login, password, now=datetime.now(UTC))
+    except SignInRefused:
+        return _sign_in_page(request, wired, refused=True)
+    response = RedirectResponse("/office", 303)
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=int(identity.OFFICER_LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=wired.books.base_url.startswith("https"),
+    )
+    return response
+
+
+@router.post("/sign-out")
+async def sign_out(db: Transaction, karcis_office: Annotated[str, Cookie()] = "") -> Response:
+    await identity.sign_officer_out(db, karcis_office)
+    response = RedirectResponse("/office/sign-in", 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+@router.get("")
+async def day_page(
+    request: Request,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+    day: Annotated[date | None, Query(alias="date")] = None,
+    karcis_office: Annotated[str, Cookie()] = "",
+) -> Response:
+    now = datetime.now(UTC)
+    async with transactions.begin() as db:
+        try:
+            officer = await identity.who_is_officer(db, karcis_office, now=now)
+        except NotSignedIn:
+            return RedirectResponse("/office/sign-in", 303)
+        shown = day or wired.books.day(now)
+        return pages.render(
+            request,
+            TEMPLATES,
+            "day.html",
+            books=wired.books,
+            officer=officer,
+            day=shown,
+            zones=await queries.collected_by_zone(db, shown),
+            settled=await queries.settled_on(db, shown, wired.books),
+            money=await queries.latest_money(db, shown),
+            differences=await queries.open_differences(db),
+            cases=await queries.open_cases(db),
+            accounts=await ledger.trial_balance(db),
+        )
+
+
+@router.post("/reconcile")
+async def reconcile(
+    day: Annotated[date, Form(alias="date")],
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    await reconciliation.reconcile(db, day, wired.books, now=datetime.now(UTC))
+    return RedirectResponse(f"/office?date={day}#selisih", 303)
+
+
+@router.post("/settlement")
+async def take_in_settlement(
+    day: Annotated[date, Form(alias="date")],
+    file: UploadFile,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    async def work(name: str, content: bytes) -> object:
+        return await reconciliation.import_settlement(
+            db, wired.settings.acquirer, name, content, wired.books, now=datetime.now(UTC)
+        )
+
+    return await _take_in(day, file, work)
+
+
+@router.post("/statement")
+async def take_in_statement(
+    day: Annotated[date, Form(alias="date")],
+    file: UploadFile,
+    officer: OfficerDep,
+    db: Transaction,
+) -> Response:
+    async def work(name: str, content: bytes) -> object:
+        return await reconciliation.import_statement(db, name, content, now=datetime.now(UTC))
+
+    return await _take_in(day, file, work)
+
+
+async def _take_in(
+    day: date, file: UploadFile, work: Callable[[str, bytes], Awaitable[object]]
+) -> Response:
+    try:
+        await work((file.filename or "berkas")[:200], await file.read(MAX_BYTES + 1))
+    except FileRefused as exc:
+        raise FileNotTaken(str(exc)) from exc
+    return RedirectResponse(f"/office?date={day}", 303)

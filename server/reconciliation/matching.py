@@ -1,0 +1,173 @@
+"""Matching what we booked with what the acquirer settled and the bank received. Pure.
+
+Each line is used once, and the order in which lines come does not matter.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class Booked:
+    """Money in our ledger, as the acquirer told us of it."""
+
+    reference: str
+    acquirer_reference: str
+    rrn: str | None
+    amount_rp: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """One line of a settlement file."""
+
+    batch_id: str
+    reference: str
+    acquirer_reference: str
+    rrn: str | None
+    gross_rp: int
+    mdr_rp: int
+    net_rp: int
+
+
+@dataclass(frozen=True)
+class Movement:
+    """One line of a bank statement; a credit is positive."""
+
+    subject: str
+    amount_rp: int
+    narrative: str
+
+
+class DifferenceKind(StrEnum):
+    NOT_SETTLED = "not-settled"
+    NOT_BOOKED = "not-booked"
+    AMOUNT_DIFFERS = "amount-differs"
+    PAYOUT_MISSING = "payout-missing"
+    PAYOUT_DIFFERS = "payout-differs"
+    UNKNOWN_MOVEMENT = "unknown-movement"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something the two sides do not agree on.
+
+    `difference_rp` is what the other side says less what we say: negative when money is missing.
+    """
+
+    kind: DifferenceKind
+    subject: str
+    difference_rp: int
+    ours_rp: int
+    theirs_rp: int
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A booked payment and the settlement line that pays it out."""
+
+    booked: Booked
+    settled: Settled
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All of a day: what agrees, what does not."""
+
+    matched: tuple[Matched, ...]
+    differences: tuple[Difference, ...]
+
+
+def match(
+    booked: Iterable[Booked], settled: Iterable[Settled], movements: Iterable[Movement]
+) -> Outcome:
+    """Match payments by the acquirer's reference, RRN and amount, and payouts by batch."""
+    settled = sorted(settled, key=repr)
+    pairs, unsettled, unbooked = _pair(sorted(booked, key=repr), settled)
+    matched: list[Matched] = []
+    differences = [
+        _difference(DifferenceKind.NOT_SETTLED, _subject(b), b.amount_rp, 0) for b in unsettled
+    ]
+    differences += [
+        _difference(DifferenceKind.NOT_BOOKED, _subject(s), 0, s.gross_rp) for s in unbooked
+    ]
+    for b, s in pairs:
+        if b.amount_rp == s.gross_rp:
+            matched.append(Matched(b, s))
+        else:
+            kind = DifferenceKind.AMOUNT_DIFFERS
+            differences.append(_difference(kind, _subject(b), b.amount_rp, s.gross_rp))
+    differences += _payouts(settled, sorted(movements, key=repr))
+    return Outcome(tuple(matched), tuple(sorted(differences, key=repr)))
+
+
+def _pair(
+    booked: Sequence[Booked], settled: Sequence[Settled]
+) -> tuple[list[tuple[Booked, Settled]], list[Booked], list[Settled]]:
+    """Pair lines that speak of the same money: first those whose RRN agrees, then the unnamed."""
+    waiting: dict[str, list[Settled]] = defaultdict(list)
+    for s in settled:
+        waiting[s.acquirer_reference].append(s)
+    pairs: list[tuple[Booked, Settled]] = []
+    left = list(booked)
+    for agrees in (_same_rrn, _rrn_unknown):
+        unpaired = []
+        for b in left:
+            found = next((s for s in waiting[b.acquirer_reference] if agrees(b, s)), None)
+            if found is None:
+                unpaired.append(b)
+            else:
+                waiting[b.acquirer_reference].remove(found)
+                pairs.append((b, found))
+        left = unpaired
+    return pairs, left, [s for lines in waiting.values() for s in lines]
+
+
+def _same_rrn(booked: Booked, settled: Settled) -> bool:
+    return booked.rrn is not None and booked.rrn == settled.rrn
+
+
+def _rrn_unknown(booked: Booked, settled: Settled) -> bool:
+    return booked.rrn is None or settled.rrn is None
+
+
+def _payouts(settled: Sequence[Settled], movements: Sequence[Movement]) -> list[Difference]:
+    """Each batch's net against the bank's credits that name it."""
+    nets: dict[str, int] = defaultdict(int)
+    for line in settled:
+        nets[line.batch_id] += line.net_rp
+    received: dict[str, int] = defaultdict(int)
+    differences = []
+    for movement in movements:
+        batch = batch_named(movement.narrative, nets)
+        if batch is None:
+            kind = DifferenceKind.UNKNOWN_MOVEMENT
+            differences.append(_difference(kind, movement.subject, 0, movement.amount_rp))
+        else:
+            received[batch] += movement.amount_rp
+    for batch, net_rp in nets.items():
+        if batch not in received:
+            if net_rp:
+                kind = DifferenceKind.PAYOUT_MISSING
+                differences.append(_difference(kind, batch, net_rp, 0))
+        elif received[batch] != net_rp:
+            kind = DifferenceKind.PAYOUT_DIFFERS
+            differences.append(_difference(kind, batch, net_rp, received[batch]))
+    return differences
+
+
+def batch_named(narrative: str, batches: Iterable[str]) -> str | None:
+    """The batch a narrative speaks of; banks wrap long narratives, so blanks do not count."""
+    squeezed = "".join(narrative.split())
+    named = [batch for batch in batches if batch in squeezed]
+    return max(named, key=len) if named else None
+
+
+def _difference(kind: DifferenceKind, subject: str, ours_rp: int, theirs_rp: int) -> Difference:
+    return Difference(kind, subject, theirs_rp - ours_rp, ours_rp, theirs_rp)
+
+
+def _subject(line: Booked | Settled) -> str:
+    return f"{line.acquirer_reference}/{line.rrn or '-'}"

@@ -1,0 +1,297 @@
+"""Importing what acquirer and bank say, and comparing it with our books day by day."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Text, any_, insert, select, update
+from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.database import new_id
+from server.ledger import postings
+from server.ledger import service as ledger
+from server.payments import queries as payments
+from server.payments.books import Books
+from server.reconciliation import files
+from server.reconciliation.files import FileRefused, SettlementRow, StatementRow
+from server.reconciliation.matching import (
+    Booked,
+    Difference,
+    Matched,
+    Movement,
+    Settled,
+    batch_named,
+    match,
+)
+from server.reconciliation.models import (
+    Discrepancy,
+    ImportedFile,
+    SettlementLine,
+    StatementLine,
+)
+
+OWNER = "bendahara penerimaan"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did: lines and rupiah that were new, and lines that were known already."""
+
+    lines: int
+    total_rp: int
+    known: int
+
+
+async def import_settlement(
+    db: AsyncSession, acquirer: str, name: str, content: bytes, books: Books, *, now: datetime
+) -> Imported:
+    """Take in a settlement CSV, all or nothing, and post each batch; raises FileRefused.
+
+    A file sent again, or again with more lines, adds only what is new. A line that says otherwise
+    than before is refused.
+    """
+    rows = files.read_settlement(content)
+    file_id = await _keep_file(db, "settlement", name, content, now)
+    if file_id is None:
+        return Imported(0, 0, known=len(rows))
+    new = await _new_settlement_rows(db, acquirer, rows)
+    if new:
+        values = [
+            {"id": new_id(), "file_id": file_id, "acquirer": acquirer, **asdict(row)} for row in new
+        ]
+        await db.execute(insert(SettlementLine), values)
+    by_batch = sorted(new, key=lambda row: row.batch_id)
+    for batch_id, group in groupby(by_batch, key=lambda row: row.batch_id):
+        lines = list(group)
+        await ledger.record(
+            db,
+            postings.for_settlement(
+                sum(line.gross_rp for line in lines), sum(line.mdr_rp for line in lines)
+            ),
+            source=f"settlement:{acquirer}:{batch_id}:{file_id}",
+            description=f"Pencairan {batch_id}, {len(lines)} transaksi",
+            business_day=lines[0].settlement_date,
+            now=now,
+        )
+    return Imported(len(new), sum(row.net_rp for row in new), known=len(rows) - len(new))
+
+
+async def _new_settlement_rows(
+    db: AsyncSession, acquirer: str, rows: Sequence[SettlementRow]
+) -> list[SettlementRow]:
+    references = [row.acquirer_reference for row in rows]
+    stored = await db.scalars(
+        select(SettlementLine).where(
+            SettlementLine.acquirer == acquirer,
+            SettlementLine.acquirer_reference == any_(array(references, type_=Text)),
+        )
+    )
+    known = {(line.acquirer_reference, line.rrn): line for line in stored}
+    new = []
+    for row in rows:
+        line = known.get((row.acquirer_reference, row.rrn))
+        if line is None:
+            new.append(row)
+        elif (line.batch_id, line.gross_rp, line.mdr_rp) != (
+            row.batch_id,
+            row.gross_rp,
+            row.mdr_rp,
+        ):
+            raise FileRefused(f"line {row.line_number}: settled otherwise in an earlier file")
+    return new
+
+
+async def import_statement(
+    db: AsyncSession, name: str, content: bytes, *, now: datetime
+) -> Imported:
+    """Take in an MT940 statement, all or nothing, and post its credits; raises FileRefused."""
+    statement = files.read_statement(content)
+    file_id = await _keep_file(db, "statement", name, content, now)
+    if file_id is None:
+        return Imported(0, 0, known=len(statement.rows))
+    stored = await db.scalars(
+        select(StatementLine)
+        .where(StatementLine.account == statement.account)
+        .where(StatementLine.statement_reference == statement.reference)
+    )
+    known = {line.line_number: line.amount_rp for line in stored}
+    new = []
+    for row in statement.rows:
+        if row.line_number not in known:
+            new.append(row)
+        elif known[row.line_number] != row.amount_rp:
+            raise FileRefused(f"movement {row.line_number}: was another amount in an earlier file")
+    for row in new:
+        await _record_movement(db, file_id, statement, row, now)
+    return Imported(len(new), sum(row.amount_rp for row in new), known=len(known))
+
+
+async def _record_movement(
+    db: AsyncSession,
+    file_id: UUID,
+    statement: files.Statement,
+    row: StatementRow,
+    now: datetime,
+) -> None:
+    await db.execute(
+        insert(StatementLine).values(
+            id=new_id(),
+            file_id=file_id,
+            account=statement.account,
+            statement_reference=statement.reference,
+            **asdict(row),
+        )
+    )
+    if row.amount_rp > 0:
+        await ledger.record(
+            db,
+            postings.for_bank_credit(row.amount_rp),
+            source=f"statement:{statement.account}:{statement.reference}:{row.line_number}",
+            description=f"Kredit bank {statement.reference}",
+            business_day=row.value_date,
+            now=now,
+        )
+
+
+async def _keep_file(
+    db: AsyncSession, kind: str, name: str, content: bytes, now: datetime
+) -> UUID | None:
+    """Keep a file as it came; None when the same bytes were taken in before."""
+    file_id: UUID | None = await db.scalar(
+        upsert(ImportedFile)
+        .values(
+            id=new_id(),
+            kind=kind,
+            name=name,
+            sha256=hashlib.sha256(content).digest(),
+            imported_at=now,
+            content=content,
+        )
+        .on_conflict_do_nothing(index_elements=[ImportedFile.sha256])
+        .returning(ImportedFile.id)
+    )
+    return file_id
+
+
+@dataclass(frozen=True)
+class Report:
+    """One business day: what was collected, settled and paid out, and what does not agree."""
+
+    day: date
+    collected_rp: int
+    gross_rp: int
+    mdr_rp: int
+    net_rp: int
+    bank_rp: int
+    matched: tuple[Matched, ...]
+    differences: tuple[Difference, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "date": self.day.isoformat(),
+            "collected_rp": self.collected_rp,
+            "gross_rp": self.gross_rp,
+            "mdr_rp": self.mdr_rp,
+            "net_rp": self.net_rp,
+            "bank_rp": self.bank_rp,
+            "difference_rp": sum(d.difference_rp for d in self.differences),
+            "matched": [asdict(m) for m in self.matched],
+            "differences": [asdict(d) for d in self.differences],
+        }
+
+
+async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime) -> Report:
+    """Compare one business day, and keep every difference as a discrepancy with an owner."""
+    booked = [
+        Booked(charge.reference, money.acquirer_reference, money.rrn, money.amount_rp)
+        for money, charge in await payments.money_between(db, day, day)
+    ]
+    settled = await _settled_on(db, day, books)
+    movements = await _movements_for(db, day, settled)
+    outcome = match(booked, settled, movements)
+    await _keep_differences(db, day, outcome.differences, now)
+    return Report(
+        day=day,
+        collected_rp=sum(b.amount_rp for b in booked),
+        gross_rp=sum(s.gross_rp for s in settled),
+        mdr_rp=sum(s.mdr_rp for s in settled),
+        net_rp=sum(s.net_rp for s in settled),
+        bank_rp=sum(m.amount_rp for m in movements),
+        matched=outcome.matched,
+        differences=outcome.differences,
+    )
+
+
+async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
+    """Settlement lines of payments made on a business day."""
+    starts = datetime(day.year, day.month, day.day, tzinfo=books.timezone)
+    lines = await db.scalars(
+        select(SettlementLine).where(
+            SettlementLine.paid_at >= starts, SettlementLine.paid_at < starts + timedelta(days=1)
+        )
+    )
+    return [
+        Settled(
+            line.batch_id,
+            line.reference,
+            line.acquirer_reference,
+            line.rrn,
+            line.gross_rp,
+            line.mdr_rp,
+            line.net_rp,
+        )
+        for line in lines
+    ]
+
+
+async def _movements_for(db: AsyncSession, day: date, settled: Sequence[Settled]) -> list[Movement]:
+    """Bank movements of the day, and later ones that pay out the day's batches."""
+    batches = {line.batch_id for line in settled}
+    lines = await db.scalars(select(StatementLine).where(StatementLine.value_date >= day))
+    return [
+        Movement(
+            f"{line.account}/{line.statement_reference}/{line.line_number}",
+            line.amount_rp,
+            line.narrative,
+        )
+        for line in lines
+        if line.value_date == day or batch_named(line.narrative, batches)
+    ]
+
+
+async def _keep_differences(
+    db: AsyncSession, day: date, differences: Sequence[Difference], now: datetime
+) -> None:
+    """Open what is new, close what has been explained since; nothing is ever deleted."""
+    for difference in differences:
+        await db.execute(
+            upsert(Discrepancy)
+            .values(
+                id=new_id(),
+                kind=difference.kind.value,
+                subject=difference.subject,
+                business_day=day,
+                difference_rp=difference.difference_rp,
+                details={"ours_rp": difference.ours_rp, "theirs_rp": difference.theirs_rp},
+                owner=OWNER,
+                opened_at=now,
+                state="open",
+            )
+            .on_conflict_do_update(
+                index_elements=[Discrepancy.kind, Discrepancy.subject],
+                set_={"state": "open", "difference_rp": difference.difference_rp},
+            )
+        )
+    still = [f"{d.kind}:{d.subject}" for d in differences]
+    await db.execute(
+        update(Discrepancy)
+        .where(Discrepancy.business_day == day, Discrepancy.state == "open")
+        .where((Discrepancy.kind + ":" + Discrepancy.subject).not_in(still))
+        .values(state="closed")
+    )

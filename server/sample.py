@@ -1,0 +1,54 @@
+"""Sample data: an invented regency town in the shape of Sampit. Nothing in it is a real person."""
+
+import json
+from datetime import datetime
+from importlib.resources import files
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.identity import service as identity
+from server.ledger import service as ledger
+from server.spots import service as spots
+
+REGENCY = "Kab. Kotawaringin Timur (SAMPEL)"
+AGENCY = "Dinas Perhubungan"
+COMPLAINT = "Pengaduan: 0800-0000-000 (sampel)"
+OFFICER = "bendahara"
+ATTENDANT = "J-001"
+HOURLY_ZONES = {"RSU"}
+
+
+async def seed(db: AsyncSession, *, officer_password: str, attendant_pin: str) -> None:
+    """Put the sample town into an empty database; again is harmless."""
+    folder = files("server") / "sample_data"
+    await spots.import_spots(db, (folder / "spots.csv").read_text())
+    tariffs = json.loads((folder / "tariffs.json").read_text())
+    zones = await spots.zone_names(db)
+    for code, _ in zones:
+        await spots.add_tariff(db, code, tariffs["hourly" if code in HOURLY_ZONES else "flat"])
+    await ledger.open_accounts(db, zones)
+    await identity.add_officer(
+        db, login=OFFICER, name="Bendahara Contoh", password=officer_password
+    )
+    await identity.add_attendant(db, code=ATTENDANT, name="Juru Parkir Contoh", pin=attendant_pin)
+
+
+async def enrolment_code(db: AsyncSession, *, now: datetime) -> str:
+    return await identity.issue_enrolment_code(db, now=now)
+
+
+def first_spot() -> str:
+    """The spot that examples show."""
+    lines = (files("server") / "sample_data" / "spots.csv").read_text().splitlines()
+    return lines[1].split(",")[2]
+
+
+def open_payments(server_url: str, count: int) -> None:
+    """Ask for `count` charges over the server's own HTTP, spread over the flat-price spots."""
+    lines = (files("server") / "sample_data" / "spots.csv").read_text().splitlines()[1:]
+    codes = [line.split(",")[2] for line in lines if line.split(",")[0] not in HOURLY_ZONES]
+    with httpx.Client(base_url=server_url, timeout=10, trust_env=False) as client:
+        for number in range(count):
+            body = {"vehicle_class": "motorcycle"}
+            client.post(f"/v1/spots/{codes[number % len(codes)]}/charges", json=body)

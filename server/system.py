@@ -1,0 +1,329 @@
+"""The whole system as processes: database, server, sandbox acquirer, handheld, virtual printer.
+
+Everything it keeps is under one data directory. Children die with their parent, also when that is
+killed, and are stopped in the reverse of the order they were started in.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from server import sample, schema
+from server.database import create_engine, create_transactions
+from server.embedded import EmbeddedPostgres
+from server.settings import Settings
+
+READY_S = 30.0
+STOP_S = 8.0
+SERVER, SANDBOX, HANDHELD, PRINTER = range(4)
+"""What each of the four neighbouring ports is for."""
+
+
+class SystemFailed(Exception):
+    """A part of the system could not be started; the message says which and why."""
+
+
+def free_ports() -> int:
+    """The first of four neighbouring ports nobody listens on."""
+    for base in range(18_000 + secrets.randbelow(200) * 10, 60_000, 10):
+        if all(not _taken(base + offset) for offset in range(4)):
+            return base
+    raise SystemFailed("no four free ports in a row")
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def make_keys(folder: Path) -> None:
+    """RSA pairs of both sides, made once; each private half is readable by its owner only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("karcis", "acquirer"):
+        private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
+        if private.exists() and public.exists():
+            continue
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        _write_private(private, pem)
+        public.write_bytes(
+            key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def sample_secrets(data_dir: Path) -> dict[str, str]:
+    """Passwords of this sample installation, made once and kept in its data directory."""
+    path = data_dir / "secrets.json"
+    if not path.exists():
+        made = {
+            "acquirer_client_secret": secrets.token_urlsafe(24),
+            "notify_client_secret": secrets.token_urlsafe(24),
+            "officer_password": secrets.token_urlsafe(9),
+            "attendant_pin": f"{secrets.randbelow(10**6):06d}",
+        }
+        _write_private(path, json.dumps(made).encode())
+    loaded: dict[str, str] = json.loads(path.read_text())
+    return loaded
+
+
+def _die_with_parent() -> None:
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+@dataclass
+class Program:
+    """One running child process."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own programs
+                self.command,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+
+    def stop(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def kill(self) -> None:
+        """End the process as `kill -9` does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def why_dead(self) -> str | None:
+        if self.process is None or self.process.poll() is None:
+            return None
+        tail = self.log.read_text(errors="replace").strip().splitlines()[-3:]
+        return f"{self.name} ended with {self.process.returncode}: {' / '.join(tail)}"
+
+
+class System:
+    """Starts everything on entry; on exit nothing of it is left running."""
+
+    def __init__(
+        self, data_dir: Path, port: int, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.data_dir = data_dir.absolute()
+        self.port = port
+        self._extra = dict(environment or {})
+        self._stack = ExitStack()
+        self.programs: dict[str, Program] = {}
+
+    def url(self, offset: int) -> str:
+        return f"http://127.0.0.1:{self.port + offset}"
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        for offset in range(4):
+            if _taken(self.port + offset):
+                raise SystemFailed(
+                    f"port {self.port + offset} is in use; choose another with --port "
+                    f"(port {self.port + offset} sedang dipakai)"
+                )
+        for folder in ("logs", "receipts", "sandbox", "handheld"):
+            (self.data_dir / folder).mkdir(parents=True, exist_ok=True)
+        make_keys(self.data_dir / "keys")
+        self.secrets = sample_secrets(self.data_dir)
+        self.database_url = (
+            os.environ.get("DATABASE_URL")
+            or self._stack.enter_context(EmbeddedPostgres(self.data_dir)).url
+        )
+        schema.migrate(self.database_url)
+        enrolment = asyncio.run(self._seed())
+        self._launch("server", ["serve"], self._server_environment())
+        self._launch("sandbox", ["sandbox"], self._sandbox_environment())
+        receipts = str(self.data_dir / "receipts")
+        printer_port = str(self.port + PRINTER)
+        self._launch(
+            "printer", ["printer", "virtual", "--port", printer_port, "--out", receipts], {}
+        )
+        self._launch("handheld", ["handheld"], self._handheld_environment(enrolment))
+        self._await_ready()
+
+    async def _seed(self) -> str:
+        engine = create_engine(self.database_url, pool_size=1)
+        try:
+            async with create_transactions(engine).begin() as db:
+                await sample.seed(
+                    db,
+                    officer_password=self.secrets["officer_password"],
+                    attendant_pin=self.secrets["attendant_pin"],
+                )
+                return await sample.enrolment_code(db, now=datetime.now(UTC))
+        finally:
+            await engine.dispose()
+
+    def _launch(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
+        program = Program(
+            name,
+            [sys.executable, "-m", "server", *arguments],
+            {**environment, **self._extra},
+            self.data_dir / "logs" / f"{name}.log",
+        )
+        self.programs[name] = program
+        program.start()
+        self._stack.callback(program.stop)
+
+    def _server_environment(self) -> dict[str, str]:
+        keys = self.data_dir / "keys"
+        return {
+            "DATABASE_URL": self.database_url,
+            "KARCIS_PORT": str(self.port),
+            "KARCIS_DATA_DIR": str(self.data_dir),
+            "KARCIS_REGENCY": sample.REGENCY,
+            "KARCIS_AGENCY": sample.AGENCY,
+            "KARCIS_COMPLAINT": sample.COMPLAINT,
+            "KARCIS_ACQUIRER_URL": self.url(SANDBOX),
+            "KARCIS_ACQUIRER_CLIENT_SECRET": self.secrets["acquirer_client_secret"],
+            "KARCIS_ACQUIRER_PUBLIC_KEY": str(keys / "acquirer.pub.pem"),
+            "KARCIS_PRIVATE_KEY": str(keys / "karcis.pem"),
+            "KARCIS_NOTIFY_CLIENT_SECRET": self.secrets["notify_client_secret"],
+        }
+
+    def _sandbox_environment(self) -> dict[str, str]:
+        keys = self.data_dir / "keys"
+        settings = Settings()
+        return {
+            "SANDBOX_PORT": str(self.port + SANDBOX),
+            "SANDBOX_DATA": str(self.data_dir / "sandbox"),
+            "SANDBOX_CLIENT_KEY": settings.acquirer_client_key,
+            "SANDBOX_CLIENT_SECRET": self.secrets["acquirer_client_secret"],
+            "SANDBOX_PARTNER_PUBLIC_KEY": str(keys / "karcis.pub.pem"),
+            "SANDBOX_PRIVATE_KEY": str(keys / "acquirer.pem"),
+            "SANDBOX_MERCHANT_ID": settings.acquirer_merchant_id,
+            "SANDBOX_MERCHANT_NAME": "PARKIR KOTIM SAMPEL",
+            "SANDBOX_CITY": "SAMPIT",
+            "SANDBOX_POSTAL_CODE": "74312",
+            "SANDBOX_NOTIFY_URL": self.url(SERVER),
+            "SANDBOX_NOTIFY_CLIENT_KEY": settings.notify_client_key,
+            "SANDBOX_NOTIFY_CLIENT_SECRET": self.secrets["notify_client_secret"],
+        }
+
+    def _handheld_environment(self, enrolment: str) -> dict[str, str]:
+        return {
+            "HANDHELD_PORT": str(self.port + HANDHELD),
+            "HANDHELD_DATA": str(self.data_dir / "handheld"),
+            "HANDHELD_SERVER_URL": self.url(SERVER),
+            "HANDHELD_PRINTER_URL": f"tcp://127.0.0.1:{self.port + PRINTER}",
+            "HANDHELD_PRINTER_PROFILE": "generic-58",
+            "HANDHELD_ENROLMENT_CODE": enrolment,
+        }
+
+    def _await_ready(self) -> None:
+        checks = {
+            "server": f"{self.url(SERVER)}/readyz",
+            "sandbox": f"{self.url(SANDBOX)}/livez",
+            "handheld": f"{self.url(HANDHELD)}/api/status",
+        }
+        deadline = time.monotonic() + READY_S
+        for name, address in checks.items():
+            while not _answers(address):
+                self._check_alive(name, deadline)
+        while not _taken(self.port + PRINTER):
+            self._check_alive("printer", deadline)
+
+    def _check_alive(self, name: str, deadline: float) -> None:
+        dead = self.programs[name].why_dead()
+        if dead is not None:
+            raise SystemFailed(dead)
+        if time.monotonic() > deadline:
+            raise SystemFailed(
+                f"{name} was not ready within {READY_S:.0f} s; see {self.data_dir}/logs"
+            )
+        time.sleep(0.05)
+
+    def check_alive(self) -> None:
+        """Raise SystemFailed when a part is no longer running."""
+        for program in self.programs.values():
+            dead = program.why_dead()
+            if dead is not None:
+                raise SystemFailed(dead)
+
+    def ready_facts(self, spot: str) -> dict[str, Any]:
+        """What a person or a script needs to use the sample system."""
+        return {
+            "server": self.url(SERVER),
+            "sandbox": self.url(SANDBOX),
+            "handheld": self.url(HANDHELD),
+            "printer": f"tcp://127.0.0.1:{self.port + PRINTER}",
+            "officer": {"login": sample.OFFICER, "password": self.secrets["officer_password"]},
+            "attendant": {"code": sample.ATTENDANT, "pin": self.secrets["attendant_pin"]},
+            "spot": spot,
+        }
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address, timeout=2, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
