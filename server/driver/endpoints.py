@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.staticfiles import StaticFiles
 
+import qris
 from domain.money import format_rp
 from domain.payment import ChargeState
 from domain.tariff import FlatRate, HourlyRate, TariffVersion, VehicleClass
@@ -39,7 +40,8 @@ class Offer:
 
 
 def _offers(tariff: TariffVersion, language: str) -> list[Offer]:
-    return [Offer(kind, _price(rate, language)) for kind, rate in tariff.rates.items()]
+    kinds = [kind for kind in VehicleClass if kind in tariff.rates]
+    return [Offer(kind, _price(tariff.rates[kind], language)) for kind in kinds]
 
 
 def _price(rate: FlatRate | HourlyRate, language: str) -> str:
@@ -119,6 +121,7 @@ async def charge_page(
         "charge.html",
         books=wired.books,
         charge=view,
+        merchant=None if view.qris is None else qris.parse(view.qris),
         waiting=view.state in WAITING,
         seconds_left=max(0, int((view.expires_at - datetime.now(UTC)).total_seconds())),
     )

@@ -40,7 +40,8 @@ STATUSES = {
     "02": PaidStatus.UNPAID,
     "03": PaidStatus.UNPAID,
     "05": PaidStatus.CANCELLED,
-    "06": PaidStatus.CANCELLED,
+    # A failed attempt leaves the barcode payable at some acquirers, so the charge stays open.
+    "06": PaidStatus.UNPAID,
     "07": PaidStatus.NOT_FOUND,
 }
 

@@ -1,0 +1,192 @@
+"""A real PostgreSQL built by the migrations, a fresh database for every test, and the sandbox.
+
+Tests commit as production does: deferred triggers, locks and races behave as they will there.
+"""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from server import sample, schema
+from server.app import books_of, create_app
+from server.database import Transactions, create_engine, create_transactions
+from server.embedded import EmbeddedPostgres
+from server.payments.books import Books
+from server.payments.snap import SnapAcquirer
+from server.sandbox.app import create_app as create_sandbox
+from server.sandbox.settings import Settings as SandboxSettings
+from server.settings import Settings
+from server.system import make_keys
+
+TEMPLATE = "karcis_template"
+PIN = "246810"
+PASSWORD = "kata sandi uji"
+CLIENT_SECRET = "rahasia uji"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a cluster whose template database is migrated and holds the sample town."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("cluster")) as postgres:
+        url = os.environ.get("DATABASE_URL") or postgres.url
+
+        async def prepare() -> None:
+            connection = await asyncpg.connect(url)
+            # Only the tests' own cluster trades durability for speed.
+            if url == postgres.url:
+                for setting in ("fsync = off", "full_page_writes = off"):
+                    await connection.execute(f"ALTER SYSTEM SET {setting}")
+                await connection.execute("SELECT pg_reload_conf()")
+            await connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
+            await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+            await connection.close()
+
+        async def seed() -> None:
+            engine = create_engine(database_named(url, TEMPLATE), pool_size=1)
+            async with create_transactions(engine).begin() as db:
+                await sample.seed(db, officer_password=PASSWORD, attendant_pin=PIN)
+            await engine.dispose()
+
+        asyncio.run(prepare())
+        schema.migrate(database_named(url, TEMPLATE))
+        asyncio.run(seed())
+        yield url
+
+
+def database_named(url: str, name: str) -> str:
+    """The same cluster's address for another database."""
+    head, _, query = url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}{'?' + query if query else ''}"
+
+
+@pytest.fixture
+async def database_url(cluster: str) -> AsyncIterator[str]:
+    """A database of the test's own, with the sample town in it."""
+    name = f"karcis_test_{os.getpid()}_{next(_numbers)}"
+    admin = await asyncpg.connect(cluster)
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield database_named(cluster, name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def transactions(database_url: str) -> AsyncIterator[Transactions]:
+    engine = create_engine(database_url, pool_size=5)
+    yield create_transactions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both sides' RSA keys: karcis.pem, acquirer.pem and their .pub.pem."""
+    folder = tmp_path_factory.mktemp("keys")
+    make_keys(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def acquirer_key(keys: Path) -> RSAPrivateKey:
+    key = load_pem_private_key((keys / "acquirer.pem").read_bytes(), password=None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+@pytest.fixture
+def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
+    return Settings(
+        database_url=database_url,
+        data_dir=tmp_path,
+        regency=sample.REGENCY,
+        acquirer_client_secret=SecretStr(CLIENT_SECRET),
+        notify_client_secret=SecretStr(CLIENT_SECRET),
+        acquirer_public_key=keys / "acquirer.pub.pem",
+        private_key=keys / "karcis.pem",
+        driver_charges_per_minute=10_000,
+        jobs=False,
+    )
+
+
+@pytest.fixture
+def books(settings: Settings) -> Books:
+    return books_of(settings)
+
+
+@dataclass
+class Sandbox:
+    """The sandbox acquirer in this process, reached over its own HTTP interface."""
+
+    client: httpx.AsyncClient
+
+    async def fault(self, name: str, times: int = 1) -> None:
+        answer = await self.client.post("/sandbox/faults", json={"fault": name, "times": times})
+        assert answer.status_code == 201, answer.text
+
+    async def pay(self, qris: str, outcome: str = "pay") -> dict[str, Any]:
+        answer = await self.client.post("/wallet/pay", json={"qris": qris, "outcome": outcome})
+        assert answer.status_code == 200, answer.text
+        paid: dict[str, Any] = answer.json()
+        return paid
+
+    async def truth(self) -> dict[str, Any]:
+        told: dict[str, Any] = (await self.client.get("/sandbox/truth")).json()
+        return told
+
+
+@pytest.fixture
+async def sandbox(keys: Path, settings: Settings, tmp_path: Path) -> AsyncIterator[Sandbox]:
+    """An acquirer whose notifications go nowhere: the tests send their own, or inquire."""
+    app = create_sandbox(
+        SandboxSettings(
+            data=tmp_path / "sandbox",
+            client_key=settings.acquirer_client_key,
+            client_secret=SecretStr(CLIENT_SECRET),
+            merchant_id=settings.acquirer_merchant_id,
+            partner_public_key=keys / "karcis.pub.pem",
+            private_key=keys / "acquirer.pem",
+            notify_url="http://127.0.0.1:9",
+        )
+    )
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://acquirer") as client,
+    ):
+        yield Sandbox(client)
+
+
+@pytest.fixture
+async def app(settings: Settings, sandbox: Sandbox) -> AsyncIterator[FastAPI]:
+    """The server with its acquirer's wire led to the sandbox in this process."""
+    application = create_app(settings)
+    acquirer: SnapAcquirer = application.state.payments.acquirer
+    await acquirer.close()
+    acquirer._client = sandbox.client
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+async def api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+        yield client
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC)
