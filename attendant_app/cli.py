@@ -1,6 +1,7 @@
 """The commands `karcis handheld` and `karcis scan`."""
 
 import json
+import signal
 import socket
 import sys
 import time
@@ -48,6 +49,9 @@ def handheld() -> None:
             ),
             application,
         )
+        # The server hands its stop signal on when it is done; by then there is nothing to stop.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
         server.run()
     except DeviceKeyError as error:
         _fail(str(error))

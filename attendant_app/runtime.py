@@ -27,15 +27,17 @@ class Bell:
         self._rung = asyncio.Event()
 
     def close(self) -> None:
-        """Ends every wait, so that open streams let the process stop."""
+        """Ends the open event streams, so that they let the process stop."""
         self.closing = True
         self.ring()
 
     async def wait(self, heard: int, timeout_s: float) -> None:
         """Until there are more rings than `heard`, or the time is up."""
-        if self.rings == heard and not self.closing:
+        if self.rings == heard:
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the ring.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._rung.wait(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._rung.wait()
 
 
 @dataclass

@@ -181,7 +181,7 @@ async def request_charge(
         left = deadline - time.monotonic()
         if charge.sync is Sync.REFUSED or (charge.known or {}).get("qris") or left <= 0:
             return charge
-        if not handheld.link.online and charge.sync is Sync.WAITING and left < BARCODE_WAIT_S - 1:
+        if charge.sync is Sync.WAITING and not handheld.link.online:
             return charge
         await handheld.bell.wait(heard, left)
 

@@ -140,7 +140,8 @@ async def _push(handheld: Handheld) -> None:
             await _push_requests(handheld)
             await _push_events(handheld)
         with suppress(TimeoutError):
-            await asyncio.wait_for(handheld.work.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await handheld.work.wait()
 
 
 async def _push_requests(handheld: Handheld) -> None:

@@ -1,0 +1,177 @@
+"""A handheld as a real process on a real socket, and an office that can be killed under it."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.attendant_app.office import Office, free_port, until
+
+ROOT = Path(__file__).parents[2]
+RUN = "import typer, attendant_app.cli as cli; typer.run(cli.handheld)"
+
+
+class Device:
+    """One handheld process over one data folder; `kill` is kill -9, `start` is the next morning."""
+
+    def __init__(self, office: Office, folder: Path, printer_url: str) -> None:
+        self.office = office
+        self.folder = folder
+        self.port = free_port()
+        self.printer_url = printer_url
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=15)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = {
+            **os.environ,
+            "HANDHELD_PORT": str(self.port),
+            "HANDHELD_DATA": str(self.folder),
+            "HANDHELD_SERVER_URL": self.office.url,
+            "HANDHELD_ENROLMENT_CODE": self.office.enrolment_code,
+            "HANDHELD_PRINTER_URL": self.printer_url,
+            "HANDHELD_PRINTER_PROFILE": "generic-58-qr",
+        }
+        log = (self.folder.parent / f"{self.folder.name}.log").open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", RUN], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+        log.close()
+        until(self._answers, 20)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log()
+        try:
+            return self.http.get("/api/status").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+            self._process = None
+
+    def stop(self) -> int:
+        """As Ctrl-C does; the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        code = self._process.wait(10)
+        self._process = None
+        return code
+
+    def log(self) -> str:
+        return (self.folder.parent / f"{self.folder.name}.log").read_text()
+
+    def status(self) -> dict[str, Any]:
+        return dict(self.http.get("/api/status").json())
+
+    def sign_in(self, attendant: str = "J-001", pin: str = "123456") -> None:
+        until(lambda: self.status()["enrolled"] and self.status()["online"])
+        answer = self.http.post("/api/sign-in", json={"attendant": attendant, "pin": pin})
+        assert answer.status_code == 200, answer.text
+        until(lambda: self.http.get("/api/spots").json()["spots"])
+
+    def charge(self, spot: str, vehicle_class: str = "motorcycle", **more: Any) -> dict[str, Any]:
+        body = {"spot": spot, "vehicle_class": vehicle_class, **more}
+        answer = self.http.post("/api/charges", json=body)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def get(self, path: str) -> dict[str, Any]:
+        answer = self.http.get(path)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+class Paper:
+    """A printer that acknowledges everything it is sent, and keeps the bytes of each job."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.jobs: list[bytes] = []
+        self.answers = True
+        self.paper_out = False
+        self._stop = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self.port))
+        listener.settimeout(0.1)
+
+        def serve() -> None:
+            with listener:
+                while not self._stop.is_set():
+                    try:
+                        connection, _ = listener.accept()
+                    except TimeoutError:
+                        continue
+                    with connection:
+                        self._take(connection)
+
+        self._thread = threading.Thread(target=serve, daemon=True)
+        self._thread.start()
+
+    def _take(self, connection: Any) -> None:
+        connection.settimeout(0.1)
+        job = b""
+        idle_until = time.monotonic() + 20
+        while time.monotonic() < idle_until and not self._stop.is_set():
+            try:
+                data = connection.recv(4096)
+            except TimeoutError:
+                continue
+            if not data:
+                break
+            if data.startswith(b"\x10\x04"):
+                for request in data.split(b"\x10\x04")[1:]:
+                    out = self.paper_out and request[:1] in (b"\x02", b"\x04")
+                    paper = 0x12 | (0x20 if request[:1] == b"\x02" else 0x60)
+                    connection.sendall(bytes([paper if out else 0x12]))
+                continue
+            job += data
+            if job.endswith(b"\x1dr\x01") and self.answers:
+                connection.sendall(b"\x00")
+        if job:
+            self.jobs.append(job.removesuffix(b"\x1dr\x01"))
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def office() -> Iterator[Office]:
+    office = Office()
+    office.start()
+    yield office
+    office.stop()
+
+
+@pytest.fixture
+def paper() -> Iterator[Paper]:
+    paper = Paper()
+    paper.start()
+    yield paper
+    paper.stop()
+
+
+@pytest.fixture
+def device(office: Office, paper: Paper, tmp_path: Path) -> Iterator[Device]:
+    device = Device(office, tmp_path / "handheld", paper.url)
+    device.start()
+    yield device
+    device.kill()
+    device.http.close()

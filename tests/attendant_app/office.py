@@ -1,0 +1,288 @@
+"""A stand-in for the server on a real socket, with the endpoints a handheld uses.
+
+It checks what it is sent (nonces, signatures, hash chains) and keeps its state when it is killed
+and started again, as a server with a database does.
+"""
+
+import asyncio
+import base64
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import uvicorn
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from domain.events import GENESIS, Event, canonical, event_hash
+from tests.attendant_app.builders import MASTER_DATA, qris_text, receipt_json
+
+PINS = {"J-001": ("123456", "Ahmad Rifani"), "J-002": ("222222", "Siti Aminah")}
+PRICES = {"motorcycle": 2000, "car": 5000, "truck": 10000}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def problem(status: int, slug: str, title: str = "Tidak bisa") -> JSONResponse:
+    body = {"type": f"/problems/{slug}", "title": title, "status": status, "slug": slug}
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+class Office:
+    """State outlives the socket: `stop` and `start` are a killed and restarted server."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.enrolment_code = "daftar-sekali"
+        self.devices: dict[str, bytes] = {}
+        self.nonces: set[str] = set()
+        self.tokens: dict[str, str] = {}
+        self.charges: dict[str, dict[str, Any]] = {}
+        self.bodies: dict[str, bytes] = {}
+        self.events: list[dict[str, Any]] = []
+        self.quarantined: list[dict[str, Any]] = []
+        self.posts: list[str] = []
+        self.issue_at_once = True
+        self.stream = True
+        self.lose_answers = 0
+        self.refuse_charges: tuple[int, str] | None = None
+        self.quarantine_kinds: set[str] = set()
+        self.active = True
+        self.delay_s = 0.0
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._receipts = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        config = uvicorn.Config(
+            self._app(), host="127.0.0.1", port=self.port, log_level="error", lifespan="off"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        until(lambda: self._server is not None and self._server.started)
+
+    def stop(self) -> None:
+        """Abruptly: open streams are cut, as by a kill."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(10)
+        self._server = None
+
+    # What the world does
+
+    def pay(self, charge_id: str) -> None:
+        self._receipts += 1
+        charge = self.charges[charge_id]
+        receipt = receipt_json(self._receipts, charge["amount_rp"])
+        receipt["vehicle_class"] = charge["vehicle_class"]
+        now = datetime.now(UTC).isoformat()
+        self.charges[charge_id] = {**charge, "state": "paid", "paid_at": now, "receipt": receipt}
+
+    def change(self, charge_id: str, **changes: Any) -> None:
+        self.charges[charge_id] = {**self.charges[charge_id], **changes}
+
+    def new_charge(self, charge_id: str, spot: str, vehicle_class: str) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        amount = PRICES[vehicle_class]
+        return {
+            "id": charge_id,
+            "spot": spot,
+            "place": "Jl. Merdeka Ruas 3",
+            "vehicle_class": vehicle_class,
+            "amount_rp": amount,
+            "qris": qris_text(amount, bill=charge_id[-12:]) if self.issue_at_once else None,
+            "state": "issued" if self.issue_at_once else "issuing",
+            "money_flag": None,
+            "created_at": now.isoformat(),
+            "expires_at": (now + timedelta(minutes=15)).isoformat(),
+            "paid_at": None,
+            "page": f"{self.url}/c/{charge_id}",
+            "code": "4821",
+            "quote": [],
+            "receipt": None,
+        }
+
+    # HTTP
+
+    def _app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/livez", self._livez),
+                Route("/v1/devices", self._enrol, methods=["POST"]),
+                Route("/v1/devices/{device_id}/nonce", self._nonce, methods=["POST"]),
+                Route("/v1/shifts", self._open_shift, methods=["POST"]),
+                Route("/v1/masterdata", self._master_data),
+                Route("/v1/spots/{spot}/charges", self._new_charge, methods=["POST"]),
+                Route("/v1/charges/{charge_id}", self._charge),
+                Route("/v1/charges/{charge_id}/events", self._charge_events),
+                Route("/v1/barcodes/resolve", self._resolve, methods=["POST"]),
+                Route("/v1/sync", self._sync, methods=["POST"]),
+            ]
+        )
+
+    async def _livez(self, request: Request) -> Response:
+        return JSONResponse({"status": "pass"})
+
+    async def _enrol(self, request: Request) -> Response:
+        body = await request.json()
+        if body["enrolment_code"] != self.enrolment_code:
+            return problem(403, "enrolment-refused")
+        key = base64.b64decode(body["public_key"])
+        device_id = next((d for d, k in self.devices.items() if k == key), str(uuid4()))
+        self.devices[device_id] = key
+        return JSONResponse({"device_id": device_id, "state": "active"}, 201)
+
+    async def _nonce(self, request: Request) -> Response:
+        if not self.active or request.path_params["device_id"] not in self.devices:
+            return problem(403, "device-not-active")
+        nonce = str(uuid4())
+        self.nonces.add(nonce)
+        return JSONResponse({"nonce": nonce})
+
+    async def _open_shift(self, request: Request) -> Response:
+        body = await request.json()
+        if body["nonce"] not in self.nonces:
+            return problem(403, "device-not-active")
+        self.nonces.discard(body["nonce"])
+        names = ("id", "device_id", "attendant", "nonce")
+        text = "|".join(["karcis-shift", *(body[name] for name in names)])
+        if not self._signed(body["device_id"], body["signature"], text.encode()):
+            return problem(403, "device-not-active")
+        pin, name = PINS.get(body["attendant"], ("", ""))
+        if not pin or pin != body["pin"]:
+            return problem(401, "sign-in-refused")
+        token = str(uuid4())
+        self.tokens[token] = body["attendant"]
+        answer = {
+            "id": body["id"],
+            "token": token,
+            "expires_at": (datetime.now(UTC) + timedelta(hours=16)).isoformat(),
+            "attendant": {"code": body["attendant"], "name": name},
+        }
+        return JSONResponse(answer, 201)
+
+    def _signed(self, device_id: str, signature: str, message: bytes) -> bool:
+        try:
+            key = Ed25519PublicKey.from_public_bytes(self.devices[device_id])
+            key.verify(base64.b64decode(signature), message)
+        except (KeyError, InvalidSignature):
+            return False
+        return True
+
+    def _denied(self, request: Request) -> Response | None:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not self.active:
+            return problem(403, "device-not-active")
+        return None if token in self.tokens else problem(401, "not-signed-in")
+
+    async def _master_data(self, request: Request) -> Response:
+        return self._denied(request) or JSONResponse(MASTER_DATA)
+
+    async def _new_charge(self, request: Request) -> Response:
+        raw = await request.body()
+        body = json.loads(raw)
+        self.posts.append(body["id"])
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        if denied := self._denied(request):
+            return denied
+        if self.refuse_charges:
+            return problem(*self.refuse_charges, title="Petak ini ditutup")
+        if self.bodies.setdefault(body["id"], raw) != raw:
+            return problem(409, "idempotency-conflict")
+        if body["id"] not in self.charges:
+            charge = self.new_charge(body["id"], request.path_params["spot"], body["vehicle_class"])
+            self.charges[body["id"]] = charge
+        if self.lose_answers:
+            self.lose_answers -= 1
+            return Response(status_code=502)
+        return JSONResponse(self.charges[body["id"]], 201)
+
+    async def _charge(self, request: Request) -> Response:
+        charge = self.charges.get(request.path_params["charge_id"])
+        return JSONResponse(charge) if charge else problem(404, "not-found")
+
+    async def _charge_events(self, request: Request) -> Response:
+        charge_id = request.path_params["charge_id"]
+        if not self.stream or charge_id not in self.charges:
+            return problem(404, "not-found")
+
+        async def stream() -> AsyncIterator[str]:
+            last = None
+            while True:
+                charge = self.charges[charge_id]
+                if charge != last:
+                    last = charge
+                    yield f"event: charge\ndata: {json.dumps(charge)}\n\n"
+                if charge["state"] == "paid":
+                    return
+                await asyncio.sleep(0.02)
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    async def _resolve(self, request: Request) -> Response:
+        if denied := self._denied(request):
+            return denied
+        text = (await request.json())["text"]
+        for charge in self.charges.values():
+            if charge["qris"] == text:
+                return JSONResponse({"kind": "charge", "charge": charge})
+        if text.startswith("000201"):
+            merchant = {"name": "WARUNG LAIN", "nmid": "ID1", "city": "X"}
+            return JSONResponse({"kind": "foreign-qris", "merchant": merchant, "amount_rp": None})
+        return JSONResponse({"kind": "unknown", "text_kind": "text"})
+
+    async def _sync(self, request: Request) -> Response:
+        results = []
+        for sent in (await request.json())["events"]:
+            outcome, reason = self._take_event(sent)
+            results.append({"seq": sent["seq"], "outcome": outcome, "reason": reason})
+        return JSONResponse({"results": results})
+
+    def _take_event(self, sent: dict[str, Any]) -> tuple[str, str | None]:
+        names = ("device_id", "seq", "prev_hash", "kind", "at", "body")
+        event = Event(**{name: sent[name] for name in names})
+        if not self._signed(sent["device_id"], sent["signature"], canonical(event)):
+            return "quarantined", "bad signature"
+        if any(old["hash"] == sent["hash"] for old in self.events):
+            return "duplicate", None
+        if sent["kind"] in self.quarantine_kinds:
+            self.quarantined.append(sent)
+            return "quarantined", "kind not wanted"
+        if not self.quarantined:
+            head = self.events[-1]["hash"] if self.events else GENESIS
+            assert sent["prev_hash"] == head
+        assert event_hash(event) == sent["hash"]
+        self.events.append(sent)
+        return "accepted", None
+
+
+def until(holds: Any, timeout_s: float = 10) -> Any:
+    """Wait for a condition from a thread that is not the event loop's."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        with suppress(KeyError, IndexError, TypeError):
+            if result := holds():
+                return result
+        time.sleep(0.02)
+    raise AssertionError("it did not come about in time")

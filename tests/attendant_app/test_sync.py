@@ -1,0 +1,170 @@
+"""The handheld's process against an office on a real socket that is killed, slow or wrong."""
+
+import time
+from typing import Any
+
+from tests.attendant_app.builders import SPOT
+from tests.attendant_app.conftest import Device, Paper
+from tests.attendant_app.office import Office, until
+
+
+def test_a_charge_is_issued_paid_and_printed(device: Device, office: Office, paper: Paper) -> None:
+    device.sign_in()
+    charge = device.charge(SPOT, plate="DA 1234 AB")
+    assert (charge["state"], charge["amount_rp"], charge["sync"]) == ("issued", 2000, "sent")
+    assert charge["qris"].startswith("000201")
+    assert charge["code"] == "4821"
+
+    office.pay(charge["id"])
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["state"] == "paid", 3)
+    until(lambda: device.get(f"/api/charges/{charge['id']}/print")["state"] == "PRINTED")
+    assert len(paper.jobs) == 1
+    assert b"LUNAS" in paper.jobs[0]
+    until(lambda: device.status()["unsynced"] == 0)
+    kinds = [event["kind"] for event in office.events]
+    assert kinds == ["shift_opened", "charge_requested", "receipt_printed"]
+    assert "DA 1234 AB" not in str(office.events)
+    assert "123456" not in device.log()
+
+
+def test_a_lost_answer_is_asked_for_again_with_the_same_id(device: Device, office: Office) -> None:
+    device.sign_in()
+    office.lose_answers = 2
+    charge = device.charge(SPOT)
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["qris"], 10)
+    assert len(office.charges) == 1
+    assert office.posts == [charge["id"]] * 3
+
+
+def test_an_office_that_dies_and_returns_loses_nothing(device: Device, office: Office) -> None:
+    device.sign_in()
+    before = device.charge(SPOT)
+    office.stop()
+    started = time.monotonic()
+    until(lambda: not device.status()["online"], 4)
+    assert time.monotonic() - started < 3.5
+    during = [device.charge(SPOT, "car") for _ in range(3)]
+    assert all(charge["sync"] == "waiting" for charge in during)
+    assert all(charge["amount_rp"] == 5000 for charge in during)
+    assert device.status()["unsynced"] >= 3
+    assert device.status()["oldest_unsynced_s"] is not None
+    assert device.http.post("/api/sign-out").json()["slug"] == "unsynced-records"
+
+    office.start()
+    until(lambda: device.status()["unsynced"] == 0, 10)
+    assert {charge["id"] for charge in during} | {before["id"]} == set(office.charges)
+    office.pay(before["id"])
+    until(lambda: device.get(f"/api/charges/{before['id']}")["state"] == "paid", 5)
+    assert "Traceback" not in device.log()
+
+
+def test_payment_is_heard_by_polling_where_the_stream_is_cut(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    office.stream = False
+    charge = device.charge(SPOT)
+    office.pay(charge["id"])
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["state"] == "paid", 5)
+
+
+def test_a_code_that_comes_later_appears_by_itself(device: Device, office: Office) -> None:
+    device.sign_in()
+    office.issue_at_once = False
+    charge = device.charge(SPOT)
+    assert (charge["state"], charge["qris"]) == ("issuing", None)
+    office.issue_at_once = True
+    office.charges[charge["id"]] = office.new_charge(charge["id"], SPOT, "motorcycle")
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["qris"], 5)
+
+
+def test_a_refused_request_is_kept_and_flagged(device: Device, office: Office) -> None:
+    device.sign_in()
+    office.refuse_charges = (409, "spot-closed")
+    charge = device.charge(SPOT)
+    assert charge["sync"] == "refused"
+    assert charge["problem"]["office_slug"] == "spot-closed"
+    until(lambda: device.status()["unsynced"] == 0)
+    assert device.status()["quarantined"] == 1
+
+
+def test_a_quarantined_event_stays_here(device: Device, office: Office) -> None:
+    office.quarantine_kinds = {"shift_opened"}
+    device.sign_in()
+    until(lambda: device.status()["quarantined"] == 1)
+    assert office.quarantined[0]["kind"] == "shift_opened"
+
+
+def test_a_lapsed_token_asks_for_a_sign_in_and_then_goes_on(device: Device, office: Office) -> None:
+    device.sign_in()
+    office.tokens.clear()
+    charge = device.charge(SPOT)
+    assert charge["sync"] == "waiting"
+    until(lambda: device.status()["sign_in_lapsed"])
+    other = device.http.post("/api/sign-in", json={"attendant": "J-002", "pin": "222222"})
+    assert other.json()["slug"] == "unsynced-records"
+    device.sign_in()
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["qris"], 10)
+    assert list(office.charges) == [charge["id"]]
+
+
+def test_late_news_never_turns_paid_back(device: Device, office: Office) -> None:
+    device.sign_in()
+    charge = device.charge(SPOT)
+    issued = dict(office.charges[charge["id"]])
+    office.pay(charge["id"])
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["state"] == "paid", 5)
+    office.charges[charge["id"]] = issued
+    device.http.post("/api/resolve", json={"text": issued["qris"]})
+    assert device.get(f"/api/charges/{charge['id']}")["state"] == "paid"
+
+
+def test_a_revoked_device_is_told_to_its_attendant(device: Device, office: Office) -> None:
+    device.sign_in()
+    office.active = False
+    office.stop()
+    until(lambda: not device.status()["online"], 4)
+    office.start()
+    charge = device.charge(SPOT)
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["sync"] == "refused", 10)
+    assert device.status()["device_active"] is False
+
+
+def test_kill_9_loses_nothing_that_was_answered(device: Device, office: Office) -> None:
+    device.sign_in()
+    office.stop()
+    until(lambda: not device.status()["online"], 4)
+    made: list[dict[str, Any]] = []
+    for _ in range(5):
+        made.append(device.charge(SPOT))
+        device.kill()
+        device.start()
+        status = device.status()
+        assert status["signed_in"]
+        assert status["attendant"] == {"code": "J-001", "name": "Ahmad Rifani"}
+    office.start()
+    until(lambda: device.status()["unsynced"] == 0, 15)
+    assert set(office.charges) == {charge["id"] for charge in made}
+    assert [event["seq"] for event in office.events] == list(range(1, len(office.events) + 1))
+
+
+def test_a_stop_is_prompt_and_clean(device: Device) -> None:
+    with device.http.stream("GET", "/api/events") as stream:
+        next(stream.iter_lines())
+        started = time.monotonic()
+        assert device.stop() == 0
+        assert time.monotonic() - started < 3
+    assert "Traceback" not in device.log()
+
+
+def test_one_data_folder_serves_one_process(device: Device, office: Office) -> None:
+    second = Device(office, device.folder, device.printer_url)
+    try:
+        second.start()
+    except AssertionError:
+        assert "another handheld already uses" in second.log()
+    else:
+        raise AssertionError("a second process took the same folder")
+    finally:
+        second.kill()
+        second.http.close()
