@@ -55,7 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     engine = create_engine(settings.database_url)
-    books = books_of(settings)
+    books = Books.of(settings)
     announcer = Announcer(plain_url(settings.database_url))
     app.state.settings = settings
     app.state.engine = engine
@@ -130,16 +130,6 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise NotConfigured(f"{CRASH_AT} is for tests and must not be set in production")
     if not __debug__:
         raise NotConfigured("python -O strips the checks that guard money; run without it")
-
-
-def books_of(settings: Settings) -> Books:
-    return Books(
-        timezone=settings.timezone,
-        regency=settings.regency,
-        agency=settings.agency,
-        complaint=settings.complaint,
-        base_url=settings.base_url,
-    )
 
 
 def create_acquirer(settings: Settings) -> SnapAcquirer:

@@ -28,7 +28,10 @@ PLUGINS = "karcis.commands"
 talk = Console(stderr=True, highlight=False)
 
 app = typer.Typer(
-    help="Karcis: cashless kerbside parking.", no_args_is_help=True, add_completion=False
+    help="Karcis: cashless kerbside parking.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 spot_app = typer.Typer(help="Parking spots.", no_args_is_help=True)
 settlement_app = typer.Typer(help="Settlement files of the acquirer.", no_args_is_help=True)
@@ -85,15 +88,15 @@ def _in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -
     """Run `work(db, books)` in one transaction on the installation's database."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from server.app import books_of
     from server.database import create_engine, create_transactions
+    from server.payments.books import Books
     from server.settings import Settings
 
     async def run(url: str) -> Result:
         engine = create_engine(url, pool_size=1)
         try:
             async with create_transactions(engine).begin() as db:
-                return await work(db, books_of(Settings()))
+                return await work(db, Books.of(Settings()))
         finally:
             await engine.dispose()
 
@@ -157,6 +160,8 @@ def once(
     port: Annotated[int, typer.Option(help="First of four ports; 0 chooses free ones.")] = 0,
 ) -> None:
     """One paid parking from barcode to reconciled bank statement, without a person."""
+    import httpx
+
     from server import once as chain
     from server.system import SystemFailed, free_ports
 
@@ -166,8 +171,8 @@ def once(
 
     try:
         done = chain.run(data, port or free_ports(), say)
-    except (chain.StepFailed, SystemFailed) as exc:
-        _fail(str(exc))
+    except (chain.StepFailed, SystemFailed, httpx.HTTPError) as exc:
+        _fail(f"{type(exc).__name__}: {exc}")
     if as_json:
         _print_json({"ok": True, "steps": done.steps, "folder": str(data.absolute())})
     else:

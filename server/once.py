@@ -159,7 +159,10 @@ def _sign_in(chain: Run, client: httpx.Client) -> None:
 def _issue(chain: Run, client: httpx.Client) -> dict[str, Any]:
     handheld, server = chain.system.url(HANDHELD), chain.system.url(SERVER)
     with chain.step("a spot's barcode is issued") as found:
-        spots = _json(client.get(f"{handheld}/api/spots"))["spots"]
+        spots: list[dict[str, Any]] = _eventually(
+            "the handheld knows its spots",
+            lambda: _json(client.get(f"{handheld}/api/spots"))["spots"],
+        )
         body = {"spot": spots[0]["code"], "vehicle_class": "motorcycle", "plate": "KH 1234 SMP"}
         charge = _json(client.post(f"{handheld}/api/charges", json=body))
         issued: dict[str, Any] = _eventually(

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from server.settings import Settings
+
 
 @dataclass(frozen=True)
 class Books:
@@ -18,3 +20,13 @@ class Books:
     def day(self, moment: datetime) -> date:
         """The business day a moment falls on."""
         return moment.astimezone(self.timezone).date()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Books":
+        return cls(
+            timezone=settings.timezone,
+            regency=settings.regency,
+            agency=settings.agency,
+            complaint=settings.complaint,
+            base_url=settings.base_url,
+        )

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from server import sample, schema
-from server.app import books_of, create_app
+from server.app import create_app
 from server.database import Transactions, create_engine, create_transactions
 from server.embedded import EmbeddedPostgres
 from server.payments.books import Books
@@ -123,7 +123,7 @@ def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def books(settings: Settings) -> Books:
-    return books_of(settings)
+    return Books.of(settings)
 
 
 @dataclass
