@@ -32,6 +32,7 @@ from server.embedded import EmbeddedPostgres
 from server.settings import Settings
 
 READY_S = 30.0
+PAPER = "generic-58"
 STOP_S = 8.0
 SERVER, SANDBOX, HANDHELD, PRINTER = range(4)
 """What each of the four neighbouring ports is for."""
@@ -204,9 +205,8 @@ class System:
         self._launch("sandbox", ["sandbox"], self._sandbox_environment())
         receipts = str(self.data_dir / "receipts")
         printer_port = str(self.port + PRINTER)
-        self._launch(
-            "printer", ["printer", "virtual", "--port", printer_port, "--out", receipts], {}
-        )
+        paper = ["--profile", PAPER, "--port", printer_port, "--out", receipts]
+        self._launch("printer", ["printer", "virtual", *paper], {})
         self._launch("handheld", ["handheld"], self._handheld_environment(enrolment))
         self._await_ready()
 
@@ -275,7 +275,7 @@ class System:
             "HANDHELD_DATA": str(self.data_dir / "handheld"),
             "HANDHELD_SERVER_URL": self.url(SERVER),
             "HANDHELD_PRINTER_URL": f"tcp://127.0.0.1:{self.port + PRINTER}",
-            "HANDHELD_PRINTER_PROFILE": "generic-58",
+            "HANDHELD_PRINTER_PROFILE": PAPER,
             "HANDHELD_ENROLMENT_CODE": enrolment,
         }
 

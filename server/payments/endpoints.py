@@ -15,6 +15,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from domain.payment import ChargeState
 from server.database import Transaction, Transactions, TransactionsDep, new_id
 from server.errors import Problem
+from server.faults import crash_point
 from server.identity.auth import OptionalShift
 from server.payments import barcodes, notifications, queries, receipts, schemas, service
 from server.payments.books import Books
@@ -188,4 +189,5 @@ async def notify(
         callback,
         now=datetime.now(UTC),
     )
+    crash_point("posted-not-acknowledged")
     return JSONResponse(answer.body, answer.status)

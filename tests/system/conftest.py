@@ -1,0 +1,38 @@
+"""The whole system as its real processes, once for all tests that need it."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from server import sample
+from server.system import HANDHELD, SANDBOX, SERVER, System, free_ports
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with System(tmp_path_factory.mktemp("system"), free_ports()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(system: System) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=system.url(SERVER), timeout=10, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def wallet(system: System) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=system.url(SANDBOX), timeout=10, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def handheld(system: System) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=system.url(HANDHELD), timeout=10, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def spot() -> str:
+    return sample.first_spot()

@@ -1,0 +1,75 @@
+"""`karcis run`: up, used by each of its users, and gone without a trace."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from server.system import free_ports
+
+
+def start(data: Path, port: int) -> tuple[subprocess.Popen[str], dict[str, object]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", "run", "--port", str(port), "--data", str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("ready "), line
+    return process, json.loads(line.removeprefix("ready "))
+
+
+def stop(process: subprocess.Popen[str]) -> int:
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    return process.returncode
+
+
+def processes_of(data: Path) -> bytes:
+    return subprocess.run(["pgrep", "-f", str(data)], capture_output=True, check=False).stdout
+
+
+def test_run_survives_a_restart_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    port = free_ports()
+    process, facts = start(tmp_path, port)
+    try:
+        assert facts["server"] == f"http://127.0.0.1:{port}"
+        assert facts["sandbox"] == f"http://127.0.0.1:{port + 1}"
+        assert facts["handheld"] == f"http://127.0.0.1:{port + 2}"
+        page = f"{facts['server']}/p/{facts['spot']}"
+        assert httpx.get(page, trust_env=False).status_code == 200
+        asked = httpx.post(
+            f"{facts['server']}/v1/spots/{facts['spot']}/charges",
+            json={"vehicle_class": "motorcycle"},
+            trust_env=False,
+        ).json()
+    finally:
+        assert stop(process) == 0
+    assert processes_of(tmp_path) == b""
+
+    began = time.monotonic()
+    process, facts = start(tmp_path, port)
+    try:
+        assert time.monotonic() - began < 30  # the README's figure is measured, not tested
+        kept = httpx.get(f"{facts['server']}/v1/charges/{asked['id']}", trust_env=False).json()
+        assert kept["qris"] == asked["qris"], "what was committed is there after a restart"
+        taken = subprocess.run(
+            [sys.executable, "-m", "server", "run", "--port", str(port), "--data", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert taken.returncode == 1
+        assert f"port {port} is in use" in taken.stderr
+    finally:
+        assert stop(process) == 0
+    assert processes_of(tmp_path) == b""
