@@ -8,8 +8,8 @@ from collections.abc import Callable
 MESSAGES: dict[str, tuple[str, str]] = {
     # Everywhere
     "app": ("Karcis", "Karcis"),
-    "online": ("Tersambung", "Online"),
-    "offline": ("Tidak tersambung", "Offline"),
+    "online": ("Online", "Online"),
+    "offline": ("Offline", "Offline"),
     "offline-hint": (
         "Catatan disimpan di sini dan dikirim sendiri nanti.",
         "Records are kept here and sent by themselves later.",
@@ -19,11 +19,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "quarantined": ("{n} ditahan kantor", "{n} held by the office"),
     "all-sent": ("Semua terkirim", "All sent"),
     "home": ("Beranda", "Home"),
-    "back": ("Kembali", "Back"),
     "language": ("English", "Bahasa Indonesia"),
     "language-hint": ("Change the language to English", "Ganti bahasa ke Bahasa Indonesia"),
-    "close": ("Tutup", "Close"),
-    "try-again": ("Coba lagi", "Try again"),
     "device-inactive": (
         "Perangkat ini dinonaktifkan kantor. Hubungi koordinator.",
         "The office has switched this device off. Call the coordinator.",
@@ -38,7 +35,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "sign-in-title": ("Mulai tugas", "Start your shift"),
     "attendant-code": ("Kode petugas", "Attendant code"),
     "pin": ("PIN", "PIN"),
-    "pin-typed": ("{n} angka sudah diketik", "{n} digits typed"),
     "erase": ("Hapus", "Erase"),
     "sign-in": ("Masuk", "Sign in"),
     "sign-in-lapsed": (
@@ -46,17 +42,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Your shift has lapsed. Sign in again so that records are sent.",
     ),
     "sign-out": ("Selesai tugas", "End shift"),
-    "sign-out-ask": ("Akhiri tugas {name}?", "End the shift of {name}?"),
     "on-shift": ("Petugas", "Attendant"),
     # Home
     "choose-spot": ("Pilih petak parkir", "Choose a spot"),
     "change-spot": ("Ganti petak", "Change spot"),
-    "spot": ("Petak", "Spot"),
     "no-spots": (
         "Daftar petak belum ada. Sambungkan ke kantor dulu.",
         "No spots yet. Connect to the office first.",
     ),
-    "new-charge": ("Kendaraan baru", "New vehicle"),
     "open-charges": ("Menunggu bayar", "Waiting for payment"),
     "recent-charges": ("Baru saja", "Just now"),
     "nothing-open": ("Belum ada kendaraan", "No vehicles yet"),
@@ -64,8 +57,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "scan": ("Pindai", "Scan"),
     # A charge
     "charge-title": ("Bayar parkir", "Pay for parking"),
-    "scan-to-pay": ("Pindai untuk bayar", "Scan to pay"),
-    "pay-to": ("Penerima", "Pay to"),
     "match-code": ("Kode cocok", "Match code"),
     "match-code-hint": (
         "Harus sama dengan kode di layar pengemudi",
@@ -89,26 +80,25 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Kantor masih memastikan kode bayar.",
         "The office is still making sure of the payment code.",
     ),
-    "expired": ("KEDALUWARSA", "EXPIRED"),
+    "expired": ("Kedaluwarsa", "Expired"),
     "expired-why": (
         "Waktu bayar habis. Belum ada uang masuk.",
         "Time ran out. No money has come in.",
     ),
-    "cancelled": ("DIBATALKAN", "CANCELLED"),
+    "cancelled": ("Dibatalkan", "Cancelled"),
     "cancelled-why": ("Tagihan ini dibatalkan.", "This charge was cancelled."),
-    "issue-failed": ("GAGAL", "FAILED"),
+    "issue-failed": ("Gagal", "Failed"),
     "issue-failed-why": (
         "Kode bayar tidak dapat dibuat. Coba sekali lagi.",
         "The payment code could not be made. Try once more.",
     ),
-    "refused": ("DITOLAK", "REFUSED"),
+    "refused": ("Ditolak", "Refused"),
     "refused-why": ("Kantor menolak permintaan ini:", "The office refused this request:"),
-    "refund": ("UANG KEMBALI", "REFUND"),
+    "refund": ("Uang kembali", "Refund"),
     "refund-why": (
         "Pembayaran ini dikembalikan atau sedang diurus kantor.",
         "This payment was refunded or is being handled by the office.",
     ),
-    "not-paid": ("BELUM LUNAS", "NOT PAID"),
     "flag-late": (
         "Uang masuk terlambat. Kantor mengurusnya; ini bukan tanda lunas.",
         "Money came late. The office handles it; this does not count as paid.",

@@ -41,7 +41,8 @@ def _copy_mark(copy: int, reprinted_at: datetime | None, zone: ZoneInfo) -> tupl
         raise ValueError("a copy says when it was printed")
     return (
         Text(f"*** SALINAN KE-{copy} ***", align="center", bold=True),
-        Text(f"Dicetak ulang {moment(reprinted_at, zone)}", align="center"),
+        Text("Dicetak ulang", align="center"),
+        Text(moment(reprinted_at, zone), align="center"),
     )
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ class Paper:
                         connection, _ = listener.accept()
                     except TimeoutError:
                         continue
-                    with connection:
+                    # A killed handheld resets the connection: the slip ends there.
+                    with connection, suppress(OSError):
                         self._take(connection)
 
         self._thread = threading.Thread(target=serve, daemon=True)
