@@ -1,0 +1,201 @@
+"""Document + profile -> commands: lines of exactly the paper's columns, rasters, QR codes, feeds.
+
+All decisions about the paper fall here; `escpos` and `preview` only carry the commands out.
+Lines are laid out with spaces, because cheap printers ignore ESC $ and alignment within a line.
+"""
+
+import io
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from printer import qr
+from printer.document import (
+    Columns,
+    Cut,
+    Document,
+    ErrorCorrection,
+    Feed,
+    Image,
+    Item,
+    Qr,
+    Rule,
+    Text,
+)
+from printer.errors import DocumentError
+from printer.profiles import Profile
+
+GLYPH_DOTS = 24
+LINE_DOTS = 30  # what ESC @ sets: the glyph and 6 dots of space
+GAP_ROWS = 8  # white below a picture, which the printer would set the next line against
+MAX_IMAGE_PIXELS = 4_000_000
+MAX_IMAGE_ROWS = 1200  # 15 cm of paper; longer is a mistake, and heats the head
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One printed line: `text` is ASCII and fills the paper, `len(text) == columns // width`."""
+
+    text: str
+    bold: bool = False
+    width: int = 1
+    height: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """A centred bitmap: rows of `width_bytes` bytes, most significant bit left, 1 = black."""
+
+    data: bytes
+    width_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NativeQr:
+    """A centred QR code that the printer draws itself, without quiet zone above and below."""
+
+    data: str
+    ec: ErrorCorrection
+    module_dots: int
+
+
+Command = Line | Raster | NativeQr | Feed | Cut
+
+
+def lay_out(document: Document, profile: Profile) -> list[Command]:
+    """Commands from top to bottom. Raises `DocumentError` and `QrTooWide`."""
+    return [command for item in document.items for command in _commands(item, profile)]
+
+
+def _commands(item: Item, profile: Profile) -> Iterator[Command]:
+    match item:
+        case Text():
+            cells = profile.columns // item.width
+            for text in _wrapped(to_ascii(item.text), cells):
+                yield Line(_aligned(text, item.align, cells), item.bold, item.width, item.height)
+        case Columns():
+            cells = profile.columns // item.width
+            for text in _columns(to_ascii(item.left), to_ascii(item.right), cells):
+                yield Line(text, item.bold, item.width, item.height)
+        case Rule():
+            yield Line(item.char * profile.columns)
+        case Qr():
+            yield from _qr(item, profile)
+        case Image():
+            yield _picture(item, profile)
+        case Feed():
+            yield item
+        case Cut():
+            yield item if profile.cutter != "none" else Feed(profile.tear_lines)
+
+
+_TYPOGRAPHY = str.maketrans(
+    {
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+        **dict.fromkeys("‘’‚‛′`´", "'"),
+        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("•·∙●", "*"),
+        "⁄": "/",
+        **dict.fromkeys("✓✔☑", "v"),
+        **dict.fromkeys("✗✘×☒", "x"),
+        **dict.fromkeys("\t\n\r\v\f\u2028\u2029", " "),
+        "→": "->", "←": "<-", "€": "EUR", "©": "(C)", "®": "(R)", "°": "o",
+        "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE",
+        "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ł": "l", "Ł": "L", "ı": "i",
+    }
+)  # fmt: skip
+
+
+def to_ascii(text: str) -> str:
+    """The text in printable ASCII, and U+00A0 where a line may not break.
+
+    Typographic signs become their typewriter forms, accents are dropped, what has no equivalent
+    becomes `?`. Control characters vanish: data must not be able to send commands to the printer.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    kept = []
+    for char in text.translate(_TYPOGRAPHY):
+        if char == "\xa0" or " " <= char <= "~":
+            kept.append(char)
+            continue
+        plain = unicodedata.normalize("NFKD", char).translate(_TYPOGRAPHY)
+        letters = [c for c in plain if not unicodedata.category(c).startswith(("M", "Cc", "Cf"))]
+        kept += [c if " " <= c <= "~" else "?" for c in letters]
+    return "".join(kept)
+
+
+def _wrapped(text: str, cells: int) -> list[str]:
+    """Lines of at most `cells`, broken at spaces; a word is broken only if longer than a line."""
+    if len(text) > cells:
+        lines = textwrap.wrap(text, cells, break_on_hyphens=False, expand_tabs=False)
+    else:
+        lines = [text]
+    return [line.replace("\xa0", " ") for line in lines] or [""]
+
+
+def _aligned(text: str, align: str, cells: int) -> str:
+    match align:
+        case "center":
+            return text.strip().center(cells)
+        case "right":
+            return text.rstrip().rjust(cells)
+        case _:
+            return text.ljust(cells)
+
+
+def _columns(left: str, right: str, cells: int) -> list[str]:
+    """Label left, value right. A value that does not fit beside its label goes below, whole."""
+    right = right.strip()
+    room = cells - len(left) - 1
+    if not right:
+        return [label.ljust(cells) for label in _wrapped(left, cells)]
+    longest = max(map(len, re.split(" +", right)))
+    if left and room < max(longest, min(len(right), cells // 2)):
+        labels = [label.ljust(cells) for label in _wrapped(left, cells)]
+        return labels + [value.rjust(cells) for value in _wrapped(right, cells)]
+    values = _wrapped(right, room if left else cells)
+    label = left.replace("\xa0", " ")
+    return [
+        (label if number == 0 else "") + value.rjust(cells - (len(label) if number == 0 else 0))
+        for number, value in enumerate(values)
+    ]
+
+
+def _qr(item: Qr, profile: Profile) -> Iterator[Command]:
+    widest = qr.modules_at_most(len(item.data.encode()), item.ec)
+    if profile.native_qr:
+        dots = qr.module_dots(widest, item.max_module_dots, profile.dots)
+        # A printer draws no quiet zone; blank lines are the only way to have one above and below.
+        quiet = Feed(-(-qr.QUIET_MODULES * dots // LINE_DOTS))
+        yield from (quiet, NativeQr(item.data, item.ec, dots), quiet)
+    else:
+        symbol = qr.matrix(item.data, item.ec)
+        dots = qr.module_dots(len(symbol), item.max_module_dots, profile.dots)
+        yield Raster(*qr.raster(symbol, dots))
+
+
+def _picture(item: Image, profile: Profile) -> Raster:
+    import PIL.Image  # 25 ms to import, needed for pictures only
+    from PIL import ImageOps
+
+    try:
+        with PIL.Image.open(io.BytesIO(item.png), formats=["PNG"]) as image:
+            if image.width * image.height > MAX_IMAGE_PIXELS:
+                raise DocumentError(f"the picture has more than {MAX_IMAGE_PIXELS} pixels")
+            layer = image.convert("RGBA")
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise DocumentError(f"the picture is not a readable PNG: {error}") from None
+    paper = PIL.Image.new("RGBA", layer.size, "white")
+    grey = PIL.Image.alpha_composite(paper, layer).convert("L")
+    if grey.width > profile.dots:
+        grey = ImageOps.contain(grey, (profile.dots, MAX_IMAGE_PIXELS))
+    if grey.height > MAX_IMAGE_ROWS:
+        raise DocumentError(f"the picture is {grey.height} rows high, {MAX_IMAGE_ROWS} at most")
+    dither = PIL.Image.Dither.FLOYDSTEINBERG if item.dither else PIL.Image.Dither.NONE
+    # Inverted first: in mode "1" a set bit then means black, as GS v 0 wants, padding included.
+    bits = ImageOps.invert(grey).convert("1", dither=dither)
+    width_bytes = (bits.width + 7) // 8
+    return Raster(bits.tobytes() + bytes(width_bytes * GAP_ROWS), width_bytes)

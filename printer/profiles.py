@@ -1,0 +1,57 @@
+"""Facts about printer models, read from `profiles.toml`.
+
+Width, code page, cutter and status differ between models that all claim ESC/POS, so they are data.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from printer.errors import UnknownProfile
+
+DEFAULT = "generic-58"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One class of printers; the fields are explained at the top of `profiles.toml`."""
+
+    name: str
+    description: str
+    paper_mm: int
+    dots: int
+    columns: int
+    codepage: int
+    native_qr: bool
+    cutter: Literal["none", "partial", "full"]
+    tear_lines: int
+    status: bool
+    acknowledge: Literal["gs-r", "none"]
+    quirks: frozenset[str]
+
+
+@cache
+def _all() -> dict[str, Profile]:
+    text = Path(__file__).with_name("profiles.toml").read_text(encoding="utf-8")
+    tables: dict[str, dict[str, Any]] = tomllib.loads(text)
+    return {
+        name: Profile(name=name, **{**facts, "quirks": frozenset(facts["quirks"])})
+        for name, facts in tables.items()
+    }
+
+
+def names() -> list[str]:
+    """Names of all profiles, the narrow and plain ones first."""
+    return list(_all())
+
+
+def profile(name: str = DEFAULT) -> Profile:
+    """The profile of that name. Raises `UnknownProfile`."""
+    try:
+        return _all()[name]
+    except KeyError:
+        raise UnknownProfile(
+            f"no printer profile {name!r}; there are: {', '.join(names())}"
+        ) from None

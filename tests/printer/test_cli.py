@@ -1,0 +1,114 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import PIL.Image
+import pytest
+from typer.testing import CliRunner
+
+import printer
+from printer.cli import app, ruler_page
+from printer.interpreter import Faults
+from printer.virtual import running
+from tests.printer.samples import LINK, RECEIPTS, read_qr
+
+KARCIS = str(RECEIPTS / "karcis.json")
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def test_preview_writes_a_picture(tmp_path):
+    assert run("preview", KARCIS, tmp_path / "out.png").exit_code == 0
+    with PIL.Image.open(tmp_path / "out.png") as picture:
+        assert picture.width == 464
+        assert read_qr(picture) == LINK
+
+
+def test_encode_writes_the_bytes_of_the_profile(tmp_path):
+    out = tmp_path / "out.bin"
+    assert run("encode", KARCIS, out, "--profile", "generic-80").exit_code == 0
+    assert out.read_bytes() == (RECEIPTS / "karcis.generic-80.bin").read_bytes()
+
+
+@pytest.mark.parametrize("command", ["preview", "encode"])
+@pytest.mark.parametrize(
+    ("content", "options", "code", "message"),
+    [
+        ("{}", [], 1, 'list "items"'),
+        (None, [], 1, "No such file"),
+        ('{"items": [{"type": "qr", "data": "' + "a" * 1400 + '"}]}', [], 1, "shorten its text"),
+        ('{"items": []}', ["--profile", "epson"], 2, "generic-80"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(tmp_path, command, content, options, code, message):
+    file = tmp_path / "in.json"
+    if content is not None:
+        file.write_text(content)
+    result = run(command, file, tmp_path / "out", *options)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert result.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_test_page_says_printed_in_two_languages(tmp_path):
+    with running(printer.profile("generic-80"), tmp_path) as machine:
+        result = run("test", "--to", f"tcp://127.0.0.1:{machine.port}")
+    assert result.exit_code == 0
+    assert result.stdout == "Tercetak: printer siap.\nPrinted: the printer is ready.\n"
+
+
+def test_the_test_page_names_the_reason_when_it_fails(tmp_path):
+    with running(printer.profile("generic-80"), tmp_path, Faults(paper_out=0)) as machine:
+        url = f"tcp://127.0.0.1:{machine.port}"
+        words, as_json = run("test", "--to", url), run("test", "--to", url, "--json")
+    assert (words.exit_code, as_json.exit_code) == (1, 1)
+    assert words.stdout == "Tidak dikirim: kertas habis.\nNot sent: out of paper.\n"
+    assert json.loads(as_json.stdout)["state"] == "paper-out"
+
+
+def test_a_wrong_address_is_a_usage_error():
+    result = run("test", "--to", "printer")
+    assert result.exit_code == 2
+    assert "tcp://host:port" in result.stderr
+
+
+@pytest.mark.parametrize("name", printer.names())
+def test_the_test_page_fits_every_profile(name):
+    profile = printer.profile(name)
+    assert read_qr(printer.preview(ruler_page(profile), profile)) == "KARCIS-UJI"
+
+
+def test_the_virtual_printer_tells_its_port_and_stops_when_asked(tmp_path):
+    command = [sys.executable, "-m", "printer.cli", "virtual", "--port", "0", "--out", tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        port = json.loads(process.stdout.readline())["port"]
+        result = run("test", "--to", f"tcp://127.0.0.1:{port}")
+        process.send_signal(signal.SIGTERM)
+        _, talk = process.communicate(timeout=10)
+    assert result.exit_code == 0
+    assert process.returncode == 0
+    assert talk.decode().split() == [os.fspath(tmp_path / "receipt-0001.png")]
+
+
+@pytest.mark.parametrize("options", [["--fault", "fire"], ["--profile", "epson"]])
+def test_a_virtual_printer_that_cannot_be_is_a_usage_error(tmp_path, options):
+    assert run("virtual", "--port", 0, "--out", tmp_path, *options).exit_code == 2
+
+
+def test_a_taken_port_is_said_in_a_sentence(listener, tmp_path):
+    result = run("virtual", "--port", listener.getsockname()[1], "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "in use" in result.stderr
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    heavy = "{'PIL', 'numpy', 'segno', 'qrcode', 'asyncio', 'typer'}"
+    code = f"import printer, sys; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
