@@ -100,9 +100,13 @@ def test_everything_survives_reopening(tmp_path: Path) -> None:
 
 
 def test_a_transaction_is_all_or_nothing(store: Store) -> None:
-    with pytest.raises(sqlite3.IntegrityError), store.transaction():
-        store.add_charge(a_charge())
-        store.add_charge(a_charge())
+    def add_twice() -> None:
+        with store.transaction():
+            store.add_charge(a_charge())
+            store.add_charge(a_charge())
+
+    with pytest.raises(sqlite3.IntegrityError):
+        add_twice()
     assert store.charge("c-1") is None
     with store.transaction():
         store.add_charge(a_charge())
