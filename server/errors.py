@@ -7,13 +7,22 @@ listed in docs/problems.md, and a test holds the two together.
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import asyncpg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
 
 log = structlog.get_logger()
+
+# Classes of PostgreSQL's error codes (its Appendix A). These pass by themselves: a lost connection,
+# a deadlock, no resources, a lock not got in time, a statement cut off or a server on its way down.
+PASSING = {"08", "40", "53", "55", "57"}
+NOT_STORABLE = "22"
+"""The class of values a column cannot hold, such as text with a NUL in it."""
 
 ProblemPage = Callable[[Request, dict[str, Any], dict[str, str]], Response]
 """How a person's browser is told of a problem; set on `app.state.problem_page`."""
@@ -141,9 +150,21 @@ def install(app: FastAPI) -> None:
         )
 
     @app.exception_handler(OSError)
-    async def _database_gone(request: Request, exc: OSError) -> Response:
+    @app.exception_handler(NoConnectionFree)
+    async def _database_gone(request: Request, exc: Exception) -> Response:
         log.error("unreachable", error=type(exc).__name__, path=request.url.path)
         return respond(request, Unavailable(retry_after_s=2))
+
+    @app.exception_handler(DBAPIError)
+    @app.exception_handler(asyncpg.PostgresError)
+    async def _database_refused(request: Request, exc: Exception) -> Response:
+        lost = isinstance(exc, DBAPIError) and exc.connection_invalidated
+        code = str(getattr(getattr(exc, "orig", exc), "sqlstate", None) or "")[:2]
+        if lost or code in PASSING:
+            return await _database_gone(request, exc)
+        if code == NOT_STORABLE:
+            return respond(request, InvalidRequest())
+        raise exc
 
     @app.exception_handler(Exception)
     async def _fault(request: Request, exc: Exception) -> Response:

@@ -75,6 +75,13 @@ class DeviceNotActive(Problem):
     title_en = "This device is not active; call the office"
 
 
+class ShiftIdTaken(Problem):
+    slug = "shift-id-taken"
+    status = 409
+    title_id = "Nomor giliran ini sudah dipakai; masuk sekali lagi"
+    title_en = "This shift id was used already; sign in once more"
+
+
 @dataclass(frozen=True)
 class OnShift:
     """An attendant at work with a device, as a valid token shows."""
@@ -116,7 +123,7 @@ async def enrol_device(
         .returning(EnrolmentCode.code_hash)
     )
     if claimed is None:
-        raise EnrolmentRefused
+        return await _enrolled_before(db, code, key)
     device_id: UUID | None = await db.scalar(
         upsert(Device)
         .values(id=new_id(), name=name, public_key=key, state="active", enrolled_at=now)
@@ -125,6 +132,20 @@ async def enrol_device(
     )
     if device_id is None:
         raise EnrolmentRefused("this key belongs to another enrolment")
+    return device_id
+
+
+async def _enrolled_before(db: AsyncSession, code: str, key: bytes) -> UUID:
+    """The device this code enrolled with this very key, whose answer was lost on its way."""
+    device_id: UUID | None = await db.scalar(
+        select(Device.id)
+        # A code is used up in the transaction that enrols its device, at the same moment.
+        .join(EnrolmentCode, EnrolmentCode.used_at == Device.enrolled_at)
+        .where(EnrolmentCode.code_hash == _digest(code))
+        .where(Device.public_key == key, Device.state == "active")
+    )
+    if device_id is None:
+        raise EnrolmentRefused
     return device_id
 
 
@@ -190,8 +211,9 @@ async def open_shift(
     token = secrets.token_urlsafe(32)
     expires_at = now + SHIFT_LIFETIME
     async with transactions.begin() as db:
-        await db.execute(
-            insert(Shift).values(
+        opened = await db.scalar(
+            upsert(Shift)
+            .values(
                 id=shift_id,
                 device_id=device_id,
                 attendant_id=attendant.id,
@@ -199,7 +221,11 @@ async def open_shift(
                 opened_at=now,
                 expires_at=expires_at,
             )
+            .on_conflict_do_nothing(index_elements=[Shift.id])
+            .returning(Shift.id)
         )
+    if opened is None:
+        raise ShiftIdTaken
     on_shift = OnShift(shift_id, device_id, attendant.id, attendant.code, attendant.name)
     return OpenedShift(on_shift, token, expires_at)
 

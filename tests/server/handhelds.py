@@ -1,0 +1,98 @@
+"""A handheld as the server sees one: a key, an enrolment, a shift, and a chain of signed events."""
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from domain.events import GENESIS, Event, canonical, event_hash
+from server import sample
+from server.database import Transactions, new_id
+from server.identity import service as identity
+from tests.server.conftest import PIN
+
+
+@dataclass
+class Handheld:
+    """Signs as a device does; `chain` holds the events it made, newest last."""
+
+    key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    device_id: UUID = field(default_factory=uuid4)
+    token: str = ""
+    chain: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def public_key(self) -> str:
+        return base64.b64encode(self.key.public_key().public_bytes_raw()).decode()
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def sign(self, message: bytes) -> str:
+        return base64.b64encode(self.key.sign(message)).decode()
+
+    def shift_request(self, nonce: str, **changes: Any) -> dict[str, Any]:
+        """A body for POST /v1/shifts, signed as it stands after the changes."""
+        body = {
+            "id": str(new_id()),
+            "device_id": str(self.device_id),
+            "attendant": sample.ATTENDANT,
+            "pin": PIN,
+            "nonce": nonce,
+            **changes,
+        }
+        names = ("id", "device_id", "attendant", "nonce")
+        text = "|".join(["karcis-shift", *(body[name] for name in names)])
+        return {"signature": self.sign(text.encode()), **body}
+
+    def event(self, kind: str = "charge_requested", **changes: Any) -> dict[str, Any]:
+        """The next event of the chain, signed after the changes; it becomes the newest."""
+        made = self.forge(kind, **changes)
+        self.chain.append(made)
+        return made
+
+    def forge(self, kind: str = "charge_requested", **changes: Any) -> dict[str, Any]:
+        """An event signed as it stands, without becoming part of the chain."""
+        facts = {
+            "device_id": str(self.device_id),
+            "seq": len(self.chain) + 1,
+            "prev_hash": self.chain[-1]["hash"] if self.chain else GENESIS,
+            "kind": kind,
+            "at": "2026-11-21T09:00:00+07:00",
+            "body": {"number": len(self.chain) + 1},
+            **changes,
+        }
+        event = Event(**facts)
+        return {**facts, "hash": event_hash(event), "signature": self.sign(canonical(event))}
+
+
+async def enrolled(api: httpx.AsyncClient, transactions: Transactions, now: Any) -> Handheld:
+    handheld = Handheld()
+    async with transactions.begin() as db:
+        code = await identity.issue_enrolment_code(db, now=now)
+    body = {"enrolment_code": code, "public_key": handheld.public_key, "name": "HP 1"}
+    answer = await api.post("/v1/devices", json=body)
+    assert answer.status_code == 201, answer.text
+    handheld.device_id = UUID(answer.json()["device_id"])
+    return handheld
+
+
+async def nonce_for(api: httpx.AsyncClient, handheld: Handheld) -> str:
+    answer = await api.post(f"/v1/devices/{handheld.device_id}/nonce")
+    assert answer.status_code == 200, answer.text
+    nonce: str = answer.json()["nonce"]
+    return nonce
+
+
+async def on_shift(api: httpx.AsyncClient, transactions: Transactions, now: Any) -> Handheld:
+    """An enrolled handheld whose attendant is signed in."""
+    handheld = await enrolled(api, transactions, now)
+    body = handheld.shift_request(await nonce_for(api, handheld))
+    answer = await api.post("/v1/shifts", json=body)
+    assert answer.status_code == 201, answer.text
+    handheld.token = answer.json()["token"]
+    return handheld
