@@ -4,6 +4,7 @@ It is an offer on the screen only. What is owed is what the server's charge says
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,6 +18,16 @@ from domain.tariff import (
     quote,
     tariff_from_json,
 )
+
+FIRST_STAY_MINUTES = 60
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An amount, and the stay it buys: None where the price is for a stay however long."""
+
+    amount_rp: int
+    minutes: int | None
 
 
 def spot_in(master: Mapping[str, Any] | None, code: str) -> dict[str, Any] | None:
@@ -35,14 +46,17 @@ def zone_of(master: Mapping[str, Any] | None) -> ZoneInfo:
         return ZoneInfo("Asia/Jakarta")
 
 
-def price_rp(
+def offer(
     master: Mapping[str, Any] | None,
     spot_code: str,
     vehicle_class: VehicleClass,
     at: datetime,
     minutes: int | None = None,
-) -> int | None:
-    """What a stay starting at `at` costs; None where the tariff does not say without the server."""
+) -> Offer | None:
+    """What a stay starting at `at` costs; None where only the server can say.
+
+    By the hour nothing can be priced without an end: unless told otherwise the first hour is sold.
+    """
     spot = spot_in(master, spot_code)
     if master is None or spot is None:
         return None
@@ -56,9 +70,9 @@ def price_rp(
             ],
             start.date(),
         )
-        flat = isinstance(version.rates.get(vehicle_class), FlatRate)
-        # An hourly rate without a bought stay is offered by its first hour.
-        end = None if flat and minutes is None else start + timedelta(minutes=minutes or 60)
-        return quote(version, vehicle_class, start, end).amount_rp
+        if minutes is None and not isinstance(version.rates.get(vehicle_class), FlatRate):
+            minutes = FIRST_STAY_MINUTES
+        end = None if minutes is None else start + timedelta(minutes=minutes)
+        return Offer(quote(version, vehicle_class, start, end).amount_rp, minutes)
     except (TariffError, MoneyError, KeyError, TypeError):
         return None

@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -202,12 +203,15 @@ def _write_request(
     body: dict[str, Any] = {"id": new_id(), "vehicle_class": wheels.value}
     if plate is not None and plate.strip():
         body["plate"] = _plate(plate)
+    if minutes is not None and not 1 <= minutes <= LONGEST_STAY_MINUTES:
+        raise problems.InvalidRequest("minutes")
+    offer = prices.offer(master, code, wheels, handheld.office_time(), minutes)
+    # What is asked for is what the button offered, stay included.
+    minutes = offer.minutes if offer else minutes
     if minutes is not None:
-        if not 1 <= minutes <= LONGEST_STAY_MINUTES:
-            raise problems.InvalidRequest("minutes")
         body["minutes"] = minutes
     now = device_time()
-    quoted_rp = prices.price_rp(master, code, wheels, handheld.office_time(), minutes)
+    quoted_rp = offer.amount_rp if offer else None
     with handheld.store.transaction():
         handheld.store.add_charge(
             Charge(
@@ -365,15 +369,17 @@ def spots(handheld: Handheld) -> list[dict[str, Any]]:
     """The spots this attendant may charge for, each with its prices right now."""
     master = handheld.store.master_data()
     now = handheld.office_time()
+
+    def offers(code: str) -> dict[str, dict[str, Any] | None]:
+        found = {name.value: prices.offer(master, code, name, now) for name in VehicleClass}
+        return {name: asdict(offer) if offer else None for name, offer in found.items()}
+
     return [
         {
             "code": spot["code"],
             "place": spot["place"],
             "zone": spot["zone"],
-            "prices": {
-                name.value: prices.price_rp(master, spot["code"], name, now)
-                for name in VehicleClass
-            },
+            "offers": offers(spot["code"]),
         }
         for spot in (master or {}).get("spots", ())
     ]

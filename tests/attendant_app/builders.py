@@ -39,6 +39,7 @@ MASTER_DATA: dict[str, Any] = {
                 "rates": {
                     "motorcycle": {"kind": "flat", "amount_rp": 2000},
                     "car": {"kind": "flat", "amount_rp": 5000},
+                    "truck": {"kind": "hourly", "first_hour_rp": 10000, "next_hour_rp": 5000},
                 },
             },
         }

@@ -82,9 +82,14 @@ def test_bad_input_is_refused_in_words(device: Device) -> None:
 def test_a_charge_and_its_barcode(device: Device, office: Office) -> None:
     device.sign_in()
     charge = device.charge(SPOT.lower())
+    truck = device.charge(SPOT, "truck")
+    assert truck["amount_rp"] == 10000
+    assert json.loads(office.bodies[truck["id"]])["minutes"] == 60
+    assert "minutes" not in json.loads(office.bodies[charge["id"]])
     same = device.get(f"/api/charges/{charge['id']}")
     assert same == charge
-    assert [c["id"] for c in device.get("/api/charges")["charges"]] == [charge["id"]]
+    listed = [charge["id"] for charge in device.get("/api/charges")["charges"]]
+    assert listed == [truck["id"], charge["id"]]
     svg = device.http.get(f"/api/charges/{charge['id']}/barcode.svg")
     assert svg.headers["content-type"] == "image/svg+xml"
     png = device.http.get(f"/api/charges/{charge['id']}/barcode.png").content

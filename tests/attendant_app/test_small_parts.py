@@ -42,16 +42,17 @@ def test_a_wrong_setting_names_itself(environment: dict[str, str]) -> None:
         settings.from_environment(environment)
 
 
-def test_prices_follow_the_tariff_or_say_nothing() -> None:
-    def price(name: VehicleClass, spot: str = SPOT) -> int | None:
-        return prices.price_rp(MASTER_DATA, spot, name, AT)
+def test_offers_follow_the_tariff_or_say_nothing() -> None:
+    def offer(name: VehicleClass, spot: str = SPOT) -> prices.Offer | None:
+        return prices.offer(MASTER_DATA, spot, name, AT)
 
-    assert price(VehicleClass.CAR) == 5000
-    assert price(VehicleClass.TRUCK) is None
-    assert price(VehicleClass.CAR, "MTG-099-0") is None
-    assert prices.price_rp(None, SPOT, VehicleClass.CAR, AT) is None
+    assert offer(VehicleClass.CAR) == prices.Offer(5000, None)
+    assert offer(VehicleClass.TRUCK) == prices.Offer(10000, 60)
+    assert prices.offer(MASTER_DATA, SPOT, VehicleClass.TRUCK, AT, 61) == prices.Offer(15000, 61)
+    assert offer(VehicleClass.CAR, "MTG-099-0") is None
+    assert prices.offer(None, SPOT, VehicleClass.CAR, AT) is None
     broken = {**MASTER_DATA, "tariffs": [{"zone": "MTG", "version": {"rates": "?"}}]}
-    assert prices.price_rp(broken, SPOT, VehicleClass.CAR, AT) is None
+    assert prices.offer(broken, SPOT, VehicleClass.CAR, AT) is None
     assert prices.zone_of({"regency": {"timezone": "Nowhere/Land"}}).key == "Asia/Jakarta"
 
 
