@@ -11,10 +11,13 @@ from sqlalchemy.sql import text
 
 from server.database import Base, new_id
 
+ZONE_CODE = "[A-Z]{3}"
+"""This regency's zone codes: of those that `domain.parking` allows, the ones of three letters."""
+
 
 class Zone(Base):
     __tablename__ = "zones"
-    __table_args__ = (CheckConstraint("code ~ '^[A-Z]{3}$'", name="code"),)
+    __table_args__ = (CheckConstraint(f"code ~ '^{ZONE_CODE}$'", name="code"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     code: Mapped[str] = mapped_column(Text, unique=True)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,7 +16,7 @@ from domain.parking import SpotCodeError, parse_spot_code
 from domain.tariff import TariffVersion, tariff_from_json
 from server.database import new_id
 from server.errors import Problem
-from server.spots.models import Spot, Tariff, Zone
+from server.spots.models import ZONE_CODE, Spot, Tariff, Zone
 
 
 class SpotNotFound(Problem):
@@ -30,6 +31,13 @@ class SpotCodeMistyped(Problem):
     status = 404
     title_id = "Kode titik parkir salah ketik"
     title_en = "The spot code is mistyped"
+
+
+class ZoneNotFound(Problem):
+    slug = "zone-not-found"
+    status = 404
+    title_id = "Zona ini tidak dikenal"
+    title_en = "This zone is not known"
 
 
 class NoTariff(Problem):
@@ -129,16 +137,18 @@ SPOT_FILE_COLUMNS = ("zone", "zone_name", "spot", "place", "latitude", "longitud
 
 async def import_spots(db: AsyncSession, text: str) -> int:
     """Take in spots from CSV, all or nothing; a known code is updated. Returns how many."""
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
-    if tuple(reader.fieldnames or ()) != SPOT_FILE_COLUMNS:
-        raise SpotFileError(f"the first line must be: {','.join(SPOT_FILE_COLUMNS)}")
-    zones: dict[str, UUID] = {}
-    count = 0
-    for row in reader:
-        spot = _spot_row(row, reader.line_num)
-        if row["zone"] not in zones:
-            zones[row["zone"]] = await _zone_id(db, row["zone"], row["zone_name"])
-        statement = upsert(Spot).values(id=new_id(), zone_id=zones[row["zone"]], **spot)
+    rows = _spot_rows(text)
+    zones = {row.zone: await _zone_id(db, row.zone, row.zone_name) for row in rows}
+    for row in rows:
+        statement = upsert(Spot).values(
+            id=new_id(),
+            zone_id=zones[row.zone],
+            code=row.code,
+            place=row.place,
+            latitude=row.latitude,
+            longitude=row.longitude,
+            exclusive=row.exclusive,
+        )
         await db.execute(
             statement.on_conflict_do_update(
                 index_elements=[Spot.code],
@@ -148,29 +158,69 @@ async def import_spots(db: AsyncSession, text: str) -> int:
                 },
             )
         )
-        count += 1
-    return count
+    return len(rows)
 
 
-def _spot_row(row: dict[str, str], line: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _SpotRow:
+    zone: str
+    zone_name: str
+    code: str
+    place: str
+    latitude: float
+    longitude: float
+    exclusive: bool
+
+
+def _spot_rows(text: str) -> list[_SpotRow]:
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True)
+    if tuple(reader.fieldnames or ()) != SPOT_FILE_COLUMNS:
+        raise SpotFileError(f"the first line must be: {','.join(SPOT_FILE_COLUMNS)}")
     try:
-        code = parse_spot_code(row["spot"])
-        latitude, longitude = float(row["latitude"]), float(row["longitude"])
-    except (SpotCodeError, ValueError, TypeError) as exc:
-        raise SpotFileError(f"line {line}: {exc}") from exc
+        lines = [(reader.line_num, row) for row in reader]
+    except csv.Error as exc:
+        raise SpotFileError(f"line {reader.line_num + 1}: {exc}") from exc
+    rows: list[_SpotRow] = []
+    zone_names: dict[str, str] = {}
+    seen: set[str] = set()
+    for number, line in lines:
+        try:
+            row = _spot_row(line)
+        except ValueError as exc:
+            raise SpotFileError(f"line {number}: {exc}") from exc
+        if row.code in seen:
+            raise SpotFileError(f"line {number}: spot {row.code} stands twice")
+        if zone_names.setdefault(row.zone, row.zone_name) != row.zone_name:
+            raise SpotFileError(f"line {number}: zone {row.zone} has another name above")
+        seen.add(row.code)
+        rows.append(row)
+    return rows
+
+
+def _spot_row(row: dict[str, str]) -> _SpotRow:
+    """One line's values; raises ValueError in words."""
+    if None in row or None in row.values():
+        raise ValueError("not as many fields as the first line has")
+    if not all(value.strip() and value.isprintable() for value in _one_line(row)):
+        raise ValueError("a field is empty or holds a character that cannot be printed")
+    code = parse_spot_code(row["spot"])
+    latitude, longitude = float(row["latitude"]), float(row["longitude"])
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        raise SpotFileError(f"line {line}: latitude or longitude out of range")
+        raise ValueError("latitude or longitude out of range")
+    if re.fullmatch(ZONE_CODE, row["zone"]) is None:
+        raise ValueError(f"zone {row['zone']} is not three capital letters")
     if not code.startswith(f"{row['zone']}-"):
-        raise SpotFileError(f"line {line}: spot {code} is not of zone {row['zone']}")
+        raise ValueError(f"spot {code} is not of zone {row['zone']}")
     if row["exclusive"] not in ("yes", "no"):
-        raise SpotFileError(f"line {line}: exclusive must be yes or no")
-    return {
-        "code": code,
-        "place": row["place"],
-        "latitude": latitude,
-        "longitude": longitude,
-        "exclusive": row["exclusive"] == "yes",
-    }
+        raise ValueError("exclusive must be yes or no")
+    place = " ".join(row["place"].split())
+    exclusive = row["exclusive"] == "yes"
+    return _SpotRow(row["zone"], row["zone_name"], code, place, latitude, longitude, exclusive)
+
+
+def _one_line(row: dict[str, str]) -> list[str]:
+    """The fields, with the line breaks that a spreadsheet's quoted cells may have taken out."""
+    return [" ".join(value.splitlines()) for value in row.values()]
 
 
 async def _zone_id(db: AsyncSession, code: str, name: str) -> UUID:
@@ -189,10 +239,14 @@ async def add_tariff(db: AsyncSession, zone_code: str, version: dict[str, Any]) 
     """Put a version in force; the same version again is harmless, an overlap is refused."""
     tariff = tariff_from_json(version)
     zone_id = await db.scalar(select(Zone.id).where(Zone.code == zone_code))
+    if zone_id is None:
+        raise ZoneNotFound(zone_code)
     known = await db.scalar(
-        select(Tariff.id).where(Tariff.zone_id == zone_id, Tariff.valid_from == tariff.valid_from)
+        select(Tariff.version).where(
+            Tariff.zone_id == zone_id, Tariff.valid_from == tariff.valid_from
+        )
     )
-    if known is not None:
+    if known == version:
         return
     db.add(
         Tariff(
