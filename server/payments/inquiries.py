@@ -17,7 +17,7 @@ from server.payments.acquirer import AcquirerUnknown, InquiryAnswer, PaidStatus
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
 from server.payments.service import Arrival
-from server.payments.snap import SnapAcquirer
+from server.payments.snap import DEADLINE_S, SnapAcquirer
 
 log = structlog.get_logger()
 
@@ -26,6 +26,8 @@ STEPS_S = (2, 4, 8, 15, 30, 60)
 PAST_EXPIRY = timedelta(minutes=5)
 EXPIRY_GRACE = timedelta(minutes=1)
 """How long an unanswered inquiry may hold up an expiry, so that money paid in time is found."""
+OWN_CALL = timedelta(seconds=DEADLINE_S + 5)
+"""How long after a request our own call for its barcode may still be under way."""
 
 
 def next_inquiry(created_at: datetime, expires_at: datetime, now: datetime) -> datetime | None:
@@ -76,7 +78,11 @@ async def _apply(
     )
     db.add(inquiry)
     await db.flush()
-    if answer.qris is not None and charge.qris is None:
+    if (
+        answer.qris is not None
+        and charge.qris is None
+        and not service.unfit_barcode(answer.qris, charge.amount_rp)
+    ):
         service.keep_barcode(charge, answer.qris, answer.acquirer_reference)
     if answer.status is PaidStatus.PAID and answer.amount_rp is not None:
         arrival = Arrival(
@@ -99,6 +105,8 @@ async def _settle_issue(
 ) -> None:
     """Decide a generate whose answer was lost: there is a barcode, or there never was one."""
     if charge.state == ChargeState.ISSUING:
+        if charge.qris is None and now < charge.created_at + OWN_CALL:
+            return  # the acquirer may not have got to it yet, so not finding it proves nothing
         await service.advance(
             db, charge, ChargeEvent.ISSUE_UNANSWERED, who="inquiry", why="lost", now=now
         )

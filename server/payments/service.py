@@ -202,14 +202,20 @@ async def _generate(
         barcode = await acquirer.generate(charge.reference, charge.amount_rp, charge.expires_at)
     except (AcquirerRefused, AcquirerUnknown) as exc:
         return exc
+    unfit = unfit_barcode(barcode.qris, charge.amount_rp)
+    return AcquirerUnknown(unfit) if unfit else barcode
+
+
+def unfit_barcode(text: str, amount_rp: int) -> str:
+    """Why a barcode must never be shown for this amount; empty when it may be."""
     try:
-        payload = qris.parse(barcode.qris)
+        payload = qris.parse(text)
     except qris.QrisError as exc:
-        return AcquirerUnknown(f"the acquirer's barcode is not a QRIS: {exc.code}")
-    if payload.amount_rp != charge.amount_rp or payload.tip is not None:
-        # It would collect another sum than the driver was told, so it is never shown.
-        return AcquirerUnknown("the acquirer's barcode asks for another amount")
-    return barcode
+        return f"the acquirer's barcode is not a QRIS: {exc.code}"
+    if payload.amount_rp != amount_rp or payload.tip is not None:
+        # It would collect another sum than the driver was told.
+        return "the acquirer's barcode asks for another amount"
+    return ""
 
 
 async def _record_issue(

@@ -32,6 +32,9 @@ log = structlog.get_logger()
 
 TOKEN_MARGIN = timedelta(seconds=60)
 """A token is renewed this long before it ends, so that no request carries one about to die."""
+DEADLINE_S = 20.0
+"""How long one call may take in all, its token and its second try included."""
+MAX_ANSWER = 256 * 1024
 
 # latestTransactionStatus, SNAP BI §QR MPM. 01 initiated, 02 paying, 03 pending: not paid *yet*.
 STATUSES = {
@@ -102,8 +105,10 @@ class SnapAcquirer:
         profile: AcquirerProfile,
         credentials: Credentials,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        deadline_s: float = DEADLINE_S,
     ) -> None:
         self._client = client
+        self.deadline_s = deadline_s
         self.profile = profile
         self._credentials = credentials
         self._clock = clock
@@ -129,8 +134,11 @@ class SnapAcquirer:
         answer = await self._call(self.profile.generate_path, body)
         code = str(answer.get("responseCode", ""))
         if code == "2004700":
-            qris, acquirer_reference = answer.get("qrContent"), answer.get("referenceNo")
-            if isinstance(qris, str) and isinstance(acquirer_reference, str):
+            qris, acquirer_reference = (
+                _text(answer.get("qrContent")),
+                _text(answer.get("referenceNo")),
+            )
+            if qris is not None and acquirer_reference is not None:
                 return IssuedBarcode(qris, acquirer_reference)
             raise AcquirerUnknown("generate succeeded without a barcode")
         if REFUSALS.fullmatch(code):
@@ -170,10 +178,19 @@ class SnapAcquirer:
         )
 
     async def _call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = await self._post(path, body, await self._current_token())
+        try:
+            async with asyncio.timeout(self.deadline_s):
+                return await self._call_twice_at_most(path, body)
+        except TimeoutError as exc:
+            raise AcquirerUnknown("no answer in time") from exc
+
+    async def _call_twice_at_most(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        token = await self._current_token()
+        answer = await self._post(path, body, token)
         code = str(answer.get("responseCode", ""))
         if code.startswith("401") and code.endswith(("01", "03")):  # the token died early
-            self._token = ""
+            if self._token == token:  # else another task has renewed it meanwhile
+                self._token = ""
             answer = await self._post(path, body, await self._current_token())
         elif code.startswith("409") and code.endswith("00"):  # our X-EXTERNAL-ID was taken today
             answer = await self._post(path, body, await self._current_token())
@@ -219,24 +236,35 @@ class SnapAcquirer:
                 "X-SIGNATURE": signature,
             },
         )
-        token, lasts = _text(answer.get("accessToken")), str(answer.get("expiresIn", ""))
-        if not token or not lasts.isdigit():
+        token, lasts = str(answer.get("accessToken", "")), str(answer.get("expiresIn", ""))
+        if not (re.fullmatch(r"[!-~]{1,2048}", token) and re.fullmatch(r"[0-9]{1,6}", lasts)):
             # Nothing was booked, but the reason may pass: the caller inquires and tries again.
             raise AcquirerUnknown(f"no token: {answer.get('responseCode', 'no code')}")
         self._token, self._token_ends = token, self._clock() + timedelta(seconds=int(lasts))
 
     async def _send(self, path: str, raw: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"} | headers
+        answer = bytearray()
         try:
-            response = await self._client.post(
-                path, content=raw, headers={"Content-Type": "application/json"} | headers
-            )
-            answer = response.json()
-        except (httpx.HTTPError, ValueError) as exc:
+            async with self._client.stream("POST", path, content=raw, headers=headers) as response:
+                async for chunk in response.aiter_bytes():
+                    answer += chunk
+                    if len(answer) > MAX_ANSWER:
+                        raise AcquirerUnknown("the answer is too long")
+            return _object(bytes(answer))
+        except (httpx.HTTPError, ValueError, RecursionError) as exc:
             log.warning("acquirer_silent", path=path, error=type(exc).__name__)
             raise AcquirerUnknown(type(exc).__name__) from exc
-        if not isinstance(answer, dict):
-            raise AcquirerUnknown("the answer is not an object")
-        return answer
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """A JSON object that PostgreSQL can keep as it is, or ValueError: no NUL, NaN, or surrogate."""
+    answer = json.loads(raw)
+    if not isinstance(answer, dict):
+        raise ValueError("the answer is not an object")  # noqa: TRY004 - bad data, not a bad call
+    if b"\\u0000" in json.dumps(answer, ensure_ascii=False, allow_nan=False).encode():
+        raise ValueError("the answer holds a NUL")
+    return answer
 
 
 def _text(value: object) -> str | None:
