@@ -13,6 +13,12 @@ SETTLEMENT_COLUMNS = {
     "batch_id", "settlement_date", "transaction_time", "partner_reference_no", "reference_no",
     "rrn", "gross", "mdr", "net", "currency",
 }  # fmt: skip
+STATEMENT_FIELDS = (
+    "transaction_reference", "account_identification",
+    "final_opening_balance", "final_closing_balance",
+)  # fmt: skip
+LONGEST_NAME = 100
+YEARS = range(2000, 2100)
 MAX_BYTES = 100 * 1024 * 1024
 
 
@@ -57,21 +63,27 @@ def _decode(content: bytes) -> str:
     if len(content) > MAX_BYTES:
         raise FileRefused("the file is larger than 100 MB")
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise FileRefused(f"byte {exc.start}: not UTF-8 text") from exc
+    if "\0" in text:
+        raise FileRefused(f"line {text[: text.index(chr(0))].count(chr(10)) + 1}: not text (NUL)")
+    return text
 
 
 def read_settlement(content: bytes) -> list[SettlementRow]:
     """Rows of a settlement CSV with a header line; raises FileRefused naming line and column."""
     reader = csv.DictReader(io.StringIO(_decode(content), newline=""), strict=True)
     try:
-        missing = SETTLEMENT_COLUMNS - set(reader.fieldnames or ())
+        columns = reader.fieldnames or ()
+        missing = SETTLEMENT_COLUMNS - set(columns)
         if missing:
             raise FileRefused(f"line 1: columns missing: {', '.join(sorted(missing))}")
+        if len(set(columns)) != len(columns):
+            raise FileRefused("line 1: a column stands twice")
         rows = [_settlement_row(row, reader.line_num) for row in reader]
     except csv.Error as exc:
-        raise FileRefused(f"line {reader.line_num}: {exc}") from exc
+        raise FileRefused(f"line {reader.line_num + 1}: {exc}") from exc
     seen: set[tuple[str, str | None]] = set()
     for row in rows:
         key = (row.acquirer_reference, row.rrn)
@@ -92,16 +104,18 @@ def _settlement_row(row: dict[str, Any], line: int) -> SettlementRow:
     paid_at = _parsed(datetime.fromisoformat, row["transaction_time"], "transaction_time", line)
     if paid_at.tzinfo is None:
         raise FileRefused(f"line {line}: transaction_time has no zone")
+    settled_on = _parsed(date.fromisoformat, row["settlement_date"], "settlement_date", line)
+    for column, year in (("transaction_time", paid_at.year), ("settlement_date", settled_on.year)):
+        if year not in YEARS:
+            raise FileRefused(f"line {line}: {column} is in the year {year}")
     return SettlementRow(
         line_number=line,
         batch_id=_filled(row["batch_id"], "batch_id", line),
-        settlement_date=_parsed(
-            date.fromisoformat, row["settlement_date"], "settlement_date", line
-        ),
+        settlement_date=settled_on,
         paid_at=paid_at,
-        reference=row["partner_reference_no"],
+        reference=_name(row["partner_reference_no"], "partner_reference_no", line),
         acquirer_reference=_filled(row["reference_no"], "reference_no", line),
-        rrn=row["rrn"] or None,
+        rrn=_name(row["rrn"], "rrn", line) or None,
         gross_rp=gross,
         mdr_rp=mdr,
         net_rp=net,
@@ -111,6 +125,12 @@ def _settlement_row(row: dict[str, Any], line: int) -> SettlementRow:
 def _filled(text: str, column: str, line: int) -> str:
     if not text.strip():
         raise FileRefused(f"line {line}: {column} is empty")
+    return _name(text, column, line)
+
+
+def _name(text: str, column: str, line: int) -> str:
+    if len(text) > LONGEST_NAME or not text.isprintable():
+        raise FileRefused(f"line {line}: {column} is no name of {LONGEST_NAME} characters at most")
     return text
 
 
@@ -133,6 +153,7 @@ def read_statement(content: bytes) -> Statement:
     try:
         parsed = mt940.parse(text)
         data = parsed.data
+        _require(data)
         rows = tuple(
             _statement_row(transaction.data, number)
             for number, transaction in enumerate(parsed.transactions, start=1)
@@ -147,6 +168,12 @@ def read_statement(content: bytes) -> Statement:
     if sum(row.amount_rp for row in rows) != moved:
         raise FileRefused("the movements do not lead from the opening to the closing balance")
     return Statement(account, reference, rows)
+
+
+def _require(data: dict[str, Any]) -> None:
+    for name in STATEMENT_FIELDS:
+        if name not in data:
+            raise FileRefused(f"not an MT940 statement: no {name.replace('_', ' ')}")
 
 
 def _statement_row(data: dict[str, Any], number: int) -> StatementRow:

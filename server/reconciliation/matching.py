@@ -4,9 +4,10 @@ Each line is used once, and the order in which lines come does not matter.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,16 @@ class Outcome:
 
 
 def match(
-    booked: Iterable[Booked], settled: Iterable[Settled], movements: Iterable[Movement]
+    booked: Iterable[Booked],
+    settled: Iterable[Settled],
+    movements: Iterable[Movement],
+    elsewhere: Mapping[str, int] = MappingProxyType({}),
 ) -> Outcome:
-    """Match payments by the acquirer's reference, RRN and amount, and payouts by batch."""
+    """Match payments by the acquirer's reference, RRN and amount, and payouts by batch.
+
+    `elsewhere` is what the same batches pay out, net, for payments of other days: a batch that is
+    cut off in the evening is paid out as one sum.
+    """
     settled = sorted(settled, key=repr)
     pairs, unsettled, unbooked = _pair(sorted(booked, key=repr), settled)
     matched: list[Matched] = []
@@ -99,7 +107,7 @@ def match(
         else:
             kind = DifferenceKind.AMOUNT_DIFFERS
             differences.append(_difference(kind, _subject(b), b.amount_rp, s.gross_rp))
-    differences += _payouts(settled, sorted(movements, key=repr))
+    differences += _payouts(settled, elsewhere, sorted(movements, key=repr))
     return Outcome(tuple(matched), tuple(sorted(differences, key=repr)))
 
 
@@ -133,9 +141,11 @@ def _rrn_unknown(booked: Booked, settled: Settled) -> bool:
     return booked.rrn is None or settled.rrn is None
 
 
-def _payouts(settled: Sequence[Settled], movements: Sequence[Movement]) -> list[Difference]:
+def _payouts(
+    settled: Sequence[Settled], elsewhere: Mapping[str, int], movements: Sequence[Movement]
+) -> list[Difference]:
     """Each batch's net against the bank's credits that name it."""
-    nets: dict[str, int] = defaultdict(int)
+    nets: dict[str, int] = defaultdict(int, elsewhere)
     for line in settled:
         nets[line.batch_id] += line.net_rp
     received: dict[str, int] = defaultdict(int)

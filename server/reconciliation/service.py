@@ -1,15 +1,27 @@
 """Importing what acquirer and bank say, and comparing it with our books day by day."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, any_, insert, select, update
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    all_,
+    and_,
+    any_,
+    func,
+    insert,
+    literal,
+    not_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -37,6 +49,8 @@ from server.reconciliation.models import (
 )
 
 OWNER = "bendahara penerimaan"
+PAID_OUT_WITHIN = timedelta(days=31)
+"""How long before a day a batch may have been settled that still speaks of it."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +77,20 @@ async def import_settlement(
     new = await _new_settlement_rows(db, acquirer, rows)
     if new:
         values = [
-            {"id": new_id(), "file_id": file_id, "acquirer": acquirer, **asdict(row)} for row in new
+            {"id": new_id(), "file_id": file_id, "acquirer": acquirer, **vars(row)} for row in new
         ]
         await db.execute(insert(SettlementLine), values)
     by_batch = sorted(new, key=lambda row: row.batch_id)
     for batch_id, group in groupby(by_batch, key=lambda row: row.batch_id):
         lines = list(group)
+        legs = postings.for_settlement(
+            sum(line.gross_rp for line in lines), sum(line.mdr_rp for line in lines)
+        )
+        if not legs:  # payments and refunds of one batch that cancel out
+            continue
         await ledger.record(
             db,
-            postings.for_settlement(
-                sum(line.gross_rp for line in lines), sum(line.mdr_rp for line in lines)
-            ),
+            legs,
             source=f"settlement:{acquirer}:{batch_id}:{file_id}",
             description=f"Pencairan {batch_id}, {len(lines)} transaksi",
             business_day=lines[0].settlement_date,
@@ -89,7 +106,7 @@ async def _new_settlement_rows(
     stored = await db.scalars(
         select(SettlementLine).where(
             SettlementLine.acquirer == acquirer,
-            SettlementLine.acquirer_reference == any_(array(references, type_=Text)),
+            SettlementLine.acquirer_reference == any_(_texts(references)),
         )
     )
     known = {(line.acquirer_reference, line.rrn): line for line in stored}
@@ -145,7 +162,7 @@ async def _record_movement(
             file_id=file_id,
             account=statement.account,
             statement_reference=statement.reference,
-            **asdict(row),
+            **vars(row),
         )
     )
     if row.amount_rp > 0:
@@ -213,8 +230,10 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         for money, charge in await payments.money_between(db, day, day)
     ]
     settled = await _settled_on(db, day, books)
-    movements = await _movements_for(db, day, settled)
-    outcome = match(booked, settled, movements)
+    batches = {line.batch_id for line in settled}
+    movements = await _movements_for(db, day, batches)
+    elsewhere = await _settled_elsewhere(db, day, books, batches)
+    outcome = match(booked, settled, movements, elsewhere)
     await _keep_differences(db, day, outcome.differences, now)
     return Report(
         day=day,
@@ -228,14 +247,15 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     )
 
 
+def _paid_on(day: date, books: Books) -> ColumnElement[bool]:
+    starts = datetime(day.year, day.month, day.day, tzinfo=books.timezone)
+    ends = starts + timedelta(days=1)
+    return and_(SettlementLine.paid_at >= starts, SettlementLine.paid_at < ends)
+
+
 async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
     """Settlement lines of payments made on a business day."""
-    starts = datetime(day.year, day.month, day.day, tzinfo=books.timezone)
-    lines = await db.scalars(
-        select(SettlementLine).where(
-            SettlementLine.paid_at >= starts, SettlementLine.paid_at < starts + timedelta(days=1)
-        )
-    )
+    lines = await db.scalars(select(SettlementLine).where(_paid_on(day, books)))
     return [
         Settled(
             line.batch_id,
@@ -250,48 +270,75 @@ async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled
     ]
 
 
-async def _movements_for(db: AsyncSession, day: date, settled: Sequence[Settled]) -> list[Movement]:
-    """Bank movements of the day, and later ones that pay out the day's batches."""
-    batches = {line.batch_id for line in settled}
+async def _settled_elsewhere(
+    db: AsyncSession, day: date, books: Books, batches: Collection[str]
+) -> dict[str, int]:
+    """What the day's batches pay out, net, for payments of other days."""
+    rows = await db.execute(
+        select(SettlementLine.batch_id, func.sum(SettlementLine.net_rp))
+        .where(SettlementLine.settlement_date >= day - PAID_OUT_WITHIN)
+        .where(SettlementLine.batch_id == any_(_texts(batches)), not_(_paid_on(day, books)))
+        .group_by(SettlementLine.batch_id)
+    )
+    return {batch_id: int(net_rp) for batch_id, net_rp in rows}
+
+
+async def _movements_for(db: AsyncSession, day: date, batches: Collection[str]) -> list[Movement]:
+    """What paid out the day's batches, that day or later, and the day's movements of no batch."""
+    known = await db.scalars(
+        select(SettlementLine.batch_id)
+        .distinct()
+        .where(SettlementLine.settlement_date >= day - PAID_OUT_WITHIN)
+    )
+    all_batches = known.all()
     lines = await db.scalars(select(StatementLine).where(StatementLine.value_date >= day))
-    return [
-        Movement(
-            f"{line.account}/{line.statement_reference}/{line.line_number}",
-            line.amount_rp,
-            line.narrative,
-        )
-        for line in lines
-        if line.value_date == day or batch_named(line.narrative, batches)
-    ]
+    movements = []
+    for line in lines:
+        named = batch_named(line.narrative, all_batches)
+        if named in batches or (named is None and line.value_date == day):
+            subject = f"{line.account}/{line.statement_reference}/{line.line_number}"
+            movements.append(Movement(subject, line.amount_rp, line.narrative))
+    return movements
+
+
+def _texts(values: Collection[str]) -> ColumnElement[Any]:
+    """An array in one parameter; one parameter each would end at 32,767."""
+    return literal(list(values), ARRAY(Text))
 
 
 async def _keep_differences(
     db: AsyncSession, day: date, differences: Sequence[Difference], now: datetime
 ) -> None:
     """Open what is new, close what has been explained since; nothing is ever deleted."""
-    for difference in differences:
+    statement = upsert(Discrepancy)
+    rows = [
+        {
+            "id": new_id(),
+            "kind": difference.kind.value,
+            "subject": difference.subject,
+            "business_day": day,
+            "difference_rp": difference.difference_rp,
+            "details": {"ours_rp": difference.ours_rp, "theirs_rp": difference.theirs_rp},
+            "owner": OWNER,
+            "opened_at": now,
+            "state": "open",
+        }
+        for difference in differences
+    ]
+    if rows:
         await db.execute(
-            upsert(Discrepancy)
-            .values(
-                id=new_id(),
-                kind=difference.kind.value,
-                subject=difference.subject,
-                business_day=day,
-                difference_rp=difference.difference_rp,
-                details={"ours_rp": difference.ours_rp, "theirs_rp": difference.theirs_rp},
-                owner=OWNER,
-                opened_at=now,
-                state="open",
-            )
-            .on_conflict_do_update(
+            statement.on_conflict_do_update(
                 index_elements=[Discrepancy.kind, Discrepancy.subject],
-                set_={"state": "open", "difference_rp": difference.difference_rp},
-            )
+                set_={
+                    name: statement.excluded[name] for name in ("state", "difference_rp", "details")
+                },
+            ),
+            rows,
         )
-    still = [f"{d.kind}:{d.subject}" for d in differences]
+    still = _texts([f"{d.kind}:{d.subject}" for d in differences])
     await db.execute(
         update(Discrepancy)
         .where(Discrepancy.business_day == day, Discrepancy.state == "open")
-        .where((Discrepancy.kind + ":" + Discrepancy.subject).not_in(still))
+        .where((Discrepancy.kind + ":" + Discrepancy.subject) != all_(still))
         .values(state="closed")
     )

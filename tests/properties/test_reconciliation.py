@@ -1,0 +1,123 @@
+"""Matching for any three piles of lines: nothing is used twice, nothing is lost on the way."""
+
+from collections import Counter
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.reconciliation.matching import (
+    Booked,
+    DifferenceKind,
+    Movement,
+    Outcome,
+    Settled,
+    batch_named,
+    match,
+)
+
+REFERENCES = st.sampled_from(["ACQ-1", "ACQ-2", "ACQ-3"])
+RRNS = st.sampled_from([None, "100000000001", "100000000002", "100000000003"])
+AMOUNTS = st.sampled_from([2000, 4000, 10_000])
+BATCHES = ["BCH-1", "BCH-10", "BCH-2"]
+
+booked_lines = st.lists(
+    st.builds(Booked, st.just("kami"), REFERENCES, RRNS, AMOUNTS),
+    max_size=8,
+    unique_by=lambda line: (line.acquirer_reference, line.rrn),
+)
+
+
+@st.composite
+def settled_line(draw: st.DrawFn) -> Settled:
+    gross, mdr = draw(AMOUNTS), draw(st.sampled_from([0, 6, 30]))
+    names = (draw(st.sampled_from(BATCHES)), "kami", draw(REFERENCES), draw(RRNS))
+    return Settled(*names, gross, mdr, gross - mdr)
+
+
+settled_lines = st.lists(
+    settled_line(), max_size=8, unique_by=lambda line: (line.acquirer_reference, line.rrn)
+)
+movement_lines = st.lists(
+    st.builds(
+        Movement,
+        st.uuids().map(str),
+        st.integers(min_value=-20_000, max_value=20_000),
+        st.sampled_from([*(f"BATCH {batch}" for batch in BATCHES), "BATCH BC H-2", "SETORAN"]),
+    ),
+    max_size=6,
+)
+nets_elsewhere = st.dictionaries(st.sampled_from(BATCHES), st.integers(-5000, 5000))
+
+
+def lines_of(outcome: Outcome, *kinds: DifferenceKind) -> Counter[str]:
+    return Counter(d.subject for d in outcome.differences if d.kind in kinds)
+
+
+@given(booked_lines, settled_lines, movement_lines, nets_elsewhere, st.randoms())
+def test_the_order_of_lines_does_not_matter(booked, settled, movements, elsewhere, random) -> None:  # type: ignore[no-untyped-def]
+    expected = match(booked, settled, movements, elsewhere)
+    for lines in (booked, settled, movements):
+        random.shuffle(lines)
+    shuffled = match(booked, settled, movements, dict(reversed(elsewhere.items())))
+    assert shuffled.differences == expected.differences
+    assert Counter(shuffled.matched) == Counter(expected.matched)
+
+
+@given(booked_lines, settled_lines, movement_lines)
+def test_every_line_is_used_once(
+    booked: list[Booked], settled: list[Settled], movements: list[Movement]
+) -> None:
+    outcome = match(booked, settled, movements)
+    differs = lines_of(outcome, DifferenceKind.AMOUNT_DIFFERS).total()
+    unsettled = lines_of(outcome, DifferenceKind.NOT_SETTLED).total()
+    unbooked = lines_of(outcome, DifferenceKind.NOT_BOOKED).total()
+    assert len(outcome.matched) + differs + unsettled == len(booked)
+    assert len(outcome.matched) + differs + unbooked == len(settled)
+    assert max(Counter(m.booked for m in outcome.matched).values(), default=1) == 1
+    assert max(Counter(m.settled for m in outcome.matched).values(), default=1) == 1
+    assert {m.booked for m in outcome.matched} <= set(booked)
+    assert {m.settled for m in outcome.matched} <= set(settled)
+
+
+@given(booked_lines, settled_lines, movement_lines, nets_elsewhere)
+def test_the_differences_sum_to_the_difference_of_the_totals(
+    booked: list[Booked],
+    settled: list[Settled],
+    movements: list[Movement],
+    elsewhere: dict[str, int],
+) -> None:
+    outcome = match(booked, settled, movements, elsewhere)
+    payments = sum(s.gross_rp for s in settled) - sum(b.amount_rp for b in booked)
+    nets = sum(s.net_rp for s in settled) + sum(elsewhere.values())
+    payouts = sum(m.amount_rp for m in movements) - nets
+    assert sum(d.difference_rp for d in outcome.differences) == payments + payouts
+    assert all(d.theirs_rp - d.ours_rp == d.difference_rp for d in outcome.differences)
+
+
+@given(settled_lines)
+def test_sides_that_agree_have_no_difference(settled: list[Settled]) -> None:
+    booked = [Booked(s.reference, s.acquirer_reference, s.rrn, s.gross_rp) for s in settled]
+    nets: Counter[str] = Counter()
+    for line in settled:
+        nets[line.batch_id] += line.net_rp
+    movements = [Movement(b, net, f"BATCH {b}") for b, net in nets.items()]
+    outcome = match(booked, settled, movements)
+    assert outcome.differences == ()
+    assert len(outcome.matched) == len(settled)
+
+
+@given(settled_lines.filter(bool), st.sampled_from([-1, 1]))
+def test_one_rupiah_is_seen(settled: list[Settled], off: int) -> None:
+    booked = [Booked(s.reference, s.acquirer_reference, s.rrn, s.gross_rp) for s in settled]
+    booked[0] = replace(booked[0], amount_rp=booked[0].amount_rp + off)
+    found = [d for d in match(booked, settled, []).differences if "payout" not in d.kind]
+    assert [d.difference_rp for d in found] == [-off]
+
+
+@given(st.sampled_from(BATCHES), st.lists(st.integers(0, 8), max_size=4))
+def test_a_batch_is_known_wherever_the_bank_breaks_the_line(batch: str, breaks: list[int]) -> None:
+    wrapped = batch
+    for at in sorted(breaks, reverse=True):
+        wrapped = f"{wrapped[:at]}\n {wrapped[at:]}"
+    assert batch_named(f"PENCAIRAN {wrapped} BANK", BATCHES) == batch

@@ -1,0 +1,76 @@
+"""Money in the books, put there by the functions that put it there in production."""
+
+import hashlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.payment import ChargeState, PaymentState
+from domain.tariff import VehicleClass
+from server.database import new_id
+from server.parking import service as parking
+from server.payments import service as payments
+from server.payments.books import Books
+from server.payments.models import Charge, Inquiry, Payment
+from server.spots import service as spots
+
+SPOT = "PSR-001-U"
+
+
+async def book(
+    db: AsyncSession,
+    books: Books,
+    *,
+    reference: str,
+    acquirer_reference: str,
+    rrn: str | None,
+    amount_rp: int,
+    paid_at: datetime,
+    acquirer: str = "sandbox",
+) -> None:
+    """One payment at SPOT, found paid by an inquiry at `paid_at`."""
+    charge_id = new_id()
+    spot = await spots.find(db, SPOT)
+    tariff_id, _ = await spots.tariff_on(db, spot.zone_id, books.day(paid_at))
+    await parking.start(
+        db,
+        spot,
+        session_id=charge_id,
+        vehicle_class=VehicleClass.CAR,
+        plate_masked=None,
+        now=paid_at,
+        ends_at=None,
+    )
+    line = {"label_id": "x", "label_en": "x", "quantity": 1}
+    await db.execute(
+        insert(Payment).values(
+            id=charge_id,
+            parking_session_id=charge_id,
+            tariff_id=tariff_id,
+            amount_rp=amount_rp,
+            quote=[{**line, "unit_rp": amount_rp, "amount_rp": amount_rp}],
+            state=PaymentState.REQUESTED.value,
+            requested_at=paid_at,
+        )
+    )
+    charge = Charge(
+        id=charge_id,
+        payment_id=charge_id,
+        acquirer=acquirer,
+        reference=reference,
+        acquirer_reference=acquirer_reference,
+        amount_rp=amount_rp,
+        state=ChargeState.ISSUED.value,
+        qris=f"000201 {reference}",
+        request_hash=hashlib.sha256(reference.encode()).digest(),
+        created_at=paid_at,
+        expires_at=paid_at + timedelta(minutes=15),
+    )
+    inquiry = Inquiry(charge_id=charge_id, asked_at=paid_at, status="paid", answer={})
+    db.add(charge)
+    await db.flush()
+    db.add(inquiry)
+    await db.flush()
+    arrival = payments.Arrival(acquirer_reference, rrn, amount_rp, paid_at, inquiry_id=inquiry.id)
+    await payments.record_money(db, charge, arrival, books, now=paid_at)

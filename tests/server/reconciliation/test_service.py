@@ -1,0 +1,302 @@
+"""A business day against real files on a real database: imported, compared, at last at zero."""
+
+import json
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import verify
+from server.database import Transactions
+from server.ledger import postings
+from server.ledger import service as ledger
+from server.ledger.models import Entry
+from server.payments.books import Books
+from server.reconciliation import service
+from server.reconciliation.files import FileRefused
+from server.reconciliation.models import (
+    Discrepancy,
+    ImportedFile,
+    SettlementLine,
+    StatementLine,
+)
+from server.reconciliation.service import Imported, Report
+from tests.server.booking import book
+from tests.server.reconciliation.test_files import BAD_SETTLEMENTS, BAD_STATEMENTS, FIXTURES
+
+DAY = date(2026, 11, 21)
+CSV = (FIXTURES / "clean.csv").read_bytes()
+STATEMENT = (FIXTURES / "clean.sta").read_bytes()
+
+
+class Office:
+    """What the revenue office does, each step in a transaction of its own."""
+
+    def __init__(self, transactions: Transactions, books: Books, now: datetime) -> None:
+        self.transactions, self.books, self.now = transactions, books, now
+
+    async def book(self, booked: list[dict[str, Any]]) -> None:
+        async with self.transactions.begin() as db:
+            for line in booked:
+                paid_at = datetime.fromisoformat(line["paid_at"])
+                await book(db, self.books, **{**line, "paid_at": paid_at})
+
+    async def settle(self, content: bytes, name: str = "settlement.csv") -> Imported:
+        async with self.transactions.begin() as db:
+            return await service.import_settlement(
+                db, "sandbox", name, content, self.books, now=self.now
+            )
+
+    async def bank(self, content: bytes, name: str = "statement.sta") -> Imported:
+        async with self.transactions.begin() as db:
+            return await service.import_statement(db, name, content, now=self.now)
+
+    async def reconcile(self, day: date = DAY) -> Report:
+        async with self.transactions.begin() as db:
+            return await service.reconcile(db, day, self.books, now=self.now)
+
+    async def balances(self) -> dict[str, int]:
+        async with self.transactions.begin() as db:
+            return {a.code: a.balance_rp for a in await ledger.trial_balance(db) if a.balance_rp}
+
+    async def open(self) -> set[tuple[str, str]]:
+        async with self.transactions.begin() as db:
+            rows = await db.scalars(select(Discrepancy).where(Discrepancy.state == "open"))
+            return {(row.kind, row.subject) for row in rows}
+
+
+@pytest.fixture
+def office(transactions: Transactions, books: Books, now: datetime) -> Office:
+    return Office(transactions, books, now)
+
+
+async def count(db: AsyncSession) -> list[int]:
+    tables = (ImportedFile, SettlementLine, StatementLine, Entry)
+    return [int(await db.scalar(select(func.count()).select_from(t)) or 0) for t in tables]
+
+
+def line(
+    number: int,
+    paid_at: str,
+    *,
+    batch: str = "B1",
+    gross_rp: int = 2000,
+    mdr_rp: int = 0,
+    **rest: str,
+) -> str:
+    values = {"settlement_date": paid_at[:10], "rrn": f"{number:012d}", "currency": "IDR", **rest}
+    return (
+        f"{batch},{values['settlement_date']},{paid_at},kami-{number},ACQ-{number},{values['rrn']},"
+        f"Bank,{gross_rp},{mdr_rp},{gross_rp - mdr_rp},{values['currency']},PAYMENT\n"
+    )
+
+
+def settlement(*lines: str) -> bytes:
+    return (CSV.decode().splitlines()[0] + "\n" + "".join(lines)).encode()
+
+
+def statement(day: date, *paid_in: tuple[int, str], reference: str = "") -> bytes:
+    rows = [f":20:{reference or f'STM{day:%Y%m%d}'}", ":25:0011223344", ":28C:1/1"]
+    rows += [f":60F:C{day:%y%m%d}IDR0,00"]
+    for amount_rp, narrative in paid_in:
+        rows += [f":61:{day:%y%m%d%m%d}C{amount_rp},00NTRFNONREF", f":86:{narrative}"]
+    rows += [f":62F:C{day:%y%m%d}IDR{sum(c[0] for c in paid_in)},00", "-"]
+    return "".join(f"{row}\r\n" for row in rows).encode()
+
+
+def booked(number: int, paid_at: str, amount_rp: int = 2000) -> dict[str, Any]:
+    return {
+        "reference": f"kami-{number}",
+        "acquirer_reference": f"ACQ-{number}",
+        "rrn": f"{number:012d}",
+        "amount_rp": amount_rp,
+        "paid_at": paid_at,
+    }
+
+
+@pytest.mark.parametrize("name", ["clean", "troubled"])
+async def test_a_day_reconciles_as_its_golden_file_says(office: Office, name: str) -> None:
+    golden = json.loads((FIXTURES / f"{name}.json").read_text())
+    await office.book(golden["booked"])
+    await office.settle((FIXTURES / f"{name}.csv").read_bytes())
+    await office.bank((FIXTURES / f"{name}.sta").read_bytes())
+    told = (await office.reconcile(date.fromisoformat(golden["day"]))).to_json()
+    assert told["differences"] == golden["differences"]
+    assert {key: told[key] for key in golden["totals"]} == golden["totals"]
+    matched = sorted(m["settled"]["acquirer_reference"] for m in told["matched"])
+    assert matched == golden["matched"]
+    assert await office.open() == {(d["kind"], d["subject"]) for d in golden["differences"]}
+    async with office.transactions.begin() as db:
+        assert not any((await verify.broken(db)).values())
+
+
+async def test_receivable_and_transit_close_to_zero(office: Office) -> None:
+    await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
+    assert await office.balances() == {postings.RECEIVABLE: 18_000, "4110.PSR": -18_000}
+    await office.settle(CSV)
+    assert await office.balances() == {
+        postings.IN_TRANSIT: 17_964,
+        postings.MDR_EXPENSE: 36,
+        "4110.PSR": -18_000,
+    }
+    await office.bank(STATEMENT)
+    assert await office.balances() == {
+        postings.BANK: 17_964,
+        postings.MDR_EXPENSE: 36,
+        "4110.PSR": -18_000,
+    }
+
+
+BAD = [
+    *((f"settlement: {name}", "settle", bad) for name, (bad, _) in BAD_SETTLEMENTS.items()),
+    *((f"statement: {name}", "bank", bad) for name, (bad, _) in BAD_STATEMENTS.items()),
+]
+
+
+async def test_nothing_of_a_bad_file_is_stored(office: Office) -> None:
+    await office.settle(CSV)
+    async with office.transactions.begin() as db:
+        before = await count(db)
+    for name, step, content in BAD:
+        with pytest.raises(FileRefused):
+            await getattr(office, step)(content, name)
+    async with office.transactions.begin() as db:
+        assert await count(db) == before
+
+
+@pytest.mark.parametrize(("step", "content", "lines"), [("settle", CSV, 4), ("bank", STATEMENT, 2)])
+async def test_the_same_file_again_changes_nothing(
+    office: Office, step: str, content: bytes, lines: int
+) -> None:
+    take_in: Callable[..., Any] = getattr(office, step)
+    assert await take_in(content) == Imported(lines, 17_964, known=0)
+    async with office.transactions.begin() as db:
+        before = await count(db)
+    assert await take_in(content, "other-name") == Imported(0, 0, known=lines)
+    assert await take_in(content + b"\n") == Imported(0, 0, known=lines)
+    async with office.transactions.begin() as db:
+        after = await count(db)
+    assert after == [before[0] + 1, *before[1:]]  # the longer file is kept, its lines are not new
+
+
+async def test_a_longer_file_adds_only_what_is_new(office: Office) -> None:
+    first, second, third = (line(n, f"2026-11-21T0{n}:00:00+07:00") for n in (1, 2, 3))
+    assert await office.settle(settlement(first)) == Imported(1, 2000, known=0)
+    assert await office.settle(settlement(third, first, second)) == Imported(2, 4000, known=1)
+    payouts = [(2000, "BATCH B1"), (4000, "BATCH B1")]
+    assert await office.bank(statement(DAY, payouts[0])) == Imported(1, 2000, known=0)
+    assert await office.bank(statement(DAY, *payouts)) == Imported(1, 4000, known=1)
+    assert await office.balances() == {postings.BANK: 6000, postings.RECEIVABLE: -6000}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"gross_rp": 3000}, {"mdr_rp": 6}, {"batch": "B2"}],
+    ids=["amount", "fee", "batch"],
+)
+async def test_a_line_that_says_otherwise_than_before_is_refused(
+    office: Office, changed: dict[str, Any]
+) -> None:
+    at = "2026-11-21T08:00:00+07:00"
+    await office.settle(settlement(line(1, at)))
+    before = await office.balances()
+    with pytest.raises(FileRefused, match="line 3: settled otherwise"):
+        await office.settle(settlement(line(2, at), line(1, at, **changed)))
+    await office.bank(statement(DAY, (2000, "BATCH B1")))
+    with pytest.raises(FileRefused, match="movement 1: was another amount"):
+        await office.bank(statement(DAY, (2001, "BATCH B1")))
+    await office.bank(statement(DAY, (2000, "BATCH B9"), reference="STM-OTHER"))
+    assert (await office.balances())[postings.RECEIVABLE] == before[postings.RECEIVABLE]
+
+
+async def test_a_batch_whose_refund_cancels_its_payment_is_taken_in(office: Office) -> None:
+    at = "2026-11-21T08:00:00+07:00"
+    refund = line(1, at, gross_rp=-2000, rrn="RFD1")
+    assert await office.settle(settlement(line(1, at), refund)) == Imported(2, 0, known=0)
+    assert await office.balances() == {}
+
+
+async def test_a_discrepancy_has_an_owner_and_closes_when_it_is_explained(office: Office) -> None:
+    at = "2026-11-21T08:00:00+07:00"
+    await office.book([booked(1, at), booked(2, at)])
+    await office.reconcile()
+    assert await office.open() == {
+        ("not-settled", "ACQ-1/000000000001"),
+        ("not-settled", "ACQ-2/000000000002"),
+    }
+    await office.settle(settlement(line(1, at)))
+    await office.reconcile()
+    assert await office.open() == {("not-settled", "ACQ-2/000000000002"), ("payout-missing", "B1")}
+    await office.settle(settlement(line(2, at)))
+    await office.bank(statement(DAY, (3000, "BATCH B1")))
+    await office.reconcile()
+    assert await office.open() == {("payout-differs", "B1")}
+    await office.bank(statement(DAY, (3000, "BATCH B1"), (500, "BATCH B1")))
+    await office.reconcile()
+    async with office.transactions.begin() as db:
+        rows = (await db.scalars(select(Discrepancy).order_by(Discrepancy.state.desc()))).all()
+    assert [row.state for row in rows] == ["open", "closed", "closed", "closed"]
+    assert rows[0].owner == service.OWNER
+    assert (rows[0].difference_rp, rows[0].details) == (-500, {"ours_rp": 4000, "theirs_rp": 3500})
+    await office.bank(statement(DAY, (3000, "BATCH B1"), (500, "BATCH B1"), (500, "BATCH B1")))
+    assert (await office.reconcile()).differences == ()
+    assert await office.open() == set()
+
+
+async def test_days_are_told_apart_at_the_regencys_midnight(office: Office) -> None:
+    before, after = "2026-11-21T23:59:59+07:00", "2026-11-22T00:00:00+07:00"
+    # The bank's file may well write the same moments in another zone.
+    before_utc, after_utc = "2026-11-21T16:59:59+00:00", "2026-11-21T17:00:00+00:00"
+    await office.book([booked(1, before), booked(2, after, 4000)])
+    await office.settle(settlement(line(1, before_utc), line(2, after_utc, gross_rp=4000)))
+    for day, amount_rp in ((DAY, 2000), (DAY + timedelta(days=1), 4000)):
+        report = await office.reconcile(day)
+        assert (report.collected_rp, report.gross_rp, len(report.matched)) == (
+            amount_rp,
+            amount_rp,
+            1,
+        )
+
+
+async def test_a_payout_of_the_next_day_belongs_to_the_day_it_pays_out(office: Office) -> None:
+    """The usual case: what is paid today is on the bank account tomorrow."""
+    at, tomorrow = "2026-11-21T08:00:00+07:00", DAY + timedelta(days=1)
+    await office.book([booked(1, at), booked(2, "2026-11-22T08:00:00+07:00")])
+    await office.settle(settlement(line(1, at)))
+    await office.settle(settlement(line(2, "2026-11-22T08:00:00+07:00", batch="B10")))
+    await office.bank(statement(tomorrow, (2000, "BATCH B1"), (2000, "BATCH B10"), (7, "LAIN")))
+    assert (await office.reconcile()).differences == ()
+    (unknown,) = (await office.reconcile(tomorrow)).differences
+    assert (unknown.kind, unknown.difference_rp) == ("unknown-movement", 7)
+
+
+async def test_a_batch_across_midnight_is_compared_whole_on_both_days(office: Office) -> None:
+    evening, night = "2026-11-21T22:00:00+07:00", "2026-11-22T03:00:00+07:00"
+    tomorrow = DAY + timedelta(days=1)
+    await office.book([booked(1, evening), booked(2, night, 4000)])
+    cut_off = {"settlement_date": tomorrow.isoformat()}
+    await office.settle(
+        settlement(line(1, evening, **cut_off), line(2, night, gross_rp=4000, **cut_off))
+    )
+    await office.bank(statement(tomorrow, (6000, "BATCH B1")))
+    for day in (DAY, tomorrow):
+        assert (await office.reconcile(day)).differences == ()
+
+
+async def test_a_regencys_busiest_day_fits(office: Office) -> None:
+    """More lines than one statement may have parameters, and a difference for each of them."""
+    lines = 33_000
+    content = settlement(*(line(n, "2026-11-21T08:00:00+07:00") for n in range(lines)))
+    assert (await office.settle(content)).lines == lines
+    report = await office.reconcile()
+    assert len(report.differences) == lines + 1  # and the payout
+    assert len(await office.open()) == lines + 1
+
+
+def test_the_fixtures_say_what_each_of_them_is() -> None:
+    told = (FIXTURES / "README.md").read_text()
+    for file in FIXTURES.glob("*.[cs]*"):
+        assert f"`{file.name}`" in told
