@@ -64,6 +64,7 @@ def create_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
         max_overflow=pool_size,
         pool_timeout=5,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error's text goes to the log, and values may be personal
         connect_args={
             "server_settings": {
                 "application_name": "karcis",

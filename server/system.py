@@ -32,7 +32,7 @@ from server.embedded import EmbeddedPostgres
 from server.settings import Settings
 
 READY_S = 30.0
-PAPER = "generic-58"
+PAPER = "generic-58-qr"
 STOP_S = 8.0
 SERVER, SANDBOX, HANDHELD, PRINTER = range(4)
 """What each of the four neighbouring ports is for."""

@@ -1,0 +1,34 @@
+"""Headline figures, each as a ratio to a baseline measured in the same run.
+
+`python -m bench [NAME]` writes reports/bench.json and prints a line a figure. Absolute rates depend
+on the machine; quote the ratios.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from bench import barcode, confirm
+from bench.figure import Figure
+
+FIGURES = {"barcode": barcode.measure, "confirm": confirm.measure}
+REPORT = Path("reports/bench.json")
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(FIGURES)
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown:
+        print(f"no bench named {', '.join(unknown)}; there are: {', '.join(FIGURES)}")
+        return 2
+    kept = json.loads(REPORT.read_text()) if REPORT.exists() else []
+    for name in names:
+        figure: Figure = FIGURES[name]()
+        print(figure.line(), flush=True)
+        kept = [entry for entry in kept if entry["name"] != name] + [figure.to_json()]
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps(kept, indent=1) + "\n")
+    return 0
+
+
+sys.exit(main())

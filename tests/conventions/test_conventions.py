@@ -1,0 +1,183 @@
+"""House rules that types and linters cannot say, each read from the source itself."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attendant_app import problems as handheld_problems
+from attendant_app.settings import Settings as HandheldSettings
+from domain.parking import STAY_TABLE
+from domain.payment import CHARGE_TABLE, PAYMENT_TABLE
+from domain.states import diagram
+from server.errors import Problem
+from server.sandbox.settings import Settings as SandboxSettings
+from server.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("qris", "domain", "printer", "server", "attendant_app")
+MONEY_MODULES = (
+    "domain/money.py",
+    "domain/tariff.py",
+    "domain/payment.py",
+    "server/ledger/postings.py",
+    "server/ledger/service.py",
+    "server/payments/service.py",
+    "server/payments/notifications.py",
+    "server/payments/receipts.py",
+    "server/reconciliation/matching.py",
+    "server/reconciliation/service.py",
+    "server/reconciliation/files.py",
+)
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if "versions" not in path.parts:
+                yield path.relative_to(ROOT), ast.parse(path.read_text())
+
+
+def test_only_the_transaction_helpers_commit() -> None:
+    allowed = {Path("server/migrations/env.py")}
+    found = [
+        f"{path}:{node.lineno}"
+        for path, tree in sources()
+        if path.parts[0] == "server" and "sandbox" not in path.parts and path not in allowed
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "commit"
+    ]
+    assert found == [], "a function that takes `db` never commits"
+
+
+def test_the_acquirer_is_never_called_inside_a_transaction() -> None:
+    found = []
+    for path, tree in sources():
+        for block in ast.walk(tree):
+            if not isinstance(block, ast.AsyncWith):
+                continue
+            if not any("begin" in ast.unparse(item.context_expr) for item in block.items):
+                continue
+            found += [
+                f"{path}:{call.lineno}"
+                for call in ast.walk(block)
+                if isinstance(call, ast.Call)
+                and ast.unparse(call.func) in {"acquirer.generate", "acquirer.inquire", "_generate"}
+            ]
+    assert found == []
+
+
+def test_money_is_never_a_float() -> None:
+    found = []
+    for name in MONEY_MODULES:
+        for node in ast.walk(ast.parse((ROOT / name).read_text())):
+            is_float = isinstance(node, ast.Constant) and isinstance(node.value, float)
+            divides = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+            rounds = (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in {"float", "round"}
+            )
+            if is_float or rounds or (divides and "Path" not in ast.unparse(node)):
+                found.append(f"{name}:{node.lineno}")
+    assert found == []
+
+
+def test_every_module_says_what_it_owns() -> None:
+    silent = [
+        str(path)
+        for path, tree in sources()
+        if tree.body and path.name != "__init__.py" and ast.get_docstring(tree) is None
+    ]
+    assert silent == []
+
+
+def test_no_module_is_a_drawer_for_anything() -> None:
+    drawers = {"utils", "common", "helpers", "misc"}
+    assert [str(path) for path, _ in sources() if drawers & {*path.parts, path.stem}] == []
+
+
+def _slugs(base: type[Exception]) -> set[str]:
+    found = {base.slug} if hasattr(base, "slug") else set()
+    return found.union(*(_slugs(child) for child in base.__subclasses__()))
+
+
+def test_every_problem_is_documented_and_no_other() -> None:
+    import server.app  # noqa: F401 - loads every slice with its problems
+
+    documented = set(re.findall(r"^\| `([a-z-]+)`", (ROOT / "docs/problems.md").read_text(), re.M))
+    assert documented == _slugs(Problem) | _slugs(handheld_problems.Problem)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "fields"),
+    [
+        ("KARCIS_", set(Settings.model_fields) - {"database_url"}),
+        ("SANDBOX_", set(SandboxSettings.model_fields)),
+        ("HANDHELD_", set(HandheldSettings.__dataclass_fields__)),
+    ],
+)
+def test_every_setting_is_documented_and_no_other(prefix: str, fields: set[str]) -> None:
+    text = (ROOT / "docs/settings.md").read_text()
+    documented = set(re.findall(rf"^\| `{prefix}([A-Z_]+)`", text, re.M))
+    assert {name.lower() for name in documented} == fields
+
+
+def test_the_documented_state_diagrams_are_the_tables() -> None:
+    text = (ROOT / "docs/states.md").read_text()
+    for table in (CHARGE_TABLE, PAYMENT_TABLE, STAY_TABLE):
+        assert diagram(table) in text
+
+
+def test_every_make_target_has_its_line_of_help() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
+    helped = set(re.findall(r"^([a-z]+):.*## \S", makefile, re.M))
+    assert targets == helped
+
+
+def test_the_lock_holds_every_dependency_with_hashes_and_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    for requirement in wanted:
+        name = re.split(r"[\[;<>=! ]", requirement)[0]
+        assert re.search(rf"^{re.escape(name)}==", lock, re.M | re.I), name
+    assert "://" not in lock
+    pins = re.findall(r"^\S+==.*(?:\n    .*)*", lock, re.M)
+    assert all("--hash=sha256:" in pin for pin in pins)
+
+
+def test_the_handheld_starts_without_the_servers_libraries() -> None:
+    script = (
+        "import sys, attendant_app.app; "
+        "print({'fastapi', 'pydantic', 'sqlalchemy', 'server'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_readme_shows_commands_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    shown = set(re.findall(r"make ([a-z]+)", readme))
+    assert {"run", "test"} <= shown <= targets
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_document_a_text_links_to_is_there() -> None:
+    broken = []
+    for text in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", text.read_text()):
+            if not (text.parent / link).exists():
+                broken.append(f"{text.relative_to(ROOT)}: {link}")
+    assert broken == []
