@@ -124,7 +124,7 @@ class UnsyncedRecords(Problem):
 class UnknownSpot(Problem):
     slug = "unknown-spot"
     status = 404
-    title_id = "Petak parkir ini tidak dikenal"
+    title_id = "Titik parkir ini tidak dikenal"
     title_en = "This spot is not known"
 
 

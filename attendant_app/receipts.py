@@ -62,7 +62,7 @@ def _facts(facts: ReceiptFacts, zone: ZoneInfo) -> tuple[Item, ...]:
         ("No", _together(facts.number)),
         ("Nopol", facts.plate and _together(facts.plate)),
         ("Jenis", f"{facts.vehicle_class.label()} ({facts.vehicle_class.code})"),
-        ("Petak", _together(facts.spot_code)),
+        ("Titik", _together(facts.spot_code)),
         ("Lokasi", facts.place),
         ("Zona", facts.zone),
         ("Petugas", attendant),

@@ -217,44 +217,57 @@ def _script(number: int, seen: list[tuple[str, Any, bool]]) -> str:
     lines = ["\\set i :i + 1", f"\\set n :first + :i * {CLIENTS} + :client_id", "BEGIN;"]
     made: dict[UUID, str] = {}
     for sql, values, many in seen:
-        for row in values if many else [values]:
-            lines.append(_with_literals(sql, list(row), number, made))
+        rows = values if many else [values]
+        lines += [_with_literals(sql, list(row), number, made) for row in rows]
     return "\n".join([*lines, "COMMIT;"]) + "\n"
 
 
 def _with_literals(sql: str, values: list[Any], number: int, made: dict[UUID, str]) -> str:
+    if sql.startswith("INSERT"):
+        made.update(
+            (value, f"md5('{len(made) + place}-' || :n::text)::uuid")
+            for place, value in enumerate(values)
+            if isinstance(value, UUID) and value not in made and value != UUID(int=number)
+        )
     literals = [_literal(value, number, made) for value in values]
     if "INTO receipts" in sql:  # pgbench cannot take the number that the series just gave
         literals = [
-            ":n + 10000000" if type(value) is int else text for value, text in zip(values, literals)
+            ":n + 10000000" if type(value) is int else text
+            for value, text in zip(values, literals, strict=True)
         ]
     text = re.sub(r"\$(\d+)", lambda found: literals[int(found[1]) - 1], " ".join(sql.split()))
     return text + ";"
 
 
+HEXED = "lpad(to_hex(:n::bigint), 32, '0')"
+
+
 def _literal(value: Any, number: int, made: dict[UUID, str]) -> str:
-    reference = f"{number:032x}"
-    hexed = "lpad(to_hex(:n::bigint), 32, '0')"
+    """`value` as SQL, in terms of pgbench's `:n` where it is about the captured charge."""
     if isinstance(value, UUID):
         if value == UUID(int=number):
-            return f"{hexed}::uuid"
-        return made.setdefault(value, f"md5('{len(made)}-' || :n::text)::uuid")
+            return f"{HEXED}::uuid"
+        return made.get(value, f"'{value}'::uuid")
     if value is None:
         return "NULL"
-    if isinstance(value, bool | int):
-        return str(value)
     if isinstance(value, bytes):
         return f"'\\x{value.hex()}'::bytea"
+    if isinstance(value, int):
+        return str(value)
     if isinstance(value, datetime | date):
         return f"'{value.isoformat()}'"
-    text = str(value)
+    return _text_literal(str(value), number)
+
+
+def _text_literal(text: str, number: int) -> str:
+    reference = f"{number:032x}"
     if re.fullmatch(r"[A-Z]{3}-\d{4}", text):  # spread over the zones, as over HTTP
         return f"('{{ALN,KUL,PLB,PSR,RSU,TRM}}'::text[])[1 + :n % 6] || '{text[3:]}'"
     if re.fullmatch(r"[A-Z]{3}-\d{4}-\d{6}-[0-9A-Z]", text):
         return "'B-' || :n::text"
     for known in (f"A{reference}", reference, f"{number:012d}", f"{number:020d}"):
         if known in text and not text.startswith("{"):
-            expression = hexed if reference in known else f"lpad(:n::text, {len(known)}, '0')"
+            expression = HEXED if reference in known else f"lpad(:n::text, {len(known)}, '0')"
             prefix = "'A' || " if known.startswith("A") else ""
             return f"replace({_quoted(text)}, '{known}', {prefix}{expression})"
     return _quoted(text)

@@ -207,7 +207,7 @@ class Office:
         if denied := self._denied(request):
             return denied
         if self.refuse_charges:
-            return problem(*self.refuse_charges, title="Petak ini ditutup")
+            return problem(*self.refuse_charges, title="Titik ini ditutup")
         if self.bodies.setdefault(body["id"], raw) != raw:
             return problem(409, "idempotency-conflict")
         if body["id"] not in self.charges:

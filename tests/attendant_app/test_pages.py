@@ -76,7 +76,7 @@ def sign_in(page: Page) -> None:
     for digit in "123456":
         page.get_by_role("button", name=digit, exact=True).click()
     page.get_by_role("button", name="Masuk").click()
-    expect(page.get_by_role("heading", name="Pilih petak parkir")).to_be_visible()
+    expect(page.get_by_role("heading", name="Pilih titik parkir")).to_be_visible()
 
 
 def at_spot(page: Page, device: Device) -> None:
@@ -249,6 +249,6 @@ def test_without_a_camera_a_photo_or_a_typed_code_serve(
     expect(page.locator("#choices button")).to_have_count(2)
     shoot(page, "scan-several")
 
-    page.get_by_label("Ketik kode petak").fill(SPOT.lower().replace("-", " "))
+    page.get_by_label("Ketik kode titik").fill(SPOT.lower().replace("-", " "))
     page.get_by_role("button", name="Buka").click()
     expect(page).to_have_url(re.compile(f"/spots/{SPOT}"))

@@ -177,7 +177,6 @@ def test_the_readme_shows_commands_that_exist() -> None:
 def test_every_document_a_text_links_to_is_there() -> None:
     broken = []
     for text in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
-        for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", text.read_text()):
-            if not (text.parent / link).exists():
-                broken.append(f"{text.relative_to(ROOT)}: {link}")
+        links = re.findall(r"\]\(([^)#:]+)[^)]*\)", text.read_text())
+        broken += [f"{text.name}: {link}" for link in links if not (text.parent / link).exists()]
     assert broken == []
