@@ -4,6 +4,7 @@ zxing-cpp draws the dynamic ones; see `make bench NAME=barcode` for why it is no
 """
 
 import io
+import re
 from functools import lru_cache
 
 import zxingcpp
@@ -27,4 +28,6 @@ def png(text: str) -> bytes:
 
 @lru_cache(maxsize=512)
 def svg(text: str) -> str:
-    return str(_symbol(text).to_svg(add_quiet_zones=True))
+    """An SVG of one unit a module, with a view box, so that it is drawn at any size."""
+    picture = str(_symbol(text).to_svg(add_quiet_zones=True))
+    return re.sub(r'<svg width="(\d+)" height="(\d+)"', r'\g<0> viewBox="0 0 \1 \2"', picture)

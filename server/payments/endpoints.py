@@ -42,9 +42,15 @@ def _charge_id(body: schemas.RequestCharge, idempotency_key: str | None) -> UUID
     if body.id is not None:
         return body.id
     if idempotency_key is not None:
-        # The same key always names the same charge, whatever text it is.
-        return UUID(bytes=hashlib.sha256(idempotency_key.encode()).digest()[:16], version=8)
+        return _named_by(idempotency_key)
     return new_id()
+
+
+def _named_by(key: str) -> UUID:
+    """The same key always names the same charge, whatever text it is: a UUIDv8 (RFC 9562 §5.8)."""
+    bits = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16])
+    bits = bits & ~(0xF << 76) & ~(0b11 << 62) | (8 << 76) | (0b10 << 62)
+    return UUID(int=bits)
 
 
 @router.post("/v1/spots/{spot}/charges", status_code=201, tags=["charges"])
@@ -129,9 +135,18 @@ async def spot_barcode(spot: str, db: Transaction) -> Response:
     )
 
 
+async def _known_charge(charge_id: UUID, transactions: TransactionsDep, wired: WiringDep) -> UUID:
+    """Refuses before the stream begins: afterwards no status can be sent any more."""
+    await _view(transactions, wired.books, charge_id)
+    return charge_id
+
+
+KnownCharge = Annotated[UUID, Depends(_known_charge)]
+
+
 @router.get("/v1/charges/{charge_id}/events", tags=["charges"], response_class=EventSourceResponse)
 async def charge_events(
-    charge_id: UUID, transactions: TransactionsDep, wired: WiringDep
+    charge_id: KnownCharge, transactions: TransactionsDep, wired: WiringDep
 ) -> AsyncIterator[ServerSentEvent]:
     """The charge at once, then again at each change, until nothing more can happen to it."""
     async with wired.announcer.changes(charge_id) as changed:

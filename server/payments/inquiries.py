@@ -16,7 +16,7 @@ from server.payments import queries, service
 from server.payments.acquirer import AcquirerUnknown, InquiryAnswer, PaidStatus
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
-from server.payments.service import Arrival
+from server.payments.service import Arrival, ArrivedElsewhere
 from server.payments.snap import DEADLINE_S, SnapAcquirer
 
 log = structlog.get_logger()
@@ -36,8 +36,9 @@ def next_inquiry(created_at: datetime, expires_at: datetime, now: datetime) -> d
     while moment <= now:
         moment += timedelta(seconds=STEPS_S[min(step, len(STEPS_S) - 1)])
         step += 1
-    if now < expires_at < moment:
-        return expires_at
+    for due in (expires_at, expires_at + EXPIRY_GRACE):
+        if now < due < moment:
+            return due
     return moment if moment <= expires_at + PAST_EXPIRY else None
 
 
@@ -94,7 +95,10 @@ async def _apply(
             paid_at=answer.paid_at or now,
             inquiry_id=inquiry.id,
         )
-        await service.record_money(db, charge, arrival, books, now=now)
+        try:
+            await service.record_money(db, charge, arrival, books, now=now)
+        except ArrivedElsewhere:
+            log.error("money_told_twice", charge_id=str(charge.id))  # noqa: TRY400 - no bug of ours
     elif ChargeState(charge.state) in (ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN):
         await _settle_issue(db, charge, answer, now)
     await _expire_when_due(db, charge, answer, now)
@@ -104,23 +108,21 @@ async def _settle_issue(
     db: AsyncSession, charge: Charge, answer: InquiryAnswer, now: datetime
 ) -> None:
     """Decide a generate whose answer was lost: there is a barcode, or there never was one."""
-    if charge.state == ChargeState.ISSUING:
-        if charge.qris is None and now < charge.created_at + OWN_CALL:
-            return  # the acquirer may not have got to it yet, so not finding it proves nothing
-        await service.advance(
-            db, charge, ChargeEvent.ISSUE_UNANSWERED, who="inquiry", why="lost", now=now
-        )
-    if answer.status is PaidStatus.UNPAID and charge.qris is not None:
-        await service.advance(
-            db, charge, ChargeEvent.ISSUE_FOUND, who="inquiry", why="found", now=now
-        )
-    elif answer.status in (PaidStatus.NOT_FOUND, PaidStatus.CANCELLED) or (
-        # Booked there but never to be shown here: nobody can pay what nobody saw.
-        answer.status is PaidStatus.UNPAID and now >= charge.expires_at
-    ):
-        await service.advance(
-            db, charge, ChargeEvent.ISSUE_NOT_FOUND, who="inquiry", why=answer.status, now=now
-        )
+    lost = [ChargeEvent.ISSUE_UNANSWERED] if charge.state == ChargeState.ISSUING else []
+    if lost and charge.qris is None and now < charge.created_at + OWN_CALL:
+        return  # the acquirer may not have got to it yet, so not finding it proves nothing
+    found = answer.status is PaidStatus.UNPAID and charge.qris is not None
+    # Booked there but never to be shown here: nobody can pay what nobody saw.
+    unseen = answer.status is PaidStatus.UNPAID and now >= charge.expires_at
+    if found:
+        events = [*lost, ChargeEvent.ISSUE_FOUND]
+    elif unseen or answer.status in (PaidStatus.NOT_FOUND, PaidStatus.CANCELLED):
+        events = [*lost, ChargeEvent.ISSUE_NOT_FOUND]
+    else:
+        events = lost
+    if events:
+        await service.advance(db, charge, *events, who="inquiry", why=answer.status, now=now)
+    if charge.state == ChargeState.ISSUE_FAILED:
         await service.release_stay(db, charge)
 
 

@@ -18,6 +18,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from prometheus_client import Counter
 from pydantic import SecretStr
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.announcements import Announcer
@@ -26,13 +27,14 @@ from server.payments import queries, service, signatures
 from server.payments.acquirer import AcquirerProfile
 from server.payments.books import Books
 from server.payments.models import Charge, Notification
-from server.payments.service import Arrival
+from server.payments.service import Arrival, ArrivedElsewhere
 from server.payments.snap import AmountError, read_amount, read_time
 
 log = structlog.get_logger()
 
 NOTIFICATIONS = Counter("karcis_notify", "Acquirer notifications by outcome", ["outcome"])
 MAX_BODY = 64 * 1024
+MAX_HEADER = 2_048
 TOKEN_LIFETIME = timedelta(minutes=15)
 SUCCESS = "2005200"
 
@@ -82,7 +84,7 @@ class Callback:
     body: bytes
 
     def header(self, name: str) -> str:
-        return self.headers.get(name, "")[:512]
+        return self.headers.get(name, "")[:MAX_HEADER]
 
     @property
     def body_hash(self) -> bytes:
@@ -102,7 +104,7 @@ async def receive(
     try:
         verify(callback, keys, now)
         fields = _fields(callback.body)
-        charge_id = await _post(transactions, keys, books, callback, fields, now)
+        charge_id = await _post_once(transactions, keys, books, callback, fields, now)
     except Refused as refusal:
         await _audit_refusal(transactions, keys, books, callback, refusal, now)
         NOTIFICATIONS.labels(refusal.outcome).inc()
@@ -217,6 +219,21 @@ def _optional(data: dict[str, Any], name: str) -> str | None:
     return value
 
 
+async def _post_once(
+    transactions: Transactions,
+    keys: AcquirerKeys,
+    books: Books,
+    callback: Callback,
+    fields: Fields,
+    now: datetime,
+) -> UUID | None:
+    try:
+        return await _post(transactions, keys, books, callback, fields, now)
+    except IntegrityError as exc:
+        # The same X-EXTERNAL-ID or the same money came for another charge at this very moment.
+        raise Refused("4095200", "Conflict", "conflict") from exc
+
+
 async def _post(
     transactions: Transactions,
     keys: AcquirerKeys,
@@ -244,19 +261,19 @@ async def _post(
         outcome = "accepted" if used_for is None else "repeat"
         _keep(db, keys, books, callback, now, outcome, charge.id, notification_id)
         await db.flush()
-        flag = await service.record_money(
-            db,
-            charge,
-            Arrival(
-                acquirer_reference=fields.acquirer_reference,
-                rrn=fields.rrn,
-                amount_rp=fields.amount_rp,
-                paid_at=fields.paid_at or now,
-                notification_id=notification_id,
-            ),
-            books,
-            now=now,
+        arrival = Arrival(
+            acquirer_reference=fields.acquirer_reference,
+            rrn=fields.rrn,
+            amount_rp=fields.amount_rp,
+            paid_at=fields.paid_at or now,
+            notification_id=notification_id,
         )
+        try:
+            flag = await service.record_money(db, charge, arrival, books, now=now)
+        except ArrivedElsewhere as exc:
+            raise Doubtful(
+                "4045218", "Inconsistent Request", "reference-reused", charge.id
+            ) from exc
         return charge.id if flag is not None else None
 
 
@@ -267,15 +284,15 @@ def _matching(charge: Charge | None, fields: Fields, keys: AcquirerKeys) -> Char
     if fields.merchant_id is not None and fields.merchant_id != keys.merchant_id:
         raise Refused("4045208", "Invalid Merchant", "other-merchant")
     if fields.amount_rp != charge.amount_rp:
-        raise AmountDiffers(charge.id)
+        raise Doubtful("4045213", "Invalid Amount", "other-amount", charge.id)
     return charge
 
 
-class AmountDiffers(Refused):
-    """Signed, but not the amount we asked for: refused here, and the acquirer is asked at once."""
+class Doubtful(Refused):
+    """Signed, but it does not add up: refused here, and the acquirer is asked at once."""
 
-    def __init__(self, charge_id: UUID) -> None:
-        super().__init__("4045213", "Invalid Amount", "other-amount")
+    def __init__(self, code: str, message: str, outcome: str, charge_id: UUID) -> None:
+        super().__init__(code, message, outcome)
         self.charge_id = charge_id
 
 
@@ -314,7 +331,7 @@ async def _audit_refusal(
     refusal: Refused,
     now: datetime,
 ) -> None:
-    charge_id = refusal.charge_id if isinstance(refusal, AmountDiffers) else None
+    charge_id = refusal.charge_id if isinstance(refusal, Doubtful) else None
     async with transactions.begin() as db:
         db.add(
             Notification(

@@ -98,6 +98,17 @@ async def known_money(db: AsyncSession, charge_id: UUID) -> Sequence[Money]:
     return rows.all()
 
 
+async def charge_of_money(
+    db: AsyncSession, acquirer: str, acquirer_reference: str, rrn: str | None
+) -> UUID | None:
+    """The charge for which the acquirer told us of this money."""
+    return await db.scalar(
+        select(Money.charge_id)
+        .where(Money.acquirer == acquirer, Money.acquirer_reference == acquirer_reference)
+        .where(Money.rrn.is_not_distinct_from(rrn))
+    )
+
+
 async def money_between(
     db: AsyncSession, first: date, last: date
 ) -> Sequence[tuple[Money, Charge]]:

@@ -47,6 +47,8 @@ from server.spots.models import Spot, Zone
 log = structlog.get_logger()
 
 FIRST_INQUIRY = timedelta(seconds=2)
+CLOCK_SLACK = timedelta(minutes=15)
+"""How far an acquirer's clock may be from ours before its time of payment is not believed."""
 SUSPENSE_OWNER = "bendahara penerimaan"
 LONGEST_STAY_MINUTES = 24 * 60
 
@@ -261,10 +263,13 @@ async def advance(
     """Move a locked charge along its table, and keep who moved it, when and why."""
     changes = []
     state = ChargeState(charge.state)
-    for event in events:
+    # In the order they happened also when they happened in one millisecond.
+    ids = sorted(new_id() for _ in events)
+    for change_id, event in zip(ids, events, strict=True):
         before, state = state, advance_charge(state, event)
         changes.append(
             {
+                "id": change_id,
                 "charge_id": charge.id,
                 "changed_at": now,
                 "state_before": before.value,
@@ -297,17 +302,25 @@ class Arrival:
     inquiry_id: UUID | None = None
 
 
+class ArrivedElsewhere(Exception):
+    """The acquirer tells of one and the same money for two of our charges."""
+
+
 async def record_money(
     db: AsyncSession, charge: Charge, arrival: Arrival, books: Books, *, now: datetime
 ) -> MoneyFlag | None:
     """Record money for a locked charge, once; None when this arrival was recorded before.
 
     Exact money pays the charge and allots its receipt. Any other is held in suspense with a case.
+    Raises ArrivedElsewhere.
     """
     for known in await queries.known_money(db, charge.id):
         # Without a network id two arrivals cannot be told apart, so they count as one.
         if arrival.rrn is None or known.rrn is None or known.rrn == arrival.rrn:
             return None
+    if await queries.charge_of_money(db, charge.acquirer, arrival.acquirer_reference, arrival.rrn):
+        raise ArrivedElsewhere
+    paid_at = _credible(arrival.paid_at, charge, now)
     flag = judge_money(ChargeState(charge.state), charge.amount_rp, arrival.amount_rp)
     payment, stay, spot, zone = await _context(db, charge)
     exact = flag is MoneyFlag.EXACT
@@ -324,8 +337,8 @@ async def record_money(
         rrn=arrival.rrn,
         amount_rp=arrival.amount_rp,
         flag=flag.value,
-        paid_at=arrival.paid_at,
-        business_day=books.day(arrival.paid_at),
+        paid_at=paid_at,
+        business_day=books.day(paid_at),
         notification_id=arrival.notification_id,
         inquiry_id=arrival.inquiry_id,
         entry_id=await ledger.record(
@@ -333,7 +346,7 @@ async def record_money(
             legs,
             source=f"money:{charge.acquirer}:{arrival.acquirer_reference}:{arrival.rrn or '-'}",
             description=f"QRIS {spot.code} {format_rp(arrival.amount_rp)} ({flag})",
-            business_day=books.day(arrival.paid_at),
+            business_day=books.day(paid_at),
             now=now,
         ),
     )
@@ -356,6 +369,12 @@ async def record_money(
         )
     log.info("money", charge_id=str(charge.id), flag=flag, amount_rp=money.amount_rp)
     return flag
+
+
+def _credible(paid_at: datetime, charge: Charge, now: datetime) -> datetime:
+    """The acquirer's time of payment, unless its clock must be wrong: then our own."""
+    earliest, latest = charge.created_at - CLOCK_SLACK, now + CLOCK_SLACK
+    return paid_at if earliest <= paid_at <= latest else now
 
 
 async def _confirm(

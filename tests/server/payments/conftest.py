@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
+import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -117,6 +119,19 @@ class Office:
             lifetime=lifetime,
             now=now or datetime.now(UTC),
         )
+
+    async def open_shift(self) -> str:
+        """The token of a sample attendant on shift at a handheld."""
+        token = secrets.token_hex(8)
+        await self.rows(
+            "WITH d AS (INSERT INTO devices (id, name, public_key, state, enrolled_at)"
+            " VALUES (gen_random_uuid(), 'HH', sha256('x'), 'active', now()) RETURNING id)"
+            " INSERT INTO shifts (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
+            " SELECT gen_random_uuid(), d.id, a.id, :hash, now(), now() + interval '8 hours'"
+            " FROM d, attendants a WHERE a.code = 'J-001' RETURNING id",
+            hash=hashlib.sha256(token.encode()).digest(),
+        )
+        return token
 
     async def charge(self, charge_id: UUID) -> dict[str, Any]:
         return (await self.rows("SELECT * FROM charges WHERE id = :id", id=charge_id))[0]

@@ -91,7 +91,7 @@ class Voice:
             "CHANNEL-ID": "95221",
         }
         if symmetric:
-            headers["Authorization"] = f"Bearer {self.token}"
+            headers["AUTHORIZATION"] = f"Bearer {self.token}"
         renamed = {name.replace("_", "-").upper(): value for name, value in changed.items()}
         return {name: value for name, value in (headers | renamed).items() if value is not None}
 
