@@ -1,0 +1,187 @@
+"""Takes the pictures that README.md shows: `.venv/bin/python docs/pictures.py`.
+
+They come from the running system: charges were asked for, a sandbox wallet paid them, the virtual
+printer printed. Needs Chromium (`./setup.sh test` installs it). Each file stays under 150 kB.
+"""
+
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from server.system import HANDHELD, SANDBOX, SERVER, System, free_ports
+
+IMAGES = Path(__file__).parent / "images"
+CHROMIUM = "/usr/bin/chromium"
+SPOT = "PSR-001-U"
+MOST_BYTES = 150_000
+WAIT_S = 30.0
+
+# A small day at the office: spot, vehicle class, minutes where the zone counts hours.
+DAY = (
+    ("PSR-002-T", "motorcycle", None),
+    ("PSR-003-W", "car", None),
+    ("ALN-001-G", "motorcycle", None),
+    ("KUL", "car", None),
+    ("TRM", "truck", None),
+    ("PLB", "motorcycle", None),
+    ("RSU", "car", 120),
+)
+
+
+def save(name: str, picture: bytes, colors: int = 128) -> None:
+    """Keep a picture with as few colours as it needs; refuses one that grew too large."""
+    image = Image.open(io.BytesIO(picture))
+    if image.mode not in ("1", "L"):
+        image = image.convert("RGB").quantize(colors, dither=Image.Dither.NONE)
+    path = IMAGES / name
+    image.save(path, optimize=True)
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise RuntimeError(f"{name} has {size} bytes, more than {MOST_BYTES}")
+    sys.stderr.write(f"{name}: {image.width}x{image.height}, {size // 1000} kB\n")
+
+
+def eventually(look: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(f"not within {WAIT_S:.0f} s")
+
+
+def shown(browser: Browser, width: int, height: int, scale: float = 2) -> Page:
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, device_scale_factor=scale, locale="id-ID"
+    )
+    return context.new_page()
+
+
+class Town:
+    """The running system and what a driver, an attendant and an officer do in it."""
+
+    def __init__(self, system: System, http: httpx.Client) -> None:
+        self.server, self.sandbox = system.url(SERVER), system.url(SANDBOX)
+        self.handheld = system.url(HANDHELD)
+        self.facts = system.ready_facts(SPOT)
+        self.receipts = system.data_dir / "receipts"
+        self._http = http
+
+    def get(self, address: str) -> Any:
+        return self._http.get(address).raise_for_status().json()
+
+    def post(self, address: str, body: dict[str, Any]) -> Any:
+        return self._http.post(address, json=body).raise_for_status().json()
+
+    def sign_in(self) -> None:
+        eventually(lambda: self.get(f"{self.handheld}/api/status")["enrolled"])
+        attendant = self.facts["attendant"]
+        body = {"attendant": attendant["code"], "pin": attendant["pin"]}
+        self.post(f"{self.handheld}/api/sign-in", body)
+        eventually(lambda: self.get(f"{self.handheld}/api/spots")["spots"])
+
+    def spots(self) -> list[str]:
+        return [spot["code"] for spot in self.get(f"{self.handheld}/api/spots")["spots"]]
+
+    def drivers_charge(self, spot: str, vehicle_class: str, minutes: int | None) -> Any:
+        body: dict[str, Any] = {"vehicle_class": vehicle_class}
+        if minutes is not None:
+            body["minutes"] = minutes
+        return self.post(f"{self.server}/v1/spots/{spot}/charges", body)
+
+    def attendants_charge(self) -> str:
+        body = {"spot": SPOT, "vehicle_class": "motorcycle", "plate": "KH 1234 SMP"}
+        charge_id: str = self.post(f"{self.handheld}/api/charges", body)["id"]
+        eventually(lambda: self.get(f"{self.handheld}/api/charges/{charge_id}")["qris"])
+        return charge_id
+
+    def pay(self, qris: str) -> None:
+        self.post(f"{self.sandbox}/wallet/pay", {"qris": qris, "outcome": "pay"})
+
+    def day(self) -> None:
+        """Drivers pay all over the town."""
+        known = self.spots()
+        for start, vehicle_class, minutes in DAY:
+            spot = next(code for code in known if code.startswith(start))
+            charge = self.drivers_charge(spot, vehicle_class, minutes)
+            self.pay(charge["qris"])
+            address = f"{self.server}/v1/charges/{charge['id']}"
+            eventually(lambda address=address: self.get(address)["state"] == "paid")
+
+
+def of_the_driver(town: Town, browser: Browser) -> None:
+    charge = town.drivers_charge(SPOT, "motorcycle", None)
+    page = shown(browser, 390, 844)
+    page.goto(f"{town.server}/c/{charge['id']}")
+    page.wait_for_function("document.querySelector('.barcode img').complete")
+    save("barcode.png", page.screenshot())
+    town.pay(charge["qris"])  # so that nothing is left open in the office
+
+
+def of_the_attendant(town: Town, browser: Browser) -> None:
+    charge_id = town.attendants_charge()
+    address = f"{town.handheld}/api/charges/{charge_id}"
+    page = shown(browser, 412, 915)
+    page.goto(f"{town.handheld}/charges/{charge_id}")
+    page.wait_for_function("document.querySelector('img.barcode').complete")
+    page.wait_for_selector("text=Semua terkirim")
+    save("handheld.png", page.screenshot())
+    town.pay(town.get(address)["qris"])
+    eventually(lambda: town.get(f"{address}/print")["state"] == "PRINTED")
+    page.wait_for_selector(".is-PRINTED")
+    page.wait_for_selector("text=Semua terkirim")
+    save("handheld-paid.png", page.screenshot())
+    paper = eventually(lambda: next(iter(sorted(town.receipts.glob("*.png"))), None))
+    save("receipt.png", paper.read_bytes())
+
+
+def of_the_office(town: Town, browser: Browser) -> None:
+    truth = town.get(f"{town.sandbox}/sandbox/truth")
+    day = truth["payments"][0]["business_date"]
+    ended = town.post(f"{town.sandbox}/sandbox/day-end", {"date": day})
+    officer = town.facts["officer"]
+    page = shown(browser, 1280, 1000, 1)
+    page.goto(f"{town.server}/office")
+    page.fill("input[name=login]", officer["login"])
+    page.fill("input[name=password]", officer["password"])
+    page.click("form[action='/office/sign-in'] button")
+    page.wait_for_selector("#selisih")
+    for kind in ("settlement", "statement"):
+        page.set_input_files(f"form[action='/office/{kind}'] input[type=file]", ended[kind])
+        page.click(f"form[action='/office/{kind}'] button")
+        page.wait_for_selector("#selisih")
+    page.click("form[action='/office/reconcile'] button")
+    page.wait_for_selector("#selisih")
+    page.goto(f"{town.server}/office?date={day}")
+    save("office.png", page.screenshot())
+
+
+def main() -> None:
+    IMAGES.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        System(Path(folder), free_ports()) as system,
+        httpx.Client(timeout=15, trust_env=False) as http,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        town = Town(system, http)
+        town.sign_in()
+        of_the_attendant(town, browser)
+        of_the_driver(town, browser)
+        town.day()
+        of_the_office(town, browser)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
