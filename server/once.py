@@ -105,7 +105,7 @@ def run(folder: Path, port: int, say: Callable[[str], None]) -> Run:
     shutil.rmtree(state, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    with System(state, port) as system:
+    with System(state, port, own_database=True) as system:
         chain = Run(system, folder, say)
         say(f"{round((time.perf_counter() - started) * 1000):6d} ms  system up")
         with httpx.Client(timeout=10, trust_env=False) as client:

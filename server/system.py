@@ -154,14 +154,15 @@ class Program:
 
 
 class System:
-    """Starts everything on entry; on exit nothing of it is left running."""
+    """Starts everything on entry; on exit nothing of it is left running.
 
-    def __init__(
-        self, data_dir: Path, port: int, environment: Mapping[str, str] | None = None
-    ) -> None:
+    `own_database` keeps it off the database that DATABASE_URL names.
+    """
+
+    def __init__(self, data_dir: Path, port: int, *, own_database: bool = False) -> None:
         self.data_dir = data_dir.absolute()
         self.port = port
-        self._extra = dict(environment or {})
+        self._own_database = own_database
         self._stack = ExitStack()
         self.programs: dict[str, Program] = {}
 
@@ -195,10 +196,8 @@ class System:
             (self.data_dir / folder).mkdir(parents=True, exist_ok=True)
         make_keys(self.data_dir / "keys")
         self.secrets = sample_secrets(self.data_dir)
-        self.database_url = (
-            os.environ.get("DATABASE_URL")
-            or self._stack.enter_context(EmbeddedPostgres(self.data_dir)).url
-        )
+        given = None if self._own_database else os.environ.get("DATABASE_URL")
+        self.database_url = given or self._stack.enter_context(EmbeddedPostgres(self.data_dir)).url
         schema.migrate(self.database_url)
         enrolment = asyncio.run(self._seed())
         self._launch("server", ["serve"], self._server_environment())
@@ -227,7 +226,7 @@ class System:
         program = Program(
             name,
             [sys.executable, "-m", "server", *arguments],
-            {**environment, **self._extra},
+            environment,
             self.data_dir / "logs" / f"{name}.log",
         )
         self.programs[name] = program

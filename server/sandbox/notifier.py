@@ -144,7 +144,7 @@ class Notifier:
         headers |= {
             "X-PARTNER-ID": settings.notify_client_key,
             # An attempt's number never repeats, so neither does the id on any day.
-            "X-EXTERNAL-ID": f"{self._acquirer.now():%Y%m%d}{key:012d}",
+            "X-EXTERNAL-ID": f"{self._acquirer.now():%Y%m%d}{self._acquirer.truth.salt}{key:08d}",
             "CHANNEL-ID": settings.notify_channel_id,
         }
         response = await self._client.post(url, content=body, headers=headers)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 SCHEMA = """
+CREATE TABLE IF NOT EXISTS ledger (salt INTEGER NOT NULL) STRICT;
+INSERT INTO ledger SELECT abs(random() % 10000) WHERE NOT EXISTS (SELECT 1 FROM ledger);
 CREATE TABLE IF NOT EXISTS tokens (
     digest TEXT PRIMARY KEY, expires_ms INTEGER NOT NULL
 ) STRICT;

@@ -35,6 +35,8 @@ class Truth:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(SCHEMA)
+        # A partner may outlive this ledger, and must never meet the same reference again.
+        self.salt = f"{self._db.execute('SELECT salt FROM ledger').fetchone()[0]:04d}"
 
     def close(self) -> None:
         self._db.close()
@@ -102,8 +104,8 @@ class Truth:
     # Orders
 
     def next_reference(self, now_ms: int) -> str:
-        """The acquirer's own reference: the day, then the order's number. Twenty digits."""
-        return f"{self.day(now_ms).replace('-', '')}{self._next_id('orders'):012d}"
+        """The acquirer's own reference: day, ledger, order's number. Twenty digits."""
+        return f"{self.day(now_ms).replace('-', '')}{self.salt}{self._next_id('orders'):08d}"
 
     def add_order(self, **values: Any) -> Order:
         created_ms = values["created_ms"]
@@ -155,7 +157,7 @@ class Truth:
     def mark_paid(self, key: int, now_ms: int) -> Payment:
         """Money has moved: the payment gets its RRN and its business day."""
         paid = datetime.fromtimestamp(now_ms // 1000, self.zone)
-        rrn = f"{paid.year % 10}{paid.timetuple().tm_yday:03d}{key % 10**8:08d}"
+        rrn = f"{paid.year % 10}{paid.timetuple().tm_yday:03d}{(int(self.salt) * 10**4 + key) % 10**8:08d}"
         self._db.execute(
             "UPDATE payments SET state = 'paid', rrn = ?, paid_ms = ?, business_date = ?"
             " WHERE id = ? AND state = 'scheduled'",
@@ -272,7 +274,7 @@ class Truth:
     def add_batch(self, day: str, payments: list[int], refunds: list[int], now_ms: int) -> str:
         row = self._one("SELECT COUNT(*) + 1 AS n FROM batches WHERE business_date = ?", day)
         assert row is not None
-        batch = f"SBX{day.replace('-', '')}{row['n']:02d}"
+        batch = f"SBX{day[2:].replace('-', '')}{self.salt}{row['n']:02d}"
         self._insert("batches", id=batch, business_date=day, created_ms=now_ms)
         for table, keys in (("payments", payments), ("refunds", refunds)):
             self._db.executemany(

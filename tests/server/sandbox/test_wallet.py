@@ -11,8 +11,7 @@ import qris
 from server.sandbox import words
 from server.sandbox.settings import Settings
 from tests.server.sandbox.conftest import Partner
-from tests.server.sandbox.test_pictures import code as picture_of_another_order
-from tests.server.sandbox.test_pictures import encoded
+from tests.server.sandbox.test_pictures import code, encoded
 
 FOREIGN = qris.encode(
     qris.dynamic(
@@ -53,8 +52,9 @@ async def test_read_tells_what_the_code_says(partner: Partner) -> None:
 
 
 async def test_read_takes_a_picture(partner: Partner) -> None:
-    await partner.order("K-1")  # the code in the picture is this bill's
-    files = {"picture": ("kode.png", encoded(picture_of_another_order(), ".png"), "image/png")}
+    order = await partner.order("K-1")
+    picture = encoded(code(order["qrContent"]), ".png")
+    files = {"picture": ("kode.png", picture, "image/png")}
     answer = await partner.client.post("/wallet/read", files=files)
     assert (answer.status_code, answer.json()["state"]) == (200, "payable")
     blank = {"picture": ("kode.png", b"\x89PNG nonsense", "image/png")}
