@@ -6,6 +6,7 @@ Tests commit as production does: deferred triggers, locks and races behave as th
 import asyncio
 import itertools
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,9 +40,16 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a cluster whose template database is migrated and holds the sample town."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("cluster")) as postgres:
+def cluster() -> Iterator[str]:
+    """The address of a cluster whose template database is migrated and holds the sample town.
+
+    Not in pytest's own folder: another run that starts shuts that to all but this user, and as root
+    PostgreSQL runs as another user.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
+        EmbeddedPostgres(Path(folder)) as postgres,
+    ):
         url = os.environ.get("DATABASE_URL") or postgres.url
 
         async def prepare() -> None:
