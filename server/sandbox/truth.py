@@ -36,7 +36,9 @@ class Truth:
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(SCHEMA)
         # A partner may outlive this ledger, and must never meet the same reference again.
-        self.salt = f"{self._db.execute('SELECT salt FROM ledger').fetchone()[0]:04d}"
+        row = self._one("SELECT salt FROM ledger")
+        assert row is not None
+        self.salt = f"{row['salt']:04d}"
 
     def close(self) -> None:
         self._db.close()
@@ -157,7 +159,8 @@ class Truth:
     def mark_paid(self, key: int, now_ms: int) -> Payment:
         """Money has moved: the payment gets its RRN and its business day."""
         paid = datetime.fromtimestamp(now_ms // 1000, self.zone)
-        rrn = f"{paid.year % 10}{paid.timetuple().tm_yday:03d}{(int(self.salt) * 10**4 + key) % 10**8:08d}"
+        serial = (int(self.salt) * 10**4 + key) % 10**8
+        rrn = f"{paid.year % 10}{paid.timetuple().tm_yday:03d}{serial:08d}"
         self._db.execute(
             "UPDATE payments SET state = 'paid', rrn = ?, paid_ms = ?, business_date = ?"
             " WHERE id = ? AND state = 'scheduled'",
