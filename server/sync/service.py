@@ -3,8 +3,11 @@
 A refused event is kept in quarantine with its reason: what an attendant recorded is never deleted.
 """
 
+import json
+import math
+import re
 from datetime import datetime
-from urllib.parse import urlsplit
+from typing import Any
 
 import structlog
 from sqlalchemy import func, insert, select
@@ -28,6 +31,8 @@ from server.sync import schemas
 from server.sync.models import DeviceEvent, QuarantinedEvent
 
 log = structlog.get_logger()
+
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 async def push(
@@ -56,7 +61,7 @@ async def _take(
         db.add(
             QuarantinedEvent(
                 device_id=shift.device_id,
-                event=signed.model_dump(mode="json"),
+                event=_as_it_came(signed),
                 reason=reason,
                 received_at=now,
             )
@@ -88,6 +93,8 @@ async def _what_is_wrong(
         return "not-canonical"
     if not identity.signed_by(key, signed.signature, canonical(event)):
         return "bad-signature"
+    if not all(_storable(value) for value in (signed.kind, signed.at, signed.body)):
+        return "not-storable"
     previous = await db.scalar(
         select(DeviceEvent.hash).where(
             DeviceEvent.device_id == shift.device_id, DeviceEvent.seq == signed.seq - 1
@@ -95,6 +102,30 @@ async def _what_is_wrong(
     )
     expected = GENESIS if signed.seq == 1 else previous
     return None if signed.prev_hash == expected else "gap"
+
+
+def _as_it_came(signed: schemas.SignedEvent) -> dict[str, Any]:
+    """What the quarantine keeps; one text where a value has no place in a JSONB column."""
+    event = dict(signed) | {"device_id": str(signed.device_id)}
+    return event if _storable(event) else {"text": json.dumps(event)}
+
+
+def _storable(value: object) -> bool:
+    """Whether PostgreSQL can hold a value as JSONB: no NUL, no half character, no NaN."""
+    left = [value]
+    while left:
+        match left.pop():
+            case str() as text if _NOT_STORABLE.search(text):
+                return False
+            case float() as number if not math.isfinite(number):
+                return False
+            case dict() as members:
+                left += [*members, *members.values()]
+            case list() as items:
+                left += items
+            case _:
+                pass
+    return True
 
 
 async def master_data(db: AsyncSession, books: Books, *, now: datetime) -> schemas.MasterData:
@@ -123,14 +154,13 @@ def _spot(spot: KnownSpot) -> schemas.Spot:
 
 async def resolve(db: AsyncSession, books: Books, text: str) -> schemas.ResolvedBarcode:
     """Say what a scanned or typed text is: a charge, a spot, a receipt, or somebody else's."""
+    if "\0" in text:  # no column holds one
+        return _foreign(text)
     charge_id = await payments.charge_of_barcode(db, text)
     rows = None if charge_id is None else await payments.charge_view(db, charge_id)
     if rows is not None:
         return schemas.ResolvedBarcode(kind="charge", charge=Charge.of(rows, books))
-    code = text
-    link = urlsplit(text) if "://" in text else None
-    if link is not None and text.startswith(books.base_url + "/"):
-        code = link.path.rsplit("/", 1)[-1]
+    code = _code(text, books)
     try:
         parse_receipt_number(code)
         facts = await receipts.find(db, code)
@@ -143,6 +173,15 @@ async def resolve(db: AsyncSession, books: Books, text: str) -> schemas.Resolved
     except (SpotCodeError, spots.SpotNotFound):
         pass
     return _foreign(text)
+
+
+def _code(text: str, books: Books) -> str:
+    """What our own signs' and receipts' addresses end in; any other text as it is."""
+    own = books.base_url + "/"
+    if not text.startswith(own):
+        return text
+    path = text.removeprefix(own).partition("?")[0]
+    return path.rpartition("/")[2]
 
 
 def _foreign(text: str) -> schemas.ResolvedBarcode:

@@ -1,0 +1,251 @@
+"""What handhelds push: each fact once, in its order; what is refused is kept and never lost."""
+
+import asyncio
+import json
+import math
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy import select, text, update
+
+from server import verify
+from server.database import Transactions
+from server.identity.models import Device
+from server.sync.models import DeviceEvent, QuarantinedEvent
+from tests.server.handhelds import Handheld, on_shift
+
+
+@pytest.fixture
+async def handheld(api: httpx.AsyncClient, transactions: Transactions, now: datetime) -> Handheld:
+    return await on_shift(api, transactions, now)
+
+
+async def push(api: httpx.AsyncClient, handheld: Handheld, *events: dict[str, Any]) -> list[str]:
+    answer = await api.post(
+        "/v1/sync",
+        # By hand: httpx writes no half characters, and json.dumps escapes them.
+        content=json.dumps({"events": events}),
+        headers={**handheld.bearer, "Content-Type": "application/json"},
+    )
+    assert answer.status_code == 200, answer.text
+    results = answer.json()["results"]
+    assert [result["seq"] for result in results] == [event["seq"] for event in events]
+    return [result["reason"] or result["outcome"] for result in results]
+
+
+async def kept(transactions: Transactions) -> tuple[list[int], list[str]]:
+    """The numbers of accepted events, and the reasons of quarantined ones."""
+    async with transactions.begin() as db:
+        broken = await verify.broken(db)
+        assert broken["I8-device-chains"] == []
+        accepted = await db.scalars(select(DeviceEvent.seq).order_by(DeviceEvent.seq))
+        reasons = await db.scalars(select(QuarantinedEvent.reason))
+        return list(accepted), sorted(reasons)
+
+
+async def test_a_batch_is_accepted_once(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+) -> None:
+    events = [
+        handheld.event(),
+        handheld.event("receipt_printed"),
+        handheld.event("not-invented-yet"),
+    ]
+    assert await push(api, handheld, *events[:2]) == ["accepted", "accepted"]
+    assert await push(api, handheld, *events) == ["duplicate", "duplicate", "accepted"]
+    assert await push(api, handheld) == []
+    assert await kept(transactions) == ([1, 2, 3], [])
+    async with transactions.begin() as db:
+        stored = (await db.scalars(select(DeviceEvent).where(DeviceEvent.seq == 2))).one()
+    assert {
+        name: getattr(stored, name) for name in ("hash", "prev_hash", "kind", "at", "body")
+    } == {name: events[1][name] for name in ("hash", "prev_hash", "kind", "at", "body")}
+
+
+def edited(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge() | {"body": {"amount_rp": 1}}
+
+
+def edited_and_hashed_again(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge(body={"amount_rp": 1}) | {"signature": handheld.forge()["signature"]}
+
+
+def of_another_key(handheld: Handheld) -> dict[str, Any]:
+    return Handheld(device_id=handheld.device_id, chain=handheld.chain).forge()
+
+
+def of_another_device(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge(device_id=str(uuid4()))
+
+
+def after_a_gap(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge(seq=len(handheld.chain) + 2)
+
+
+def on_another_past(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge(prev_hash="a" * 64)
+
+
+def with_a_float(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge() | {"body": {"amount_rp": 0.5}}
+
+
+def with_a_nul(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge(body={"note": "a\0b"})
+
+
+def with_a_nul_kind(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge(kind="a\0b")
+
+
+def with_half_a_character(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge() | {"body": {"note": "\ud800"}}
+
+
+def with_no_number(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge() | {"body": {"amount_rp": math.nan}}
+
+
+def too_deep(handheld: Handheld) -> dict[str, Any]:
+    nested: Any = 1
+    for _ in range(400):
+        nested = [nested]
+    return handheld.forge() | {"body": {"note": nested}}
+
+
+def with_rubbish_for_a_signature(handheld: Handheld) -> dict[str, Any]:
+    return handheld.forge() | {"signature": "\0not base64\0"}
+
+
+REFUSED = {
+    edited: "bad-hash",
+    edited_and_hashed_again: "bad-signature",
+    of_another_key: "bad-signature",
+    of_another_device: "other-device",
+    after_a_gap: "gap",
+    on_another_past: "gap",
+    with_a_float: "not-canonical",
+    with_a_nul: "not-storable",
+    with_a_nul_kind: "not-storable",
+    with_half_a_character: "not-canonical",
+    with_no_number: "not-canonical",
+    too_deep: "not-canonical",
+    with_rubbish_for_a_signature: "bad-signature",
+}
+
+
+@pytest.mark.parametrize(
+    ("forge", "reason"), REFUSED.items(), ids=lambda value: getattr(value, "__name__", "-")
+)
+async def test_what_is_refused_is_kept_with_its_reason_and_spoils_nothing_else(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, forge: Any, reason: str
+) -> None:
+    first = handheld.event()
+    bad = forge(handheld)
+    following = handheld.event()
+    assert await push(api, handheld, first, bad, following) == ["accepted", reason, "accepted"]
+    assert await kept(transactions) == ([1, 2], [reason])
+    async with transactions.begin() as db:
+        quarantined = (await db.scalars(select(QuarantinedEvent))).one()
+    assert quarantined.device_id == handheld.device_id
+    kept_text = quarantined.event.get("text") or json.dumps(quarantined.event)
+    assert json.dumps(json.loads(kept_text), sort_keys=True) == json.dumps(bad, sort_keys=True)
+
+
+async def test_a_cloned_device_shows_as_a_fork(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+) -> None:
+    clone = Handheld(key=handheld.key, device_id=handheld.device_id, token=handheld.token)
+    assert await push(api, handheld, handheld.event(), handheld.event()) == ["accepted"] * 2
+    theirs = [clone.event(body={"of": "clone"}), clone.event(), clone.event()]
+    assert await push(api, clone, *theirs) == ["fork", "fork", "gap"]
+    assert await kept(transactions) == ([1, 2], ["fork", "fork", "gap"])
+    assert await push(api, handheld, handheld.event()) == ["accepted"]
+
+
+async def test_without_its_checks_a_fork_is_refused_by_the_table_itself(
+    transactions: Transactions, api: httpx.AsyncClient, handheld: Handheld
+) -> None:
+    await push(api, handheld, handheld.event())
+    copy = text(
+        "INSERT INTO device_events SELECT device_id, seq + 1, prev_hash, hash, kind, at, body,"
+        " signature, received_at FROM device_events"
+    )
+    with pytest.raises(Exception, match="uq_device_events_device_id_prev_hash"):
+        async with transactions.begin() as db:
+            await db.execute(copy)
+    async with transactions.begin() as db:
+        await db.execute(
+            text("ALTER TABLE device_events DROP CONSTRAINT uq_device_events_device_id_prev_hash")
+        )
+        await db.execute(copy)
+    async with transactions.begin() as db:
+        broken = await verify.broken(db)
+    assert broken["I8-device-chains"] == [str(handheld.device_id)]
+
+
+async def test_two_batches_at_once_apply_each_event_once(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+) -> None:
+    events = [handheld.event() for _ in range(20)]
+    outcomes = await asyncio.gather(*(push(api, handheld, *events) for _ in range(4)))
+    assert sum(outcome.count("accepted") for outcome in outcomes) == 20
+    assert sum(outcome.count("duplicate") for outcome in outcomes) == 60
+    assert await kept(transactions) == (list(range(1, 21)), [])
+
+
+async def test_two_devices_do_not_mix(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, now: datetime
+) -> None:
+    other = await on_shift(api, transactions, now)
+    assert await push(api, handheld, handheld.event()) == ["accepted"]
+    assert await push(api, other, handheld.chain[0]) == ["other-device"]
+    assert await push(api, other, other.event()) == ["accepted"]
+
+
+async def test_a_revoked_device_pushes_nothing(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+) -> None:
+    async with transactions.begin() as db:
+        await db.execute(update(Device).values(state="revoked"))
+    answer = await api.post(
+        "/v1/sync", json={"events": [handheld.event()]}, headers=handheld.bearer
+    )
+    assert (answer.status_code, answer.json()["slug"]) == (403, "device-not-active")
+    assert await kept(transactions) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seq": 0},
+        {"seq": 2**63},
+        {"prev_hash": "A" * 64},
+        {"hash": "0" * 63},
+        {"kind": "x" * 41},
+        {"device_id": "x"},
+        {"body": [1]},
+    ],
+    ids=str,
+)
+async def test_a_batch_that_is_not_one_is_refused_whole(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, change: dict[str, Any]
+) -> None:
+    body = {"events": [handheld.event(), handheld.event() | change]}
+    answer = await api.post("/v1/sync", json=body, headers=handheld.bearer)
+    assert answer.status_code == 422
+    (name,) = change
+    assert answer.json()["errors"][0]["pointer"] == f"/body/events/1/{name}"
+    assert await kept(transactions) == ([], [])
+
+
+async def test_a_batch_has_a_largest_size(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+) -> None:
+    events = [handheld.event() for _ in range(501)]
+    answer = await api.post("/v1/sync", json={"events": events}, headers=handheld.bearer)
+    assert answer.status_code == 422
+    assert await push(api, handheld, *events[:500]) == ["accepted"] * 500
