@@ -45,13 +45,18 @@ missing=()
 if [ "${1:-}" = test ] && ! command -v chromium >/dev/null; then missing+=(chromium fonts-liberation); fi
 [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 
-stamp=.venv/.installed-$(cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)
-if [ ! -e "$stamp" ]; then
+fingerprint() { sha256sum "$1" | cut -c1-16; }
+packages=.venv/.packages-$(fingerprint requirements.lock)
+project=.venv/.project-$(fingerprint pyproject.toml)
+if [ ! -e "$packages" ]; then
   say "karcis: installing Python packages into .venv (about a minute)"
   "$python" -m venv --clear .venv
   .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+  touch "$packages"
+fi
+if [ ! -e "$project" ]; then
   .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
-  touch "$stamp"
+  touch "$project"
 fi
 
 for catalogue in server/locale attendant_app/locale; do

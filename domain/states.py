@@ -12,7 +12,7 @@ State = TypeVar("State", bound=StrEnum)
 Happening = TypeVar("Happening", bound=StrEnum)
 
 
-class TransitionRefused(ValueError):  # noqa: N818 (named as the fact it states)
+class TransitionRefused(ValueError):
     """The table has no edge for this event in this state; nothing was changed."""
 
     def __init__(self, state: StrEnum, event: StrEnum) -> None:
