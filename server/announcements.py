@@ -5,9 +5,10 @@ An announcement may be lost in a crash; whoever waits therefore also looks for h
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from itertools import islice
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +19,8 @@ log = structlog.get_logger()
 
 CHANNEL = "karcis_charge"
 RECONNECT_S = 1.0
+MOST_WAITING = 10_000
+BATCH = 500
 LISTENERS = Gauge("karcis_charge_listeners", "Clients waiting for a charge to change")
 
 
@@ -26,15 +29,18 @@ class Announcer:
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._outgoing: asyncio.Queue[UUID] = asyncio.Queue(maxsize=10_000)
+        self._outgoing: deque[UUID] = deque()
+        self._stirred = asyncio.Event()
+        """Set when there is something to say, or nobody to say it to any more."""
         self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
 
     def announce(self, charge_id: UUID) -> None:
         """Tell every process that this committed charge changed. Never blocks, never raises."""
-        try:
-            self._outgoing.put_nowait(charge_id)
-        except asyncio.QueueFull:
+        if len(self._outgoing) >= MOST_WAITING:
             log.warning("announcement_dropped", charge_id=str(charge_id))
+            return
+        self._outgoing.append(charge_id)
+        self._stirred.set()
 
     @asynccontextmanager
     async def changes(self, charge_id: UUID) -> AsyncIterator[asyncio.Event]:
@@ -55,29 +61,37 @@ class Announcer:
         while True:
             try:
                 await self._converse()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            except Exception as exc:  # a connection cut at the wrong moment fails in any way
                 log.warning("announcements_interrupted", error=type(exc).__name__)
                 await asyncio.sleep(RECONNECT_S)
 
     async def _converse(self) -> None:
         connection = await asyncpg.connect(self._url, timeout=5)
         try:
+            connection.add_termination_listener(lambda _connection: self._stirred.set())
             await connection.add_listener(CHANNEL, self._heard)
             for charge_id in list(self._waiting):  # what was said while we were not listening
                 self._wake(charge_id)
-            while True:
-                batch = [await self._outgoing.get()]
-                with suppress(asyncio.QueueEmpty):
-                    while len(batch) < 500:
-                        batch.append(self._outgoing.get_nowait())
-                await connection.execute(
-                    "SELECT pg_notify($1, id) FROM unnest($2::text[]) AS id",
-                    CHANNEL,
-                    [str(charge_id) for charge_id in batch],
-                    timeout=5,
-                )
+            while not connection.is_closed():
+                self._stirred.clear()
+                await self._speak(connection)
+                await self._stirred.wait()
         finally:
             await connection.close(timeout=2)
+        raise ConnectionResetError("the database ended the connection")
+
+    async def _speak(self, connection: asyncpg.Connection) -> None:
+        """Say all that waits; only what was said is forgotten."""
+        while self._outgoing:
+            batch = list(islice(self._outgoing, BATCH))
+            await connection.execute(
+                "SELECT pg_notify($1, id) FROM unnest($2::text[]) AS id",
+                CHANNEL,
+                [str(charge_id) for charge_id in batch],
+                timeout=5,
+            )
+            for _ in batch:
+                self._outgoing.popleft()
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         self._wake(UUID(str(payload)))

@@ -41,7 +41,7 @@ async def run(
                 await _queue(pool, transactions, acquirer, announcer, books).run(
                     dequeue_timeout=timedelta(seconds=5), batch_size=BATCH
                 )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        except Exception as exc:  # whatever it was: a worker that is gone asks nobody
             log.warning("jobs_interrupted", error=type(exc).__name__)
         await asyncio.sleep(RESTART_S)
 
