@@ -74,11 +74,15 @@ def _print_json(value: Any) -> None:
 
 def _database_url(stack: ExitStack, data: Path) -> str:
     """DATABASE_URL where it is set, else the embedded database of the data directory."""
+    from server.database import plain_url
     from server.embedded import EmbeddedPostgres
 
     given = os.environ.get("DATABASE_URL")
     if given:
-        return given
+        try:
+            return plain_url(given)
+        except ValueError as exc:
+            _fail(str(exc))
     if not (data / "postgres").exists():
         _fail(f"there is no database in {data}; `karcis run` makes one, or set DATABASE_URL")
     return stack.enter_context(EmbeddedPostgres(data)).url
@@ -86,7 +90,7 @@ def _database_url(stack: ExitStack, data: Path) -> str:
 
 def _in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
     """Run `work(db, books)` in one transaction on the installation's database."""
-    from sqlalchemy.exc import SQLAlchemyError
+    from pydantic import ValidationError
 
     from server.database import create_engine, create_transactions
     from server.payments.books import Books
@@ -101,10 +105,30 @@ def _in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -
             await engine.dispose()
 
     with ExitStack() as stack:
+        url = _database_url(stack, data)
         try:
-            return asyncio.run(run(_database_url(stack, data)))
-        except (OSError, SQLAlchemyError) as exc:
-            _fail(f"the database does not answer: {type(exc).__name__}")
+            return asyncio.run(run(url))
+        except ValidationError as exc:
+            _fail(str(exc))
+        except _database_errors() as exc:
+            _fail(_why(exc))
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (OSError, SQLAlchemyError)
+
+
+def _why(exc: Exception) -> str:
+    """What a person can do about a database that refused."""
+    refusal = getattr(exc, "orig", exc)
+    code = str(getattr(refusal, "sqlstate", None) or "")
+    if code == "42P01":  # undefined_table
+        return "the database has no schema yet; `karcis migrate` makes it"
+    if code[:2] in ("22", "23"):  # a value or a row the tables do not allow
+        return f"the database refused: {refusal}".splitlines()[0]
+    return f"the database does not answer: {type(refusal.__cause__ or refusal).__name__}"
 
 
 @app.command()
@@ -217,7 +241,11 @@ def migrate(data: DataDir = Path("data")) -> None:
     from server import schema
 
     with ExitStack() as stack:
-        schema.migrate(_database_url(stack, data))
+        url = _database_url(stack, data)
+        try:
+            schema.migrate(url)
+        except _database_errors() as exc:
+            _fail(_why(exc))
     talk.print(f"schema {schema.newest()}")
 
 

@@ -1,5 +1,6 @@
 """What is wrong with an installation, found by trying each part rather than by asking for it."""
 
+import asyncio
 import ctypes.util
 import os
 import shutil
@@ -7,6 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
+from server.database import plain_url
+
+CONNECT_S = 5
 LEAST_FREE_BYTES = 200 * 1024 * 1024
 
 
@@ -50,7 +56,17 @@ def _disk(data: Path) -> Finding:
 
 
 def _database(data: Path) -> Finding:
-    if os.environ.get("DATABASE_URL"):
-        return Finding("database", True, "DATABASE_URL is set")
+    address = os.environ.get("DATABASE_URL")
+    if address:
+        try:
+            asyncio.run(_connect(address))
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+            return Finding("database", False, f"DATABASE_URL: {type(exc).__name__}")
+        return Finding("database", True, "DATABASE_URL answers")
     here = (data / "postgres" / "PG_VERSION").exists()
     return Finding("database", True, "embedded" if here else "embedded, made at the first start")
+
+
+async def _connect(address: str) -> None:
+    connection = await asyncpg.connect(plain_url(address), timeout=CONNECT_S)
+    await connection.close()

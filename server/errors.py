@@ -7,7 +7,6 @@ listed in docs/problems.md, and a test holds the two together.
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import asyncpg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +17,9 @@ from starlette.exceptions import HTTPException
 
 log = structlog.get_logger()
 
-# Classes of PostgreSQL's error codes (its Appendix A). These pass by themselves: a lost connection,
-# a deadlock, no resources, a lock not got in time, a statement cut off or a server on its way down.
-PASSING = {"08", "40", "53", "55", "57"}
+# Classes of PostgreSQL's error codes (its Appendix A) that pass by themselves: a lost connection, a
+# database that is not there, a deadlock, no resources, a lock not got in time, a statement cut off.
+PASSING = {"08", "3D", "40", "53", "55", "57"}
 NOT_STORABLE = "22"
 """The class of values a column cannot hold, such as text with a NUL in it."""
 
@@ -108,12 +107,16 @@ def respond(request: Request, problem: Problem, **extra: Any) -> Response:
     headers = {"Content-Language": language_of(request)}
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
-    body = problem.body(language_of(request)) | extra
+    return _answer(request, problem.body(language_of(request)) | extra, headers)
+
+
+def _answer(request: Request, body: dict[str, Any], headers: dict[str, str]) -> Response:
+    """As a page where a person's browser asks, else as JSON."""
     page: ProblemPage | None = getattr(request.app.state, "problem_page", None)
     if page is not None and "text/html" in request.headers.get("accept", ""):
         return page(request, body, headers)
     return JSONResponse(
-        body, problem.status, headers=headers, media_type="application/problem+json"
+        body, body["status"], headers=headers, media_type="application/problem+json"
     )
 
 
@@ -140,14 +143,12 @@ def install(app: FastAPI) -> None:
         body = problem_body(
             f"http-{exc.status_code}",
             exc.status_code,
-            str(exc.detail),
+            "Permintaan ini tidak dapat dilayani",
             str(exc.detail),
             "",
             language_of(request),
         )
-        return JSONResponse(
-            body, exc.status_code, headers=exc.headers, media_type="application/problem+json"
-        )
+        return _answer(request, body, dict(exc.headers or {}))
 
     @app.exception_handler(OSError)
     @app.exception_handler(NoConnectionFree)
@@ -156,11 +157,9 @@ def install(app: FastAPI) -> None:
         return respond(request, Unavailable(retry_after_s=2))
 
     @app.exception_handler(DBAPIError)
-    @app.exception_handler(asyncpg.PostgresError)
-    async def _database_refused(request: Request, exc: Exception) -> Response:
-        lost = isinstance(exc, DBAPIError) and exc.connection_invalidated
-        code = str(getattr(getattr(exc, "orig", exc), "sqlstate", None) or "")[:2]
-        if lost or code in PASSING:
+    async def _database_refused(request: Request, exc: DBAPIError) -> Response:
+        code = str(getattr(exc.orig, "sqlstate", None) or "")[:2]
+        if exc.connection_invalidated or code in PASSING:
             return await _database_gone(request, exc)
         if code == NOT_STORABLE:
             return respond(request, InvalidRequest())

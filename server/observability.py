@@ -17,6 +17,8 @@ LOGGED = {
     "exception", "reason",
 }  # fmt: skip
 
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
 REQUESTS = Histogram(
     "http_server_request_duration_seconds",
     "Time to answer a request",
@@ -53,8 +55,12 @@ async def measure(
 ) -> Response:
     """Time every request under its route's template, never its path."""
     started = time.perf_counter()
-    response = await call_next(request)
-    route = getattr(request.scope.get("route"), "path", "unmatched")
-    elapsed = time.perf_counter() - started
-    REQUESTS.labels(request.method, route, str(response.status_code)).observe(elapsed)
+    status = "500"  # what an exception that nobody expected is answered with, further out
+    try:
+        response = await call_next(request)
+        status = str(response.status_code)
+    finally:
+        route = getattr(request.scope.get("route"), "path", "unmatched")
+        method = request.method if request.method in METHODS else "other"
+        REQUESTS.labels(method, route, status).observe(time.perf_counter() - started)
     return response

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -24,7 +25,10 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "geolocation=(), microphone=(), camera=()",
 }
-MONTHS_ID = ["Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des"]
+MONTHS = {
+    "id": ["Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des"],
+    "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+}
 ZONE_NAMES = {7: "WIB", 8: "WITA", 9: "WIT"}
 
 
@@ -64,15 +68,18 @@ def render(
         offset = local.utcoffset()
         zone = ZONE_NAMES.get(int(offset.total_seconds()) // 3600, "") if offset else ""
         clock = f"{local:%H.%M} {zone}".rstrip()
-        return f"{local.day} {MONTHS_ID[local.month - 1]} {local.year}, {clock}" if day else clock
+        month = MONTHS[language][local.month - 1]
+        return f"{local.day} {month} {local.year}, {clock}" if day else clock
 
+    other_language = "id" if language == "en" else "en"
+    query = urlencode({**request.query_params, "lang": other_language})
     html = (
         _environment(folder, language)
         .get_template(template)
         .render(
             language=language,
-            other_language="id" if language == "en" else "en",
-            path=request.url.path,
+            other_language=other_language,
+            language_link=f"{request.url.path}?{query}",
             books=books,
             when=when,
             **values,
@@ -82,7 +89,9 @@ def render(
         html,
         status,
         media_type="text/html",
-        headers=SECURITY_HEADERS | {"Cache-Control": "no-store"} | (headers or {}),
+        headers=SECURITY_HEADERS
+        | {"Cache-Control": "no-store", "Content-Language": language}
+        | (headers or {}),
     )
     if request.query_params.get("lang") in ("id", "en"):
         response.set_cookie("lang", language, max_age=31_536_000, samesite="lax")

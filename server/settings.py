@@ -13,7 +13,11 @@ class Settings(BaseSettings):
     """What one installation of the server needs to know; see docs/settings.md."""
 
     model_config = SettingsConfigDict(
-        env_prefix="KARCIS_", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="KARCIS_",
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,  # the input holds secrets, and an error is printed
     )
 
     mode: Literal["sample", "production"] = "sample"
