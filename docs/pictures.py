@@ -169,7 +169,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        System(Path(folder), free_ports()) as system,
+        System(Path(folder), free_ports(), own_database=True) as system,
         httpx.Client(timeout=15, trust_env=False) as http,
         sync_playwright() as playwright,
     ):
