@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run once test check fix bench lock migration
+.PHONY: help setup run once test check fix bench lock
 BIN := .venv/bin
 
 help: ## show what can be done here

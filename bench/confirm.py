@@ -33,7 +33,7 @@ from sqlalchemy import event
 from bench.figure import Figure, compare
 from server import sample, schema
 from server.announcements import Announcer
-from server.app import _keys as acquirer_keys
+from server.app import acquirer_keys
 from server.database import create_engine, create_transactions
 from server.embedded import EmbeddedPostgres
 from server.payments import notifications

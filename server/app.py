@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     app.state.payments = Wiring(
         acquirer=create_acquirer(settings),
-        keys=_keys(settings),
+        keys=acquirer_keys(settings),
         announcer=announcer,
         books=books,
         settings=settings,
@@ -152,7 +152,7 @@ def create_acquirer(settings: Settings) -> SnapAcquirer:
     )
 
 
-def _keys(settings: Settings) -> AcquirerKeys:
+def acquirer_keys(settings: Settings) -> AcquirerKeys:
     return AcquirerKeys(
         profile=profile(settings.acquirer),
         public_key=_public_key(settings.acquirer_public_key),

@@ -85,7 +85,7 @@ def problem_body(
     slug: str, status: int, title_id: str, title_en: str, detail: str, language: str
 ) -> dict[str, Any]:
     return {
-        "type": f"/docs/problems#{slug}",
+        "type": f"urn:karcis:problem:{slug}",
         "slug": slug,
         "title": title_en if language == "en" else title_id,
         "title_id": title_id,

@@ -24,7 +24,6 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8080
     public_url: str = ""
-    data_dir: Path = Path("data")
     database_url: str | None = Field(default=None, validation_alias="DATABASE_URL")
 
     regency: str = "Kabupaten Contoh"

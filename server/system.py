@@ -238,7 +238,6 @@ class System:
         return {
             "DATABASE_URL": self.database_url,
             "KARCIS_PORT": str(self.port),
-            "KARCIS_DATA_DIR": str(self.data_dir),
             "KARCIS_REGENCY": sample.REGENCY,
             "KARCIS_AGENCY": sample.AGENCY,
             "KARCIS_COMPLAINT": sample.COMPLAINT,

@@ -6,7 +6,7 @@ is pursued by inquiry.
 
 import tomllib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any, Literal
@@ -32,6 +32,11 @@ class AcquirerProfile:
     channel_id: str = "95221"
     minimum_validity_s: int = 60
     maximum_validity_s: int = 86_400
+
+    def validity(self, wanted: timedelta) -> timedelta:
+        """The nearest life of a barcode that this acquirer grants."""
+        least = timedelta(seconds=self.minimum_validity_s)
+        return max(least, min(wanted, timedelta(seconds=self.maximum_validity_s)))
 
 
 class UnknownAcquirer(ValueError):

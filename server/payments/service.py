@@ -92,7 +92,9 @@ class PaymentRequest:
     shift_id: UUID | None = None
 
     def fingerprint(self) -> bytes:
-        parts = (self.spot_code, self.vehicle_class.value, self.plate, self.minutes)
+        # The plate only as it is kept, so that nobody can find it by trying hashes.
+        plate = mask_plate(self.plate) if self.plate else None
+        parts = (self.spot_code, self.vehicle_class.value, plate, self.minutes)
         return hashlib.sha256(repr(parts).encode()).digest()
 
 
@@ -112,7 +114,8 @@ async def request_payment(
     `issuing`, and the inquiry job finds out what the acquirer booked.
     """
     async with transactions.begin() as db:
-        charge = await _insert(db, acquirer.profile.name, books, request, lifetime, now)
+        life = acquirer.profile.validity(lifetime)
+        charge = await _insert(db, acquirer.profile.name, books, request, life, now)
     if charge is None:
         return request.charge_id
     outcome = await _generate(acquirer, charge)

@@ -118,7 +118,6 @@ def acquirer_key(keys: Path) -> RSAPrivateKey:
 def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
     return Settings(
         database_url=database_url,
-        data_dir=tmp_path,
         regency=sample.REGENCY,
         acquirer_client_secret=SecretStr(CLIENT_SECRET),
         notify_client_secret=SecretStr(CLIENT_SECRET),

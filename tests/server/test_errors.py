@@ -40,7 +40,7 @@ async def test_a_problem_has_the_shape_of_rfc_9457(api: httpx.AsyncClient) -> No
     body = answer.json()
     assert set(body) == FIELDS
     assert (body["slug"], body["status"]) == ("spot-code-mistyped", 404)
-    assert body["type"] == "/docs/problems#spot-code-mistyped"
+    assert body["type"] == "urn:karcis:problem:spot-code-mistyped"
     assert body["title"] == body["title_id"] != body["title_en"]
 
 

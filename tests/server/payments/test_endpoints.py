@@ -220,7 +220,7 @@ async def test_every_refusal_of_a_request_is_a_problem_in_both_languages(office,
         problem = answer.json()
         assert (answer.status_code, problem.get("slug")) == (status, slug)
         assert answer.headers["content-type"] == "application/problem+json"
-        assert problem["type"] == f"/docs/problems#{slug}"
+        assert problem["type"] == f"urn:karcis:problem:{slug}"
         assert problem["title"] == problem["title_id"] != problem["title_en"]
     assert await office.count("charges") == 2
 
