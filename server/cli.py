@@ -154,7 +154,8 @@ def run(
             print(f"ready {json.dumps(facts)}", flush=True)
             _explain(facts, spot)
             while not stopping.wait(0.5):
-                system.check_alive()
+                for dead in system.revive():
+                    talk.print(f"{dead}; dijalankan lagi / started again", markup=False)
             talk.print("berhenti / stopping …")
     except SystemFailed as exc:
         _fail(str(exc))

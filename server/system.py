@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,8 @@ from server.settings import Settings
 READY_S = 30.0
 PAPER = "generic-58-qr"
 STOP_S = 8.0
+MOST_DEATHS = 5
+DEATHS_WITHIN_S = 60.0
 SERVER, SANDBOX, HANDHELD, PRINTER = range(4)
 """What each of the four neighbouring ports is for."""
 
@@ -116,6 +118,7 @@ class Program:
     command: list[str]
     environment: Mapping[str, str]
     log: Path
+    deaths: list[float] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -300,12 +303,20 @@ class System:
             )
         time.sleep(0.05)
 
-    def check_alive(self) -> None:
-        """Raise SystemFailed when a part is no longer running."""
+    def revive(self) -> list[str]:
+        """Start again what has died, and say what it was; a part that keeps dying ends the run."""
+        told = []
         for program in self.programs.values():
             dead = program.why_dead()
-            if dead is not None:
+            if dead is None:
+                continue
+            now = time.monotonic()
+            program.deaths = [at for at in program.deaths if at > now - DEATHS_WITHIN_S] + [now]
+            if len(program.deaths) > MOST_DEATHS:
                 raise SystemFailed(dead)
+            program.start()
+            told.append(dead)
+        return told
 
     def ready_facts(self, spot: str) -> dict[str, Any]:
         """What a person or a script needs to use the sample system."""

@@ -102,6 +102,7 @@ async def day_page(
         except NotSignedIn:
             return RedirectResponse("/office/sign-in", 303)
         shown = day or wired.books.day(now)
+        difference_count, case_count = await queries.count_open(db)
         return pages.render(
             request,
             TEMPLATES,
@@ -112,6 +113,8 @@ async def day_page(
             zones=await queries.collected_by_zone(db, shown),
             settled=await queries.settled_on(db, shown, wired.books),
             money=await queries.latest_money(db, shown),
+            difference_count=difference_count,
+            case_count=case_count,
             differences=await queries.open_differences(db),
             cases=await queries.open_cases(db),
             accounts=await ledger.trial_balance(db),

@@ -87,6 +87,15 @@ async def latest_money(db: AsyncSession, day: date) -> Sequence[tuple[Money, Spo
     return [(money, spot, receipt) for money, spot, receipt in rows]
 
 
+async def count_open(db: AsyncSession) -> tuple[int, int]:
+    """How many differences and how many cases are open, also where the page lists only some."""
+    counts = [
+        await db.scalar(select(func.count()).select_from(table).where(table.state == "open"))
+        for table in (Discrepancy, Case)
+    ]
+    return counts[0] or 0, counts[1] or 0
+
+
 async def open_differences(db: AsyncSession) -> Sequence[Discrepancy]:
     rows = await db.scalars(
         select(Discrepancy)

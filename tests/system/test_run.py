@@ -76,6 +76,29 @@ def test_run_survives_a_restart_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert processes_of(tmp_path) == b""
 
 
+def test_a_part_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    port = free_ports()
+    process, facts = start(tmp_path, port)
+    try:
+        serving = subprocess.run(
+            ["pgrep", "-P", str(process.pid), "-f", "server serve"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        os.kill(int(serving[0]), signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while answers(port):
+            assert time.monotonic() < deadline
+        while not answers(port):
+            assert time.monotonic() < deadline, "the server is back"
+            time.sleep(0.1)
+        page = f"{facts['server']}/p/{facts['spot']}"
+        assert httpx.get(page, trust_env=False, timeout=10).status_code == 200
+    finally:
+        assert stop(process) == 0
+
+
 def test_after_a_kill_the_next_run_takes_over_and_still_stops_everything(tmp_path: Path) -> None:
     port = free_ports()
     process, _ = start(tmp_path, port)
