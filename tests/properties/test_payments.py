@@ -122,4 +122,4 @@ def test_a_charge_is_asked_about_a_bounded_number_of_times(minutes):
     expires, now, count = MADE + timedelta(minutes=minutes), MADE, 0
     while (moment := next_inquiry(MADE, expires, now)) is not None:
         now, count = moment, count + 1
-    assert count <= minutes + 13
+        assert count <= minutes + 13
