@@ -1,0 +1,167 @@
+"""The revenue office in Chromium: sign in, take in the day's files, reconcile, sign out."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from playwright.async_api import Page, expect
+
+from server import sample
+from server.database import Transactions
+from server.payments import inquiries
+from server.payments.books import Books
+from tests.browser.screen import DESK, SMALL_PHONE, Screens, left_in_bahasa
+from tests.server.conftest import PASSWORD, Sandbox
+
+
+@pytest.fixture
+async def day_end(
+    api: httpx.AsyncClient, app: FastAPI, transactions: Transactions, sandbox: Sandbox
+) -> dict[str, Any]:
+    """Two payments of today, and the acquirer's files of them."""
+    wired = app.state.payments
+    for vehicle in ("car", "motorcycle"):
+        body = {"vehicle_class": vehicle}
+        charge = (await api.post("/v1/spots/PSR-001-U/charges", json=body)).json()
+        await sandbox.pay(charge["qris"])
+        reference = charge["id"].replace("-", "")
+        at = datetime.fromisoformat(charge["created_at"])
+        await inquiries.inquire(
+            transactions, wired.acquirer, wired.announcer, wired.books, reference, at
+        )
+    day = (await sandbox.truth())["payments"][0]["business_date"]
+    ended = await sandbox.client.post("/sandbox/day-end", json={"date": day})
+    told: dict[str, Any] = ended.json()
+    return told
+
+
+def text_of(path: str) -> str:
+    return Path(path).read_text()
+
+
+async def sign_in(screens: Screens, size: tuple[int, int] = DESK) -> Page:
+    page = await screens.open("/office", size)
+    await page.get_by_label("Nama masuk").fill(sample.OFFICER)
+    await page.get_by_label("Kata sandi").fill(PASSWORD)
+    await page.get_by_role("button", name="Masuk").click()
+    await page.wait_for_url("**/office")
+    return page
+
+
+async def take_in(page: Page, kind: str, file: str | Path) -> None:
+    form = page.locator(f"form[action='/office/{kind}']")
+    await form.locator("input[type=file]").set_input_files(file)
+    await form.locator("button").click()
+    await page.wait_for_load_state()
+
+
+async def reconcile(page: Page) -> str:
+    await page.get_by_role("button", name="Cocokkan").click()
+    await page.wait_for_url("**#selisih")
+    return await page.locator("#selisih").inner_text()
+
+
+async def test_a_wrong_password_is_told_and_opens_nothing(screens: Screens) -> None:
+    screens.expected_statuses.add(401)
+    page = await screens.open("/office", SMALL_PHONE)
+    await expect(page.locator("h1")).to_have_text("Masuk kantor")
+    await screens.examine(page, "office-sign-in")
+    await page.get_by_label("Nama masuk").fill(sample.OFFICER)
+    await page.get_by_label("Kata sandi").fill("salah")
+    await page.get_by_role("button", name="Masuk").click()
+    await expect(page.get_by_role("alert")).to_have_text("Nama masuk atau kata sandi salah.")
+    await screens.examine(page, "office-refused")
+    assert await page.context.cookies() == []
+    await page.goto("/office")
+    await expect(page.locator("h1")).to_have_text("Masuk kantor")
+
+
+async def test_a_day_is_taken_in_and_reconciles_to_zero(
+    screens: Screens, day_end: dict[str, Any]
+) -> None:
+    page = await sign_in(screens)
+    await expect(page.locator("h1")).to_have_text(f"Hari usaha {day_end['date']}")
+    assert await page.locator(".figure").all_inner_texts() == ["Rp6.000", "Rp0", "Rp0", "Rp0"]
+    assert await reconcile(page) == "Selisih yang belum dijelaskan: 2"
+    await screens.examine(page, "office-open-differences")
+    await take_in(page, "settlement", day_end["settlement"])
+    await take_in(page, "statement", day_end["statement"])
+    assert await reconcile(page) == "Selisih yang belum dijelaskan: 0"
+    figures = await page.locator(".figure").all_inner_texts()
+    assert figures[:2] == ["Rp6.000", "Rp6.000"]
+    total = page.locator("tfoot .number").last
+    await expect(total).to_have_text("Rp0")
+    await screens.examine(page, "office-day")
+    await page.get_by_role("link", name="PSR-").first.click()
+    await expect(page.locator("h1")).to_have_text("Karcis asli, lunas")
+
+
+async def test_a_manipulated_file_shows_its_differences(
+    screens: Screens, day_end: dict[str, Any], tmp_path: Path
+) -> None:
+    lines = text_of(day_end["settlement"]).splitlines(keepends=True)
+    columns = lines[0].strip().split(",")
+    fields = lines[1].strip().split(",")
+    for name in ("gross", "net"):
+        fields[columns.index(name)] = str(int(fields[columns.index(name)]) - 500)
+    short = tmp_path / "settlement.csv"
+    short.write_text(lines[0] + ",".join(fields) + "\n")  # one line changed, the other one gone
+    page = await sign_in(screens)
+    await take_in(page, "settlement", short)
+    await take_in(page, "statement", day_end["statement"])
+    assert await reconcile(page) == "Selisih yang belum dijelaskan: 3"
+    shown = await page.locator("#selisih + .card").inner_text()
+    for kind in ("jumlah berbeda", "belum dicairkan", "jumlah masuk bank berbeda"):
+        assert kind in shown
+    assert "-Rp500" in shown
+    assert "bendahara penerimaan" in shown
+    await screens.examine(page, "office-differences")
+
+
+async def test_a_bad_file_is_refused_with_its_line_and_nothing_is_taken(
+    screens: Screens, day_end: dict[str, Any], tmp_path: Path
+) -> None:
+    screens.expected_statuses.add(422)
+    text = text_of(day_end["settlement"])
+    bad = tmp_path / "settlement.csv"
+    bad.write_text(text.replace(",IDR,", ",USD,"))
+    page = await sign_in(screens, SMALL_PHONE)
+    await take_in(page, "settlement", bad)
+    await expect(page.locator("h1")).to_have_text("Berkas tidak dapat diterima")
+    assert "line 2: currency is not IDR" in await page.locator(".result").inner_text()
+    await screens.examine(page, "office-bad-file")
+    await page.goto("/office")
+    assert (await page.locator(".figure").all_inner_texts())[1] == "Rp0"
+
+
+async def test_signing_out_ends_it_for_good(screens: Screens) -> None:
+    page = await sign_in(screens)
+    (cookie,) = await page.context.cookies()
+    await page.get_by_role("button", name="Keluar").click()
+    await expect(page.locator("h1")).to_have_text("Masuk kantor")
+    assert await page.context.cookies() == []
+    await page.context.add_cookies([cookie])
+    await page.goto("/office")
+    await expect(page.locator("h1")).to_have_text("Masuk kantor")
+
+
+@pytest.mark.parametrize("size", [SMALL_PHONE, DESK], ids=lambda size: str(size[0]))
+@pytest.mark.usefixtures("day_end")
+async def test_the_office_speaks_english_and_keeps_the_day(
+    screens: Screens, size: tuple[int, int], books: Books
+) -> None:
+    page = await sign_in(screens, size)
+    await reconcile(page)
+    day = date(2026, 8, 17).isoformat()
+    await page.get_by_label("Tanggal").fill(day)
+    await page.get_by_role("button", name="Tampilkan").click()
+    await page.wait_for_url(f"**date={day}")
+    await page.get_by_role("link", name="English").click()
+    await expect(page.locator("h1")).to_have_text(f"Business day {day}")
+    await screens.examine(page, "office-english")
+    assert left_in_bahasa(await page.locator("body").inner_text()) == []
+    await page.goto("/office")
+    assert left_in_bahasa(await page.locator("body").inner_text()) == []

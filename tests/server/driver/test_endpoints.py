@@ -1,0 +1,103 @@
+"""The driver's pages over HTTP: form, headers, and the refusals a person can bring about."""
+
+from uuid import uuid4
+
+import httpx
+import pytest
+from sqlalchemy import delete, func, select
+
+from server.database import Transactions
+from server.payments.models import Charge
+from server.spots.models import Tariff
+
+HTML = {"Accept": "text/html"}
+
+
+async def test_pages_keep_strange_scripts_and_frames_out(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/p/psr001u", headers=HTML)
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "style=" not in answer.text
+    assert "onclick" not in answer.text
+    assert "PSR-001-U" in answer.text
+
+
+async def test_each_visit_has_an_id_of_its_own(api: httpx.AsyncClient) -> None:
+    first, second = [(await api.get("/p/PSR-001-U")).text for _ in range(2)]
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, 303),
+        ({"plate": "", "minutes": ""}, 303),
+        ({"plate": "KH 1234 AB"}, 303),
+        ({"plate": "KH<b>"}, 422),
+        ({"plate": "K" * 17}, 422),
+        ({"vehicle_class": "tank"}, 422),
+        ({"minutes": "0"}, 422),
+        ({"minutes": "1441"}, 422),
+        ({"id": "x"}, 422),
+    ],
+    ids=str,
+)
+async def test_the_form_takes_what_it_asks_for_and_no_more(
+    api: httpx.AsyncClient, transactions: Transactions, changes: dict[str, str], status: int
+) -> None:
+    form = {"id": str(uuid4()), "vehicle_class": "car", **changes}
+    answer = await api.post("/p/PSR-001-U", data=form, headers=HTML)
+    assert answer.status_code == status
+    async with transactions.begin() as db:
+        charges = await db.scalar(select(func.count()).select_from(Charge))
+    assert charges == (1 if status == 303 else 0)
+    if status == 303:
+        assert answer.headers["location"] == f"/c/{form['id']}"
+        again = await api.post("/p/PSR-001-U", data=form)
+        assert again.headers["location"] == answer.headers["location"]
+        other = await api.post("/p/PSR-001-U", data=form | {"vehicle_class": "truck"})
+        assert (other.status_code, other.json()["slug"]) == (409, "idempotency-conflict")
+    else:
+        assert answer.headers["content-type"].startswith("text/html")
+
+
+async def test_an_hourly_spot_needs_to_know_how_long(api: httpx.AsyncClient) -> None:
+    form = {"id": str(uuid4()), "vehicle_class": "car"}
+    answer = await api.post("/p/RSU-003-I", data=form)
+    assert (answer.status_code, answer.json()["slug"]) == (422, "stay-not-priced")
+    form = {"id": str(uuid4()), "vehicle_class": "car", "minutes": "120"}
+    assert (await api.post("/p/RSU-003-I", data=form)).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "slug"),
+    [
+        ("/p/PSR-001-V", 404, "spot-code-mistyped"),
+        ("/c/0198a2b4-0000-7000-8000-000000000000", 404, "charge-not-found"),
+        ("/c/x", 422, "invalid-request"),
+        ("/r/PSR-2026-000001-H", 404, "receipt-not-found"),
+        ("/r/x", 404, "receipt-not-found"),
+    ],
+)
+async def test_what_is_not_there_is_a_page_with_its_status(
+    api: httpx.AsyncClient, path: str, status: int, slug: str
+) -> None:
+    answer = await api.get(path, headers=HTML)
+    assert answer.status_code == status
+    assert slug in answer.text
+    assert (await api.get(path)).json()["slug"] == slug
+
+
+async def test_a_zone_without_a_tariff_says_so(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    async with transactions.begin() as db:
+        await db.execute(delete(Tariff))
+    answer = await api.get("/p/PSR-001-U")
+    assert (answer.status_code, answer.json()["slug"]) == (409, "no-tariff")

@@ -1,0 +1,152 @@
+"""The office over HTTP: nothing is done for anyone who is not signed in, and the cookie is safe."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import func, select
+
+from server import sample
+from server.app import create_app
+from server.database import Transactions
+from server.office import queries
+from server.payments.books import Books
+from server.reconciliation.models import Discrepancy, ImportedFile
+from server.settings import Settings
+from tests.server.booking import book
+from tests.server.conftest import PASSWORD
+
+FIXTURES = Path(__file__).parents[3] / "fixtures" / "settlements"
+SETTLEMENT = {"file": ("s.csv", (FIXTURES / "clean.csv").read_bytes())}
+DAY = {"date": "2026-11-21"}
+
+
+async def sign_in(api: httpx.AsyncClient, **changes: str) -> httpx.Response:
+    form = {"login": sample.OFFICER, "password": PASSWORD, **changes}
+    return await api.post("/office/sign-in", data=form)
+
+
+async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(
+    api: httpx.AsyncClient,
+) -> None:
+    answer = await sign_in(api)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/office")
+    parts = {part.strip().lower() for part in answer.headers["set-cookie"].split(";")[1:]}
+    assert {"httponly", "samesite=strict", "max-age=28800", "path=/"} <= parts
+    assert "secure" not in parts  # this one is served without TLS, on one machine
+    assert PASSWORD not in answer.headers["set-cookie"]
+
+
+async def test_the_cookie_travels_only_over_tls_where_there_is_tls(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"public_url": "https://parkir.example"}))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://parkir.example") as api:
+        answer = await sign_in(api)
+    assert "; secure" in answer.headers["set-cookie"].lower()
+    await app.state.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("path", "files"),
+    [
+        ("/office/reconcile", None),
+        ("/office/settlement", SETTLEMENT),
+        ("/office/statement", SETTLEMENT),
+    ],
+)
+@pytest.mark.parametrize("cookie", [None, "rubbish", "a\u00e9b"])
+async def test_nothing_is_done_for_strangers(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    path: str,
+    files: dict[str, tuple[str, bytes]] | None,
+    cookie: str | None,
+) -> None:
+    headers = {} if cookie is None else {"Cookie": f"karcis_office={cookie}".encode("latin-1")}
+    answer = await api.post(path, data=DAY, files=files, headers=headers)
+    assert (answer.status_code, answer.json()["slug"]) == (401, "not-signed-in")
+    page = await api.get("/office", headers=headers)
+    assert (page.status_code, page.headers["location"]) == (303, "/office/sign-in")
+    async with transactions.begin() as db:
+        for table in (ImportedFile, Discrepancy):
+            assert await db.scalar(select(func.count()).select_from(table)) == 0
+
+
+async def test_an_officer_takes_in_a_file_and_a_bad_one_is_a_problem(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    await sign_in(api)
+    answer = await api.post("/office/settlement", data=DAY, files=SETTLEMENT)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/office?date=2026-11-21")
+    bad = {"file": ("s.csv", b"x\0y")}
+    for path in ("/office/settlement", "/office/statement"):
+        answer = await api.post(path, data=DAY, files=bad)
+        assert (answer.status_code, answer.json()["slug"]) == (422, "file-not-taken")
+        assert answer.json()["detail"].startswith("line 1: not text")
+    for path in ("/office/settlement", "/office/statement", "/office/reconcile"):
+        assert (await api.post(path, data={"date": "kemarin"}, files=SETTLEMENT)).status_code == 422
+    async with transactions.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(ImportedFile)) == 1
+    assert (await api.get("/office?date=kemarin")).status_code == 422
+
+
+@pytest.mark.parametrize("login", ["", "x" * 81, "a\0b", sample.OFFICER.upper(), " "])
+async def test_odd_names_sign_nobody_in(api: httpx.AsyncClient, login: str) -> None:
+    answer = await sign_in(api, login=login)
+    assert answer.status_code in (401, 422)
+    assert "set-cookie" not in answer.headers
+
+
+async def test_the_day_counts_what_was_paid_exactly_by_zone(
+    app: FastAPI, transactions: Transactions, books: Books
+) -> None:
+    async def pay(number: int, amount_rp: int, at: datetime) -> None:
+        async with transactions.begin() as db:
+            await book(
+                db,
+                books,
+                reference=f"kami-{number}",
+                acquirer_reference=f"ACQ-{number}",
+                rrn=None,
+                amount_rp=amount_rp,
+                paid_at=at,
+            )
+
+    await pay(1, 2000, datetime(2026, 11, 21, 16, 59, tzinfo=UTC))
+    await pay(2, 4000, datetime(2026, 11, 21, 17, 0, tzinfo=UTC))  # midnight in Jakarta
+    await pay(3, 5000, datetime(2026, 11, 21, 18, 0, tzinfo=UTC))
+    async with transactions.begin() as db:
+        for day, count, amount_rp in ((21, 1, 2000), (22, 2, 9000), (23, 0, 0)):
+            zones = await queries.collected_by_zone(db, date(2026, 11, day))
+            assert len(zones) == 6
+            assert [(z.count, z.amount_rp) for z in zones if z.code == "PSR"] == [
+                (count, amount_rp)
+            ]
+            assert sum(z.amount_rp for z in zones) == amount_rp
+        latest = await queries.latest_money(db, date(2026, 11, 22))
+        assert [money.amount_rp for money, _, _ in latest] == [5000, 4000]
+        assert all(receipt is not None for _, _, receipt in latest)
+
+
+async def test_a_heading_counts_all_even_where_the_table_shows_some(
+    api: httpx.AsyncClient, transactions: Transactions, now: datetime
+) -> None:
+    async with transactions.begin() as db:
+        for number in range(queries.PAGE + 3):
+            db.add(
+                Discrepancy(
+                    kind="not-settled",
+                    subject=str(number),
+                    business_day=now.date(),
+                    difference_rp=-1,
+                    details={},
+                    owner="x",
+                    opened_at=now,
+                )
+            )
+    await sign_in(api)
+    text = (await api.get("/office")).text
+    assert f"Selisih yang belum dijelaskan: {queries.PAGE + 3}" in text
+    assert text.count("belum dicairkan") == queries.PAGE
