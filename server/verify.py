@@ -27,7 +27,8 @@ INVARIANTS = (
         "a charge is paid exactly when one final payment is recorded for it",
         """SELECT c.id FROM charges c
            LEFT JOIN money m ON m.charge_id = c.id AND m.flag = 'exact'
-           WHERE (c.paid_at IS NOT NULL) <> (m.id IS NOT NULL)""",
+           WHERE (c.paid_at IS NOT NULL) <> (m.id IS NOT NULL)
+              OR (c.state = 'paid' OR c.state LIKE 'refund%') <> (m.id IS NOT NULL)""",
     ),
     Invariant(
         "I3-receipts",

@@ -50,6 +50,10 @@ DAMAGES = {
         "I2-paid-once",
         "UPDATE charges SET paid_at = NULL WHERE money_flag = 'exact'",
     ),
+    "a paid charge called expired": (
+        "I2-paid-once",
+        "UPDATE charges SET state = 'expired' WHERE state = 'paid'",
+    ),
     "final money called late": ("I2-paid-once", "UPDATE money SET flag = 'late' WHERE rrn = 'B1'"),
     "a receipt lost": ("I3-receipts", "DELETE FROM receipts WHERE sequence = 2"),
     "a receipt of another amount": (
