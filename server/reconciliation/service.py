@@ -103,23 +103,25 @@ async def _new_settlement_rows(
     db: AsyncSession, acquirer: str, rows: Sequence[SettlementRow]
 ) -> list[SettlementRow]:
     references = [row.acquirer_reference for row in rows]
-    stored = await db.scalars(
-        select(SettlementLine).where(
+    stored = await db.execute(
+        select(
+            SettlementLine.acquirer_reference,
+            SettlementLine.rrn,
+            SettlementLine.batch_id,
+            SettlementLine.gross_rp,
+            SettlementLine.mdr_rp,
+        ).where(
             SettlementLine.acquirer == acquirer,
             SettlementLine.acquirer_reference == any_(_texts(references)),
         )
     )
-    known = {(line.acquirer_reference, line.rrn): line for line in stored}
+    known = {(reference, rrn): tuple(told) for reference, rrn, *told in stored}
     new = []
     for row in rows:
-        line = known.get((row.acquirer_reference, row.rrn))
-        if line is None:
+        told = known.get((row.acquirer_reference, row.rrn))
+        if told is None:
             new.append(row)
-        elif (line.batch_id, line.gross_rp, line.mdr_rp) != (
-            row.batch_id,
-            row.gross_rp,
-            row.mdr_rp,
-        ):
+        elif told != (row.batch_id, row.gross_rp, row.mdr_rp):
             raise FileRefused(f"line {row.line_number}: settled otherwise in an earlier file")
     return new
 
@@ -255,19 +257,17 @@ def _paid_on(day: date, books: Books) -> ColumnElement[bool]:
 
 async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
     """Settlement lines of payments made on a business day."""
-    lines = await db.scalars(select(SettlementLine).where(_paid_on(day, books)))
-    return [
-        Settled(
-            line.batch_id,
-            line.reference,
-            line.acquirer_reference,
-            line.rrn,
-            line.gross_rp,
-            line.mdr_rp,
-            line.net_rp,
-        )
-        for line in lines
-    ]
+    columns = (
+        SettlementLine.batch_id,
+        SettlementLine.reference,
+        SettlementLine.acquirer_reference,
+        SettlementLine.rrn,
+        SettlementLine.gross_rp,
+        SettlementLine.mdr_rp,
+        SettlementLine.net_rp,
+    )
+    rows = await db.execute(select(*columns).where(_paid_on(day, books)))
+    return [Settled(*row) for row in rows]
 
 
 async def _settled_elsewhere(

@@ -33,38 +33,42 @@ async def test_each_visit_has_an_id_of_its_own(api: httpx.AsyncClient) -> None:
     assert first != second
 
 
-@pytest.mark.parametrize(
-    ("changes", "status"),
-    [
-        ({}, 303),
-        ({"plate": "", "minutes": ""}, 303),
-        ({"plate": "KH 1234 AB"}, 303),
-        ({"plate": "KH<b>"}, 422),
-        ({"plate": "K" * 17}, 422),
-        ({"vehicle_class": "tank"}, 422),
-        ({"minutes": "0"}, 422),
-        ({"minutes": "1441"}, 422),
-        ({"id": "x"}, 422),
-    ],
-    ids=str,
-)
+FORMS: list[tuple[dict[str, str], int]] = [
+    ({}, 303),
+    ({"plate": "", "minutes": ""}, 303),
+    ({"plate": "KH 1234 AB"}, 303),
+    ({"plate": "KH<b>"}, 422),
+    ({"plate": "K" * 17}, 422),
+    ({"vehicle_class": "tank"}, 422),
+    ({"minutes": "0"}, 422),
+    ({"minutes": "1441"}, 422),
+    ({"id": "x"}, 422),
+]
+
+
 async def test_the_form_takes_what_it_asks_for_and_no_more(
-    api: httpx.AsyncClient, transactions: Transactions, changes: dict[str, str], status: int
+    api: httpx.AsyncClient, transactions: Transactions, subtests: pytest.Subtests
 ) -> None:
-    form = {"id": str(uuid4()), "vehicle_class": "car", **changes}
-    answer = await api.post("/p/PSR-001-U", data=form, headers=HTML)
-    assert answer.status_code == status
+    for changes, status in FORMS:
+        with subtests.test(str(changes)):
+            form = {"id": str(uuid4()), "vehicle_class": "car", **changes}
+            answer = await api.post("/p/PSR-001-U", data=form, headers=HTML)
+            assert answer.status_code == status
+            if status == 303:
+                assert answer.headers["location"] == f"/c/{form['id']}"
+            else:
+                assert answer.headers["content-type"].startswith("text/html")
     async with transactions.begin() as db:
-        charges = await db.scalar(select(func.count()).select_from(Charge))
-    assert charges == (1 if status == 303 else 0)
-    if status == 303:
-        assert answer.headers["location"] == f"/c/{form['id']}"
-        again = await api.post("/p/PSR-001-U", data=form)
-        assert again.headers["location"] == answer.headers["location"]
-        other = await api.post("/p/PSR-001-U", data=form | {"vehicle_class": "truck"})
-        assert (other.status_code, other.json()["slug"]) == (409, "idempotency-conflict")
-    else:
-        assert answer.headers["content-type"].startswith("text/html")
+        assert await db.scalar(select(func.count()).select_from(Charge)) == 3
+
+
+async def test_the_same_form_again_is_the_same_charge(api: httpx.AsyncClient) -> None:
+    form = {"id": str(uuid4()), "vehicle_class": "car"}
+    first = await api.post("/p/PSR-001-U", data=form)
+    again = await api.post("/p/PSR-001-U", data=form)
+    assert again.headers["location"] == first.headers["location"]
+    other = await api.post("/p/PSR-001-U", data=form | {"vehicle_class": "truck"})
+    assert (other.status_code, other.json()["slug"]) == (409, "idempotency-conflict")
 
 
 async def test_an_hourly_spot_needs_to_know_how_long(api: httpx.AsyncClient) -> None:
@@ -75,23 +79,24 @@ async def test_an_hourly_spot_needs_to_know_how_long(api: httpx.AsyncClient) -> 
     assert (await api.post("/p/RSU-003-I", data=form)).status_code == 303
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "slug"),
-    [
-        ("/p/PSR-001-V", 404, "spot-code-mistyped"),
-        ("/c/0198a2b4-0000-7000-8000-000000000000", 404, "charge-not-found"),
-        ("/c/x", 422, "invalid-request"),
-        ("/r/PSR-2026-000001-H", 404, "receipt-not-found"),
-        ("/r/x", 404, "receipt-not-found"),
-    ],
-)
+NOT_THERE = [
+    ("/p/PSR-001-V", 404, "spot-code-mistyped"),
+    ("/c/0198a2b4-0000-7000-8000-000000000000", 404, "charge-not-found"),
+    ("/c/x", 422, "invalid-request"),
+    ("/r/PSR-2026-000001-H", 404, "receipt-not-found"),
+    ("/r/x", 404, "receipt-not-found"),
+]
+
+
 async def test_what_is_not_there_is_a_page_with_its_status(
-    api: httpx.AsyncClient, path: str, status: int, slug: str
+    api: httpx.AsyncClient, subtests: pytest.Subtests
 ) -> None:
-    answer = await api.get(path, headers=HTML)
-    assert answer.status_code == status
-    assert slug in answer.text
-    assert (await api.get(path)).json()["slug"] == slug
+    for path, status, slug in NOT_THERE:
+        with subtests.test(path):
+            answer = await api.get(path, headers=HTML)
+            assert answer.status_code == status
+            assert slug in answer.text
+            assert (await api.get(path)).json()["slug"] == slug
 
 
 async def test_a_zone_without_a_tariff_says_so(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import func, select
 
 from server import sample
@@ -48,27 +47,17 @@ async def test_the_cookie_travels_only_over_tls_where_there_is_tls(settings: Set
     await app.state.engine.dispose()
 
 
-@pytest.mark.parametrize(
-    ("path", "files"),
-    [
-        ("/office/reconcile", None),
-        ("/office/settlement", SETTLEMENT),
-        ("/office/statement", SETTLEMENT),
-    ],
-)
-@pytest.mark.parametrize("cookie", [None, "rubbish", "a\u00e9b"])
 async def test_nothing_is_done_for_strangers(
-    api: httpx.AsyncClient,
-    transactions: Transactions,
-    path: str,
-    files: dict[str, tuple[str, bytes]] | None,
-    cookie: str | None,
+    api: httpx.AsyncClient, transactions: Transactions, subtests: pytest.Subtests
 ) -> None:
-    headers = {} if cookie is None else {"Cookie": f"karcis_office={cookie}".encode("latin-1")}
-    answer = await api.post(path, data=DAY, files=files, headers=headers)
-    assert (answer.status_code, answer.json()["slug"]) == (401, "not-signed-in")
-    page = await api.get("/office", headers=headers)
-    assert (page.status_code, page.headers["location"]) == (303, "/office/sign-in")
+    for cookie in (None, "rubbish", "a\u00e9b"):
+        headers = {} if cookie is None else {"Cookie": f"karcis_office={cookie}".encode("latin-1")}
+        for path in ("/office/reconcile", "/office/settlement", "/office/statement"):
+            with subtests.test(f"{path} {cookie}"):
+                answer = await api.post(path, data=DAY, files=SETTLEMENT, headers=headers)
+                assert (answer.status_code, answer.json()["slug"]) == (401, "not-signed-in")
+        page = await api.get("/office", headers=headers)
+        assert (page.status_code, page.headers["location"]) == (303, "/office/sign-in")
     async with transactions.begin() as db:
         for table in (ImportedFile, Discrepancy):
             assert await db.scalar(select(func.count()).select_from(table)) == 0
@@ -92,15 +81,16 @@ async def test_an_officer_takes_in_a_file_and_a_bad_one_is_a_problem(
     assert (await api.get("/office?date=kemarin")).status_code == 422
 
 
-@pytest.mark.parametrize("login", ["", "x" * 81, "a\0b", sample.OFFICER.upper(), " "])
-async def test_odd_names_sign_nobody_in(api: httpx.AsyncClient, login: str) -> None:
-    answer = await sign_in(api, login=login)
-    assert answer.status_code in (401, 422)
-    assert "set-cookie" not in answer.headers
+async def test_odd_names_sign_nobody_in(api: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
+    for login in ("", "x" * 81, "a\0b", sample.OFFICER.upper(), " "):
+        with subtests.test(repr(login[:9])):
+            answer = await sign_in(api, login=login)
+            assert answer.status_code in (401, 422)
+            assert "set-cookie" not in answer.headers
 
 
 async def test_the_day_counts_what_was_paid_exactly_by_zone(
-    app: FastAPI, transactions: Transactions, books: Books
+    transactions: Transactions, books: Books
 ) -> None:
     async def pay(number: int, amount_rp: int, at: datetime) -> None:
         async with transactions.begin() as db:

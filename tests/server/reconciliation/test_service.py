@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import verify
@@ -289,11 +289,23 @@ async def test_a_batch_across_midnight_is_compared_whole_on_both_days(office: Of
 async def test_a_regencys_busiest_day_fits(office: Office) -> None:
     """More lines than one statement may have parameters, and a difference for each of them."""
     lines = 33_000
-    content = settlement(*(line(n, "2026-11-21T08:00:00+07:00") for n in range(lines)))
-    assert (await office.settle(content)).lines == lines
+    at = "2026-11-21T08:00:00+07:00"
+    await office.settle(settlement(line(0, at)))
+    async with office.transactions.begin() as db:
+        await db.execute(
+            text(
+                "INSERT INTO settlement_lines SELECT gen_random_uuid(), file_id, n + 2, acquirer,"
+                " batch_id, settlement_date, paid_at, 'kami-' || n, 'ACQ-' || n,"
+                " lpad(n::text, 12, '0'), 2000, 0, 2000"
+                f" FROM settlement_lines, generate_series(1, {lines - 1}) AS n"
+            )
+        )
+    content = settlement(*(line(number, at) for number in range(lines + 1)))
+    assert await office.settle(content) == Imported(1, 2000, known=lines)
     report = await office.reconcile()
-    assert len(report.differences) == lines + 1  # and the payout
-    assert len(await office.open()) == lines + 1
+    assert len(report.differences) == lines + 2  # and the payout
+    async with office.transactions.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(Discrepancy)) == lines + 2
 
 
 def test_the_fixtures_say_what_each_of_them_is() -> None:

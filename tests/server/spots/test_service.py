@@ -55,34 +55,36 @@ async def take_in(transactions: Transactions, text: str) -> int:
         return await service.import_spots(db, text)
 
 
-@pytest.mark.parametrize(
-    "typed", ["PSR-001-U", "psr-001-u", "psr001u", " PSR 001 U ", "P.S.R—001U"]
-)
-async def test_a_code_is_found_however_it_is_typed(transactions: Transactions, typed: str) -> None:
-    async with transactions.begin() as db:
-        found = await service.find(db, typed)
-    assert (found.code, found.zone_code, found.exclusive) == ("PSR-001-U", "PSR", False)
+TYPED: dict[str, type[Exception] | None] = {
+    "PSR-001-U": None,
+    "psr-001-u": None,
+    "psr001u": None,
+    " PSR 001 U ": None,
+    "P.S.R—001U": None,
+    "PSR-001-V": SpotCodeMistyped,
+    "PSR-010-U": SpotCodeMistyped,
+    "": SpotCodeMistyped,
+    "PSR": SpotCodeMistyped,
+    "a\0b": SpotCodeMistyped,
+    "x" * 5000: SpotCodeMistyped,
+    spot_code("PSR", 999): SpotNotFound,
+    spot_code("TDK", 1): SpotNotFound,
+}
 
 
-@pytest.mark.parametrize(
-    ("typed", "refusal"),
-    [
-        ("PSR-001-V", SpotCodeMistyped),
-        ("PSR-010-U", SpotCodeMistyped),
-        ("", SpotCodeMistyped),
-        ("PSR", SpotCodeMistyped),
-        ("a\0b", SpotCodeMistyped),
-        ("x" * 5000, SpotCodeMistyped),
-        (spot_code("PSR", 999), SpotNotFound),
-        (spot_code("TDK", 1), SpotNotFound),
-    ],
-)
-async def test_a_mistyped_code_is_told_from_an_unknown_one(
-    transactions: Transactions, typed: str, refusal: type[Exception]
+async def test_a_code_is_found_however_it_is_typed_and_a_mistyped_one_told_from_an_unknown(
+    transactions: Transactions, subtests: pytest.Subtests
 ) -> None:
     async with transactions.begin() as db:
-        with pytest.raises(refusal):
-            await service.find(db, typed)
+        for typed, refusal in TYPED.items():
+            with subtests.test(repr(typed[:20])):
+                if refusal is None:
+                    found = await service.find(db, typed)
+                    assert (found.code, found.zone_code) == ("PSR-001-U", "PSR")
+                    assert found.exclusive is False
+                else:
+                    with pytest.raises(refusal):
+                        await service.find(db, typed)
 
 
 async def test_a_file_brings_zones_and_spots_and_again_updates_them(
@@ -103,20 +105,23 @@ async def test_a_file_brings_zones_and_spots_and_again_updates_them(
     assert again.zone_name == "Baru Sekali"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "\ufeff" + file(row()),
-        file(row(), end="\r\n"),
-        file(row(), "", ""),
-        file(row(place='"Jl. Koma, dan\nbaris"')),
-    ],
-    ids=["byte-order-mark", "crlf", "blank-lines", "quoted"],
-)
-async def test_what_spreadsheets_write_is_taken_in(transactions: Transactions, text: str) -> None:
-    assert await take_in(transactions, text) == 1
+SPREADSHEETS = {
+    "byte order mark": "\ufeff" + file(row()),
+    "crlf": file(row(), end="\r\n"),
+    "blank lines": file(row(), "", ""),
+    "quoted": file(row(place='"Jl. Koma, dan\nbaris"')),
+}
+
+
+async def test_what_spreadsheets_write_is_taken_in(
+    transactions: Transactions, subtests: pytest.Subtests
+) -> None:
+    for name, text in SPREADSHEETS.items():
+        with subtests.test(name):
+            assert await take_in(transactions, text) == 1
     async with transactions.begin() as db:
-        assert (await service.find(db, NEW)).zone_name == "Baru"
+        found = await service.find(db, NEW)
+    assert (found.zone_name, found.place) == ("Baru", "Jl. Koma, dan baris")
 
 
 BAD_FILES = {
@@ -151,13 +156,13 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize(("text", "says"), BAD_FILES.values(), ids=BAD_FILES)
 async def test_a_bad_file_is_refused_whole_and_its_line_named(
-    transactions: Transactions, text: str, says: str
+    transactions: Transactions, subtests: pytest.Subtests
 ) -> None:
     before = await stored(transactions)
-    with pytest.raises(SpotFileError, match=says):
-        await take_in(transactions, text)
+    for name, (text, says) in BAD_FILES.items():
+        with subtests.test(name), pytest.raises(SpotFileError, match=says):
+            await take_in(transactions, text)
     assert await stored(transactions) == before
 
 
