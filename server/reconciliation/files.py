@@ -14,16 +14,33 @@ SETTLEMENT_COLUMNS = {
     "rrn", "gross", "mdr", "net", "currency",
 }  # fmt: skip
 STATEMENT_FIELDS = (
-    "transaction_reference", "account_identification",
+    "transaction_reference", "account_identification", "statement_number",
     "final_opening_balance", "final_closing_balance",
 )  # fmt: skip
 LONGEST_NAME = 100
 YEARS = range(2000, 2100)
 MAX_BYTES = 100 * 1024 * 1024
+LARGEST_RP = 10_000_000_000
+"""The largest amount of one line; a sum of any file's lines then fits a BIGINT."""
+SHORTEST_BATCH = 6
+"""A shorter name would be found by chance in a bank's narrative."""
 
 
 class FileRefused(ValueError):
-    """The file cannot be taken in; the message says where and why. Nothing of it was stored."""
+    """The file cannot be taken in: where and why, in both languages. Nothing of it was stored."""
+
+    def __init__(self, english: str, indonesian: str) -> None:
+        super().__init__(f"{indonesian} / {english}")
+        self.english = english
+        self.indonesian = indonesian
+
+    @classmethod
+    def in_line(cls, line: int, english: str, indonesian: str) -> "FileRefused":
+        return cls(f"line {line}: {english}", f"baris {line}: {indonesian}")
+
+    @classmethod
+    def in_movement(cls, number: int, english: str, indonesian: str) -> "FileRefused":
+        return cls(f"movement {number}: {english}", f"mutasi {number}: {indonesian}")
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,12 @@ class StatementRow:
 
 @dataclass(frozen=True)
 class Statement:
+    """One statement of an account.
+
+    `reference` is its field 20, its number and the day it opens: banks repeat field 20 daily, and
+    the numbers yearly.
+    """
+
     account: str
     reference: str
     rows: tuple[StatementRow, ...]
@@ -61,13 +84,16 @@ class Statement:
 
 def _decode(content: bytes) -> str:
     if len(content) > MAX_BYTES:
-        raise FileRefused("the file is larger than 100 MB")
+        raise FileRefused("the file is larger than 100 MB", "berkas lebih besar dari 100 MB")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise FileRefused(f"byte {exc.start}: not UTF-8 text") from exc
+        raise FileRefused(
+            f"byte {exc.start}: not UTF-8 text", f"byte {exc.start}: bukan teks UTF-8"
+        ) from exc
     if "\0" in text:
-        raise FileRefused(f"line {text[: text.index(chr(0))].count(chr(10)) + 1}: not text (NUL)")
+        line = text[: text.index("\0")].count("\n") + 1
+        raise FileRefused.in_line(line, "not text (NUL)", "bukan teks (NUL)")
     return text
 
 
@@ -78,39 +104,67 @@ def read_settlement(content: bytes) -> list[SettlementRow]:
         columns = reader.fieldnames or ()
         missing = SETTLEMENT_COLUMNS - set(columns)
         if missing:
-            raise FileRefused(f"line 1: columns missing: {', '.join(sorted(missing))}")
+            names = ", ".join(sorted(missing))
+            raise FileRefused.in_line(1, f"columns missing: {names}", f"kolom tidak ada: {names}")
         if len(set(columns)) != len(columns):
-            raise FileRefused("line 1: a column stands twice")
+            raise FileRefused.in_line(
+                1, "a column stands twice", "ada kolom yang tertulis dua kali"
+            )
         rows = [_settlement_row(row, reader.line_num) for row in reader]
     except csv.Error as exc:
-        raise FileRefused(f"line {reader.line_num + 1}: {exc}") from exc
+        raise FileRefused.in_line(
+            reader.line_num + 1, str(exc), f"bukan CSV yang benar ({exc})"
+        ) from exc
+    if not rows:
+        raise FileRefused("the file holds no lines", "berkas tidak berisi baris")
     seen: set[tuple[str, str | None]] = set()
     for row in rows:
         key = (row.acquirer_reference, row.rrn)
         if key in seen:
-            raise FileRefused(f"line {row.line_number}: the same payment stands twice")
+            raise FileRefused.in_line(
+                row.line_number,
+                "the same payment stands twice",
+                "pembayaran yang sama tertulis dua kali",
+            )
         seen.add(key)
     return rows
 
 
 def _settlement_row(row: dict[str, Any], line: int) -> SettlementRow:
     if None in row or None in row.values():
-        raise FileRefused(f"line {line}: not as many fields as the header has")
+        raise FileRefused.in_line(
+            line,
+            "not as many fields as the header has",
+            "jumlah isian tidak sama dengan jumlah kolom",
+        )
     if row["currency"] != "IDR":
-        raise FileRefused(f"line {line}: currency is not IDR")
+        raise FileRefused.in_line(line, "currency is not IDR", "mata uang bukan IDR")
     gross, mdr, net = (_rupiah(row[name], name, line) for name in ("gross", "mdr", "net"))
     if gross - mdr != net:
-        raise FileRefused(f"line {line}: gross less mdr is not net")
+        raise FileRefused.in_line(
+            line, "gross less mdr is not net", "gross dikurangi mdr tidak sama dengan net"
+        )
     paid_at = _parsed(datetime.fromisoformat, row["transaction_time"], "transaction_time", line)
     if paid_at.tzinfo is None:
-        raise FileRefused(f"line {line}: transaction_time has no zone")
+        raise FileRefused.in_line(
+            line, "transaction_time has no zone", "transaction_time tanpa zona waktu"
+        )
     settled_on = _parsed(date.fromisoformat, row["settlement_date"], "settlement_date", line)
     for column, year in (("transaction_time", paid_at.year), ("settlement_date", settled_on.year)):
         if year not in YEARS:
-            raise FileRefused(f"line {line}: {column} is in the year {year}")
+            raise FileRefused.in_line(
+                line, f"{column} is in the year {year}", f"{column} ada di tahun {year}"
+            )
+    batch_id = _filled(row["batch_id"], "batch_id", line)
+    if len("".join(batch_id.split())) < SHORTEST_BATCH:
+        raise FileRefused.in_line(
+            line,
+            f"batch_id is shorter than {SHORTEST_BATCH} characters",
+            f"batch_id kurang dari {SHORTEST_BATCH} karakter",
+        )
     return SettlementRow(
         line_number=line,
-        batch_id=_filled(row["batch_id"], "batch_id", line),
+        batch_id=batch_id,
         settlement_date=settled_on,
         paid_at=paid_at,
         reference=_name(row["partner_reference_no"], "partner_reference_no", line),
@@ -124,19 +178,31 @@ def _settlement_row(row: dict[str, Any], line: int) -> SettlementRow:
 
 def _filled(text: str, column: str, line: int) -> str:
     if not text.strip():
-        raise FileRefused(f"line {line}: {column} is empty")
+        raise FileRefused.in_line(line, f"{column} is empty", f"{column} kosong")
     return _name(text, column, line)
 
 
 def _name(text: str, column: str, line: int) -> str:
     if len(text) > LONGEST_NAME or not text.isprintable():
-        raise FileRefused(f"line {line}: {column} is no name of {LONGEST_NAME} characters at most")
+        raise FileRefused.in_line(
+            line,
+            f"{column} is no name of {LONGEST_NAME} characters at most",
+            f"{column} bukan nama sepanjang paling banyak {LONGEST_NAME} karakter",
+        )
     return text
 
 
 def _rupiah(text: str, column: str, line: int) -> int:
     if not re.fullmatch(r"-?[0-9]{1,15}", text):
-        raise FileRefused(f"line {line}: {column} is not whole rupiah")
+        raise FileRefused.in_line(
+            line, f"{column} is not whole rupiah", f"{column} bukan rupiah bulat"
+        )
+    if abs(int(text)) > LARGEST_RP:
+        raise FileRefused.in_line(
+            line,
+            f"{column} is more than {LARGEST_RP} rupiah",
+            f"{column} lebih dari {LARGEST_RP} rupiah",
+        )
     return int(text)
 
 
@@ -144,7 +210,9 @@ def _parsed(parse: Any, text: str, column: str, line: int) -> Any:
     try:
         return parse(text)
     except ValueError as exc:
-        raise FileRefused(f"line {line}: {column} is not a date") from exc
+        raise FileRefused.in_line(
+            line, f"{column} is not a date", f"{column} bukan tanggal"
+        ) from exc
 
 
 def read_statement(content: bytes) -> Statement:
@@ -159,38 +227,60 @@ def read_statement(content: bytes) -> Statement:
             for number, transaction in enumerate(parsed.transactions, start=1)
         )
         opening, closing = data["final_opening_balance"], data["final_closing_balance"]
-        account, reference = str(data["account_identification"]), str(data["transaction_reference"])
+        account = str(data["account_identification"])
+        number = (data["statement_number"], data.get("sequence_number") or "-")
+        identity = (data["transaction_reference"], *number, _day(opening.date))
+        reference = "/".join(str(part) for part in identity)
         moved = _whole(closing.amount.amount) - _whole(opening.amount.amount)
     except FileRefused:
         raise
     except Exception as exc:  # the parser raises whatever a malformed field leads it to
-        raise FileRefused(f"not an MT940 statement ({type(exc).__name__})") from exc
+        name = type(exc).__name__
+        raise FileRefused(
+            f"not an MT940 statement ({name})", f"bukan rekening koran MT940 ({name})"
+        ) from exc
     if sum(row.amount_rp for row in rows) != moved:
-        raise FileRefused("the movements do not lead from the opening to the closing balance")
+        raise FileRefused(
+            "the movements do not lead from the opening to the closing balance",
+            "mutasi tidak menghubungkan saldo awal dengan saldo akhir",
+        )
     return Statement(account, reference, rows)
 
 
 def _require(data: dict[str, Any]) -> None:
     for name in STATEMENT_FIELDS:
         if name not in data:
-            raise FileRefused(f"not an MT940 statement: no {name.replace('_', ' ')}")
+            field = name.replace("_", " ")
+            raise FileRefused(
+                f"not an MT940 statement: no {field}",
+                f"bukan rekening koran MT940: tanpa {field}",
+            )
 
 
 def _statement_row(data: dict[str, Any], number: int) -> StatementRow:
     if data["currency"] != "IDR":
-        raise FileRefused(f"movement {number}: currency is not IDR")
-    value = data["date"]
+        raise FileRefused.in_movement(number, "currency is not IDR", "mata uang bukan IDR")
+    amount_rp = _whole(data["amount"].amount)
+    if abs(amount_rp) > LARGEST_RP:
+        raise FileRefused.in_movement(
+            number, f"more than {LARGEST_RP} rupiah", f"lebih dari {LARGEST_RP} rupiah"
+        )
     return StatementRow(
         line_number=number,
-        value_date=date(value.year, value.month, value.day),
-        amount_rp=_whole(data["amount"].amount),
+        value_date=_day(data["date"]),
+        amount_rp=amount_rp,
         narrative=" ".join(
             str(data.get(name) or "") for name in ("customer_reference", "transaction_details")
         ),
     )
 
 
+def _day(value: Any) -> date:
+    """The parser's date as a plain one."""
+    return date(value.year, value.month, value.day)
+
+
 def _whole(amount: Any) -> int:
     if amount != int(amount):
-        raise FileRefused("an amount is not whole rupiah")
+        raise FileRefused("an amount is not whole rupiah", "ada jumlah yang bukan rupiah bulat")
     return int(amount)

@@ -3,10 +3,12 @@
 Each line is used once, and the order in which lines come does not matter.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 
@@ -169,10 +171,16 @@ def _payouts(
 
 
 def batch_named(narrative: str, batches: Iterable[str]) -> str | None:
-    """The batch a narrative speaks of; banks wrap long narratives, so blanks do not count."""
-    squeezed = "".join(narrative.split())
-    named = [batch for batch in batches if batch in squeezed]
+    """The batch a narrative speaks of, as a word of its own; the longest where it names several."""
+    named = [batch for batch in batches if _word(batch).search(narrative)]
     return max(named, key=len) if named else None
+
+
+@lru_cache(4096)
+def _word(batch: str) -> re.Pattern[str]:
+    """A batch's name wherever the bank may have wrapped it, but never as a part of another word."""
+    name = r"\s*".join(re.escape(character) for character in "".join(batch.split()))
+    return re.compile(rf"(?<![A-Za-z0-9]){name}(?![A-Za-z0-9])")
 
 
 def _difference(kind: DifferenceKind, subject: str, ours_rp: int, theirs_rp: int) -> Difference:

@@ -52,6 +52,9 @@ OWNER = "bendahara penerimaan"
 PAID_OUT_WITHIN = timedelta(days=31)
 """How long before a day a batch may have been settled that still speaks of it."""
 
+ONE_AT_A_TIME = 0x7265636F6E
+"""The key of the advisory lock; nothing but that it is ours."""
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -71,6 +74,7 @@ async def import_settlement(
     than before is refused.
     """
     rows = files.read_settlement(content)
+    await _one_at_a_time(db)
     file_id = await _keep_file(db, "settlement", name, content, now)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
@@ -122,8 +126,20 @@ async def _new_settlement_rows(
         if told is None:
             new.append(row)
         elif told != (row.batch_id, row.gross_rp, row.mdr_rp):
-            raise FileRefused(f"line {row.line_number}: settled otherwise in an earlier file")
+            raise FileRefused.in_line(
+                row.line_number,
+                "settled otherwise in an earlier file",
+                "berbeda dengan berkas yang lebih dahulu",
+            )
     return new
+
+
+async def _one_at_a_time(db: AsyncSession) -> None:
+    """Until commit no other import or reconciliation runs: each must see all of what came before.
+
+    One lock for both kinds, since a batch explains movements and a movement looks for its batch.
+    """
+    await db.execute(select(func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
 
 
 async def import_statement(
@@ -131,6 +147,7 @@ async def import_statement(
 ) -> Imported:
     """Take in an MT940 statement, all or nothing, and post its credits; raises FileRefused."""
     statement = files.read_statement(content)
+    await _one_at_a_time(db)
     file_id = await _keep_file(db, "statement", name, content, now)
     if file_id is None:
         return Imported(0, 0, known=len(statement.rows))
@@ -139,13 +156,22 @@ async def import_statement(
         .where(StatementLine.account == statement.account)
         .where(StatementLine.statement_reference == statement.reference)
     )
-    known = {line.line_number: line.amount_rp for line in stored}
+    known = {line.line_number: line for line in stored}
     new = []
     for row in statement.rows:
-        if row.line_number not in known:
+        told = known.get(row.line_number)
+        if told is None:
             new.append(row)
-        elif known[row.line_number] != row.amount_rp:
-            raise FileRefused(f"movement {row.line_number}: was another amount in an earlier file")
+        elif (told.value_date, told.amount_rp, told.narrative) != (
+            row.value_date,
+            row.amount_rp,
+            row.narrative,
+        ):
+            raise FileRefused.in_movement(
+                row.line_number,
+                "told otherwise in an earlier file",
+                "berbeda dengan berkas yang lebih dahulu",
+            )
     for row in new:
         await _record_movement(db, file_id, statement, row, now)
     return Imported(len(new), sum(row.amount_rp for row in new), known=len(known))
@@ -227,6 +253,7 @@ class Report:
 
 async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime) -> Report:
     """Compare one business day, and keep every difference as a discrepancy with an owner."""
+    await _one_at_a_time(db)
     booked = [
         Booked(charge.reference, money.acquirer_reference, money.rrn, money.amount_rp)
         for money, charge in await payments.money_between(db, day, day)

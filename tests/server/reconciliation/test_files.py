@@ -52,8 +52,12 @@ def test_the_same_lines_are_read_however_they_are_written(content: bytes) -> Non
     assert [r.net_rp for r in read] == [r.net_rp for r in files.read_settlement(CSV)]
 
 
-def test_a_day_without_payments_has_no_rows() -> None:
-    assert files.read_settlement(HEADER + b"\n") == []
+def test_a_refusal_is_told_in_both_languages() -> None:
+    with pytest.raises(FileRefused) as refusal:
+        files.read_settlement(in_line(3, b"IDR", b"USD"))
+    assert refusal.value.english == "line 3: currency is not IDR"
+    assert refusal.value.indonesian == "baris 3: mata uang bukan IDR"
+    assert str(refusal.value) == f"{refusal.value.indonesian} / {refusal.value.english}"
 
 
 BAD_SETTLEMENTS: dict[str, tuple[bytes, str]] = {
@@ -74,6 +78,15 @@ BAD_SETTLEMENTS: dict[str, tuple[bytes, str]] = {
     "thousands dots": (in_line(4, b",10000,", b",10.000,"), "line 4: gross is not whole rupiah"),
     "other digits": (in_line(2, b",2000,0,", ",٢٠٠٠,0,".encode()), "line 2: gross is not whole"),
     "too large": (in_line(2, b",2000,0,", b"," + b"9" * 16 + b",0,"), "line 2: gross is not whole"),
+    "beyond any day": (
+        in_line(2, b",2000,0,2000,", b",10000000001,0,10000000001,"),
+        "line 2: gross is more than 10000000000 rupiah",
+    ),
+    "header only": (HEADER + b"\n", "the file holds no lines"),
+    "batch of no name": (
+        in_line(2, b"BCH-20261121-0001", b"BCH 01"),
+        "line 2: batch_id is shorter",
+    ),
     "no amount": (in_line(2, b",2000,0,", b",,0,"), "line 2: gross is not whole rupiah"),
     "one rupiah off": (in_line(4, b",9970,", b",9971,"), "line 4: gross less mdr is not net"),
     "time without zone": (in_line(2, b"+07:00", b""), "line 2: transaction_time has no zone"),
@@ -99,7 +112,10 @@ def test_a_bad_settlement_file_is_refused_with_line_and_reason(content: bytes, s
 
 def test_a_statement_is_read_to_the_rupiah() -> None:
     statement = files.read_statement(STATEMENT)
-    assert (statement.account, statement.reference) == ("0011223344", "STM20261121")
+    assert (statement.account, statement.reference) == (
+        "0011223344",
+        "STM20261121/325/1/2026-11-20",
+    )
     assert [(r.line_number, r.amount_rp) for r in statement.rows] == [(1, 6000), (2, 11_964)]
     assert statement.rows[0].value_date == date(2026, 11, 21)
     assert "BCH-20261121-0001" in "".join(statement.rows[0].narrative.split())
@@ -112,6 +128,11 @@ BAD_STATEMENTS: dict[str, tuple[bytes, str]] = {
     "NUL": (replaced(b"PENCAIRAN", b"\0"), "line 6: not text"),
     "no closing balance": (STATEMENT[: STATEMENT.index(b":62F:")], "no final closing balance"),
     "no opening balance": (replaced(b":60F:C261120IDR1000000,00\r\n", b""), "no final opening"),
+    "no number": (replaced(b":28C:325/1\r\n", b""), "no statement number"),
+    "beyond any day": (
+        replaced(b"C6000,00", b"C10000000001,00").replace(b"1017964", b"10001011965"),
+        "movement 1: more than 10000000000 rupiah",
+    ),
     "no account": (replaced(b":25:0011223344\r\n", b""), "no account identification"),
     "movement lost": (
         replaced(b":61:2611211121C6000,00NTRFNONREF\r\n", b""),

@@ -12,12 +12,12 @@ def ours(rrn: str | None = RRN, amount_rp: int = 4000, reference: str = "ACQ-1")
 
 
 def theirs(
-    rrn: str | None = RRN, gross_rp: int = 4000, mdr_rp: int = 28, batch: str = "B1"
+    rrn: str | None = RRN, gross_rp: int = 4000, mdr_rp: int = 28, batch: str = "BCH-A1"
 ) -> Settled:
     return Settled(batch, "kami", "ACQ-1", rrn, gross_rp, mdr_rp, gross_rp - mdr_rp)
 
 
-def credit(amount_rp: int, narrative: str = "BATCH B1", subject: str = "bank/1") -> Movement:
+def credit(amount_rp: int, narrative: str = "BATCH BCH-A1", subject: str = "bank/1") -> Movement:
     return Movement(subject, amount_rp, narrative)
 
 
@@ -54,28 +54,34 @@ CASES = {
         [credit(7944)],
         {},
     ),
-    "payout missing": ([ours()], [theirs()], [], {"payout-missing B1": -3972}),
-    "payout short": ([ours()], [theirs()], [credit(3000)], {"payout-differs B1": -972}),
+    "payout missing": ([ours()], [theirs()], [], {"payout-missing BCH-A1": -3972}),
+    "payout short": ([ours()], [theirs()], [credit(3000)], {"payout-differs BCH-A1": -972}),
     "payout taken back": (
         [ours()],
         [theirs()],
         [credit(3972), credit(-3972, subject="bank/2")],
-        {"payout-differs B1": -3972},
+        {"payout-differs BCH-A1": -3972},
     ),
     "payout in two credits": ([ours()], [theirs()], [credit(3000), credit(972)], {}),
     "two batches in one credit": (
         [ours(), ours(OTHER)],
-        [theirs(), theirs(OTHER, batch="B2")],
-        [credit(7944, "BATCH B1 DAN B2")],
-        {"payout-differs B1": 3972, "payout-missing B2": -3972},
+        [theirs(), theirs(OTHER, batch="BCH-A2")],
+        [credit(7944, "BATCH BCH-A1 DAN BCH-A2")],
+        {"payout-differs BCH-A1": 3972, "payout-missing BCH-A2": -3972},
     ),
     "batch that nets to nothing": ([ours()], [theirs(mdr_rp=4000)], [], {}),
-    "wrapped narrative": ([ours()], [theirs()], [credit(3972, "BATCH B\r\n1 BANK")], {}),
+    "wrapped narrative": ([ours()], [theirs()], [credit(3972, "BATCH BCH-\r\nA1 BANK")], {}),
     "batch whose name begins another's": (
         [ours(), ours(OTHER)],
-        [theirs(), theirs(OTHER, batch="B10")],
-        [credit(3972), credit(3972, "BATCH B10")],
+        [theirs(), theirs(OTHER, batch="BCH-A10")],
+        [credit(3972), credit(3972, "BATCH BCH-A10")],
         {},
+    ),
+    "batch whose name ends another's": (
+        [ours()],
+        [theirs()],
+        [*PAID, credit(500, "BATCH XBCH-A1", "bank/2")],
+        {"unknown-movement bank/2": 500},
     ),
     "unknown credit": (
         [ours()],
@@ -102,6 +108,6 @@ def test_each_difference_is_named_with_its_rupiah(
 
 
 def test_a_batch_cut_off_in_the_evening_is_paid_out_as_one_sum() -> None:
-    assert match([ours()], [theirs()], [credit(5972)], {"B1": 2000}).differences == ()
-    (short,) = match([ours()], [theirs()], [credit(3972)], {"B1": 2000}).differences
+    assert match([ours()], [theirs()], [credit(5972)], {"BCH-A1": 2000}).differences == ()
+    (short,) = match([ours()], [theirs()], [credit(3972)], {"BCH-A1": 2000}).differences
     assert (short.kind, short.difference_rp) == ("payout-differs", -2000)

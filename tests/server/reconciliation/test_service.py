@@ -1,5 +1,6 @@
 """A business day against real files on a real database: imported, compared, at last at zero."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -82,7 +83,7 @@ def line(
     number: int,
     paid_at: str,
     *,
-    batch: str = "B1",
+    batch: str = "BCH-A1",
     gross_rp: int = 2000,
     mdr_rp: int = 0,
     **rest: str,
@@ -186,7 +187,7 @@ async def test_a_longer_file_adds_only_what_is_new(office: Office) -> None:
     first, second, third = (line(n, f"2026-11-21T0{n}:00:00+07:00") for n in (1, 2, 3))
     assert await office.settle(settlement(first)) == Imported(1, 2000, known=0)
     assert await office.settle(settlement(third, first, second)) == Imported(2, 4000, known=1)
-    payouts = [(2000, "BATCH B1"), (4000, "BATCH B1")]
+    payouts = [(2000, "BATCH BCH-A1"), (4000, "BATCH BCH-A1")]
     assert await office.bank(statement(DAY, payouts[0])) == Imported(1, 2000, known=0)
     assert await office.bank(statement(DAY, *payouts)) == Imported(1, 4000, known=1)
     assert await office.balances() == {postings.BANK: 6000, postings.RECEIVABLE: -6000}
@@ -194,7 +195,7 @@ async def test_a_longer_file_adds_only_what_is_new(office: Office) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"gross_rp": 3000}, {"mdr_rp": 6}, {"batch": "B2"}],
+    [{"gross_rp": 3000}, {"mdr_rp": 6}, {"batch": "BCH-A2"}],
     ids=["amount", "fee", "batch"],
 )
 async def test_a_line_that_says_otherwise_than_before_is_refused(
@@ -205,11 +206,41 @@ async def test_a_line_that_says_otherwise_than_before_is_refused(
     before = await office.balances()
     with pytest.raises(FileRefused, match="line 3: settled otherwise"):
         await office.settle(settlement(line(2, at), line(1, at, **changed)))
-    await office.bank(statement(DAY, (2000, "BATCH B1")))
-    with pytest.raises(FileRefused, match="movement 1: was another amount"):
-        await office.bank(statement(DAY, (2001, "BATCH B1")))
-    await office.bank(statement(DAY, (2000, "BATCH B9"), reference="STM-OTHER"))
+    await office.bank(statement(DAY, (2000, "BATCH BCH-A1")))
+    with pytest.raises(FileRefused, match="movement 1: told otherwise"):
+        await office.bank(statement(DAY, (2001, "BATCH BCH-A1")))
+    await office.bank(statement(DAY, (2000, "BATCH BCH-A9"), reference="STM-OTHER"))
     assert (await office.balances())[postings.RECEIVABLE] == before[postings.RECEIVABLE]
+
+
+async def test_a_bank_may_repeat_its_reference_every_day(office: Office) -> None:
+    for day in (DAY, DAY + timedelta(days=1)):
+        content = statement(day, (2000, "SETORAN"), reference="STARTUMS")
+        assert await office.bank(content) == Imported(1, 2000, known=0)
+
+
+@pytest.mark.parametrize(
+    "told", [("251121", "SETORAN"), ("261121", "TARIKAN")], ids=["day", "narrative"]
+)
+async def test_a_movement_that_says_otherwise_than_before_is_refused(
+    office: Office, told: tuple[str, str]
+) -> None:
+    content = statement(DAY, (2000, "SETORAN"))
+    await office.bank(content)
+    changed = content.replace(b":61:261121", f":61:{told[0]}".encode())
+    with pytest.raises(FileRefused, match="movement 1: told otherwise"):
+        await office.bank(changed.replace(b"SETORAN", told[1].encode()))
+
+
+async def test_overlapping_files_may_be_taken_in_at_the_same_time(office: Office) -> None:
+    at = "2026-11-21T08:00:00+07:00"
+    both = await asyncio.gather(
+        office.settle(settlement(line(1, at), line(2, at))),
+        office.settle(settlement(line(1, at), line(3, at))),
+        office.bank(statement(DAY, (2000, "SETORAN"))),
+        office.bank(statement(DAY, (2000, "SETORAN"), (4000, "SETORAN"))),
+    )
+    assert sum(done.lines for done in both) == 5
 
 
 async def test_a_batch_whose_refund_cancels_its_payment_is_taken_in(office: Office) -> None:
@@ -229,19 +260,24 @@ async def test_a_discrepancy_has_an_owner_and_closes_when_it_is_explained(office
     }
     await office.settle(settlement(line(1, at)))
     await office.reconcile()
-    assert await office.open() == {("not-settled", "ACQ-2/000000000002"), ("payout-missing", "B1")}
+    assert await office.open() == {
+        ("not-settled", "ACQ-2/000000000002"),
+        ("payout-missing", "BCH-A1"),
+    }
     await office.settle(settlement(line(2, at)))
-    await office.bank(statement(DAY, (3000, "BATCH B1")))
+    await office.bank(statement(DAY, (3000, "BATCH BCH-A1")))
     await office.reconcile()
-    assert await office.open() == {("payout-differs", "B1")}
-    await office.bank(statement(DAY, (3000, "BATCH B1"), (500, "BATCH B1")))
+    assert await office.open() == {("payout-differs", "BCH-A1")}
+    await office.bank(statement(DAY, (3000, "BATCH BCH-A1"), (500, "BATCH BCH-A1")))
     await office.reconcile()
     async with office.transactions.begin() as db:
         rows = (await db.scalars(select(Discrepancy).order_by(Discrepancy.state.desc()))).all()
     assert [row.state for row in rows] == ["open", "closed", "closed", "closed"]
     assert rows[0].owner == service.OWNER
     assert (rows[0].difference_rp, rows[0].details) == (-500, {"ours_rp": 4000, "theirs_rp": 3500})
-    await office.bank(statement(DAY, (3000, "BATCH B1"), (500, "BATCH B1"), (500, "BATCH B1")))
+    await office.bank(
+        statement(DAY, (3000, "BATCH BCH-A1"), (500, "BATCH BCH-A1"), (500, "BATCH BCH-A1"))
+    )
     assert (await office.reconcile()).differences == ()
     assert await office.open() == set()
 
@@ -266,8 +302,10 @@ async def test_a_payout_of_the_next_day_belongs_to_the_day_it_pays_out(office: O
     at, tomorrow = "2026-11-21T08:00:00+07:00", DAY + timedelta(days=1)
     await office.book([booked(1, at), booked(2, "2026-11-22T08:00:00+07:00")])
     await office.settle(settlement(line(1, at)))
-    await office.settle(settlement(line(2, "2026-11-22T08:00:00+07:00", batch="B10")))
-    await office.bank(statement(tomorrow, (2000, "BATCH B1"), (2000, "BATCH B10"), (7, "LAIN")))
+    await office.settle(settlement(line(2, "2026-11-22T08:00:00+07:00", batch="BCH-A10")))
+    await office.bank(
+        statement(tomorrow, (2000, "BATCH BCH-A1"), (2000, "BATCH BCH-A10"), (7, "LAIN"))
+    )
     assert (await office.reconcile()).differences == ()
     (unknown,) = (await office.reconcile(tomorrow)).differences
     assert (unknown.kind, unknown.difference_rp) == ("unknown-movement", 7)
@@ -281,7 +319,7 @@ async def test_a_batch_across_midnight_is_compared_whole_on_both_days(office: Of
     await office.settle(
         settlement(line(1, evening, **cut_off), line(2, night, gross_rp=4000, **cut_off))
     )
-    await office.bank(statement(tomorrow, (6000, "BATCH B1")))
+    await office.bank(statement(tomorrow, (6000, "BATCH BCH-A1")))
     for day in (DAY, tomorrow):
         assert (await office.reconcile(day)).differences == ()
 
