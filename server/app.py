@@ -20,6 +20,7 @@ from server.announcements import Announcer
 from server.database import create_engine, create_transactions, plain_url
 from server.driver import endpoints as driver
 from server.faults import CRASH_AT
+from server.guard import Guard
 from server.identity import endpoints as identity
 from server.limits import RateLimit
 from server.office import endpoints as office
@@ -71,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     errors.install(app)
     app.middleware("http")(observability.measure)
+    app.add_middleware(Guard)
     for slice_ in (health, identity, payments, sync, driver, office):
         app.include_router(slice_.router)
     app.mount("/static/driver", driver.static_files)

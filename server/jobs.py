@@ -12,6 +12,7 @@ import structlog
 from pgqueuer import PgQueuer
 from pgqueuer.models import Job, Schedule
 from pgqueuer.queries import Queries
+from sqlalchemy import text
 
 from server.announcements import Announcer
 from server.database import Transactions, plain_url
@@ -22,6 +23,10 @@ from server.payments.snap import SnapAcquirer
 log = structlog.get_logger()
 
 EVERY_SECOND = "* * * * * *"
+EVERY_NIGHT = "17 19 * * *"  # UTC; past two in the morning in western Indonesia
+KEPT = timedelta(days=7)
+PRUNE_LOG = "DELETE FROM pgqueuer_log WHERE created < now() - CAST(:kept AS interval)"
+PRUNE_STATISTICS = "DELETE FROM pgqueuer_statistics WHERE created < now() - CAST(:kept AS interval)"
 BATCH = 100
 RESTART_S = 2.0
 
@@ -73,5 +78,11 @@ def _queue(
                 [reference.encode() for reference in references],
                 [0] * len(references),
             )
+
+    @queue.schedule("prune_job_log", EVERY_NIGHT)
+    async def prune_job_log(_schedule: Schedule) -> None:
+        async with transactions.begin() as db:
+            await db.execute(text(PRUNE_LOG), {"kept": KEPT})
+            await db.execute(text(PRUNE_STATISTICS), {"kept": KEPT})
 
     return queue

@@ -4,16 +4,14 @@ A spot's barcode is issued, read from a picture as a camera sees it, paid by a w
 paper, settled, and reconciled. Each step that does not hold ends the run.
 """
 
+import asyncio
 import io
-import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,12 @@ import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image
 
+from server import verify
+from server.database import create_engine, create_transactions
+from server.payments.books import Books
+from server.reconciliation import service as reconciliation
+from server.reconciliation.service import Report
+from server.settings import Settings
 from server.system import HANDHELD, SANDBOX, SERVER, System
 
 WAIT_S = 15.0
@@ -53,22 +57,6 @@ class Run:
         self.steps.append({"step": name, "ms": took_ms, **found})
         details = "  ".join(f"{key}={value}" for key, value in found.items())
         self.say(f"{took_ms:6d} ms  {name:<38} {details}")
-
-    def command(self, *arguments: str) -> str:
-        """Run a `karcis` command on this system's database and return what it printed."""
-        done = subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "server", *arguments],
-            env={**os.environ, "DATABASE_URL": self.system.database_url},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        _expect(
-            done.returncode == 0,
-            f"karcis {' '.join(arguments[:2])} exited {done.returncode}: {done.stderr[-300:]}",
-        )
-        return done.stdout
 
 
 Grey = NDArray[np.uint8]
@@ -257,12 +245,28 @@ def _day_end(chain: Run, client: httpx.Client) -> None:
 
 def _reconcile(chain: Run, paid: dict[str, Any]) -> None:
     with chain.step("the day reconciles to zero difference") as found:
-        chain.command("settlement", "import", str(chain.folder / "settlement.csv"))
-        chain.command("statement", "import", str(chain.folder / "statement.sta"))
-        report = json.loads(chain.command("reconcile", "--date", chain.facts["day"], "--json"))
-        _expect(report["differences"] == [], f"differences: {report['differences']}")
-        _expect(report["collected_rp"] == paid["amount_rp"], f"collected {report['collected_rp']}")
-        _expect(report["bank_rp"] == report["net_rp"], f"the bank has {report['bank_rp']}")
-        verified = json.loads(chain.command("verify", "--json"))
-        _expect(verified["violations"] == 0, f"invariants broken: {verified}")
-        found.update(matched=len(report["matched"]), difference_rp=report["difference_rp"])
+        report, broken = asyncio.run(_import_and_compare(chain))
+        _expect(not report.differences, f"differences: {report.differences}")
+        _expect(report.collected_rp == paid["amount_rp"], f"collected {report.collected_rp}")
+        _expect(report.bank_rp == report.net_rp, f"the bank has {report.bank_rp}")
+        _expect(not any(broken.values()), f"invariants broken: {broken}")
+        found.update(matched=len(report.matched), difference_rp=0)
+
+
+async def _import_and_compare(chain: Run) -> tuple[Report, dict[str, list[str]]]:
+    """What `karcis settlement import`, `statement import`, `reconcile` and `verify` do."""
+    books, now = Books.of(Settings()), datetime.now(UTC)
+    day = date.fromisoformat(chain.facts["day"])
+    settlement = (chain.folder / "settlement.csv").read_bytes()
+    statement = (chain.folder / "statement.sta").read_bytes()
+    engine = create_engine(chain.system.database_url, pool_size=1)
+    try:
+        async with create_transactions(engine).begin() as db:
+            await reconciliation.import_settlement(
+                db, Settings().acquirer, "settlement.csv", settlement, books, now=now
+            )
+            await reconciliation.import_statement(db, "statement.sta", statement, now=now)
+            report = await reconciliation.reconcile(db, day, books, now=now)
+            return report, await verify.broken(db)
+    finally:
+        await engine.dispose()

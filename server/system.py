@@ -64,7 +64,7 @@ def _taken(port: int) -> bool:
 
 def make_keys(folder: Path) -> None:
     """RSA pairs of both sides, made once; each private half is readable by its owner only."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("karcis", "acquirer"):
         private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
         if private.exists() and public.exists():
@@ -196,7 +196,7 @@ class System:
                     f"(port {self.port + offset} sedang dipakai)"
                 )
         for folder in ("logs", "receipts", "sandbox", "handheld"):
-            (self.data_dir / folder).mkdir(parents=True, exist_ok=True)
+            (self.data_dir / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         make_keys(self.data_dir / "keys")
         self.secrets = sample_secrets(self.data_dir)
         given = None if self._own_database else os.environ.get("DATABASE_URL")

@@ -100,7 +100,9 @@ async def pay_at_spot(
         wired.acquirer,
         wired.announcer,
         wired.books,
-        PaymentRequest(form.id, spot, form.vehicle_class, form.plate, form.minutes),
+        PaymentRequest(
+            form.id, spots.canonical(spot), form.vehicle_class, form.plate, form.minutes
+        ),
         lifetime=wired.settings.charge_lifetime,
         now=datetime.now(UTC),
     )

@@ -17,6 +17,7 @@ from server.database import Transaction, Transactions, TransactionsDep, new_id
 from server.errors import Problem
 from server.faults import crash_point
 from server.identity.auth import OptionalShift
+from server.identity.service import OnShift
 from server.payments import barcodes, notifications, queries, receipts, schemas, service
 from server.payments.books import Books
 from server.payments.notifications import Callback, Refused
@@ -38,11 +39,14 @@ class NoBarcode(Problem):
     title_en = "There is no barcode to pay yet"
 
 
-def _charge_id(body: schemas.RequestCharge, idempotency_key: str | None) -> UUID:
+def _charge_id(
+    body: schemas.RequestCharge, idempotency_key: str | None, spot: str, shift: OnShift | None
+) -> UUID:
     if body.id is not None:
         return body.id
     if idempotency_key is not None:
-        return _named_by(idempotency_key)
+        # Two askers may choose the same key, so it counts for one spot and one shift only.
+        return _named_by(f"{shift.shift_id if shift else 'driver'}|{spot}|{idempotency_key}")
     return new_id()
 
 
@@ -65,13 +69,14 @@ async def request_charge(
 ) -> schemas.Charge:
     if shift is None:
         request.app.state.driver_limit.check(request)
+    spot = spots.canonical(spot)
     charge_id = await service.request_payment(
         transactions,
         wired.acquirer,
         wired.announcer,
         wired.books,
         PaymentRequest(
-            charge_id=_charge_id(body, idempotency_key),
+            charge_id=_charge_id(body, idempotency_key, spot, shift),
             spot_code=spot,
             vehicle_class=body.vehicle_class,
             plate=body.plate or None,

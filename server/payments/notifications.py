@@ -283,6 +283,8 @@ def _matching(charge: Charge | None, fields: Fields, keys: AcquirerKeys) -> Char
         raise Refused("4045201", "Transaction Not Found", "unknown-reference")
     if fields.merchant_id is not None and fields.merchant_id != keys.merchant_id:
         raise Refused("4045208", "Invalid Merchant", "other-merchant")
+    if charge.acquirer_reference not in (None, fields.acquirer_reference):
+        raise Doubtful("4045218", "Inconsistent Request", "other-reference", charge.id)
     if fields.amount_rp != charge.amount_rp:
         raise Doubtful("4045213", "Invalid Amount", "other-amount", charge.id)
     return charge

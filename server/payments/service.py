@@ -317,10 +317,8 @@ async def record_money(
     Exact money pays the charge and allots its receipt. Any other is held in suspense with a case.
     Raises ArrivedElsewhere.
     """
-    for known in await queries.known_money(db, charge.id):
-        # Without a network id two arrivals cannot be told apart, so they count as one.
-        if arrival.rrn is None or known.rrn is None or known.rrn == arrival.rrn:
-            return None
+    if any(_same(known, arrival, charge) for known in await queries.known_money(db, charge.id)):
+        return None
     if await queries.charge_of_money(db, charge.acquirer, arrival.acquirer_reference, arrival.rrn):
         raise ArrivedElsewhere
     paid_at = _credible(arrival.paid_at, charge, now)
@@ -372,6 +370,18 @@ async def record_money(
         )
     log.info("money", charge_id=str(charge.id), flag=flag, amount_rp=money.amount_rp)
     return flag
+
+
+def _same(known: Money, arrival: Arrival, charge: Charge) -> bool:
+    """Whether money already recorded for a charge is the money now told of.
+
+    The network's id decides. Where one side lacks it, arrivals under one reference of the acquirer
+    cannot be told apart and count as one; our own reference stands for one it did not tell.
+    """
+    if known.rrn is not None and arrival.rrn is not None:
+        return known.rrn == arrival.rrn
+    references = {known.acquirer_reference, arrival.acquirer_reference}
+    return len(references) == 1 or charge.reference in references
 
 
 def _credible(paid_at: datetime, charge: Charge, now: datetime) -> datetime:

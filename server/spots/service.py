@@ -75,15 +75,21 @@ _SPOT_COLUMNS = (
 )
 
 
-async def find(db: AsyncSession, code: str) -> KnownSpot:
-    """The spot of a scanned or typed code; raises SpotCodeMistyped or SpotNotFound."""
+def canonical(code: str) -> str:
+    """The one way a scanned or typed code is written; raises SpotCodeMistyped."""
     try:
-        canonical = parse_spot_code(code)
+        return parse_spot_code(code)
     except SpotCodeError as exc:
         raise SpotCodeMistyped(str(exc)) from exc
+
+
+async def find(db: AsyncSession, code: str) -> KnownSpot:
+    """The spot of a scanned or typed code; raises SpotCodeMistyped or SpotNotFound."""
     row = (
         await db.execute(
-            select(*_SPOT_COLUMNS).join(Zone, Zone.id == Spot.zone_id).where(Spot.code == canonical)
+            select(*_SPOT_COLUMNS)
+            .join(Zone, Zone.id == Spot.zone_id)
+            .where(Spot.code == canonical(code))
         )
     ).one_or_none()
     if row is None:

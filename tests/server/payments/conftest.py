@@ -110,7 +110,7 @@ class Office:
         acquirer: SnapAcquirer | None = None,
     ) -> UUID:
         wired = self.wired
-        return await service.request_payment(
+        asked = await service.request_payment(
             self.transactions,
             acquirer or wired.acquirer,
             wired.announcer,
@@ -119,6 +119,16 @@ class Office:
             lifetime=lifetime,
             now=now or datetime.now(UTC),
         )
+        await self.learn(asked)
+        return asked
+
+    async def learn(self, charge_id: UUID) -> None:
+        """Let the voice speak of a charge under the reference that its acquirer gave it."""
+        rows = await self.rows(
+            "SELECT acquirer_reference AS given FROM charges WHERE id = :id", id=charge_id
+        )
+        if rows and rows[0]["given"]:
+            self.voice.references[charge_id.hex] = rows[0]["given"]
 
     async def open_shift(self) -> str:
         """The token of a sample attendant on shift at a handheld."""
@@ -183,6 +193,7 @@ class Office:
     ) -> SnapAnswer:
         """Hear a well signed notification, at any time by our clock."""
         at = now or datetime.now(UTC)
+        await self.learn(charge_id)
         content = compact(self.voice.body(charge_id, amount_rp, rrn, **changed))
         headers = self.voice.headers(content, at=at, external_id=external_id)
         wired = self.wired

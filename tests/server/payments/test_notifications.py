@@ -509,6 +509,26 @@ async def test_money_without_a_network_id_counts_once(office):
     assert await office.count("cases") == 0
 
 
+async def test_a_second_payment_without_a_network_id_is_not_lost(office):
+    """Under another reference of the acquirer it is other money, whatever it lacks."""
+    charge_id = await office.request()
+    await office.rows("UPDATE charges SET acquirer_reference = NULL RETURNING id")
+    for reference, rrn in (("X1", "A1"), ("X2", None)):
+        answer = await office.tell(charge_id, rrn=rrn, originalReferenceNo=reference)
+        assert answer.code == "2005200"
+    flags = await office.rows("SELECT flag FROM money ORDER BY id")
+    assert [row["flag"] for row in flags] == ["exact", "duplicate"]
+    assert (await office.count("receipts"), await office.count("cases")) == (1, 1)
+
+
+async def test_another_reference_than_the_one_it_issued_is_not_believed(office, sandbox):
+    charge_id = await office.request()
+    answer = await office.tell(charge_id, originalReferenceNo="ANOTHER")
+    assert answer.code == "4045218"
+    assert await office.count("money") == 0
+    assert (await office.charge(charge_id))["next_inquiry_at"] is not None, "it is asked about"
+
+
 async def test_a_status_other_than_paid_posts_nothing_and_asks(office):
     charge_id = await office.request()
     statuses = ("01", "02", "03", "04", "05", "06", "07", "08", "XX", "0", "000")
@@ -548,6 +568,7 @@ async def test_an_acquirer_whose_clock_is_wrong_still_gets_its_money_recorded(of
 async def test_one_payment_told_for_two_charges_is_recorded_once(office):
     """The acquirer's mistake: the same reference and RRN under two of our references."""
     first, second = await office.request(), await office.request()
+    await office.rows("UPDATE charges SET acquirer_reference = NULL RETURNING id")
     assert (await office.tell(first, originalReferenceNo="77", rrn="A1")).code == "2005200"
     answer = await office.tell(second, originalReferenceNo="77", rrn="A1")
     assert answer.code == "4045218"

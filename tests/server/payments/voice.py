@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,6 +39,8 @@ class Voice:
     secret: str
     merchant_id: str
     token: str = ""
+    references: dict[str, str] = field(default_factory=dict)
+    """The acquirer's references of our charges, by our own reference."""
 
     def body(
         self, charge_id: UUID, amount_rp: int, rrn: str | None = None, **changed: Any
@@ -46,7 +48,7 @@ class Voice:
         """What service 52 says of a paid charge; `changed` replaces fields, None removes one."""
         extra = {"merchantId": self.merchant_id, "issuerName": "Dompet Contoh"}
         body = {
-            "originalReferenceNo": f"77{charge_id.int % 10**18:018d}",
+            "originalReferenceNo": self.references.get(charge_id.hex, f"77{charge_id.int % 10**9}"),
             "originalPartnerReferenceNo": charge_id.hex,
             "latestTransactionStatus": "00",
             "transactionStatusDesc": "success",

@@ -1,0 +1,76 @@
+"""What no request gets past: bodies too large, and forms that another site sent.
+
+Plain ASGI, in front of everything, so that nothing is read or parsed before it is judged.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.errors import Problem, respond
+
+MAX_BODY = 1024 * 1024
+MAX_FILE = 101 * 1024 * 1024
+FILE_PATHS = ("/office/settlement", "/office/statement")
+FORM_PATHS = ("/office", "/p/")
+
+
+class BodyTooLarge(Problem):
+    slug = "body-too-large"
+    status = 413
+    title_id = "Kiriman terlalu besar"
+    title_en = "The request body is too large"
+
+
+class ForeignForm(Problem):
+    slug = "foreign-form"
+    status = 403
+    title_id = "Formulir ini dikirim dari situs lain"
+    title_en = "This form was sent from another site"
+
+
+class Guard:
+    """Refuses with a problem; counts a body also where its length is not told."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        limit = MAX_FILE if scope["path"] in FILE_PATHS else MAX_BODY
+        told = headers.get("content-length", "0")
+        if not told.isdigit() or int(told) > limit:
+            await respond(Request(scope), BodyTooLarge())(scope, receive, send)
+        elif _from_elsewhere(scope, headers):
+            await respond(Request(scope), ForeignForm())(scope, receive, send)
+        else:
+            await self.app(scope, _counted(receive, limit), send)
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    read = 0
+
+    async def counting() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > limit:
+            raise BodyTooLarge
+        return message
+
+    return counting
+
+
+def _from_elsewhere(scope: Scope, headers: Headers) -> bool:
+    """Whether a browser says that another site's page sent this form."""
+    if scope["method"] != "POST" or not scope["path"].startswith(FORM_PATHS):
+        return False
+    origin = headers.get("origin")
+    if origin is not None:
+        return urlsplit(origin).netloc != headers.get("host")
+    return headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
