@@ -57,6 +57,28 @@ INVARIANTS = (
            WHERE (m.flag <> 'exact') <> (c.id IS NOT NULL)""",
     ),
     Invariant(
+        "I7-bank-as-imported",
+        "the bank account holds what the imported statements moved",
+        """SELECT posted - moved FROM
+           (SELECT coalesce(sum(amount_rp), 0) AS posted FROM ledger_postings
+            WHERE account_code = '1110') p,
+           (SELECT coalesce(sum(amount_rp), 0) AS moved FROM statement_lines) s
+           WHERE posted <> moved""",
+    ),
+    Invariant(
+        "I7-receivable-as-settled",
+        "the acquirer owes the money recorded less the settlement lines set against it",
+        """SELECT owed - (came - settled) FROM
+           (SELECT coalesce(sum(amount_rp), 0) AS owed FROM ledger_postings
+            WHERE account_code = '1120') p,
+           (SELECT coalesce(sum(amount_rp), 0) AS came FROM money) m,
+           (SELECT coalesce(sum(l.gross_rp), 0) AS settled FROM settlement_lines l
+            LEFT JOIN ledger_entries u ON u.source = 'unbooked:' || l.id
+            LEFT JOIN ledger_entries e ON e.source = 'explained:settlement:' || l.id
+            WHERE u.id IS NULL OR e.id IS NOT NULL) s
+           WHERE owed <> came - settled""",
+    ),
+    Invariant(
         "I8-device-chains",
         "each event of a device names the one before it",
         """SELECT e.device_id FROM device_events e

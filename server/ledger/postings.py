@@ -45,9 +45,31 @@ def for_settlement(gross_rp: int, mdr_rp: int) -> tuple[Leg, ...]:
     )
 
 
+def for_unbooked_settlement(gross_rp: int, mdr_rp: int) -> tuple[Leg, ...]:
+    """A settled line for money we never recorded: paid out all the same, held until explained."""
+    return _balanced(
+        Leg(IN_TRANSIT, gross_rp - mdr_rp), Leg(MDR_EXPENSE, mdr_rp), Leg(SUSPENSE, -gross_rp)
+    )
+
+
+def for_explained_settlement(gross_rp: int) -> tuple[Leg, ...]:
+    """The money of an unbooked line was recorded later: the line settles what the acquirer owes."""
+    return _balanced(Leg(SUSPENSE, gross_rp), Leg(RECEIVABLE, -gross_rp))
+
+
 def for_bank_credit(amount_rp: int) -> tuple[Leg, ...]:
-    """The payout arrived on the regency's account."""
+    """The payout arrived on the regency's account; negative when it was taken back."""
     return _balanced(Leg(BANK, amount_rp), Leg(IN_TRANSIT, -amount_rp))
+
+
+def for_unknown_movement(amount_rp: int) -> tuple[Leg, ...]:
+    """A credit or (negative) debit that names no batch we know: held until explained."""
+    return _balanced(Leg(BANK, amount_rp), Leg(SUSPENSE, -amount_rp))
+
+
+def for_explained_movement(amount_rp: int) -> tuple[Leg, ...]:
+    """The batch of an unknown movement became known: the movement was its payout."""
+    return _balanced(Leg(SUSPENSE, amount_rp), Leg(IN_TRANSIT, -amount_rp))
 
 
 def _balanced(*legs: Leg) -> tuple[Leg, ...]:

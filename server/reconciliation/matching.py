@@ -95,7 +95,7 @@ def match(
     cut off in the evening is paid out as one sum.
     """
     settled = sorted(settled, key=repr)
-    pairs, unsettled, unbooked = _pair(sorted(booked, key=repr), settled)
+    pairs, unsettled, unbooked = pair(sorted(booked, key=repr), settled)
     matched: list[Matched] = []
     differences = [
         _difference(DifferenceKind.NOT_SETTLED, _subject(b), b.amount_rp, 0) for b in unsettled
@@ -113,10 +113,10 @@ def match(
     return Outcome(tuple(matched), tuple(sorted(differences, key=repr)))
 
 
-def _pair(
+def pair(
     booked: Sequence[Booked], settled: Sequence[Settled]
 ) -> tuple[list[tuple[Booked, Settled]], list[Booked], list[Settled]]:
-    """Pair lines that speak of the same money: first those whose RRN agrees, then the unnamed."""
+    """Pair sorted lines that speak of the same money: by RRN first, then those without one."""
     waiting: dict[str, list[Settled]] = defaultdict(list)
     for s in settled:
         waiting[s.acquirer_reference].append(s)

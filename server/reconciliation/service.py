@@ -14,22 +14,28 @@ from sqlalchemy import (
     all_,
     and_,
     any_,
+    cast,
+    exists,
     func,
     insert,
     literal,
     not_,
+    or_,
     select,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from server.database import new_id
 from server.ledger import postings
 from server.ledger import service as ledger
+from server.ledger.models import Entry
 from server.payments import queries as payments
 from server.payments.books import Books
+from server.payments.models import Money
 from server.reconciliation import files
 from server.reconciliation.files import FileRefused, SettlementRow, StatementRow
 from server.reconciliation.matching import (
@@ -40,6 +46,7 @@ from server.reconciliation.matching import (
     Settled,
     batch_named,
     match,
+    pair,
 )
 from server.reconciliation.models import (
     Discrepancy,
@@ -54,6 +61,12 @@ PAID_OUT_WITHIN = timedelta(days=31)
 
 ONE_AT_A_TIME = 0x7265636F6E
 """The key of the advisory lock; nothing but that it is ours."""
+
+# What the sources of entries about one line begin with; its id follows.
+UNBOOKED = "unbooked:"
+EXPLAINED_SETTLEMENT = "explained:settlement:"
+MOVEMENT = "movement:"
+EXPLAINED = "explained:"
 
 
 @dataclass(frozen=True)
@@ -78,13 +91,30 @@ async def import_settlement(
     file_id = await _keep_file(db, "settlement", name, content, now)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
-    new = await _new_settlement_rows(db, acquirer, rows)
+    new = {new_id(): row for row in await _new_settlement_rows(db, acquirer, rows)}
     if new:
+        booked = await _speak_of_money(db, acquirer, [_settled(row) for row in new.values()])
         values = [
-            {"id": new_id(), "file_id": file_id, "acquirer": acquirer, **vars(row)} for row in new
+            {"id": line_id, "file_id": file_id, "acquirer": acquirer, **vars(row)}
+            for line_id, row in new.items()
         ]
         await db.execute(insert(SettlementLine), values)
-    by_batch = sorted(new, key=lambda row: row.batch_id)
+        for line_id, row in new.items():
+            if _settled(row) not in booked:
+                await _post_unbooked(db, line_id, row, now)
+        await _post_batches(
+            db, acquirer, file_id, [row for row in new.values() if _settled(row) in booked], now
+        )
+        await _explain_movements(db, list(new.values()), now)
+    total_rp = sum(row.net_rp for row in new.values())
+    return Imported(len(new), total_rp, known=len(rows) - len(new))
+
+
+async def _post_batches(
+    db: AsyncSession, acquirer: str, file_id: UUID, rows: Sequence[SettlementRow], now: datetime
+) -> None:
+    """One entry for each batch of a file, of the lines that settle money we recorded."""
+    by_batch = sorted(rows, key=lambda row: row.batch_id)
     for batch_id, group in groupby(by_batch, key=lambda row: row.batch_id):
         lines = list(group)
         legs = postings.for_settlement(
@@ -100,7 +130,111 @@ async def import_settlement(
             business_day=lines[0].settlement_date,
             now=now,
         )
-    return Imported(len(new), sum(row.net_rp for row in new), known=len(rows) - len(new))
+
+
+async def _post_unbooked(
+    db: AsyncSession, line_id: UUID, row: SettlementRow, now: datetime
+) -> None:
+    legs = postings.for_unbooked_settlement(row.gross_rp, row.mdr_rp)
+    if legs:
+        await ledger.record(
+            db,
+            legs,
+            source=f"{UNBOOKED}{line_id}",
+            description=f"Pencairan {row.batch_id} tidak ada di buku: {row.acquirer_reference}",
+            business_day=row.settlement_date,
+            now=now,
+        )
+
+
+def _settled(line: SettlementRow | SettlementLine) -> Settled:
+    return Settled(
+        line.batch_id,
+        line.reference,
+        line.acquirer_reference,
+        line.rrn,
+        line.gross_rp,
+        line.mdr_rp,
+        line.net_rp,
+    )
+
+
+def _posted(prefix: str, line_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+    """Whether the ledger holds the entry that such a source names for a line."""
+    return exists().where(Entry.source == literal(prefix) + cast(line_id, Text))
+
+
+async def _speak_of_money(
+    db: AsyncSession, acquirer: str, lines: Sequence[Settled]
+) -> set[Settled]:
+    """Those of the lines that settle recorded money which no other line is set against yet."""
+    references = _texts([line.acquirer_reference for line in lines])
+    money = await db.execute(
+        select(Money.acquirer_reference, Money.rrn, Money.amount_rp).where(
+            Money.acquirer == acquirer, Money.acquirer_reference == any_(references)
+        )
+    )
+    set_against = await db.scalars(
+        select(SettlementLine).where(
+            SettlementLine.acquirer == acquirer,
+            SettlementLine.acquirer_reference == any_(references),
+            or_(
+                not_(_posted(UNBOOKED, SettlementLine.id)),
+                _posted(EXPLAINED_SETTLEMENT, SettlementLine.id),
+            ),
+        )
+    )
+    booked = sorted((Booked("", *row) for row in money), key=repr)
+    _, free, _ = pair(booked, sorted((_settled(line) for line in set_against), key=repr))
+    pairs, _, _ = pair(free, sorted(lines, key=repr))
+    return {line for _, line in pairs}
+
+
+async def _explain_movements(
+    db: AsyncSession, rows: Sequence[SettlementRow], now: datetime
+) -> None:
+    """Movements that came before the settlement of the batch they name were its payout."""
+    latest = max(row.settlement_date for row in rows)
+    unexplained = await db.scalars(
+        select(StatementLine)
+        .where(StatementLine.value_date <= latest + PAID_OUT_WITHIN)
+        .where(_posted(MOVEMENT, StatementLine.id), not_(_posted(EXPLAINED, StatementLine.id)))
+    )
+    batches = {row.batch_id for row in rows}
+    for line in unexplained:
+        batch_id = batch_named(line.narrative, batches)
+        if batch_id is not None:
+            await ledger.record(
+                db,
+                postings.for_explained_movement(line.amount_rp),
+                source=f"{EXPLAINED}{line.id}",
+                description=f"Mutasi {line.statement_reference} adalah pencairan {batch_id}",
+                business_day=line.value_date,
+                now=now,
+            )
+
+
+async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datetime) -> None:
+    """Lines of money we did not know when they were settled, and have recorded since."""
+    lines = await db.scalars(
+        select(SettlementLine)
+        .where(_paid_on(day, books), _posted(UNBOOKED, SettlementLine.id))
+        .where(not_(_posted(EXPLAINED_SETTLEMENT, SettlementLine.id)))
+        .order_by(SettlementLine.acquirer)
+    )
+    for acquirer, group in groupby(lines, key=lambda line: line.acquirer):
+        unexplained = list(group)
+        booked = await _speak_of_money(db, acquirer, [_settled(line) for line in unexplained])
+        for line in unexplained:
+            if _settled(line) in booked:
+                await ledger.record(
+                    db,
+                    postings.for_explained_settlement(line.gross_rp),
+                    source=f"{EXPLAINED_SETTLEMENT}{line.id}",
+                    description=f"Pencairan {line.batch_id} dikenali: {line.acquirer_reference}",
+                    business_day=day,
+                    now=now,
+                )
 
 
 async def _new_settlement_rows(
@@ -145,7 +279,7 @@ async def _one_at_a_time(db: AsyncSession) -> None:
 async def import_statement(
     db: AsyncSession, name: str, content: bytes, *, now: datetime
 ) -> Imported:
-    """Take in an MT940 statement, all or nothing, and post its credits; raises FileRefused."""
+    """Take in an MT940 statement, all or nothing, and post each movement; raises FileRefused."""
     statement = files.read_statement(content)
     await _one_at_a_time(db)
     file_id = await _keep_file(db, "statement", name, content, now)
@@ -172,8 +306,10 @@ async def import_statement(
                 "told otherwise in an earlier file",
                 "berbeda dengan berkas yang lebih dahulu",
             )
-    for row in new:
-        await _record_movement(db, file_id, statement, row, now)
+    if new:
+        batches = await _batches_settled(db, min(row.value_date for row in new) - PAID_OUT_WITHIN)
+        for row in new:
+            await _record_movement(db, file_id, statement, row, batches, now)
     return Imported(len(new), sum(row.amount_rp for row in new), known=len(known))
 
 
@@ -182,26 +318,41 @@ async def _record_movement(
     file_id: UUID,
     statement: files.Statement,
     row: StatementRow,
+    batches: Collection[str],
     now: datetime,
 ) -> None:
+    line_id = new_id()
     await db.execute(
         insert(StatementLine).values(
-            id=new_id(),
+            id=line_id,
             file_id=file_id,
             account=statement.account,
             statement_reference=statement.reference,
             **vars(row),
         )
     )
-    if row.amount_rp > 0:
-        await ledger.record(
-            db,
-            postings.for_bank_credit(row.amount_rp),
-            source=f"statement:{statement.account}:{statement.reference}:{row.line_number}",
-            description=f"Kredit bank {statement.reference}",
-            business_day=row.value_date,
-            now=now,
-        )
+    if not row.amount_rp:
+        return
+    if batch_named(row.narrative, batches) is None:
+        legs, source = postings.for_unknown_movement(row.amount_rp), f"{MOVEMENT}{line_id}"
+    else:
+        legs = postings.for_bank_credit(row.amount_rp)
+        source = f"statement:{statement.account}:{statement.reference}:{row.line_number}"
+    await ledger.record(
+        db,
+        legs,
+        source=source,
+        description=f"Mutasi bank {statement.reference}",
+        business_day=row.value_date,
+        now=now,
+    )
+
+
+async def _batches_settled(db: AsyncSession, since: date) -> Sequence[str]:
+    batches = await db.scalars(
+        select(SettlementLine.batch_id).distinct().where(SettlementLine.settlement_date >= since)
+    )
+    return batches.all()
 
 
 async def _keep_file(
@@ -254,6 +405,7 @@ class Report:
 async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime) -> Report:
     """Compare one business day, and keep every difference as a discrepancy with an owner."""
     await _one_at_a_time(db)
+    await _explain_settled(db, day, books, now)
     booked = [
         Booked(charge.reference, money.acquirer_reference, money.rrn, money.amount_rp)
         for money, charge in await payments.money_between(db, day, day)
@@ -284,17 +436,8 @@ def _paid_on(day: date, books: Books) -> ColumnElement[bool]:
 
 async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
     """Settlement lines of payments made on a business day."""
-    columns = (
-        SettlementLine.batch_id,
-        SettlementLine.reference,
-        SettlementLine.acquirer_reference,
-        SettlementLine.rrn,
-        SettlementLine.gross_rp,
-        SettlementLine.mdr_rp,
-        SettlementLine.net_rp,
-    )
-    rows = await db.execute(select(*columns).where(_paid_on(day, books)))
-    return [Settled(*row) for row in rows]
+    lines = await db.scalars(select(SettlementLine).where(_paid_on(day, books)))
+    return [_settled(line) for line in lines]
 
 
 async def _settled_elsewhere(
@@ -312,12 +455,7 @@ async def _settled_elsewhere(
 
 async def _movements_for(db: AsyncSession, day: date, batches: Collection[str]) -> list[Movement]:
     """What paid out the day's batches, that day or later, and the day's movements of no batch."""
-    known = await db.scalars(
-        select(SettlementLine.batch_id)
-        .distinct()
-        .where(SettlementLine.settlement_date >= day - PAID_OUT_WITHIN)
-    )
-    all_batches = known.all()
+    all_batches = await _batches_settled(db, day - PAID_OUT_WITHIN)
     lines = await db.scalars(select(StatementLine).where(StatementLine.value_date >= day))
     movements = []
     for line in lines:

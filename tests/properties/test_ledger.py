@@ -15,7 +15,11 @@ RULES = {
     "for_payment": st.tuples(AMOUNT, st.sampled_from(["PSR", "RSU"])),
     "for_suspense": st.tuples(AMOUNT),
     "for_settlement": st.tuples(ANY, ANY),
-    "for_bank_credit": st.tuples(AMOUNT),
+    "for_unbooked_settlement": st.tuples(ANY, ANY),
+    "for_explained_settlement": st.tuples(ANY),
+    "for_bank_credit": st.tuples(ANY),
+    "for_unknown_movement": st.tuples(ANY),
+    "for_explained_movement": st.tuples(ANY),
 }
 
 
@@ -44,10 +48,7 @@ def test_a_payment_settled_and_banked_leaves_only_bank_fee_and_revenue(
     ]
     if gross_rp > mdr_rp:
         entries.append(postings.for_bank_credit(gross_rp - mdr_rp))
-    left: dict[str, int] = {}
-    for leg in (leg for legs in entries for leg in legs):
-        left[leg.account] = left.get(leg.account, 0) + leg.amount_rp
-    assert {account: amount for account, amount in left.items() if amount} == {
+    assert _left(entries) == {
         account: amount
         for account, amount in (
             (postings.BANK, gross_rp - mdr_rp),
@@ -56,6 +57,29 @@ def test_a_payment_settled_and_banked_leaves_only_bank_fee_and_revenue(
         )
         if amount
     }
+
+
+@given(AMOUNT, st.integers(min_value=0, max_value=100))
+def test_what_is_explained_later_ends_where_what_was_known_at_once_does(
+    gross_rp: int, fee_percent: int
+) -> None:
+    mdr_rp = gross_rp * fee_percent // 100
+    net_rp = gross_rp - mdr_rp
+    known = [postings.for_settlement(gross_rp, mdr_rp), postings.for_bank_credit(net_rp)]
+    explained = [
+        postings.for_unknown_movement(net_rp),
+        postings.for_unbooked_settlement(gross_rp, mdr_rp),
+        postings.for_explained_movement(net_rp),
+        postings.for_explained_settlement(gross_rp),
+    ]
+    assert _left(known) == _left(explained)
+
+
+def _left(entries: list[tuple[Leg, ...]]) -> dict[str, int]:
+    left: dict[str, int] = {}
+    for leg in (leg for legs in entries for leg in legs):
+        left[leg.account] = left.get(leg.account, 0) + leg.amount_rp
+    return {account: amount for account, amount in left.items() if amount}
 
 
 def test_legs_out_of_balance_are_never_returned() -> None:
