@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Cookie, Depends, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
@@ -19,6 +20,7 @@ from server.office import queries
 from server.payments.wiring import Wiring, WiringDep
 from server.reconciliation import service as reconciliation
 from server.reconciliation.files import MAX_BYTES, FileRefused
+from server.reconciliation.service import Imported
 
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 TEMPLATES = Path(__file__).parent / "templates"
@@ -30,6 +32,14 @@ class FileNotTaken(Problem):
     status = 422
     title_id = "Berkas tidak dapat diterima"
     title_en = "The file could not be taken in"
+
+    def __init__(self, refused: FileRefused) -> None:
+        super().__init__(refused.english)
+        self.refused = refused
+
+    def body(self, language: str) -> dict[str, Any]:
+        told = self.refused.english if language == "en" else self.refused.indonesian
+        return super().body(language) | {"detail": told}
 
 
 async def signed_in_officer(
@@ -93,8 +103,12 @@ async def day_page(
     transactions: TransactionsDep,
     wired: WiringDep,
     day: Annotated[date | None, Query(alias="date")] = None,
+    lines: int | None = None,
+    total_rp: int = 0,
+    known: int = 0,
     karcis_office: Annotated[str, Cookie()] = "",
 ) -> Response:
+    """A business day; once a file was taken in, `lines`, `total_rp`, `known` say what it did."""
     now = datetime.now(UTC)
     async with transactions.begin() as db:
         try:
@@ -110,7 +124,9 @@ async def day_page(
             books=wired.books,
             officer=officer,
             day=shown,
+            imported=None if lines is None else Imported(lines, total_rp, known),
             zones=await queries.collected_by_zone(db, shown),
+            held=await queries.held_on(db, shown),
             settled=await queries.settled_on(db, shown, wired.books),
             money=await queries.latest_money(db, shown),
             difference_count=difference_count,
@@ -140,7 +156,7 @@ async def take_in_settlement(
     db: Transaction,
     wired: WiringDep,
 ) -> Response:
-    async def work(name: str, content: bytes) -> object:
+    async def work(name: str, content: bytes) -> Imported:
         return await reconciliation.import_settlement(
             db, wired.settings.acquirer, name, content, wired.books, now=datetime.now(UTC)
         )
@@ -155,17 +171,17 @@ async def take_in_statement(
     officer: OfficerDep,
     db: Transaction,
 ) -> Response:
-    async def work(name: str, content: bytes) -> object:
+    async def work(name: str, content: bytes) -> Imported:
         return await reconciliation.import_statement(db, name, content, now=datetime.now(UTC))
 
     return await _take_in(day, file, work)
 
 
 async def _take_in(
-    day: date, file: UploadFile, work: Callable[[str, bytes], Awaitable[object]]
+    day: date, file: UploadFile, work: Callable[[str, bytes], Awaitable[Imported]]
 ) -> Response:
     try:
-        await work((file.filename or "berkas")[:200], await file.read(MAX_BYTES + 1))
+        imported = await work((file.filename or "berkas")[:200], await file.read(MAX_BYTES + 1))
     except FileRefused as exc:
-        raise FileNotTaken(str(exc)) from exc
-    return RedirectResponse(f"/office?date={day}", 303)
+        raise FileNotTaken(exc) from exc
+    return RedirectResponse(f"/office?{urlencode({'date': day, **vars(imported)})}", 303)

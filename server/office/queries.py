@@ -46,6 +46,23 @@ async def collected_by_zone(db: AsyncSession, day: date) -> list[ZoneTotal]:
 
 
 @dataclass(frozen=True)
+class HeldTotal:
+    count: int
+    amount_rp: int
+
+
+async def held_on(db: AsyncSession, day: date) -> HeldTotal:
+    """Money of a business day that did not fit its charge and is held in suspense."""
+    row = await db.execute(
+        select(func.count(), func.coalesce(func.sum(Money.amount_rp), 0)).where(
+            Money.business_day == day, Money.flag != "exact"
+        )
+    )
+    count, amount_rp = row.one()
+    return HeldTotal(count, int(amount_rp))
+
+
+@dataclass(frozen=True)
 class SettledTotal:
     count: int
     gross_rp: int

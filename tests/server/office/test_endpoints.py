@@ -11,7 +11,9 @@ from server import sample
 from server.app import create_app
 from server.database import Transactions
 from server.office import queries
+from server.payments import service as payments
 from server.payments.books import Books
+from server.payments.models import Charge, Inquiry
 from server.reconciliation.models import Discrepancy, ImportedFile
 from server.settings import Settings
 from tests.server.booking import book
@@ -68,12 +70,22 @@ async def test_an_officer_takes_in_a_file_and_a_bad_one_is_a_problem(
 ) -> None:
     await sign_in(api)
     answer = await api.post("/office/settlement", data=DAY, files=SETTLEMENT)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/office?date=2026-11-21")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/office?date=2026-11-21&lines=4&total_rp=17964&known=0",
+    )
+    page = (await api.get(answer.headers["location"])).text
+    assert "4 baris baru, Rp17.964; 0 sudah dikenal" in page
+    again = await api.post("/office/settlement", data=DAY, files=SETTLEMENT)
+    assert "lines=0&total_rp=0&known=4" in again.headers["location"]
     bad = {"file": ("s.csv", b"x\0y")}
     for path in ("/office/settlement", "/office/statement"):
         answer = await api.post(path, data=DAY, files=bad)
         assert (answer.status_code, answer.json()["slug"]) == (422, "file-not-taken")
-        assert answer.json()["detail"].startswith("line 1: not text")
+        assert answer.json()["detail"] == "baris 1: bukan teks (NUL)"
+        wanted = {"Accept": "text/html", "Accept-Language": "en"}
+        answer = await api.post(path, data=DAY, files=bad, headers=wanted)
+        assert "line 1: not text (NUL)" in answer.text
     for path in ("/office/settlement", "/office/statement", "/office/reconcile"):
         assert (await api.post(path, data={"date": "kemarin"}, files=SETTLEMENT)).status_code == 422
     async with transactions.begin() as db:
@@ -118,6 +130,33 @@ async def test_the_day_counts_what_was_paid_exactly_by_zone(
         latest = await queries.latest_money(db, date(2026, 11, 22))
         assert [money.amount_rp for money, _, _ in latest] == [5000, 4000]
         assert all(receipt is not None for _, _, receipt in latest)
+
+
+async def test_money_that_did_not_fit_its_charge_is_shown_apart(
+    api: httpx.AsyncClient, transactions: Transactions, books: Books
+) -> None:
+    await sign_in(api)
+    paid_at = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+    booked = {"reference": "kami", "acquirer_reference": "ACQ", "rrn": "1"}
+    async with transactions.begin() as db:
+        await book(db, books, **booked, amount_rp=2000, paid_at=paid_at)
+    assert "Titipan</span>" not in (await api.get("/office?date=2026-11-21")).text
+    async with transactions.begin() as db:
+        charge = (await db.scalars(select(Charge))).one()
+        again = Inquiry(charge_id=charge.id, asked_at=paid_at, status="paid", answer={})
+        db.add(again)
+        await db.flush()
+        arrival = payments.Arrival("ACQ", "2", 2500, paid_at, inquiry_id=again.id)
+        await payments.record_money(db, charge, arrival, books, now=paid_at)
+    text = (await api.get("/office?date=2026-11-21")).text
+    for tile, amount in (("Terkumpul", "Rp2.000"), ("Titipan", "Rp2.500")):
+        assert f'{tile}</span><div class="figure">{amount}<' in text
+
+
+async def test_what_an_import_did_is_shown_only_as_numbers(api: httpx.AsyncClient) -> None:
+    await sign_in(api)
+    answer = await api.get("/office", params={"lines": "<b>1</b>"})
+    assert answer.status_code == 422
 
 
 async def test_a_heading_counts_all_even_where_the_table_shows_some(
