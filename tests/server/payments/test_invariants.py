@@ -72,6 +72,14 @@ DAMAGES = {
         "I5-evidence",
         "UPDATE money SET amount_rp = amount_rp - 1 WHERE rrn = 'B1'",
     ),
+    "money on the bank account that no statement tells of": (
+        "I7-bank-as-imported",
+        "UPDATE ledger_postings SET account_code = '1110' WHERE account_code = '1120'",
+    ),
+    "a claim on the acquirer moved away": (
+        "I7-receivable-as-settled",
+        "UPDATE ledger_postings SET account_code = '1130' WHERE account_code = '1120'",
+    ),
     "a case lost": ("I6-suspense-has-a-case", "DELETE FROM cases"),
     "a case for money that is no riddle": (
         "I6-suspense-has-a-case",
