@@ -5,8 +5,11 @@ on the machine; quote the ratios.
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
+
+import structlog
 
 from bench import barcode, confirm
 from bench.figure import Figure
@@ -21,6 +24,7 @@ def main() -> int:
     if unknown:
         print(f"no bench named {', '.join(unknown)}; there are: {', '.join(FIGURES)}")
         return 2
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     kept = json.loads(REPORT.read_text()) if REPORT.exists() else []
     for name in names:
         figure: Figure = FIGURES[name]()

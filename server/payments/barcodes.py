@@ -20,9 +20,12 @@ def _symbol(text: str) -> zxingcpp.Barcode:
 @lru_cache(maxsize=512)
 def png(text: str) -> bytes:
     """A 1-bit PNG with the quiet zone the standard asks for (ISO/IEC 18004 §6.3.8)."""
-    picture = Image.fromarray(_symbol(text).to_image(scale=MODULE_PX, add_quiet_zones=True))
+    modules = Image.fromarray(_symbol(text).to_image(add_quiet_zones=True))
+    picture = modules.convert("1", dither=Image.Dither.NONE).resize(
+        (modules.width * MODULE_PX, modules.height * MODULE_PX), Image.Resampling.NEAREST
+    )
     out = io.BytesIO()
-    picture.convert("1").save(out, "PNG")
+    picture.save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 
