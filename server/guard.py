@@ -70,7 +70,9 @@ def _from_elsewhere(scope: Scope, headers: Headers) -> bool:
     """Whether a browser says that another site's page sent this form."""
     if scope["method"] != "POST" or not scope["path"].startswith(FORM_PATHS):
         return False
+    # First what the browser itself says: `Origin` is "null" wherever a page tells no referrer.
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    if origin is not None:
-        return urlsplit(origin).netloc != headers.get("host")
-    return headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")

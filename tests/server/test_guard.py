@@ -33,6 +33,8 @@ async def test_a_body_too_large_is_refused_told_or_untold(api: httpx.AsyncClient
         ({"sec-fetch-site": "same-site"}, False),
         ({"origin": "http://127.0.0.1:8080"}, True),
         ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "same-origin", "origin": "null"}, True),
+        ({"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1:8080"}, False),
         ({}, True),
     ],
 )

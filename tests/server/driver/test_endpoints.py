@@ -21,7 +21,7 @@ async def test_pages_keep_strange_scripts_and_frames_out(api: httpx.AsyncClient)
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
     assert answer.headers["cache-control"] == "no-store"
     assert "style=" not in answer.text
     assert "onclick" not in answer.text
