@@ -95,8 +95,8 @@ async def test_verify_exits_3_and_names_what_is_broken(
 
 
 RUBBISH = [
-    ("settlement", b"bukan csv", "bad-0: line 1: columns missing"),
-    ("statement", b"bukan mt940", "bad-1: not an MT940 statement"),
+    ("settlement", b"bukan csv", "bad-0: baris 1: kolom tidak ada"),
+    ("statement", b"bukan mt940", "bad-1: bukan rekening koran MT940"),
     ("spot", b"bukan csv", "bad-2: the first line must be"),
     ("spot", b"\xff\xfe", "bad-3: 'utf-8' codec can't decode"),
 ]
