@@ -1,7 +1,6 @@
 """Sample data: an invented regency town in the shape of Sampit. Nothing in it is a real person."""
 
 import json
-from datetime import datetime
 from importlib.resources import files
 
 import httpx
@@ -32,10 +31,6 @@ async def seed(db: AsyncSession, *, officer_password: str, attendant_pin: str) -
         db, login=OFFICER, name="Bendahara Contoh", password=officer_password
     )
     await identity.add_attendant(db, code=ATTENDANT, name="Juru Parkir Contoh", pin=attendant_pin)
-
-
-async def enrolment_code(db: AsyncSession, *, now: datetime) -> str:
-    return await identity.issue_enrolment_code(db, now=now)
 
 
 def first_spot() -> str:

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from server import sample, schema
 from server.database import create_engine, create_transactions
 from server.embedded import EmbeddedPostgres
+from server.identity import service as identity
 from server.settings import Settings
 
 READY_S = 30.0
@@ -221,7 +222,7 @@ class System:
                     officer_password=self.secrets["officer_password"],
                     attendant_pin=self.secrets["attendant_pin"],
                 )
-                return await sample.enrolment_code(db, now=datetime.now(UTC))
+                return await identity.issue_enrolment_code(db, now=datetime.now(UTC))
         finally:
             await engine.dispose()
 
