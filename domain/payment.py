@@ -16,6 +16,7 @@ __all__ = [
     "EVENTS_TO_PAID",
     "PAYMENT_TABLE",
     "ChargeEvent",
+    "ChargeKind",
     "ChargeState",
     "MoneyFlag",
     "PaymentEvent",
@@ -26,6 +27,14 @@ __all__ = [
     "diagram",
     "judge_money",
 ]
+
+
+class ChargeKind(StrEnum):
+    """Who shows a barcode to whom: the merchant's is scanned, the consumer's is read; or cash."""
+
+    MPM = "mpm"
+    CPM = "cpm"
+    CASH = "cash"
 
 
 class ChargeState(StrEnum):

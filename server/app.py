@@ -27,7 +27,7 @@ from server.office import endpoints as office
 from server.payments import endpoints as payments
 from server.payments.acquirer import profile
 from server.payments.books import Books
-from server.payments.notifications import AcquirerKeys
+from server.payments.callbacks import SnapListener
 from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wiring import Wiring
 from server.settings import Settings
@@ -65,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     app.state.payments = Wiring(
         acquirer=create_acquirer(settings),
-        keys=acquirer_keys(settings),
+        listener=create_listener(settings),
         announcer=announcer,
         books=books,
         settings=settings,
@@ -154,8 +154,8 @@ def create_acquirer(settings: Settings) -> SnapAcquirer:
     )
 
 
-def acquirer_keys(settings: Settings) -> AcquirerKeys:
-    return AcquirerKeys(
+def create_listener(settings: Settings) -> SnapListener:
+    return SnapListener(
         profile=profile(settings.acquirer),
         public_key=_public_key(settings.acquirer_public_key),
         merchant_id=settings.acquirer_merchant_id,

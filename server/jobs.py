@@ -17,8 +17,8 @@ from sqlalchemy import text
 from server.announcements import Announcer
 from server.database import Transactions, plain_url
 from server.payments import inquiries, queries
+from server.payments.acquirer import Acquirer
 from server.payments.books import Books
-from server.payments.snap import SnapAcquirer
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ RESTART_S = 2.0
 async def run(
     database_url: str,
     transactions: Transactions,
-    acquirer: SnapAcquirer,
+    acquirer: Acquirer,
     announcer: Announcer,
     books: Books,
 ) -> None:
@@ -54,7 +54,7 @@ async def run(
 def _queue(
     pool: asyncpg.Pool,
     transactions: Transactions,
-    acquirer: SnapAcquirer,
+    acquirer: Acquirer,
     announcer: Announcer,
     books: Books,
 ) -> PgQueuer:

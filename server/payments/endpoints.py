@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -20,7 +20,7 @@ from server.identity.auth import OptionalShift
 from server.identity.service import OnShift
 from server.payments import barcodes, notifications, queries, receipts, schemas, service
 from server.payments.books import Books
-from server.payments.notifications import Callback, Refused
+from server.payments.callbacks import MAX_BODY, Callback
 from server.payments.service import ChargeNotFound, PaymentRequest
 from server.payments.wiring import Wiring, WiringDep
 from server.spots import service as spots
@@ -178,7 +178,7 @@ async def _callback(request: Request) -> Callback:
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > notifications.MAX_BODY:
+        if len(body) > MAX_BODY:
             break
     return Callback(request.headers, body)
 
@@ -188,13 +188,8 @@ CallbackDep = Annotated[Callback, Depends(_callback)]
 
 @router.post("/v1.0/access-token/b2b", tags=["acquirer"])
 async def access_token(callback: CallbackDep, wired: WiringDep) -> Response:
-    try:
-        answer: dict[str, Any] = notifications.issue_token(
-            wired.keys, callback, now=datetime.now(UTC)
-        )
-    except Refused as refusal:
-        return JSONResponse(refusal.answer.body, refusal.answer.status)
-    return JSONResponse(answer)
+    answer = wired.listener.issue_token(callback, now=datetime.now(UTC))
+    return JSONResponse(answer.body, answer.status)
 
 
 @router.post("/v1.0/qr/qr-mpm-notify", tags=["acquirer"])
@@ -204,7 +199,7 @@ async def notify(
     answer = await notifications.receive(
         transactions,
         wired.announcer,
-        wired.keys,
+        wired.listener,
         wired.books,
         callback,
         now=datetime.now(UTC),

@@ -13,11 +13,11 @@ from domain.payment import ChargeEvent, ChargeState
 from server.announcements import Announcer
 from server.database import Transactions
 from server.payments import queries, service
-from server.payments.acquirer import AcquirerUnknown, InquiryAnswer, PaidStatus
+from server.payments.acquirer import Acquirer, AcquirerUnknown, InquiryAnswer, PaidStatus
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
 from server.payments.service import Arrival, ArrivedElsewhere
-from server.payments.snap import DEADLINE_S, SnapAcquirer
+from server.payments.snap import DEADLINE_S
 
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ def next_inquiry(created_at: datetime, expires_at: datetime, now: datetime) -> d
 
 async def inquire(
     transactions: Transactions,
-    acquirer: SnapAcquirer,
+    acquirer: Acquirer,
     announcer: Announcer,
     books: Books,
     reference: str,

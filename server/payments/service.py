@@ -37,10 +37,9 @@ from server.ledger import service as ledger
 from server.parking import service as parking
 from server.parking.models import ParkingSession
 from server.payments import queries, receipts
-from server.payments.acquirer import AcquirerRefused, AcquirerUnknown, IssuedBarcode
+from server.payments.acquirer import Acquirer, AcquirerRefused, AcquirerUnknown, IssuedBarcode
 from server.payments.books import Books
 from server.payments.models import Case, Charge, ChargeChange, Money, Payment
-from server.payments.snap import SnapAcquirer
 from server.spots import service as spots
 from server.spots.models import Spot, Zone
 
@@ -100,7 +99,7 @@ class PaymentRequest:
 
 async def request_payment(
     transactions: Transactions,
-    acquirer: SnapAcquirer,
+    acquirer: Acquirer,
     announcer: Announcer,
     books: Books,
     request: PaymentRequest,
@@ -200,7 +199,7 @@ async def _same_or_conflict(db: AsyncSession, request: PaymentRequest) -> None:
 
 
 async def _generate(
-    acquirer: SnapAcquirer, charge: Charge
+    acquirer: Acquirer, charge: Charge
 ) -> IssuedBarcode | AcquirerRefused | AcquirerUnknown:
     """Ask the acquirer, with no transaction open. An outcome is data, never an exception."""
     try:

@@ -1,7 +1,7 @@
-"""SNAP BI client: asks an acquirer for a barcode and about its fate.
+"""SNAP BI client: asks an acquirer for barcodes, and to pay, cancel and refund them.
 
-Every call has a deadline and holds no database transaction. Source: ASPI, SNAP BI QR MPM services
-47 (generate), 51 (query) and 73 (token).
+Every call has a deadline and holds no database transaction. Source: ASPI, SNAP BI QR MPM (services
+47, 48, 51, 77, 78), QR CPM (60, 61, 62, 80) and B2B token (73).
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import httpx
@@ -18,14 +19,19 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import SecretStr
 
+from domain.payment import ChargeKind
 from server.payments import signatures
 from server.payments.acquirer import (
     AcquirerProfile,
     AcquirerRefused,
     AcquirerUnknown,
+    ConsumerPayment,
+    DecodedBarcode,
     InquiryAnswer,
     IssuedBarcode,
     PaidStatus,
+    RefundAnswer,
+    ToldRefund,
 )
 
 log = structlog.get_logger()
@@ -36,20 +42,94 @@ DEADLINE_S = 20.0
 """How long one call may take in all, its token and its second try included."""
 MAX_ANSWER = 256 * 1024
 
+MPM, CPM = ChargeKind.MPM, ChargeKind.CPM
+
+
+class Service(StrEnum):
+    """A SNAP service that we call, by its name in the standard's paths."""
+
+    number: str
+
+    def __new__(cls, name: str, number: str) -> "Service":
+        service = str.__new__(cls, name)
+        service._value_ = name
+        service.number = number
+        return service
+
+    GENERATE = "qr-mpm-generate", "47"
+    DECODE = "qr-mpm-decode", "48"
+    QUERY = "qr-mpm-query", "51"
+    CANCEL = "qr-mpm-cancel", "77"
+    REFUND = "qr-mpm-refund", "78"
+    PAY_CONSUMER = "qr-cpm-payment", "60"
+    QUERY_CONSUMER = "qr-cpm-query", "61"
+    CANCEL_CONSUMER = "qr-cpm-cancel", "62"
+    REFUND_CONSUMER = "qr-cpm-refund", "80"
+
+
 # latestTransactionStatus, SNAP BI §QR MPM. 01 initiated, 02 paying, 03 pending: not paid *yet*.
 STATUSES = {
     "00": PaidStatus.PAID,
     "01": PaidStatus.UNPAID,
     "02": PaidStatus.UNPAID,
     "03": PaidStatus.UNPAID,
+    "04": PaidStatus.REFUNDED,
     "05": PaidStatus.CANCELLED,
     # A failed attempt leaves the barcode payable at some acquirers, so the charge stays open.
     "06": PaidStatus.UNPAID,
     "07": PaidStatus.NOT_FOUND,
+    # Not in the standard: some acquirers' expired, and rejected, which is another failed attempt.
+    "08": PaidStatus.CANCELLED,
+    "09": PaidStatus.UNPAID,
 }
 
-# Answers that say the acquirer booked nothing: bad request, signature, not permitted.
-REFUSALS = re.compile(r"(400|401|403|405)\d{4}|404\d{2}(08|16|17)")
+
+class Meaning(StrEnum):
+    """What a responseCode says of the request it answers."""
+
+    ACCEPTED = "accepted"
+    IN_PROGRESS = "in progress"
+    NOTHING_BOOKED = "nothing booked"
+    NOT_FOUND = "transaction not found"
+    DUPLICATE = "duplicate reference"
+    EXTERNAL_ID_TAKEN = "external id taken"
+    TOKEN_DEAD = "token dead"  # noqa: S105 - a meaning, no secret
+    UNKNOWN = "unknown"
+
+
+# HTTP status and case of a responseCode; the service stands between them. A refusal that speaks of
+# us or of our request's form booked nothing. One that speaks of the transaction's own state
+# (404/00, 13, 14, 18, 19) may be the trace of an earlier request of ours whose answer was lost, so
+# it is for an inquiry to tell. Whatever is not here is UNKNOWN.
+_MEANINGS: dict[Meaning, dict[str, str]] = {
+    Meaning.ACCEPTED: {"200": "00"},
+    Meaning.IN_PROGRESS: {"202": "00"},
+    Meaning.NOTHING_BOOKED: {
+        "400": "00 01 02",
+        "401": "00 02",
+        "403": "00 01 02 03 04 05 06 14 15 19 20 23",
+        "404": "08 16 17",
+        "405": "00 01",
+    },
+    Meaning.NOT_FOUND: {"404": "01"},
+    Meaning.DUPLICATE: {"409": "01"},
+    Meaning.EXTERNAL_ID_TAKEN: {"409": "00"},
+    Meaning.TOKEN_DEAD: {"401": "01 03"},
+    Meaning.UNKNOWN: {"404": "00 13 14 18 19", "429": "00", "500": "00 01 02", "504": "00"},
+}
+MEANINGS = {
+    status + case: meaning
+    for meaning, statuses in _MEANINGS.items()
+    for status, cases in statuses.items()
+    for case in cases.split()
+}
+
+
+def meaning(code: str, service: Service) -> Meaning:
+    """What a responseCode says; one of another service says nothing."""
+    if not re.fullmatch(r"[0-9]{7}", code, re.ASCII) or code[3:5] != service.number:
+        return Meaning.UNKNOWN
+    return MEANINGS.get(code[:3] + code[5:], Meaning.UNKNOWN)
 
 
 class AmountError(ValueError):
@@ -120,79 +200,132 @@ class SnapAcquirer:
         await self._client.aclose()
 
     async def generate(self, reference: str, amount_rp: int, expires_at: datetime) -> IssuedBarcode:
-        """Ask for a dynamic barcode of `amount_rp` under `reference`; the same again is harmless.
+        """Ask for a dynamic barcode of `amount_rp`; a reference it has already is asked about."""
+        answer = await self._accepted(
+            Service.GENERATE,
+            {
+                "partnerReferenceNo": reference,
+                "amount": write_amount(amount_rp),
+                "merchantId": self._credentials.merchant_id,
+                "terminalId": self._credentials.terminal_id,
+                "validityPeriod": write_time(expires_at),
+            },
+        )
+        qris, acquirer_reference = _text(answer.get("qrContent")), _text(answer.get("referenceNo"))
+        if qris is None or acquirer_reference is None:
+            raise AcquirerUnknown("generate succeeded without a barcode")
+        return IssuedBarcode(qris, acquirer_reference)
 
-        Raises AcquirerRefused when nothing was booked, AcquirerUnknown when that cannot be told.
-        """
+    async def pay_consumer(
+        self, reference: str, amount_rp: int, consumer_qr: str, expires_at: datetime
+    ) -> ConsumerPayment:
         body = {
             "partnerReferenceNo": reference,
+            "qrContent": consumer_qr,
             "amount": write_amount(amount_rp),
             "merchantId": self._credentials.merchant_id,
             "terminalId": self._credentials.terminal_id,
-            "validityPeriod": write_time(expires_at),
+            "expiryTime": write_time(expires_at),
         }
-        answer = await self._call(self.profile.generate_path, body)
-        code = str(answer.get("responseCode", ""))
-        if code == "2004700":
-            qris, acquirer_reference = (
-                _text(answer.get("qrContent")),
-                _text(answer.get("referenceNo")),
-            )
-            if qris is not None and acquirer_reference is not None:
-                return IssuedBarcode(qris, acquirer_reference)
-            raise AcquirerUnknown("generate succeeded without a barcode")
-        if REFUSALS.fullmatch(code):
-            raise AcquirerRefused(code, str(answer.get("responseMessage", "")))
-        raise AcquirerUnknown(f"generate answered {code or 'no code'}")
+        answer = await self._accepted(Service.PAY_CONSUMER, body, Meaning.IN_PROGRESS)
+        return ConsumerPayment(_text(answer.get("referenceNo")), answer)
 
-    async def inquire(self, reference: str) -> InquiryAnswer:
-        """Ask what became of `reference`. Raises AcquirerUnknown when there is no usable answer."""
-        body = {
+    async def inquire(self, reference: str, kind: ChargeKind = MPM) -> InquiryAnswer:
+        service = Service.QUERY_CONSUMER if kind is CPM else Service.QUERY
+        original = Service.PAY_CONSUMER if kind is CPM else Service.GENERATE
+        body = self._original(reference) | {"serviceCode": original.number}
+        answer = await self._call(service, body)
+        code = str(answer.get("responseCode", ""))
+        meant = meaning(code, service)
+        if meant is Meaning.NOT_FOUND:
+            return InquiryAnswer(PaidStatus.NOT_FOUND, answer)
+        if meant is not Meaning.ACCEPTED:
+            raise AcquirerUnknown(f"query answered {code or 'no code'}")
+        return _inquiry_answer(answer)
+
+    async def cancel(self, reference: str, reason: str, kind: ChargeKind = MPM) -> None:
+        service = Service.CANCEL_CONSUMER if kind is CPM else Service.CANCEL
+        await self._accepted(service, self._original(reference) | {"reason": reason})
+
+    async def refund(
+        self,
+        reference: str,
+        refund_reference: str,
+        amount_rp: int,
+        reason: str,
+        kind: ChargeKind = MPM,
+    ) -> RefundAnswer:
+        """Return `amount_rp`; asking again under the same `refund_reference` returns it once."""
+        service = Service.REFUND_CONSUMER if kind is CPM else Service.REFUND
+        body = self._original(reference) | {
+            "partnerRefundNo": refund_reference,
+            "refundAmount": write_amount(amount_rp),
+            "reason": reason,
+        }
+        answer = await self._accepted(service, body)
+        number = _text(answer.get("refundNo"))
+        echoed = answer.get("partnerRefundNo", refund_reference)
+        if number is None or echoed != refund_reference:
+            raise AcquirerUnknown("refund succeeded without its number, or for another one")
+        return RefundAnswer(number, read_time(answer.get("refundTime")))
+
+    async def decode(self, qris_text: str) -> DecodedBarcode:
+        body = {"qrContent": qris_text, "scanTime": write_time(self._clock())}
+        answer = await self._accepted(Service.DECODE, body)
+        merchants = answer.get("merchantInfos")
+        amount = answer.get("transactionAmount")
+        try:
+            return DecodedBarcode(
+                merchant_name=_text(answer.get("merchantName")) or "",
+                pans={
+                    str(merchant.get("acquirerName")): str(merchant.get("merchantPAN"))
+                    for merchant in (merchants if isinstance(merchants, list) else [])
+                    if isinstance(merchant, dict)
+                },
+                amount_rp=None if amount is None else read_amount(amount),
+            )
+        except AmountError as exc:
+            raise AcquirerUnknown(f"decode answered, but {exc}") from exc
+
+    def _original(self, reference: str) -> dict[str, Any]:
+        return {
             "originalPartnerReferenceNo": reference,
-            "serviceCode": "47",
             "merchantId": self._credentials.merchant_id,
         }
-        answer = await self._call(self.profile.query_path, body)
-        code = str(answer.get("responseCode", ""))
-        if code == "4045101":
-            return InquiryAnswer(PaidStatus.NOT_FOUND, answer)
-        if code != "2005100":
-            raise AcquirerUnknown(f"query answered {code or 'no code'}")
-        extra = answer.get("additionalInfo")
-        extra = extra if isinstance(extra, dict) else {}
-        status = STATUSES.get(str(answer.get("latestTransactionStatus")), PaidStatus.UNKNOWN)
-        amount_rp = None
-        if status is PaidStatus.PAID:
-            try:
-                amount_rp = read_amount(answer.get("amount"))
-            except AmountError as exc:
-                raise AcquirerUnknown(f"query says paid, but {exc}") from exc
-        return InquiryAnswer(
-            status,
-            answer,
-            acquirer_reference=_text(answer.get("originalReferenceNo")),
-            qris=_text(extra.get("qrContent")),
-            rrn=_text(extra.get("rrn")),
-            amount_rp=amount_rp,
-            paid_at=read_time(answer.get("paidTime")),
-        )
 
-    async def _call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _accepted(
+        self, service: Service, body: dict[str, Any], *good: Meaning
+    ) -> dict[str, Any]:
+        """The answer of a call that did what it was asked for."""
+        answer = await self._call(service, body)
+        code = str(answer.get("responseCode", ""))
+        meant = meaning(code, service)
+        if meant is Meaning.ACCEPTED or meant in good:
+            return answer
+        # A token refused twice and a transaction that is not there: nothing was booked either.
+        if meant in (Meaning.NOTHING_BOOKED, Meaning.TOKEN_DEAD) or (
+            meant is Meaning.NOT_FOUND and service is not Service.GENERATE
+        ):
+            raise AcquirerRefused(code, str(answer.get("responseMessage", "")))
+        raise AcquirerUnknown(f"{service} answered {code or 'no code'}: {meant}")
+
+    async def _call(self, service: Service, body: dict[str, Any]) -> dict[str, Any]:
         try:
             async with asyncio.timeout(self.deadline_s):
-                return await self._call_twice_at_most(path, body)
+                return await self._call_twice_at_most(service, body)
         except TimeoutError as exc:
             raise AcquirerUnknown("no answer in time") from exc
 
-    async def _call_twice_at_most(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _call_twice_at_most(self, service: Service, body: dict[str, Any]) -> dict[str, Any]:
+        path = self.profile.path(service)
         token = await self._current_token()
         answer = await self._post(path, body, token)
-        code = str(answer.get("responseCode", ""))
-        if code.startswith("401") and code.endswith(("01", "03")):  # the token died early
+        meant = meaning(str(answer.get("responseCode", "")), service)
+        if meant is Meaning.TOKEN_DEAD:
             if self._token == token:  # else another task has renewed it meanwhile
                 self._token = ""
             answer = await self._post(path, body, await self._current_token())
-        elif code.startswith("409") and code.endswith("00"):  # our X-EXTERNAL-ID was taken today
+        elif meant is Meaning.EXTERNAL_ID_TAKEN:
             answer = await self._post(path, body, await self._current_token())
         return answer
 
@@ -255,6 +388,45 @@ class SnapAcquirer:
         except (httpx.HTTPError, ValueError, RecursionError) as exc:
             log.warning("acquirer_silent", path=path, error=type(exc).__name__)
             raise AcquirerUnknown(type(exc).__name__) from exc
+
+
+def _inquiry_answer(answer: dict[str, Any]) -> InquiryAnswer:
+    extra = answer.get("additionalInfo")
+    extra = extra if isinstance(extra, dict) else {}
+    status = STATUSES.get(str(answer.get("latestTransactionStatus")), PaidStatus.UNKNOWN)
+    amount_rp = None
+    if status in (PaidStatus.PAID, PaidStatus.REFUNDED):
+        try:
+            amount_rp = read_amount(answer.get("amount"))
+        except AmountError as exc:
+            raise AcquirerUnknown(f"query says {status}, but {exc}") from exc
+    return InquiryAnswer(
+        status,
+        answer,
+        acquirer_reference=_text(answer.get("originalReferenceNo")),
+        qris=_text(extra.get("qrContent")),
+        rrn=_text(extra.get("rrn")),
+        amount_rp=amount_rp,
+        paid_at=read_time(answer.get("paidTime")),
+        refunds=_told_refunds(extra.get("refundHistory")),
+    )
+
+
+def _told_refunds(history: object) -> tuple[ToldRefund, ...] | None:
+    """The refunds of a history that can be read whole; of any other, nothing is told."""
+    if not isinstance(history, list):
+        return None
+    told = []
+    for entry in history:
+        number = _text(entry.get("partnerRefundNo")) if isinstance(entry, dict) else None
+        if number is None:
+            return None
+        try:
+            amount_rp = read_amount(entry.get("refundAmount"))
+        except AmountError:
+            return None
+        told.append(ToldRefund(number, amount_rp, read_time(entry.get("refundTime"))))
+    return tuple(told)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from server.announcements import Announcer
+from server.payments.acquirer import Acquirer
 from server.payments.books import Books
-from server.payments.notifications import AcquirerKeys
-from server.payments.snap import SnapAcquirer
+from server.payments.callbacks import SnapListener
 from server.settings import Settings
 
 
@@ -16,8 +16,8 @@ from server.settings import Settings
 class Wiring:
     """The acquirer and how to know its voice, the announcer, the books, and the settings."""
 
-    acquirer: SnapAcquirer
-    keys: AcquirerKeys
+    acquirer: Acquirer
+    listener: SnapListener
     announcer: Announcer
     books: Books
     settings: Settings

@@ -29,6 +29,7 @@ MONEY_MODULES = (
     "server/ledger/service.py",
     "server/payments/service.py",
     "server/payments/notifications.py",
+    "server/payments/callbacks.py",
     "server/payments/receipts.py",
     "server/payments/inquiries.py",
     "server/payments/queries.py",

@@ -27,8 +27,8 @@ from domain.tariff import VehicleClass
 from server import verify
 from server.database import Transactions, create_engine, create_transactions, new_id
 from server.payments import inquiries, notifications, service
-from server.payments.acquirer import profile
-from server.payments.notifications import Callback, SnapAnswer
+from server.payments.acquirer import Acquirer, profile
+from server.payments.callbacks import Answer, Callback
 from server.payments.service import PaymentRequest
 from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wiring import Wiring
@@ -107,7 +107,7 @@ class Office:
         plate: str | None = None,
         lifetime: timedelta = LIFETIME,
         now: datetime | None = None,
-        acquirer: SnapAcquirer | None = None,
+        acquirer: Acquirer | None = None,
     ) -> UUID:
         wired = self.wired
         asked = await service.request_payment(
@@ -169,7 +169,7 @@ class Office:
         charge_id: UUID,
         *,
         now: datetime | None = None,
-        acquirer: SnapAcquirer | None = None,
+        acquirer: Acquirer | None = None,
     ) -> None:
         wired = self.wired
         await inquiries.inquire(
@@ -190,7 +190,7 @@ class Office:
         now: datetime | None = None,
         external_id: str | None = None,
         **changed: Any,
-    ) -> SnapAnswer:
+    ) -> Answer:
         """Hear a well signed notification, at any time by our clock."""
         at = now or datetime.now(UTC)
         await self.learn(charge_id)
@@ -200,7 +200,7 @@ class Office:
         return await notifications.receive(
             self.transactions,
             wired.announcer,
-            wired.keys,
+            wired.listener,
             wired.books,
             Callback(httpx.Headers(headers), content),
             now=at,

@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from server.app import create_app
 from server.database import new_id
-from server.payments import notifications
-from server.payments.notifications import MAX_BODY, Callback
+from server.payments.callbacks import MAX_BODY, Callback
 from tests.server.conftest import CLIENT_SECRET
 from tests.server.payments.conftest import CAR_RP, LIFETIME, Office, answers, on_a_socket
 from tests.server.payments.voice import NOTIFY, TOKEN, Voice, compact, rupiah
@@ -286,7 +285,7 @@ async def test_a_signature_of_a_longer_key_fits(office):
     key = rsa.generate_private_key(public_exponent=65537, key_size=3200)
     wired = office.wired
     office.app.state.payments = replace(
-        wired, keys=replace(wired.keys, public_key=key.public_key())
+        wired, listener=replace(wired.listener, public_key=key.public_key())
     )
     office.voice = replace(office.voice, key=key)
     charge_id = await office.request()
@@ -664,7 +663,7 @@ async def expired_token(office: Office) -> str:
     then = datetime.now(UTC) - timedelta(minutes=16)
     headers = office.voice.token_headers(at=then)
     callback = Callback(httpx.Headers(headers), b'{"grantType":"client_credentials"}')
-    return notifications.issue_token(office.wired.keys, callback, now=then)["accessToken"]
+    return office.wired.listener.issue_token(callback, now=then).body["accessToken"]
 
 
 async def test_a_token_is_given_only_for_the_acquirers_own_signature(symmetric):
