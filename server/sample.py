@@ -1,11 +1,15 @@
 """Sample data: an invented regency town in the shape of Sampit. Nothing in it is a real person."""
 
 import json
+from contextlib import suppress
+from datetime import date
 from importlib.resources import files
+from typing import Any
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.shares import ShareLeg, ShareRule
 from server.identity import service as identity
 from server.ledger import service as ledger
 from server.spots import service as spots
@@ -27,10 +31,29 @@ async def seed(db: AsyncSession, *, officer_password: str, attendant_pin: str) -
     for code, _ in zones:
         await spots.add_tariff(db, code, tariffs["hourly" if code in HOURLY_ZONES else "flat"])
     await ledger.open_accounts(db, zones)
+    with suppress(ledger.RuleTooLate):  # a sample of before there were shares goes on without
+        await _share_rule(db, json.loads((folder / "share_rule.json").read_text()))
     await identity.add_officer(
         db, login=OFFICER, name="Bendahara Contoh", password=officer_password
     )
     await identity.add_attendant(db, code=ATTENDANT, name="Juru Parkir Contoh", pin=attendant_pin)
+
+
+async def _share_rule(db: AsyncSession, told: dict[str, Any]) -> None:
+    rule = ShareRule(
+        told["attendant_bp"],
+        told["third_party_bp"],
+        told["third_party"],
+        ShareLeg(told["remainder_to"]),
+    )
+    await ledger.add_share_rule(
+        db,
+        rule,
+        zone_id=None,
+        valid_from=date.fromisoformat(told["valid_from"]),
+        valid_until=None,
+        regulation=told["regulation"],
+    )
 
 
 def first_spot() -> str:

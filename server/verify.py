@@ -46,9 +46,10 @@ INVARIANTS = (
     ),
     Invariant(
         "I5-evidence",
-        "all money is in the ledger, to the rupiah",
-        """SELECT m.id FROM money m JOIN ledger_postings p ON p.entry_id = m.entry_id
-           GROUP BY m.id HAVING sum(p.amount_rp) FILTER (WHERE p.amount_rp > 0) <> m.amount_rp""",
+        "all money is in the ledger, to the rupiah, as owed by the acquirer or the attendant",
+        """SELECT m.id FROM money m LEFT JOIN ledger_postings p ON p.entry_id = m.entry_id
+           AND p.account_code = CASE WHEN m.shift_id IS NULL THEN '1120' ELSE '1140' END
+           GROUP BY m.id HAVING coalesce(sum(p.amount_rp), 0) <> m.amount_rp""",
     ),
     Invariant(
         "I6-suspense-has-a-case",
@@ -71,7 +72,7 @@ INVARIANTS = (
         """SELECT owed - (came - settled) FROM
            (SELECT coalesce(sum(amount_rp), 0) AS owed FROM ledger_postings
             WHERE account_code = '1120') p,
-           (SELECT coalesce(sum(amount_rp), 0) AS came FROM money) m,
+           (SELECT coalesce(sum(amount_rp), 0) AS came FROM money WHERE acquirer <> 'cash') m,
            (SELECT coalesce(sum(l.gross_rp), 0) AS settled FROM settlement_lines l
             LEFT JOIN ledger_entries u ON u.source = 'unbooked:' || l.id
             LEFT JOIN ledger_entries e ON e.source = 'explained:settlement:' || l.id

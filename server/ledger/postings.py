@@ -1,41 +1,136 @@
-"""Posting rules, pure: from a fact about money to the legs of an entry. Debit +, credit -.
+"""The chart of accounts and the posting rules, pure: from a fact about money to an entry's legs.
 
-Worked tables are in docs/money.md. Every function returns legs that sum to zero.
+Debit +, credit -. Every function returns legs that sum to zero; docs/money.md works each of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-RECEIVABLE = "1120"
-"""Collected by the acquirer for us, not yet settled."""
-IN_TRANSIT = "1130"
-"""Settled by the acquirer, not yet seen on the bank account."""
+from domain.shares import NO_SHARES, Shares
+
 BANK = "1110"
+RECEIVABLE = "1120"
+IN_TRANSIT = "1130"
+CASH_HELD = "1140"
+DEPOSITS_IN_TRANSIT = "1150"
+TRANSFERS_IN_TRANSIT = "1160"
+REFUNDS_PAYABLE = "2110"
+ATTENDANT_PAYABLE = "2120"
+THIRD_PARTY_PAYABLE = "2130"
 SUSPENSE = "2190"
-"""Money that came and is not yet explained."""
 MDR_EXPENSE = "5110"
+SHARE_EXPENSE = "5120"
+
+
+@dataclass(frozen=True)
+class ChartAccount:
+    """A ledger account; `kind` is asset, liability, revenue or expense."""
+
+    code: str
+    name: str
+    kind: str
+
+
+CHART = (
+    ChartAccount(BANK, "Bank RKUD", "asset"),
+    ChartAccount(RECEIVABLE, "Piutang acquirer QRIS", "asset"),
+    ChartAccount(IN_TRANSIT, "Pencairan dalam perjalanan", "asset"),
+    ChartAccount(CASH_HELD, "Kas di tangan juru parkir", "asset"),
+    ChartAccount(DEPOSITS_IN_TRANSIT, "Setoran tunai dalam perjalanan", "asset"),
+    ChartAccount(TRANSFERS_IN_TRANSIT, "Transfer pengembalian dalam perjalanan", "asset"),
+    ChartAccount(REFUNDS_PAYABLE, "Utang pengembalian", "liability"),
+    ChartAccount(ATTENDANT_PAYABLE, "Utang bagi hasil juru parkir", "liability"),
+    ChartAccount(THIRD_PARTY_PAYABLE, "Utang bagi hasil pihak ketiga", "liability"),
+    ChartAccount(SUSPENSE, "Titipan belum dikenali", "liability"),
+    ChartAccount(MDR_EXPENSE, "Beban MDR", "expense"),
+    ChartAccount(SHARE_EXPENSE, "Beban bagi hasil", "expense"),
+)
+"""Every account but the zones' revenue accounts, which `zone_account` gives."""
 
 
 def revenue(zone_code: str) -> str:
-    """The revenue account of a zone."""
+    """The code of a zone's revenue account."""
     return f"4110.{zone_code}"
+
+
+def zone_account(zone_code: str, zone_name: str) -> ChartAccount:
+    """The revenue account of a zone."""
+    return ChartAccount(revenue(zone_code), f"Retribusi parkir {zone_name}", "revenue")
 
 
 @dataclass(frozen=True)
 class Leg:
-    """One posting: whole rupiah on one account, debit positive."""
+    """One posting: whole rupiah on one account, debit positive.
+
+    `party` is the key within the account's subsidiary ledger: whose debt or claim it is.
+    """
 
     account: str
     amount_rp: int
+    party: str | None = None
 
 
-def for_payment(amount_rp: int, zone_code: str) -> tuple[Leg, ...]:
-    """A charge paid exactly: the acquirer owes us, the zone has earned."""
-    return _balanced(Leg(RECEIVABLE, amount_rp), Leg(revenue(zone_code), -amount_rp))
+def for_payment(amount_rp: int, zone_code: str, shares: Shares = NO_SHARES) -> tuple[Leg, ...]:
+    """A charge paid exactly: the acquirer owes us, the zone has earned, the shares are owed."""
+    return _balanced(Leg(RECEIVABLE, amount_rp), *_earned(amount_rp, zone_code, shares))
 
 
 def for_suspense(amount_rp: int) -> tuple[Leg, ...]:
     """Money that does not fit its charge (late, over, under, duplicate): held until explained."""
     return _balanced(Leg(RECEIVABLE, amount_rp), Leg(SUSPENSE, -amount_rp))
+
+
+def for_recognised(amount_rp: int, zone_code: str, shares: Shares = NO_SHARES) -> tuple[Leg, ...]:
+    """Money in suspense found to be a zone's earning after all."""
+    return _balanced(Leg(SUSPENSE, amount_rp), *_earned(amount_rp, zone_code, shares))
+
+
+def for_cash(
+    amount_rp: int, zone_code: str, attendant: str, shares: Shares = NO_SHARES
+) -> tuple[Leg, ...]:
+    """Cash taken by an attendant, who owes it to the office until it is deposited."""
+    return _balanced(Leg(CASH_HELD, amount_rp, attendant), *_earned(amount_rp, zone_code, shares))
+
+
+def for_cash_deposit(amount_rp: int, attendant: str) -> tuple[Leg, ...]:
+    """An attendant proved to have paid in cash: no longer owed, not yet seen on the account."""
+    return _balanced(Leg(DEPOSITS_IN_TRANSIT, amount_rp), Leg(CASH_HELD, -amount_rp, attendant))
+
+
+def for_refund_due(amount_rp: int, zone_code: str, shares: Shares = NO_SHARES) -> tuple[Leg, ...]:
+    """A refund of earned money was decided: earning and shares are taken back, the payer is owed.
+
+    `shares` are those in the returned amount.
+    """
+    earned = reverse(_earned(amount_rp, zone_code, shares))
+    return _balanced(*earned, Leg(REFUNDS_PAYABLE, -amount_rp))
+
+
+def for_suspense_refund_due(amount_rp: int) -> tuple[Leg, ...]:
+    """A refund of money in suspense was decided: the payer is owed what was held."""
+    return _balanced(Leg(SUSPENSE, amount_rp), Leg(REFUNDS_PAYABLE, -amount_rp))
+
+
+def for_refund_by_acquirer(amount_rp: int) -> tuple[Leg, ...]:
+    """The acquirer returned the money to the payer, out of what it owes us."""
+    return _balanced(Leg(REFUNDS_PAYABLE, amount_rp), Leg(RECEIVABLE, -amount_rp))
+
+
+def for_refund_by_transfer(amount_rp: int) -> tuple[Leg, ...]:
+    """The office ordered a transfer to the payer, not yet seen on the account."""
+    return _balanced(Leg(REFUNDS_PAYABLE, amount_rp), Leg(TRANSFERS_IN_TRANSIT, -amount_rp))
+
+
+def for_refund_refused(
+    amount_rp: int, zone_code: str, shares: Shares = NO_SHARES
+) -> tuple[Leg, ...]:
+    """A refund of earned money will not be made after all."""
+    return reverse(for_refund_due(amount_rp, zone_code, shares))
+
+
+def for_suspense_refund_refused(amount_rp: int) -> tuple[Leg, ...]:
+    """A refund of money in suspense will not be made after all."""
+    return reverse(for_suspense_refund_due(amount_rp))
 
 
 def for_settlement(gross_rp: int, mdr_rp: int) -> tuple[Leg, ...]:
@@ -57,19 +152,37 @@ def for_explained_settlement(gross_rp: int) -> tuple[Leg, ...]:
     return _balanced(Leg(SUSPENSE, gross_rp), Leg(RECEIVABLE, -gross_rp))
 
 
-def for_bank_credit(amount_rp: int) -> tuple[Leg, ...]:
-    """The payout arrived on the regency's account; negative when it was taken back."""
-    return _balanced(Leg(BANK, amount_rp), Leg(IN_TRANSIT, -amount_rp))
+def for_bank_credit(amount_rp: int, clears: str = IN_TRANSIT) -> tuple[Leg, ...]:
+    """A movement on the regency's account, negative for a debit, that an in-transit account awaits.
+
+    `clears` names that account: a batch's payout, a deposit, or a refund's transfer.
+    """
+    return _balanced(Leg(BANK, amount_rp), Leg(clears, -amount_rp))
 
 
 def for_unknown_movement(amount_rp: int) -> tuple[Leg, ...]:
-    """A credit or (negative) debit that names no batch we know: held until explained."""
+    """A credit or (negative) debit that names nothing we know: held until explained."""
     return _balanced(Leg(BANK, amount_rp), Leg(SUSPENSE, -amount_rp))
 
 
-def for_explained_movement(amount_rp: int) -> tuple[Leg, ...]:
-    """The batch of an unknown movement became known: the movement was its payout."""
-    return _balanced(Leg(SUSPENSE, amount_rp), Leg(IN_TRANSIT, -amount_rp))
+def for_explained_movement(amount_rp: int, clears: str = IN_TRANSIT) -> tuple[Leg, ...]:
+    """What an unknown movement named became known: it is what an in-transit account awaited."""
+    return _balanced(Leg(SUSPENSE, amount_rp), Leg(clears, -amount_rp))
+
+
+def reverse(legs: Sequence[Leg]) -> tuple[Leg, ...]:
+    """The legs that undo an entry: how a mistake is corrected, since no entry is ever changed."""
+    return tuple(Leg(leg.account, -leg.amount_rp, leg.party) for leg in legs)
+
+
+def _earned(amount_rp: int, zone_code: str, shares: Shares) -> tuple[Leg, ...]:
+    """Revenue in full (azas bruto), and apart from it what others are owed of it."""
+    return (
+        Leg(revenue(zone_code), -amount_rp),
+        Leg(SHARE_EXPENSE, shares.total_rp),
+        Leg(ATTENDANT_PAYABLE, -shares.attendant_rp, shares.attendant),
+        Leg(THIRD_PARTY_PAYABLE, -shares.third_party_rp, shares.third_party),
+    )
 
 
 def _balanced(*legs: Leg) -> tuple[Leg, ...]:

@@ -1,39 +1,26 @@
 """Recording entries, and reading what the ledger says. Nothing here ever changes a recorded row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.mdr import MdrRule, MerchantCriteria
+from domain.shares import ShareLeg, ShareRule
 from server.database import new_id
 from server.ledger import postings
-from server.ledger.models import Account, Entry, Posting
+from server.ledger.models import Account, Entry, MdrRuleRow, Posting, ShareRuleRow
 from server.ledger.postings import Leg
-
-FIXED_ACCOUNTS = {
-    postings.BANK: ("Bank RKUD", "asset"),
-    postings.RECEIVABLE: ("Piutang acquirer QRIS", "asset"),
-    postings.IN_TRANSIT: ("Pencairan dalam perjalanan", "asset"),
-    postings.SUSPENSE: ("Titipan belum dikenali", "liability"),
-    postings.MDR_EXPENSE: ("Beban MDR", "expense"),
-}
 
 
 async def open_accounts(db: AsyncSession, zones: Sequence[tuple[str, str]]) -> None:
-    """Open the fixed accounts and a revenue account per (zone code, name); again is harmless."""
-    rows = [{"code": c, "name": n, "kind": k} for c, (n, k) in FIXED_ACCOUNTS.items()]
-    rows += [
-        {
-            "code": postings.revenue(code),
-            "name": f"Retribusi parkir {name}",
-            "kind": "revenue",
-        }
-        for code, name in zones
-    ]
+    """Open the chart's accounts and a revenue account per (zone code, name); again is harmless."""
+    accounts = (*postings.CHART, *(postings.zone_account(code, name) for code, name in zones))
+    rows = [vars(account) for account in accounts]
     await db.execute(upsert(Account).values(rows).on_conflict_do_nothing())
 
 
@@ -65,11 +52,125 @@ async def record(
                 "line": number,
                 "account_code": leg.account,
                 "amount_rp": leg.amount_rp,
+                "party": leg.party,
             }
             for number, leg in enumerate(legs, start=1)
         ],
     )
     return entry_id
+
+
+@dataclass(frozen=True)
+class DatedShareRule:
+    """A share rule of one zone or, without one, of the whole regency; both days are included."""
+
+    zone_id: UUID | None
+    valid_from: date
+    valid_until: date | None
+    rule: ShareRule
+
+    def covers(self, day: date) -> bool:
+        return self.valid_from <= day and (self.valid_until is None or day <= self.valid_until)
+
+
+async def share_rules(db: AsyncSession, first_day: date, last_day: date) -> list[DatedShareRule]:
+    """Every rule in force on some day of a span."""
+    rows = await db.scalars(
+        select(ShareRuleRow)
+        .where(ShareRuleRow.valid_from <= last_day)
+        .where(ShareRuleRow.valid_until.is_(None) | (ShareRuleRow.valid_until >= first_day))
+    )
+    return [
+        DatedShareRule(
+            row.zone_id,
+            row.valid_from,
+            row.valid_until,
+            ShareRule(
+                row.attendant_bp,
+                row.third_party_bp,
+                row.third_party,
+                ShareLeg(row.remainder_to),
+            ),
+        )
+        for row in rows
+    ]
+
+
+def pick(rules: Iterable[DatedShareRule], zone_id: UUID, day: date) -> ShareRule | None:
+    """The rule for a zone's payment of a day: the zone's own before the regency's; None without."""
+    in_force = {dated.zone_id: dated.rule for dated in rules if dated.covers(day)}
+    return in_force.get(zone_id, in_force.get(None))
+
+
+class RuleTooLate(ValueError):
+    """A share rule for days whose payments are posted already."""
+
+
+async def add_share_rule(
+    db: AsyncSession,
+    rule: ShareRule,
+    *,
+    zone_id: UUID | None,
+    valid_from: date,
+    valid_until: date | None,
+    regulation: str,
+) -> None:
+    """Put a rule in force; one without an end before it ends the day before. Raises RuleTooLate.
+
+    The same rule again is harmless.
+    """
+    values = {
+        "zone_id": zone_id,
+        "valid_from": valid_from,
+        "valid_until": valid_until,
+        "regulation": regulation,
+        "attendant_bp": rule.attendant_bp,
+        "third_party_bp": rule.third_party_bp,
+        "third_party": rule.third_party,
+        "remainder_to": rule.remainder_to.value,
+    }
+    same = (
+        getattr(ShareRuleRow, name).is_not_distinct_from(value) for name, value in values.items()
+    )
+    if await db.scalar(select(exists().where(*same))):
+        return
+    if await db.scalar(select(exists().where(Entry.business_day >= valid_from))):
+        raise RuleTooLate(f"payments of {valid_from} or later are posted already")
+    await db.execute(
+        update(ShareRuleRow)
+        .where(ShareRuleRow.zone_id.is_not_distinct_from(zone_id))
+        .where(ShareRuleRow.valid_until.is_(None), ShareRuleRow.valid_from < valid_from)
+        .values(valid_until=valid_from - timedelta(days=1))
+    )
+    db.add(ShareRuleRow(**values))
+    await db.flush()
+
+
+async def mdr_rules(db: AsyncSession) -> list[MdrRule]:
+    """The whole list, published and added, of every kind of merchant."""
+    rows = await db.scalars(select(MdrRuleRow).order_by(MdrRuleRow.criteria, MdrRuleRow.valid_from))
+    return [
+        MdrRule(
+            MerchantCriteria(row.criteria),
+            row.valid_from,
+            row.valid_until,
+            row.free_up_to_rp,
+            row.rate_bp,
+        )
+        for row in rows
+    ]
+
+
+async def add_mdr_rule(db: AsyncSession, rule: MdrRule, source: str) -> None:
+    """Put a rate in force; one without an end before it ends the day before."""
+    await db.execute(
+        update(MdrRuleRow)
+        .where(MdrRuleRow.criteria == rule.criteria.value)
+        .where(MdrRuleRow.valid_until.is_(None), MdrRuleRow.valid_from < rule.valid_from)
+        .values(valid_until=rule.valid_from - timedelta(days=1))
+    )
+    db.add(MdrRuleRow(**{**vars(rule), "criteria": rule.criteria.value}, source=source))
+    await db.flush()
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,19 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
-from domain.payment import ChargeState, MoneyFlag, PaymentState
+from domain.payment import ChargeKind, ChargeState, MoneyFlag, PaymentState
 from server.database import Base, new_id
 
 Instant = DateTime(timezone=True)
 
+CASH = "cash"
+"""What stands in the place of an acquirer where money was taken in cash."""
 
-def _one_of(column: str, values: type[ChargeState] | type[MoneyFlag] | type[PaymentState]) -> str:
+
+def _one_of(
+    column: str,
+    values: type[ChargeKind] | type[ChargeState] | type[MoneyFlag] | type[PaymentState],
+) -> str:
     return f"{column} IN ({', '.join(repr(member.value) for member in values)})"
 
 
@@ -48,8 +54,9 @@ class Payment(Base):
 
 
 class Charge(Base):
-    """One attempt to collect a payment by a QRIS code; `reference` is our id at the acquirer.
+    """One attempt to collect a payment; `reference` is our id of it, at the acquirer too.
 
+    Cash has no acquirer; its charges name `CASH` instead.
     `next_inquiry_at` is when the acquirer is to be asked again; empty when nothing is to be asked.
     """
 
@@ -58,7 +65,11 @@ class Charge(Base):
         CheckConstraint("amount_rp > 0", name="amount"),
         CheckConstraint(_one_of("state", ChargeState), name="state"),
         CheckConstraint(_one_of("money_flag", MoneyFlag), name="money_flag"),
-        CheckConstraint("state <> 'issued' OR qris IS NOT NULL", name="issued_has_qris"),
+        CheckConstraint(_one_of("kind", ChargeKind), name="kind"),
+        CheckConstraint(
+            "state <> 'issued' OR kind <> 'mpm' OR qris IS NOT NULL", name="issued_has_qris"
+        ),
+        CheckConstraint("(kind = 'cash') = (acquirer = 'cash')", name="cash"),
         UniqueConstraint("acquirer", "acquirer_reference"),
         Index(
             "ix_charges_due",
@@ -70,6 +81,7 @@ class Charge(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), index=True)
+    kind: Mapped[str] = mapped_column(Text, default="mpm", server_default="mpm")
     acquirer: Mapped[str] = mapped_column(Text)
     reference: Mapped[str] = mapped_column(Text, unique=True)
     acquirer_reference: Mapped[str | None] = mapped_column(Text)
@@ -143,16 +155,18 @@ class Inquiry(Base):
 
 
 class Money(Base):
-    """Money that verifiably reached the acquirer for us, each arrival once. Insert-only.
+    """Money that verifiably came for us, each arrival once. Insert-only.
 
-    Posted only with evidence: the notification or the inquiry that proves it.
+    Posted only with evidence: the notification or the inquiry that proves it reached the acquirer.
+    For cash it is the shift of the attendant who took it, whose word counts against himself only.
     """
 
     __tablename__ = "money"
     __table_args__ = (
         CheckConstraint("amount_rp > 0", name="amount"),
         CheckConstraint(_one_of("flag", MoneyFlag), name="flag"),
-        CheckConstraint("num_nonnulls(notification_id, inquiry_id) = 1", name="evidence"),
+        CheckConstraint("num_nonnulls(notification_id, inquiry_id, shift_id) = 1", name="evidence"),
+        CheckConstraint("(acquirer = 'cash') = (shift_id IS NOT NULL)", name="cash"),
         UniqueConstraint(
             "acquirer",
             "acquirer_reference",
@@ -174,6 +188,7 @@ class Money(Base):
     business_day: Mapped[date] = mapped_column(index=True)
     notification_id: Mapped[UUID | None] = mapped_column(ForeignKey("notifications.id"))
     inquiry_id: Mapped[UUID | None] = mapped_column(ForeignKey("inquiries.id"))
+    shift_id: Mapped[UUID | None] = mapped_column(ForeignKey("shifts.id"))
     entry_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
 
 

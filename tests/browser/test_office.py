@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from server import sample
 from server.database import Transactions
-from server.ledger.service import FIXED_ACCOUNTS
+from server.ledger.postings import CHART
 from server.payments import inquiries
 from server.payments.books import Books
 from tests.browser.screen import DESK, SMALL_PHONE, Screens, left_in_bahasa
@@ -46,7 +46,7 @@ def text_of(path: str) -> str:
 async def said_on(page: Page) -> str:
     """All text of a page but the names of accounts, which are the regency's own."""
     text = await page.locator("body").inner_text()
-    for name, _ in FIXED_ACCOUNTS.values():
+    for name in (account.name for account in CHART):
         text = text.replace(name, "")
     return text
 

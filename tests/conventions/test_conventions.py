@@ -22,7 +22,9 @@ from server.settings import Settings
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("qris", "domain", "printer", "server", "attendant_app")
 MONEY_MODULES = (
+    "domain/mdr.py",
     "domain/money.py",
+    "domain/shares.py",
     "domain/tariff.py",
     "domain/payment.py",
     "server/ledger/postings.py",

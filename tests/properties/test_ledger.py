@@ -6,21 +6,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.shares import NO_SHARES, WHOLE_BP, ShareLeg, ShareRule, Shares, share
 from server.ledger import postings
 from server.ledger.postings import Leg
 
 AMOUNT = st.integers(min_value=1, max_value=10**13)
 ANY = st.integers(min_value=-(10**13), max_value=10**13)
+ZONE = st.sampled_from(["PSR", "RSU"])
+SHARES = st.builds(Shares, AMOUNT, st.just("J-001"), AMOUNT, st.just("Karang Taruna"))
+SHARED = st.tuples(AMOUNT, ZONE, SHARES | st.just(NO_SHARES))
+ATTENDANT = st.just("J-001")
+AWAITING = st.sampled_from(
+    [postings.IN_TRANSIT, postings.DEPOSITS_IN_TRANSIT, postings.TRANSFERS_IN_TRANSIT]
+)
 RULES = {
-    "for_payment": st.tuples(AMOUNT, st.sampled_from(["PSR", "RSU"])),
+    "for_payment": SHARED,
     "for_suspense": st.tuples(AMOUNT),
+    "for_recognised": SHARED,
+    "for_cash": st.tuples(AMOUNT, ZONE, ATTENDANT, SHARES),
+    "for_cash_deposit": st.tuples(AMOUNT, ATTENDANT),
+    "for_refund_due": SHARED,
+    "for_refund_refused": SHARED,
+    "for_suspense_refund_due": st.tuples(AMOUNT),
+    "for_suspense_refund_refused": st.tuples(AMOUNT),
+    "for_refund_by_acquirer": st.tuples(AMOUNT),
+    "for_refund_by_transfer": st.tuples(AMOUNT),
     "for_settlement": st.tuples(ANY, ANY),
     "for_unbooked_settlement": st.tuples(ANY, ANY),
     "for_explained_settlement": st.tuples(ANY),
-    "for_bank_credit": st.tuples(ANY),
+    "for_bank_credit": st.tuples(ANY, AWAITING),
     "for_unknown_movement": st.tuples(ANY),
-    "for_explained_movement": st.tuples(ANY),
+    "for_explained_movement": st.tuples(ANY, AWAITING),
 }
+PARTIES = {postings.CASH_HELD, postings.ATTENDANT_PAYABLE, postings.THIRD_PARTY_PAYABLE}
 
 
 def test_every_posting_rule_is_named_here() -> None:
@@ -35,6 +53,7 @@ def test_every_rule_balances_and_posts_nothing_of_nothing(name: str, data: st.Da
     assert sum(leg.amount_rp for leg in legs) == 0
     assert all(leg.amount_rp for leg in legs)
     assert len(legs) != 1
+    assert all((leg.account in PARTIES) == bool(leg.party) for leg in legs)
 
 
 @given(AMOUNT, st.integers(min_value=0, max_value=100))
@@ -75,11 +94,83 @@ def test_what_is_explained_later_ends_where_what_was_known_at_once_does(
     assert _left(known) == _left(explained)
 
 
+@st.composite
+def share_rules(draw: st.DrawFn) -> ShareRule:
+    attendant_bp = draw(st.integers(0, WHOLE_BP))
+    third_party_bp = draw(st.integers(0, WHOLE_BP - attendant_bp))
+    name = "Karang Taruna" if third_party_bp else ""
+    return ShareRule(attendant_bp, third_party_bp, name, draw(st.sampled_from(ShareLeg)))
+
+
+@given(AMOUNT, share_rules())
+def test_shares_are_within_a_rupiah_of_exact_and_never_above_the_amount(
+    amount_rp: int, rule: ShareRule
+) -> None:
+    shares = share(amount_rp, rule, "J-001")
+    assert shares.total_rp <= amount_rp
+    for leg, part_rp, basis_points in (
+        (ShareLeg.ATTENDANT, shares.attendant_rp, rule.attendant_bp),
+        (ShareLeg.THIRD_PARTY, shares.third_party_rp, rule.third_party_bp),
+    ):
+        above = part_rp * WHOLE_BP - amount_rp * basis_points
+        assert (0 if leg is rule.remainder_to else -WHOLE_BP) <= above
+        assert above <= (WHOLE_BP - 1 if leg is rule.remainder_to else 0)
+
+
+@given(AMOUNT, AMOUNT, share_rules())
+def test_a_larger_amount_never_has_a_smaller_share(
+    one_rp: int, other_rp: int, rule: ShareRule
+) -> None:
+    smaller, larger = (share(rp, rule, "J-001") for rp in sorted((one_rp, other_rp)))
+    assert smaller.attendant_rp <= larger.attendant_rp
+    assert smaller.third_party_rp <= larger.third_party_rp
+
+
+@given(st.lists(AMOUNT, min_size=1, max_size=6), share_rules())
+def test_a_payment_refunded_part_by_part_leaves_nothing(parts: list[int], rule: ShareRule) -> None:
+    total_rp = sum(parts)
+    entries = [postings.for_payment(total_rp, "PSR", share(total_rp, rule, "J-001"))]
+    returned_rp = 0
+    for part_rp in parts:
+        before, returned_rp = returned_rp, returned_rp + part_rp
+        shares = share(returned_rp, rule, "J-001") - share(before, rule, "J-001")
+        entries.append(postings.for_refund_due(part_rp, "PSR", shares))
+        entries.append(postings.for_refund_by_acquirer(part_rp))
+    assert _left(entries) == {}
+
+
+@given(SHARED)
+def test_a_refund_that_is_refused_leaves_the_payment(drawn: tuple[int, str, Shares]) -> None:
+    amount_rp, zone, shares = drawn
+    paid = [postings.for_payment(amount_rp, zone, shares)]
+    refused = [
+        postings.for_refund_due(amount_rp, zone, shares),
+        postings.for_refund_refused(amount_rp, zone, shares),
+    ]
+    assert _left(paid + refused) == _left(paid)
+    held = [
+        postings.for_suspense_refund_due(amount_rp),
+        postings.for_suspense_refund_refused(amount_rp),
+    ]
+    assert _left(held) == {}
+
+
+@given(SHARED)
+def test_money_recognised_from_suspense_ends_where_an_exact_payment_does(
+    drawn: tuple[int, str, Shares],
+) -> None:
+    amount_rp, zone, shares = drawn
+    late = [postings.for_suspense(amount_rp), postings.for_recognised(amount_rp, zone, shares)]
+    assert _left(late) == _left([postings.for_payment(amount_rp, zone, shares)])
+
+
 def _left(entries: list[tuple[Leg, ...]]) -> dict[str, int]:
+    """What the entries leave on each account, and on each party's own."""
     left: dict[str, int] = {}
     for leg in (leg for legs in entries for leg in legs):
-        left[leg.account] = left.get(leg.account, 0) + leg.amount_rp
-    return {account: amount for account, amount in left.items() if amount}
+        name = f"{leg.account} {leg.party or ''}".rstrip()
+        left[name] = left.get(name, 0) + leg.amount_rp
+    return {name: amount for name, amount in left.items() if amount}
 
 
 def test_legs_out_of_balance_are_never_returned() -> None:
