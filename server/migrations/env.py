@@ -13,7 +13,8 @@ import server.parking.models
 import server.payments.models
 import server.reconciliation.models
 import server.spots.models
-import server.sync.models  # noqa: F401
+import server.sync.models
+import server.webhooks.models  # noqa: F401
 from server.database import Base, async_url
 
 

@@ -18,6 +18,8 @@ from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
 from server.payments.service import Arrival, ArrivedElsewhere
 from server.payments.snap import DEADLINE_S
+from server.webhooks import service as webhooks
+from server.webhooks.facts import ChargeExpired
 
 log = structlog.get_logger()
 
@@ -136,4 +138,6 @@ async def _expire_when_due(
     await service.advance(
         db, charge, ChargeEvent.EXPIRED, who="clock", why="unpaid at expiry", now=now
     )
+    expired = ChargeExpired(charge_id=charge.id, amount_rp=charge.amount_rp, expired_at=now)
+    await webhooks.publish(db, [expired])
     await service.release_stay(db, charge)

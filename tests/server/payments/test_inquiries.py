@@ -92,6 +92,10 @@ async def test_a_charge_expires_only_after_the_acquirer_said_unpaid(office, scri
     told = await office.request(now=now)
     await office.inquire(told, now=expires, acquirer=scripted(answers(UNPAID)))
     assert (await office.charge(told))["state"] == "expired"
+    facts = await office.rows("SELECT type, data ->> 'charge_id' AS id FROM outbox ORDER BY id")
+    assert facts == [
+        {"type": "charge.expired", "id": str(expired)} for expired in (charge_id, told)
+    ]
 
 
 async def test_money_paid_in_time_but_found_in_the_grace_pays_the_charge(office, scripted):
