@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.mdr import MerchantCriteria
+
 
 class Settings(BaseSettings):
     """What one installation of the server needs to know; see docs/settings.md."""
@@ -41,6 +43,7 @@ class Settings(BaseSettings):
     private_key: Path | None = None
     notify_client_key: str = "acquirer-sandbox"
     notify_client_secret: SecretStr | None = None
+    merchant_criteria: MerchantCriteria = MerchantCriteria.URE
     acquirer_timeout_s: float = 5.0
 
     charge_lifetime_s: int = 900

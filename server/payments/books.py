@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from domain.mdr import MerchantCriteria
 from server.settings import Settings
 
 
@@ -16,6 +17,7 @@ class Books:
     agency: str
     complaint: str
     base_url: str
+    merchant_criteria: MerchantCriteria
 
     def day(self, moment: datetime) -> date:
         """The business day a moment falls on."""
@@ -29,4 +31,5 @@ class Books:
             agency=settings.agency,
             complaint=settings.complaint,
             base_url=settings.base_url,
+            merchant_criteria=settings.merchant_criteria,
         )

@@ -33,6 +33,8 @@ class Settled:
     gross_rp: int
     mdr_rp: int
     net_rp: int
+    mdr_due_rp: int | None = None
+    """The fee that the rule in force asks for, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class DifferenceKind(StrEnum):
     PAYOUT_MISSING = "payout-missing"
     PAYOUT_DIFFERS = "payout-differs"
     UNKNOWN_MOVEMENT = "unknown-movement"
+    MDR_DIFFERS = "mdr-differs"
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def match(
 ) -> Outcome:
     """Match payments by the acquirer's reference, RRN and amount, and payouts by batch.
 
+    A line that paid out another net than its rule asks for differs too, whichever way.
+
     `elsewhere` is what the same batches pay out, net, for payments of other days: a batch that is
     cut off in the evening is paid out as one sum.
     """
@@ -109,6 +114,11 @@ def match(
         else:
             kind = DifferenceKind.AMOUNT_DIFFERS
             differences.append(_difference(kind, _subject(b), b.amount_rp, s.gross_rp))
+    differences += [
+        _difference(DifferenceKind.MDR_DIFFERS, _subject(s), s.gross_rp - due_rp, s.net_rp)
+        for s in settled
+        if (due_rp := s.mdr_due_rp) is not None and due_rp != s.mdr_rp
+    ]
     differences += _payouts(settled, elsewhere, sorted(movements, key=repr))
     return Outcome(tuple(matched), tuple(sorted(differences, key=repr)))
 

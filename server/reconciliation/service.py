@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from domain.mdr import MdrRule, mdr, rule_on
 from server.database import new_id
 from server.ledger import postings
 from server.ledger import service as ledger
@@ -436,8 +437,14 @@ def _paid_on(day: date, books: Books) -> ColumnElement[bool]:
 
 async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
     """Settlement lines of payments made on a business day."""
+    rule = rule_on(await ledger.mdr_rules(db), books.merchant_criteria, day)
     lines = await db.scalars(select(SettlementLine).where(_paid_on(day, books)))
-    return [_settled(line) for line in lines]
+    return [replace(_settled(line), mdr_due_rp=_mdr_due(line, rule)) for line in lines]
+
+
+def _mdr_due(line: SettlementLine, rule: MdrRule | None) -> int | None:
+    """The fee on a settled payment; what becomes of it on a refund is the acquirer's contract."""
+    return None if rule is None or line.gross_rp <= 0 else mdr(line.gross_rp, rule)
 
 
 async def _settled_elsewhere(

@@ -66,8 +66,8 @@ async def test_a_day_is_taken_in_and_reconciled(
         karcis("settlement", "import", FIXTURES / "clean.csv", "--json"),
         karcis("statement", "import", FIXTURES / "clean.sta"),
     )
-    assert json.loads(settled.stdout) == {"lines": 4, "total_rp": 17_964, "known": 0}
-    assert banked.stdout == "clean.sta: 2 baris baru, Rp17.964; 0 sudah dikenal\n"
+    assert json.loads(settled.stdout) == {"lines": 4, "total_rp": 17_874, "known": 0}
+    assert banked.stdout == "clean.sta: 2 baris baru, Rp17.874; 0 sudah dikenal\n"
     agreed, verified = await asyncio.gather(
         karcis("reconcile", "--date", golden["day"]), karcis("verify", "--json")
     )

@@ -31,7 +31,7 @@ def replaced(old: bytes, new: bytes) -> bytes:
 def test_a_settlement_file_is_read_to_the_rupiah() -> None:
     rows = files.read_settlement(CSV)
     assert [row.line_number for row in rows] == [2, 3, 4, 5]
-    assert (rows[2].gross_rp, rows[2].mdr_rp, rows[2].net_rp) == (10_000, 30, 9970)
+    assert (rows[2].gross_rp, rows[2].mdr_rp, rows[2].net_rp) == (10_000, 70, 9930)
     assert rows[3].paid_at == datetime(2026, 11, 21, 16, 59, tzinfo=UTC)
     assert rows[0].settlement_date == date(2026, 11, 21)
 
@@ -76,10 +76,13 @@ BAD_SETTLEMENTS: dict[str, tuple[bytes, str]] = {
     "other currency": (in_line(3, b"IDR", b"USD"), "line 3: currency is not IDR"),
     "cents": (in_line(3, b",4000,", b",4000.00,"), "line 3: gross is not whole rupiah"),
     "thousands dots": (in_line(4, b",10000,", b",10.000,"), "line 4: gross is not whole rupiah"),
-    "other digits": (in_line(2, b",2000,0,", ",٢٠٠٠,0,".encode()), "line 2: gross is not whole"),
-    "too large": (in_line(2, b",2000,0,", b"," + b"9" * 16 + b",0,"), "line 2: gross is not whole"),
+    "other digits": (in_line(2, b",2000,14,", ",٢٠٠٠,14,".encode()), "line 2: gross is not whole"),
+    "too large": (
+        in_line(2, b",2000,14,", b"," + b"9" * 16 + b",0,"),
+        "line 2: gross is not whole",
+    ),
     "beyond any day": (
-        in_line(2, b",2000,0,2000,", b",10000000001,0,10000000001,"),
+        in_line(2, b",2000,14,1986,", b",10000000001,0,10000000001,"),
         "line 2: gross is more than 10000000000 rupiah",
     ),
     "header only": (HEADER + b"\n", "the file holds no lines"),
@@ -87,8 +90,8 @@ BAD_SETTLEMENTS: dict[str, tuple[bytes, str]] = {
         in_line(2, b"BCH-20261121-0001", b"BCH 01"),
         "line 2: batch_id is shorter",
     ),
-    "no amount": (in_line(2, b",2000,0,", b",,0,"), "line 2: gross is not whole rupiah"),
-    "one rupiah off": (in_line(4, b",9970,", b",9971,"), "line 4: gross less mdr is not net"),
+    "no amount": (in_line(2, b",2000,14,", b",,0,"), "line 2: gross is not whole rupiah"),
+    "one rupiah off": (in_line(4, b",9930,", b",9931,"), "line 4: gross less mdr is not net"),
     "time without zone": (in_line(2, b"+07:00", b""), "line 2: transaction_time has no zone"),
     "not a time": (in_line(2, b"2026-11-21T", b"21/11/2026 "), "line 2: transaction_time is not"),
     "not a day": (in_line(2, b",2026-11-21,", b",2026-02-30,"), "line 2: settlement_date is not"),
@@ -116,7 +119,7 @@ def test_a_statement_is_read_to_the_rupiah() -> None:
         "0011223344",
         "STM20261121/325/1/2026-11-20",
     )
-    assert [(r.line_number, r.amount_rp) for r in statement.rows] == [(1, 6000), (2, 11_964)]
+    assert [(r.line_number, r.amount_rp) for r in statement.rows] == [(1, 5958), (2, 11_916)]
     assert statement.rows[0].value_date == date(2026, 11, 21)
     assert "BCH-20261121-0001" in "".join(statement.rows[0].narrative.split())
 
@@ -130,17 +133,17 @@ BAD_STATEMENTS: dict[str, tuple[bytes, str]] = {
     "no opening balance": (replaced(b":60F:C261120IDR1000000,00\r\n", b""), "no final opening"),
     "no number": (replaced(b":28C:325/1\r\n", b""), "no statement number"),
     "beyond any day": (
-        replaced(b"C6000,00", b"C10000000001,00").replace(b"1017964", b"10001011965"),
+        replaced(b"C5958,00", b"C10000000001,00").replace(b"1017874", b"10001011917"),
         "movement 1: more than 10000000000 rupiah",
     ),
     "no account": (replaced(b":25:0011223344\r\n", b""), "no account identification"),
     "movement lost": (
-        replaced(b":61:2611211121C6000,00NTRFNONREF\r\n", b""),
+        replaced(b":61:2611211121C5958,00NTRFNONREF\r\n", b""),
         "the movements do not lead from the opening to the closing balance",
     ),
-    "one rupiah off": (replaced(b"C6000,00", b"C6001,00"), "the movements do not lead"),
-    "debit for credit": (replaced(b"C6000,00", b"D6000,00"), "the movements do not lead"),
-    "cents": (replaced(b"C6000,00", b"C6000,50"), "an amount is not whole rupiah"),
+    "one rupiah off": (replaced(b"C5958,00", b"C6001,00"), "the movements do not lead"),
+    "debit for credit": (replaced(b"C5958,00", b"D5958,00"), "the movements do not lead"),
+    "cents": (replaced(b"C5958,00", b"C5958,50"), "an amount is not whole rupiah"),
     "other currency": (STATEMENT.replace(b"IDR", b"USD"), "movement 1: currency is not IDR"),
     "not a date": (replaced(b":61:2611211121C", b":61:2613411121C"), "not an MT940 statement"),
 }

@@ -1,5 +1,7 @@
 """Matching by example: each way in which two sides can disagree, and each in which they do not."""
 
+from dataclasses import replace
+
 import pytest
 
 from server.reconciliation.matching import Booked, Movement, Settled, match
@@ -15,6 +17,10 @@ def theirs(
     rrn: str | None = RRN, gross_rp: int = 4000, mdr_rp: int = 28, batch: str = "BCH-A1"
 ) -> Settled:
     return Settled(batch, "kami", "ACQ-1", rrn, gross_rp, mdr_rp, gross_rp - mdr_rp)
+
+
+def charged(mdr_rp: int, due_rp: int | None) -> Settled:
+    return replace(theirs(mdr_rp=mdr_rp), mdr_due_rp=due_rp)
 
 
 def credit(amount_rp: int, narrative: str = "BATCH BCH-A1", subject: str = "bank/1") -> Movement:
@@ -88,6 +94,26 @@ CASES = {
         [theirs()],
         [*PAID, credit(500, "SETORAN", "bank/2")],
         {"unknown-movement bank/2": 500},
+    ),
+    "fee as the rule says": ([ours()], [charged(28, 28)], PAID, {}),
+    "fee without a rule": ([ours()], [charged(28, None)], PAID, {}),
+    "fee above the rule": (
+        [ours()],
+        [charged(28, 27)],
+        PAID,
+        {"mdr-differs ACQ-1/100000000001": -1},
+    ),
+    "fee below the rule": (
+        [ours()],
+        [charged(28, 40)],
+        PAID,
+        {"mdr-differs ACQ-1/100000000001": 12},
+    ),
+    "fee on money not booked": (
+        [],
+        [charged(28, 0)],
+        PAID,
+        {"mdr-differs ACQ-1/100000000001": -28, "not-booked ACQ-1/100000000001": 4000},
     ),
     "unknown debit": ([], [], [credit(-500, "BIAYA")], {"unknown-movement bank/1": -500}),
 }

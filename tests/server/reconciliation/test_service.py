@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.mdr import MdrRule, MerchantCriteria
 from server import verify
 from server.database import Transactions
 from server.ledger import postings
@@ -71,7 +73,8 @@ class Office:
 
 @pytest.fixture
 def office(transactions: Transactions, books: Books, now: datetime) -> Office:
-    return Office(transactions, books, now)
+    """Of a merchant that pays no fee, so that the tests' lines may leave it out."""
+    return Office(transactions, replace(books, merchant_criteria=MerchantCriteria.P2G), now)
 
 
 async def count(db: AsyncSession) -> list[int]:
@@ -119,7 +122,10 @@ def booked(number: int, paid_at: str, amount_rp: int = 2000) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["clean", "troubled"])
-async def test_a_day_reconciles_as_its_golden_file_says(office: Office, name: str) -> None:
+async def test_a_day_reconciles_as_its_golden_file_says(
+    office: Office, books: Books, name: str
+) -> None:
+    office.books = books
     golden = json.loads((FIXTURES / f"{name}.json").read_text())
     await office.book(golden["booked"])
     await office.settle((FIXTURES / f"{name}.csv").read_bytes())
@@ -139,14 +145,14 @@ async def test_receivable_and_transit_close_to_zero(office: Office) -> None:
     assert await office.balances() == {postings.RECEIVABLE: 18_000, "4110.PSR": -18_000}
     await office.settle(CSV)
     assert await office.balances() == {
-        postings.IN_TRANSIT: 17_964,
-        postings.MDR_EXPENSE: 36,
+        postings.IN_TRANSIT: 17_874,
+        postings.MDR_EXPENSE: 126,
         "4110.PSR": -18_000,
     }
     await office.bank(STATEMENT)
     assert await office.balances() == {
-        postings.BANK: 17_964,
-        postings.MDR_EXPENSE: 36,
+        postings.BANK: 17_874,
+        postings.MDR_EXPENSE: 126,
         "4110.PSR": -18_000,
     }
 
@@ -173,7 +179,7 @@ async def test_the_same_file_again_changes_nothing(
     office: Office, step: str, content: bytes, lines: int
 ) -> None:
     take_in: Callable[..., Any] = getattr(office, step)
-    assert await take_in(content) == Imported(lines, 17_964, known=0)
+    assert await take_in(content) == Imported(lines, 17_874, known=0)
     async with office.transactions.begin() as db:
         before = await count(db)
     assert await take_in(content, "other-name") == Imported(0, 0, known=lines)
@@ -214,27 +220,57 @@ async def test_a_line_that_says_otherwise_than_before_is_refused(
 async def test_movements_that_name_no_batch_wait_in_suspense(office: Office) -> None:
     troubled = (FIXTURES / "troubled.sta").read_bytes()
     await office.bank(troubled)
-    assert await office.balances() == {postings.BANK: 33_717, postings.SUSPENSE: -33_717}
+    assert await office.balances() == {postings.BANK: 33_675, postings.SUSPENSE: -33_675}
     await office.book(json.loads((FIXTURES / "troubled.json").read_text())["booked"])
     await office.settle((FIXTURES / "troubled.csv").read_bytes())
     later = await office.balances()
-    assert later[postings.BANK] == 33_717
-    assert later[postings.IN_TRANSIT] == 37 + 4000  # batch 2 short, batch 3 not paid out
+    assert later[postings.BANK] == 33_675
+    assert later[postings.IN_TRANSIT] == 37 + 3972  # batch 2 short, batch 3 not paid out
     assert later[postings.SUSPENSE] == -(12_345 - 2500) - 7000  # and ACQ-6 again, and ACQ-8
     assert later[postings.RECEIVABLE] == 2000 + 1000  # ACQ-5 not settled, ACQ-4 for less
     async with office.transactions.begin() as db:
         assert not any((await verify.broken(db)).values())
 
 
+async def test_a_fee_is_held_against_the_rule_of_the_day_of_payment(office: Office) -> None:
+    office.books = replace(office.books, merchant_criteria=MerchantCriteria.PSO)
+    before, since = date(2025, 3, 13), date(2025, 3, 14)
+    for number, day, at in ((1, before, "T23:59:59+07:00"), (2, since, "T00:00:00+07:00")):
+        await office.settle(
+            settlement(line(number, f"{day}{at}", mdr_rp=8, batch=f"BCH-A{number}")), f"{day}"
+        )
+    assert await differing_fees(office, before) == []
+    assert await differing_fees(office, since) == [("ACQ-2/000000000002", -8)]
+    rule = MdrRule(MerchantCriteria.P2G, since, None, 0, 40)
+    async with office.transactions.begin() as db:
+        await ledger.add_mdr_rule(db, rule, "uji")
+    office.books = replace(office.books, merchant_criteria=MerchantCriteria.P2G)
+    assert await differing_fees(office, before) == [("ACQ-1/000000000001", -8)]
+    assert await differing_fees(office, since) == []
+
+
+async def differing_fees(office: Office, day: date) -> list[tuple[str, int]]:
+    report = await office.reconcile(day)
+    return [(d.subject, d.difference_rp) for d in report.differences if d.kind == "mdr-differs"]
+
+
+async def test_the_fee_on_a_refund_is_not_judged(office: Office, books: Books) -> None:
+    office.books = books
+    at = "2026-11-21T08:00:00+07:00"
+    await office.settle(settlement(line(1, at, gross_rp=-2000), line(2, at, gross_rp=0)))
+    assert await differing_fees(office, DAY) == []
+
+
 async def test_which_of_settlement_and_statement_comes_first_does_not_matter(
-    office: Office,
+    office: Office, books: Books
 ) -> None:
+    office.books = books
     await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
     await office.bank(STATEMENT)
     await office.settle(CSV)
     assert await office.balances() == {
-        postings.BANK: 17_964,
-        postings.MDR_EXPENSE: 36,
+        postings.BANK: 17_874,
+        postings.MDR_EXPENSE: 126,
         "4110.PSR": -18_000,
     }
     await office.reconcile()
