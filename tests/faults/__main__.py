@@ -1,0 +1,164 @@
+"""`make faults`: plays the rows of the fault catalogue and writes reports/faults.json.
+
+Every row is played by Karcis and by a naive control, from the same seed. It ends non-zero when
+Karcis broke a promise, or when the control lost nothing: then the harness is dead.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.faults.rows import ROOT, ROWS, Row
+from tests.faults.stage import KARCIS, NAIVE, Cluster, Stage, Subject, Tally
+
+REPORT = ROOT / "reports" / "faults.json"
+REGRESSIONS = Path(__file__).with_name("regressions.txt")
+"""Seeds that once failed, one `T3 12345` a line; played first, for ever."""
+Result = tuple[Tally, Tally]
+screen = Console(highlight=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="T3 …; all when none is named")
+    parser.add_argument("--seed", type=int, help="play with this seed only")
+    asked = parser.parse_args()
+    rows = [row for row in ROWS if not asked.rows or row.name in asked.rows]
+    if len(rows) < len(asked.rows):
+        parser.error(f"there are {', '.join(row.name for row in ROWS)}")
+    seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
+    plan = [
+        (row, s) for row in rows for s in (*(kept_seeds(row) if asked.seed is None else ()), seed)
+    ]
+    results: dict[str, dict[int, Result]] = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
+        Cluster(Path(folder)) as cluster,
+    ):
+        for row, row_seed in plan:
+            result = play(cluster, row, row_seed, Path(folder) / f"{row.name}-{row_seed}")
+            results.setdefault(row.name, {})[row_seed] = result
+            if result[0].violations and row_seed not in kept_seeds(row):
+                with REGRESSIONS.open("a") as kept:
+                    kept.write(f"{row.name} {row_seed}\n")
+    write(results)
+    screen.print(table(rows, results))
+    return 1 if any(map(failures, (r for seeds in results.values() for r in seeds.values()))) else 0
+
+
+def kept_seeds(row: Row) -> list[int]:
+    lines = REGRESSIONS.read_text().splitlines() if REGRESSIONS.exists() else []
+    return [int(line.split()[1]) for line in lines if line.split()[0] == row.name]
+
+
+def play(cluster: Cluster, row: Row, seed: int, folder: Path) -> Result:
+    screen.print(f"{row.name} {row.title} (seed {seed})")
+
+    async def both() -> Result:
+        turns = [_play(cluster, row, subject, seed, folder) for subject in (KARCIS, NAIVE)]
+        if row.side_by_side:
+            ours, naive = await asyncio.gather(*turns)
+        else:
+            ours, naive = [await turn for turn in turns]
+        return ours, naive
+
+    result = asyncio.run(both())
+    for failure in failures(result):
+        screen.print(f"  [red]{failure}[/]")
+    return result
+
+
+async def _play(cluster: Cluster, row: Row, subject: Subject, seed: int, folder: Path) -> Tally:
+    began = time.monotonic()
+    stage = Stage(
+        cluster, subject, folder / subject.name, f"{row.name} {seed}", gated=row.gated,
+        **row.environment,
+    )  # fmt: skip
+    async with stage.standing():
+        await row.play(stage)
+        await stage.settle()
+        await stage.judge()
+    stage.tally.seconds = round(time.monotonic() - began, 1)
+    return stage.tally
+
+
+def failures(result: Result) -> list[str]:
+    ours, naive = result
+    found = [
+        f"{count} x {what} {', '.join(ours.examples.get(what, []))}"
+        for what, count in ours.violations.items()
+    ]
+    return found if naive.violations else [*found, "harness dead: the naive control lost nothing"]
+
+
+def write(results: dict[str, dict[int, Result]]) -> None:
+    """Renew the rows just played; the others stay as they were found."""
+    told: dict[str, Any] = json.loads(REPORT.read_text()) if REPORT.exists() else {}
+    for name, seeds in results.items():
+        ours, naive = (total([result[place] for result in seeds.values()]) for place in (0, 1))
+        told[name] = {
+            "seeds": list(seeds), **ours, "naive": naive, "commit": commit(), "machine": machine(),
+        }  # fmt: skip
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def total(tallies: Sequence[Tally]) -> dict[str, Any]:
+    """The figures of all seeds of a row together."""
+    found: dict[str, Any] = {}
+    for tally in tallies:
+        for name, value in vars(tally).items():
+            if name == "examples":
+                continue
+            found[name] = found[name] + value if name in found else value
+    return found | {
+        "violations": sum(found["violations"].values()),
+        "violations_by_kind": dict(found["violations"]),
+    }
+
+
+def commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python " + (
+        platform.python_version()
+    )
+
+
+def table(rows: Sequence[Row], results: dict[str, dict[int, Result]]) -> Table:
+    shown = Table("", "fault", title="Karcis | naive control")
+    for heading in ("fired", "kills", "acked", "stored", "replays", "violations", "naive", "s"):
+        shown.add_column(heading, justify="right")
+    for row in rows:
+        for ours, naive in results.get(row.name, {}).values():
+            wrong = sum(ours.violations.values())
+            shown.add_row(
+                row.name, row.title, f"{sum(ours.fired.values())}", f"{ours.kills}",
+                f"{ours.acked}", f"{ours.stored}", f"{ours.replays}",
+                f"[{'red' if wrong else 'green'}]{wrong}[/]", f"{sum(naive.violations.values())}",
+                f"{ours.seconds + naive.seconds:.0f}",
+            )  # fmt: skip
+    return shown
+
+
+if __name__ == "__main__":
+    sys.exit(main())
