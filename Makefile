@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run once test check fix bench lock
+.PHONY: help setup run once test check fix bench faults lock
 BIN := .venv/bin
 
 help: ## show what can be done here
@@ -31,6 +31,9 @@ fix: setup ## format and mend what ruff can
 
 bench: setup ## headline figures as ratios, into reports/bench.json (NAME=… for one)
 	@$(BIN)/python -m bench $(NAME)
+
+faults: setup ## break the parts while money moves, into reports/faults.json (NAME=T3 SEED=1)
+	@$(BIN)/python -m tests.faults $(NAME) $(if $(SEED),--seed $(SEED))
 
 lock: ## rewrite requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock -q

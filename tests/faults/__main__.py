@@ -28,7 +28,7 @@ REPORT = ROOT / "reports" / "faults.json"
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
 """Seeds that once failed, one `T3 12345` a line; played first, for ever."""
 Result = tuple[Tally, Tally]
-screen = Console(highlight=False)
+screen = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
@@ -145,7 +145,7 @@ def machine() -> str:
 
 
 def table(rows: Sequence[Row], results: dict[str, dict[int, Result]]) -> Table:
-    shown = Table("", "fault", title="Karcis | naive control")
+    shown = Table("", "fault", title="Karcis, and what the naive control broke", width=110)
     for heading in ("fired", "kills", "acked", "stored", "replays", "violations", "naive", "s"):
         shown.add_column(heading, justify="right")
     for row in rows:

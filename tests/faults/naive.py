@@ -26,7 +26,7 @@ from server.settings import Settings
 
 PRICES_RP = {"motorcycle": 2_000, "car": 4_000}
 TRIES = 3
-WRITE_EVERY_S = 0.05
+WRITE_EVERY_S = 0.02
 TABLES = """
 CREATE TABLE IF NOT EXISTS charges (
     reference text, spot text, qris text, state text, expires_at timestamptz);

@@ -106,6 +106,7 @@ async def t2(stage: Stage) -> None:
             await asyncio.to_thread(stage.cluster.start_again)
             stage.tally.kills += 1
             stage.tally.runs += 1
+            stage.tally.fired["postmaster killed"] += 1
 
     killing = asyncio.create_task(kill())
     await stage.kerb(until=killing.done)
@@ -119,7 +120,7 @@ async def t3(stage: Stage) -> None:
 
     stage.database.judge = drop
     async with asyncio.timeout(60):
-        await stage.kerb(until=stage.after(15))
+        await stage.kerb(until=stage.after(15), drivers=16)
     stage.tally.runs = len(stage.asked)
     if not stage.database.fired[Fault.LOSE_ANSWER]:
         stage.tally.violate("harness dead: no acknowledgement was lost")
