@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.sandbox import control, signing, snap, wallet
+from server.sandbox import consumer, control, cpm, mpm, originals, pages, signing, snap, wallet
 from server.sandbox.acquirer import Acquirer
 from server.sandbox.notifier import Notifier
 from server.sandbox.settings import Settings
@@ -36,6 +36,10 @@ _SECURITY_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
+
+
+# Copies of a notification may be asked for by the hundred, all at one moment.
+_LIMITS = httpx.Limits(max_connections=500, max_keepalive_connections=20)
 
 
 class SecurityHeaders:
@@ -65,7 +69,9 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = _now) -> Sta
         acquirer = Acquirer(settings, truth, key, now, asyncio.Event())
         app.state.acquirer = acquirer
         # No proxy from the environment: the partner is named in full by the settings.
-        async with httpx.AsyncClient(timeout=settings.notify_timeout_s, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            timeout=settings.notify_timeout_s, trust_env=False, limits=_LIMITS
+        ) as client:
             worker = asyncio.create_task(Notifier(acquirer, client).run())
             try:
                 yield
@@ -79,15 +85,19 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = _now) -> Sta
     return Starlette(
         routes=[
             *snap.routes,
+            *mpm.routes,
+            *cpm.routes,
+            *originals.routes,
             *control.routes,
             *wallet.routes,
+            *consumer.routes,
             Route("/", _home),
             Mount("/static", static),
         ],
         middleware=[Middleware(SecurityHeaders)],
         exception_handlers={
             control.ControlError: control.refused,
-            wallet.WalletError: wallet.refused,
+            pages.WalletError: pages.refused,
         },
         lifespan=lifespan,
     )

@@ -14,7 +14,7 @@ _PRINTABLE = re.compile(r"[ -~]+")
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-class SnapError(Exception):
+class Refused(Exception):
     """An answer other than success: HTTP status, two-digit case and what SNAP calls it."""
 
     def __init__(self, status: int, case: str, message: str, **body: str) -> None:
@@ -25,12 +25,12 @@ class SnapError(Exception):
         self.body = body
 
 
-def bad_format(name: str) -> SnapError:
-    return SnapError(400, "01", f"Invalid Field Format {{{name}}}")
+def bad_format(name: str) -> Refused:
+    return Refused(400, "01", f"Invalid Field Format {{{name}}}")
 
 
-def missing(name: str) -> SnapError:
-    return SnapError(400, "02", f"Invalid Mandatory Field {{{name}}}")
+def missing(name: str) -> Refused:
+    return Refused(400, "02", f"Invalid Mandatory Field {{{name}}}")
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes | None:
@@ -65,9 +65,9 @@ class Fields:
         try:
             values = json.loads(body.decode(), parse_constant=_no_constant)
         except (ValueError, RecursionError):
-            raise SnapError(400, "00", "Bad Request") from None
+            raise Refused(400, "00", "Bad Request") from None
         if not isinstance(values, dict):
-            raise SnapError(400, "00", "Bad Request")
+            raise Refused(400, "00", "Bad Request")
         return cls(values)
 
     def text(
@@ -113,7 +113,7 @@ class Fields:
             raise bad_format(f"{amount.path}currency")
         rupiah, cents = value.split(".")
         if cents != "00":
-            raise SnapError(404, "13", "Invalid Amount")
+            raise Refused(404, "13", "Invalid Amount")
         return int(rupiah)
 
     def moment(self, name: str) -> datetime | None:

@@ -1,26 +1,30 @@
-"""Tells the partner of every payment (service 52), again and again until it says it has heard.
+"""Tells the partner of every payment, again and again until it says it has heard.
 
-What is still to be told lives in the truth ledger, so a restart forgets nothing.
+Services 52 and 79 over SNAP, or a REST webhook. What is still to be told lives in the truth
+ledger, so a restart forgets nothing.
 """
 
 import asyncio
 import json
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 
-from server.sandbox import signing
+from server.sandbox import forgeries, messages, signing
 from server.sandbox.acquirer import Acquirer
+from server.sandbox.forgeries import Letter, Take
 from server.sandbox.settings import NotifySignature
-from server.sandbox.tables import Notification
+from server.sandbox.tables import Notification, Order
 from server.sandbox.truth import milliseconds
 
 log = logging.getLogger("karcis.sandbox.notifier")
 
-ACKNOWLEDGED = "2005200"
+ACKNOWLEDGED = {"mpm": "2005200", "cpm": "2007900"}
 MAX_ANSWER_CHARACTERS = 2_000
+_DOKU_RETRIES_S = (1_800.0, 21_600.0, 43_200.0)
 _AT_ONCE = 8
 _LONGEST_SLEEP_S = 60.0
 
@@ -84,70 +88,118 @@ class Notifier:
         task.add_done_callback(ended)
 
     async def _attempt(self, notification: Notification) -> None:
+        """Sends a notification once, or in several copies at one moment, and decides what next."""
+        acquirer, truth = self._acquirer, self._acquirer.truth
+        order = truth.order(id=truth.payment(notification.payment_id).order_id)
+        assert order is not None
+        take = partial(truth.take_fault, reference=order.partner_reference_no)
+        copies = 1 + int(take("concurrent_notifications") or 0)
+        done = await asyncio.gather(
+            *(self._deliver(notification, order, take) for _ in range(copies))
+        )
+        heard = any(_is_heard(order, outcome) for _, _, outcome in done)
+        with truth.transaction():
+            for key, _, outcome in done:
+                truth.end_attempt(key, **outcome)
+            self._conclude(notification, max(count for _, count, _ in done), heard, take)
+            truth.release_held_by_next(notification, acquirer.now_ms())
+
+    async def _deliver(
+        self, notification: Notification, order: Order, take: Take
+    ) -> tuple[int, int, dict[str, Any]]:
+        """Sends one copy; the attempt's id, how many there are with it, and what came of it."""
         acquirer, truth = self._acquirer, self._acquirer.truth
         with truth.transaction():
             key, count = truth.begin_attempt(notification, acquirer.now_ms())
-        reference = json.loads(notification.body)["originalPartnerReferenceNo"]
         outcome: dict[str, Any]
         try:
-            if truth.take_fault("drop_notifications", reference) is not None:
+            if take("drop_notifications") is not None:
                 outcome = {"error": "lost on the way (scripted fault)"}
             else:
-                outcome = await self._send(notification, key, reference)
+                outcome = await self._send(await self._letter(notification, order, key, take))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             outcome = {"error": f"{type(error).__name__}: {error}"[:MAX_ANSWER_CHARACTERS]}
-        with truth.transaction():
-            truth.end_attempt(key, **outcome)
-            self._conclude(notification, count, outcome, reference)
         log.info(
             "notification %s attempt %s: %s",
             notification.id,
             count,
             outcome.get("response_code") or outcome.get("error") or outcome.get("http_status"),
         )
+        return key, count, outcome
 
-    def _conclude(
-        self, notification: Notification, count: int, outcome: dict[str, Any], reference: str
-    ) -> None:
+    def _conclude(self, notification: Notification, count: int, heard: bool, take: Take) -> None:
         truth, settings = self._acquirer.truth, self._acquirer.settings
         now_ms = self._acquirer.now_ms()
-        waits = settings.notify_retries_s
+        doku = notification.schedule == "doku"
+        waits = _DOKU_RETRIES_S if doku else settings.notify_retries_s
         next_ms = now_ms + round(waits[min(count, len(waits)) - 1] * 1000)
-        status = outcome.get("http_status") or 0
-        if 200 <= status < 300 and outcome.get("response_code") == ACKNOWLEDGED:
-            again = truth.take_fault("duplicate_notifications", reference) is not None
-            state, next_ms = ("pending", now_ms) if again else ("delivered", next_ms)
-        elif now_ms - notification.created_ms > settings.notify_give_up_s * 1000:
-            state = "given_up"
+        too_old = now_ms - notification.created_ms > settings.notify_give_up_s * 1000
+        if heard and take("duplicate_notifications") is not None:
+            state, next_ms = "pending", now_ms
+        elif heard:
+            state = "delivered"
         else:
-            state = "pending"
+            state = "given_up" if too_old or (doku and count > len(waits)) else "pending"
         truth.set_notification(notification, state, now_ms=now_ms, next_ms=next_ms)
 
-    async def _send(self, notification: Notification, key: int, reference: str) -> dict[str, Any]:
+    async def _letter(
+        self, notification: Notification, order: Order, key: int, take: Take
+    ) -> Letter:
+        """The notification, signed, with the forgeries that are loaded for it."""
         settings = self._acquirer.settings
-        body = notification.body.encode()
-        url = httpx.URL(settings.notify_url.rstrip("/") + settings.notify_path)
-        stamp = self._stamp()
-        relative = url.raw_path.decode()
-        headers = {"Content-Type": "application/json", "X-TIMESTAMP": stamp}
-        if settings.notify_signature is NotifySignature.SYMMETRIC:
-            token = await self._partner_token()
-            text = signing.request_string("POST", relative, body, stamp, token=token)
-            secret = settings.notify_client_secret.get_secret_value()
-            headers["Authorization"] = f"Bearer {token}"
-            headers["X-SIGNATURE"] = signing.sign_hmac(secret, text)
+        said = json.loads(notification.body)
+        lied = forgeries.lied(said, take)
+        if order.channel == "rest":
+            letter = self._rest_letter(order, said, lied, take)
         else:
-            text = signing.request_string("POST", relative, body, stamp)
-            headers["X-SIGNATURE"] = signing.sign_rsa(self._acquirer.key, text)
-        if self._acquirer.truth.take_fault("notify_bad_signature", reference) is not None:
-            headers["X-SIGNATURE"] = signing.sign_rsa(self._acquirer.key, b"something else")
-        headers |= {
+            path = settings.notify_cpm_path if order.channel == "cpm" else settings.notify_path
+            url = httpx.URL(settings.notify_url.rstrip("/") + path)
+            letter = Letter(str(url), forgeries.written(said, take), {})
+            await self._sign(letter, url.raw_path.decode(), key, take)
+        forgeries.tamper(letter, take)
+        return letter
+
+    def _rest_letter(self, order: Order, said: dict[str, Any], lied: bool, take: Take) -> Letter:
+        settings = self._acquirer.settings
+        if lied:
+            said["signature_key"] = messages.rest_signature(
+                settings, said["order_id"], said["status_code"], said["gross_amount"]
+            )
+        if take("notify_bad_signature") is not None:
+            said["signature_key"] = messages.rest_signature(settings, "another", "200", "1.00")
+        body = forgeries.written(said, take)
+        url = settings.notify_url.rstrip("/") + settings.notify_rest_path
+        return Letter(url, body, {"Content-Type": "application/json"})
+
+    async def _sign(self, letter: Letter, relative: str, key: int, take: Take) -> None:
+        acquirer, settings = self._acquirer, self._acquirer.settings
+        stamp = self._stamp(forgeries.shifted_s(take))
+        letter.headers |= {"Content-Type": "application/json", "X-TIMESTAMP": stamp}
+        text = signing.request_string("POST", relative, letter.body, stamp)
+        if take("notify_swapped_algorithm") is not None:
+            pem = signing.public_pem(acquirer.key).decode()
+            letter.headers["X-SIGNATURE"] = signing.sign_hmac(pem, text)
+        elif settings.notify_signature is NotifySignature.SYMMETRIC:
+            token = await self._partner_token()
+            text = signing.request_string("POST", relative, letter.body, stamp, token=token)
+            secret = settings.notify_client_secret.get_secret_value()
+            letter.headers["Authorization"] = f"Bearer {token}"
+            letter.headers["X-SIGNATURE"] = signing.sign_hmac(secret, text)
+        else:
+            letter.headers["X-SIGNATURE"] = signing.sign_rsa(acquirer.key, text)
+        if take("notify_bad_signature") is not None:
+            letter.headers["X-SIGNATURE"] = signing.sign_rsa(acquirer.key, b"something else")
+        if key > 1 and take("notify_replayed_external_id") is not None:
+            key -= 1
+        letter.headers |= {
             "X-PARTNER-ID": settings.notify_client_key,
             # An attempt's number never repeats, so neither does the id on any day.
-            "X-EXTERNAL-ID": f"{self._acquirer.now():%Y%m%d}{self._acquirer.truth.salt}{key:08d}",
+            "X-EXTERNAL-ID": f"{acquirer.clock():%Y%m%d}{acquirer.truth.salt}{key:08d}",
             "CHANNEL-ID": settings.notify_channel_id,
         }
-        response = await self._client.post(url, content=body, headers=headers)
+
+    async def _send(self, letter: Letter) -> dict[str, Any]:
+        response = await self._client.post(letter.url, content=letter.body, headers=letter.headers)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             self._token = None
         return {
@@ -156,14 +208,14 @@ class Notifier:
             "answer": response.text[:MAX_ANSWER_CHARACTERS],
         }
 
-    def _stamp(self) -> str:
-        now = self._acquirer.now().astimezone(self._acquirer.settings.zone)
-        return now.isoformat(timespec="seconds")
+    def _stamp(self, shifted_s: float = 0) -> str:
+        moment = self._acquirer.clock() + timedelta(seconds=shifted_s)
+        return moment.astimezone(self._acquirer.settings.zone).isoformat(timespec="seconds")
 
     async def _partner_token(self) -> str:
         """The partner's own B2B token, asked for with the acquirer's key and kept till it ends."""
         acquirer, settings = self._acquirer, self._acquirer.settings
-        if self._token is not None and self._token[1] > acquirer.now_ms():
+        if self._token is not None and self._token[1] > acquirer.real_ms():
             return self._token[0]
         stamp = self._stamp()
         text = signing.token_string(settings.notify_client_key, stamp)
@@ -183,9 +235,16 @@ class Notifier:
         except (KeyError, TypeError, ValueError):
             raise ValueError("the partner's token answer is not in SNAP's form") from None
         # A minute early, so that no request leaves with a token that ends on the way.
-        ends = acquirer.now() + timedelta(seconds=max(life_s - 60, 0))
+        ends = acquirer.clock() + timedelta(seconds=max(life_s - 60, 0))
         self._token = (token, milliseconds(ends))
         return token
+
+
+def _is_heard(order: Order, outcome: dict[str, Any]) -> bool:
+    """SNAP's own success code, or for REST any 2xx."""
+    status = outcome.get("http_status") or 0
+    expected = ACKNOWLEDGED.get(order.channel)
+    return 200 <= status < 300 and expected in (None, outcome.get("response_code"))
 
 
 def _response_code(response: httpx.Response) -> str | None:

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """Default: `acquirer.pem` in the data directory; made when absent, `.pub.pem` beside it."""
     notify_url: str = "http://127.0.0.1:8080"
     notify_path: str = "/v1.0/qr/qr-mpm-notify"
+    notify_cpm_path: str = "/v1.0/qr/qr-cpm-notify"
+    notify_rest_path: str = "/v1/acquirer/notifications"
     notify_token_path: str = "/v1.0/access-token/b2b"  # noqa: S105 - a path, not a secret
     notify_signature: NotifySignature = NotifySignature.ASYMMETRIC
     notify_client_key: str = "acquirer-sandbox"

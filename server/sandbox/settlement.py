@@ -106,7 +106,7 @@ def _lines(acquirer: Acquirer, through: str) -> list[Line]:
                 day=str(payment.business_date),
                 time=truth.iso(payment.paid_ms),
                 partner_reference_no=order.partner_reference_no,
-                reference_no=order.reference_no,
+                reference_no=payment.reference_no or order.reference_no,
                 rrn=str(payment.rrn),
                 merchant_id=order.merchant_id,
                 terminal_id=order.terminal_id,

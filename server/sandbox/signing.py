@@ -86,6 +86,12 @@ def public_key(pem: bytes) -> RSAPublicKey:
     return key
 
 
+def public_pem(key: RSAPrivateKey) -> bytes:
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
 def own_key(path: Path) -> RSAPrivateKey:
     """The acquirer's private key: read, or made with mode 0600 and its public half beside it."""
     if path.exists():
@@ -102,10 +108,7 @@ def own_key(path: Path) -> RSAPrivateKey:
         )
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(pem)
-    beside = path.with_suffix(".pub.pem")
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    beside, public = path.with_suffix(".pub.pem"), public_pem(key)
     if not beside.exists() or beside.read_bytes() != public:
         beside.write_bytes(public)
     return key

@@ -6,7 +6,7 @@ from typing import Self
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS ledger (salt INTEGER NOT NULL) STRICT;
-INSERT INTO ledger SELECT abs(random() % 10000) WHERE NOT EXISTS (SELECT 1 FROM ledger);
+INSERT INTO ledger (salt) SELECT abs(random() % 10000) WHERE NOT EXISTS (SELECT 1 FROM ledger);
 CREATE TABLE IF NOT EXISTS tokens (
     digest TEXT PRIMARY KEY, expires_ms INTEGER NOT NULL
 ) STRICT;
@@ -89,6 +89,18 @@ CREATE TABLE IF NOT EXISTS attempts (
     error TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS attempts_of_notification ON attempts (notification_id);
+CREATE TABLE IF NOT EXISTS consumer_codes (
+    id TEXT PRIMARY KEY,
+    qr_content TEXT NOT NULL UNIQUE,
+    outcome TEXT NOT NULL CHECK (outcome IN ('pay', 'insufficient', 'pending', 'refuse')),
+    delay_ms INTEGER NOT NULL,
+    issuer_name TEXT NOT NULL,
+    issuer_nns TEXT NOT NULL,
+    payer_name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    order_id INTEGER UNIQUE REFERENCES orders (id)
+) STRICT;
 CREATE TABLE IF NOT EXISTS faults (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
@@ -97,7 +109,18 @@ CREATE TABLE IF NOT EXISTS faults (
     remaining INTEGER NOT NULL,
     fired INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX IF NOT EXISTS faults_armed ON faults (name) WHERE remaining > 0;
 """
+
+# A ledger made before these columns existed gets them when it is opened.
+ADDED_COLUMNS = (
+    ("ledger", "clock_offset_ms", "INTEGER NOT NULL DEFAULT 0"),
+    ("orders", "channel", "TEXT NOT NULL DEFAULT 'mpm'"),
+    ("orders", "status_answers", "INTEGER NOT NULL DEFAULT 0"),
+    ("payments", "reference_no", "TEXT"),
+    ("notifications", "held", "TEXT NOT NULL DEFAULT ''"),
+    ("notifications", "schedule", "TEXT NOT NULL DEFAULT ''"),
+)
 
 
 class _Row:
@@ -122,6 +145,8 @@ class Order(_Row):
     expires_ms: int
     cancelled_ms: int | None
     business_date: str
+    channel: str
+    """`mpm` and `cpm` over SNAP (merchant- and consumer-presented), `rest` over REST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +166,8 @@ class Payment(_Row):
     paid_ms: int | None
     business_date: str | None
     batch_id: str | None
+    reference_no: str | None
+    """Set when this payment is told under another reference than its order's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +191,19 @@ class Notification(_Row):
     state: str
     created_ms: int
     next_ms: int
+    schedule: str
+    """`doku`: repeated by DOKU's plan instead of the settings'."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerCode(_Row):
+    id: str
+    qr_content: str
+    outcome: str
+    delay_ms: int
+    issuer_name: str
+    issuer_nns: str
+    payer_name: str
+    created_ms: int
+    expires_ms: int
+    order_id: int | None

@@ -1,7 +1,7 @@
 """The acquirer's truth ledger: what was really ordered, paid, refunded, notified and paid out.
 
-One SQLite file (WAL, synchronous=FULL) and one connection, used from the event loop's thread only,
-so that every decision sees the one before it.
+One SQLite file (WAL) and one connection, used from the event loop's thread only, so that every
+decision sees the one before it.
 """
 
 import hashlib
@@ -9,12 +9,21 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from server.sandbox.tables import SCHEMA, Notification, Order, Payment, Refund
+from server.sandbox.tables import (
+    ADDED_COLUMNS,
+    SCHEMA,
+    ConsumerCode,
+    Notification,
+    Order,
+    Payment,
+    Refund,
+)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -32,20 +41,29 @@ class Truth:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
+        # Without an fsync at each commit: what is committed is with the operating system, so it
+        # survives a kill -9 of this process; only a power cut could take the last commits.
+        self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._db.executescript(SCHEMA)
+        self._add_columns()
         # A partner may outlive this ledger, and must never meet the same reference again.
-        row = self._one("SELECT salt FROM ledger")
+        row = self._one("SELECT salt, clock_offset_ms FROM ledger")
         assert row is not None
         self.salt = f"{row['salt']:04d}"
+        self.clock_offset_ms = int(row["clock_offset_ms"])
+
+    def _add_columns(self) -> None:
+        for table, column, kind in ADDED_COLUMNS:
+            if column not in {row["name"] for row in self.rows(f"PRAGMA table_info({table})")}:
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
         self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commits, durably, when the block ends; undoes everything when it raises."""
+        """Commits when the block ends; undoes everything when it raises."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -65,8 +83,8 @@ class Truth:
         row: sqlite3.Row | None = self._db.execute(sql, values).fetchone()
         return row
 
-    def _all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        return self._db.execute(sql, values).fetchall()
+    def rows(self, sql: str, *values: Any, **named: Any) -> list[sqlite3.Row]:
+        return self._db.execute(sql, named or values).fetchall()
 
     def _insert(self, table: str, **values: Any) -> int:
         # Names come from the code below, values are bound: nothing from outside is spliced in.
@@ -136,6 +154,22 @@ class Truth:
         row = self._one(f"SELECT * FROM orders WHERE {condition}", *given.values())  # noqa: S608
         return None if row is None else Order.of(row)
 
+    def recent_orders(self, limit: int) -> list[Order]:
+        return [
+            Order.of(row)
+            for row in self.rows("SELECT * FROM orders ORDER BY id DESC LIMIT ?", limit)
+        ]
+
+    def count_status_answer(self, order: Order) -> int:
+        """How often this order's status was asked for while the flapping fault was loaded."""
+        row = self._one(
+            "UPDATE orders SET status_answers = status_answers + 1 WHERE id = ?"
+            " RETURNING status_answers",
+            order.id,
+        )
+        assert row is not None
+        return int(row["status_answers"])
+
     def cancel_order(self, order: Order, now_ms: int) -> None:
         self._db.execute(
             "UPDATE orders SET cancelled_ms = ? WHERE id = ? AND cancelled_ms IS NULL",
@@ -145,7 +179,7 @@ class Truth:
     # Payments and refunds
 
     def payments_of(self, order: Order) -> list[Payment]:
-        rows = self._all("SELECT * FROM payments WHERE order_id = ? ORDER BY id", order.id)
+        rows = self.rows("SELECT * FROM payments WHERE order_id = ? ORDER BY id", order.id)
         return [Payment.of(row) for row in rows]
 
     def add_payment(self, **values: Any) -> int:
@@ -168,31 +202,76 @@ class Truth:
         )
         return self.payment(key)
 
+    def decline_scheduled(self, order: Order) -> None:
+        """Takes back payments that have not happened yet."""
+        self._db.execute(
+            "UPDATE payments SET state = 'declined' WHERE order_id = ? AND state = 'scheduled'",
+            (order.id,),
+        )
+
     def scheduled(self, now_ms: int) -> list[Payment]:
-        rows = self._all(
+        rows = self.rows(
             "SELECT * FROM payments WHERE state = 'scheduled' AND due_ms <= ? ORDER BY id", now_ms
         )
         return [Payment.of(row) for row in rows]
 
     def refunds_of(self, order: Order) -> list[Refund]:
-        rows = self._all("SELECT * FROM refunds WHERE order_id = ? ORDER BY id", order.id)
+        rows = self.rows("SELECT * FROM refunds WHERE order_id = ? ORDER BY id", order.id)
         return [Refund.of(row) for row in rows]
 
     def refund(self, partner_refund_no: str) -> Refund | None:
         row = self._one("SELECT * FROM refunds WHERE partner_refund_no = ?", partner_refund_no)
         return None if row is None else Refund.of(row)
 
-    def add_refund(self, *, now_ms: int, **values: Any) -> Refund:
-        number = f"R{self.day(now_ms).replace('-', '')}{self._next_id('refunds'):011d}"
-        day = self.day(now_ms)
-        self._insert("refunds", refund_no=number, refunded_ms=now_ms, business_date=day, **values)
-        added = self.refund(values["partner_refund_no"])
+    def new_refund(self, *, now_ms: int, **values: Any) -> Refund:
+        """The refund that would be next; nothing is written."""
+        key, day = self._next_id("refunds"), self.day(now_ms)
+        number = f"R{day.replace('-', '')}{key:011d}"
+        return Refund(
+            id=key,
+            refund_no=number,
+            refunded_ms=now_ms,
+            business_date=day,
+            batch_id=None,
+            **values,
+        )
+
+    def add_refund(self, refund: Refund) -> None:
+        self._insert("refunds", **asdict(refund))
+
+    # Consumer-presented codes
+
+    def add_consumer_code(self, **values: Any) -> ConsumerCode:
+        self._insert("consumer_codes", **values)
+        added = self.consumer_code(id=values["id"])
         assert added is not None
         return added
 
+    def consumer_code(
+        self,
+        *,
+        id: str = "",  # noqa: A002 - the column's name
+        qr_content: str = "",
+        order_id: int = 0,
+    ) -> ConsumerCode | None:
+        """The code with one of these names."""
+        row = self._one(
+            "SELECT * FROM consumer_codes WHERE id = ? OR qr_content = ? OR order_id = ?",
+            id,
+            qr_content,
+            order_id,
+        )
+        return None if row is None else ConsumerCode.of(row)
+
+    def use_consumer_code(self, code: ConsumerCode, order: Order) -> None:
+        self._db.execute("UPDATE consumer_codes SET order_id = ? WHERE id = ?", (order.id, code.id))
+
     # Notifications
 
-    def add_notification(self, payment: Payment, body: str, *, now_ms: int, next_ms: int) -> None:
+    def add_notification(
+        self, payment: Payment, body: str, *, now_ms: int, next_ms: int, held: str, schedule: str
+    ) -> None:
+        """`held` names what sends it before `next_ms`: `next` notification or `refund`."""
         self._insert(
             "notifications",
             payment_id=payment.id,
@@ -200,12 +279,38 @@ class Truth:
             state="pending",
             created_ms=now_ms,
             next_ms=next_ms,
+            held=held,
+            schedule=schedule,
         )
+
+    def release_held_by_next(self, sent: Notification, now_ms: int) -> None:
+        self._db.execute(
+            "UPDATE notifications SET held = '', next_ms = ? WHERE held = 'next' AND id <> ?",
+            (now_ms, sent.id),
+        )
+
+    def release_held_by_refund(self, order: Order, now_ms: int) -> None:
+        self._db.execute(
+            "UPDATE notifications SET held = '', next_ms = ? WHERE held = 'refund'"
+            " AND payment_id IN (SELECT id FROM payments WHERE order_id = ?)",
+            (now_ms, order.id),
+        )
+
+    def attempts_ended(self, order: Order) -> int:
+        """How many attempts to tell of this order's payments are over."""
+        row = self._one(
+            "SELECT COUNT(*) AS n FROM attempts a JOIN notifications n ON n.id = a.notification_id"
+            " JOIN payments p ON p.id = n.payment_id"
+            " WHERE p.order_id = ? AND (a.http_status IS NOT NULL OR a.error IS NOT NULL)",
+            order.id,
+        )
+        assert row is not None
+        return int(row["n"])
 
     def due_notifications(
         self, now_ms: int, limit: int, *, except_ids: Collection[int]
     ) -> list[Notification]:
-        rows = self._all(
+        rows = self.rows(
             "SELECT * FROM notifications WHERE state = 'pending' AND next_ms <= ?"
             " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY next_ms, id LIMIT ?",
             now_ms,
@@ -259,17 +364,17 @@ class Truth:
         )
 
     def notification_states(self, payment: Payment) -> list[str]:
-        rows = self._all("SELECT state FROM notifications WHERE payment_id = ?", payment.id)
+        rows = self.rows("SELECT state FROM notifications WHERE payment_id = ?", payment.id)
         return [row["state"] for row in rows]
 
     # Day end
 
     def unsettled(self, day: str) -> tuple[list[int], list[int]]:
         """Payments and refunds of a day that no batch holds yet."""
-        payments = self._all(
+        payments = self.rows(
             "SELECT id FROM payments WHERE business_date = ? AND batch_id IS NULL", day
         )
-        refunds = self._all(
+        refunds = self.rows(
             "SELECT id FROM refunds WHERE business_date = ? AND batch_id IS NULL", day
         )
         return [row["id"] for row in payments], [row["id"] for row in refunds]
@@ -288,7 +393,7 @@ class Truth:
 
     def settled_payments(self, *, through: str) -> list[tuple[Order, Payment]]:
         """Every payment in a batch of this day or an earlier one, oldest first."""
-        rows = self._all(
+        rows = self.rows(
             "SELECT * FROM payments WHERE batch_id IS NOT NULL AND business_date <= ?"
             " ORDER BY business_date, batch_id, paid_ms, id",
             through,
@@ -296,7 +401,7 @@ class Truth:
         return [(self._order_of(row), Payment.of(row)) for row in rows]
 
     def settled_refunds(self, *, through: str) -> list[tuple[Order, Refund]]:
-        rows = self._all(
+        rows = self.rows(
             "SELECT * FROM refunds WHERE batch_id IS NOT NULL AND business_date <= ?"
             " ORDER BY business_date, batch_id, refunded_ms, id",
             through,
@@ -308,22 +413,29 @@ class Truth:
         assert order is not None
         return order
 
-    # Faults
+    # Faults and the clock
 
     def add_fault(self, name: str, *, times: int, reference: str, value: float) -> None:
         self._insert("faults", name=name, reference=reference, value=value, remaining=times)
 
     def clear_faults(self) -> None:
+        """Nothing is loaded any more; what has fired stays counted."""
         self._db.execute("UPDATE faults SET remaining = 0")
 
-    def take_fault(self, name: str, reference: str = "") -> float | None:
-        """Uses up one firing of a fault; its value, or None when none is loaded."""
-        row = self._one(
+    def _armed(self, name: str, reference: str) -> sqlite3.Row | None:
+        return self._one(
             "SELECT id, value FROM faults WHERE name = ? AND remaining > 0"
             " AND reference IN ('', ?) ORDER BY reference = '', id LIMIT 1",
             name,
             reference,
         )
+
+    def fault_is_armed(self, name: str, reference: str = "") -> bool:
+        return self._armed(name, reference) is not None
+
+    def take_fault(self, name: str, reference: str = "") -> float | None:
+        """Uses up one firing of a fault; its value, or None when none is loaded."""
+        row = self._armed(name, reference)
         if row is None:
             return None
         self._db.execute(
@@ -332,43 +444,19 @@ class Truth:
         )
         return float(row["value"])
 
-    # The whole truth
-
     def faults(self) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._all("SELECT * FROM faults ORDER BY id")]
+        return [dict(row) for row in self.rows("SELECT * FROM faults ORDER BY id")]
 
-    def everything(self, day: str | None) -> dict[str, Any]:
-        """The ledger as plain values; with a day, what was ordered, paid or refunded on it."""
-        paid = "(SELECT id FROM payments WHERE business_date = :day)"
-        ordered = "(SELECT order_id FROM payments WHERE business_date = :day)"
-        conditions = {
-            "orders": f"business_date = :day OR id IN {ordered}",
-            "payments": "business_date = :day",
-            "refunds": "business_date = :day",
-            "notifications": f"payment_id IN {paid}",
-            "batches": "business_date = :day",
-        }
-        found: dict[str, Any] = {"date": day}
-        for name, condition in conditions.items():
-            sql = f"SELECT * FROM {name} WHERE :day IS NULL OR {condition} ORDER BY id"  # noqa: S608
-            rows = self._db.execute(sql, {"day": day}).fetchall()
-            found[name] = [self._readable(row) for row in rows]
-        for notification in found["notifications"]:
-            attempts = self._all(
-                "SELECT * FROM attempts WHERE notification_id = ? ORDER BY id", notification["id"]
-            )
-            notification["attempts"] = [self._readable(row) for row in attempts]
-        return found
+    def fault_counts(self) -> dict[str, tuple[int, int]]:
+        """For each fault ever loaded: how many firings are left, and how many there were."""
+        rows = self.rows(
+            "SELECT name, SUM(remaining) AS armed, SUM(fired) AS fired FROM faults GROUP BY name"
+        )
+        return {row["name"]: (row["armed"], row["fired"]) for row in rows}
 
-    def _readable(self, row: sqlite3.Row) -> dict[str, Any]:
-        """A row with its times as ISO text: `paid_ms` becomes `paid_at`."""
-        readable: dict[str, Any] = {}
-        for name in row.keys():  # noqa: SIM118 - a Row iterates over its values
-            value = row[name]
-            if name.endswith("_ms") and name != "hold_ms":
-                name, value = f"{name[:-3]}_at", None if value is None else self.iso(value)
-            readable[name] = value
-        return readable
+    def set_clock_offset(self, offset_ms: int) -> None:
+        self._db.execute("UPDATE ledger SET clock_offset_ms = ?", (offset_ms,))
+        self.clock_offset_ms = offset_ms
 
 
 def _digest(token: str) -> str:

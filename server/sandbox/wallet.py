@@ -3,54 +3,32 @@
 JSON for programs, pages that work without JavaScript for people; both take the same decisions.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import jinja2
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 import qris
 from server.sandbox import pictures
 from server.sandbox.acquirer import Acquirer, Outcome, PaymentRefused, State
-from server.sandbox.fields import read_body
-from server.sandbox.tables import Order, Payment
-from server.sandbox.words import WORDS, Language, rupiah, when, word
-
-MAX_UPLOAD_BYTES = 10_000_000
-_MAX_JSON_BYTES = 8_192
-_MAX_DELAY_S = 86_400
-
-_templates = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
+from server.sandbox.pages import (
+    WalletError,
+    acquirer_of,
+    error,
+    form_of,
+    json_of,
+    language_of,
+    page,
 )
+from server.sandbox.tables import Order, Payment
+from server.sandbox.words import word
 
-
-class WalletError(Exception):
-    """A request the wallet cannot follow, with a sentence in each language."""
-
-    def __init__(self, code: str, indonesian: str, english: str, status: int = 422) -> None:
-        super().__init__(code)
-        self.code = code
-        self.sentence: dict[Language, str] = {"id": indonesian, "en": english}
-        self.status = status
-
-
-def _error(name: str, status: int = 422) -> WalletError:
-    return WalletError(name, *WORDS[f"error_{name}"], status)
+_MAX_DELAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -74,8 +52,8 @@ def understand(acquirer: Acquirer, text: str) -> tuple[Reading, Order | None]:
     text = text.strip()
     try:
         code = qris.parse(text)
-    except qris.QrisError as error:
-        sentences = qris.ERROR_CODES[error.code]
+    except qris.QrisError as problem:
+        sentences = qris.ERROR_CODES[problem.code]
         raise WalletError("invalid_qris", sentences["id"], sentences["en"]) from None
     bill = code.additional.bill_number if code.additional else None
     known = acquirer.truth.order(reference_no=bill) if bill else None
@@ -117,39 +95,8 @@ def _is_qris(text: str) -> bool:
 async def _text_of(picture: bytes) -> str:
     text = await run_in_threadpool(pictures.read, picture, _is_qris)
     if text is None:
-        raise _error("no_barcode")
+        raise error("no_barcode")
     return text
-
-
-async def _form(request: Request) -> dict[str, str | bytes]:
-    """The fields of a posted form, files as bytes, within the upload limit."""
-    try:
-        length = int(request.headers.get("content-length", ""))
-    except ValueError:
-        raise _error("bad_request", 411) from None
-    if length > MAX_UPLOAD_BYTES:
-        raise _error("too_large", 413)
-    try:
-        async with request.form(max_files=2, max_fields=8, max_part_size=_MAX_JSON_BYTES) as form:
-            found: dict[str, str | bytes] = {}
-            for name, value in form.items():
-                found[name] = await value.read() if isinstance(value, UploadFile) else value
-            return found
-    except HTTPException:
-        raise _error("bad_request", 400) from None
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    text = await read_body(request, _MAX_JSON_BYTES)
-    if text is None:
-        raise _error("too_large", 413)
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise _error("bad_request", 400)
-    return body
 
 
 async def _posted_code(fields: Mapping[str, object]) -> str:
@@ -160,12 +107,7 @@ async def _posted_code(fields: Mapping[str, object]) -> str:
     for value in fields.values():
         if isinstance(value, bytes) and value:
             return await _text_of(value)
-    raise _error("no_text")
-
-
-def _acquirer(request: Request) -> Acquirer:
-    acquirer: Acquirer = request.app.state.acquirer
-    return acquirer
+    raise error("no_text")
 
 
 # For programs
@@ -174,24 +116,27 @@ def _acquirer(request: Request) -> Acquirer:
 async def read(request: Request) -> Response:
     """`{"qris": text}` or a multipart picture; what the code says and whether it may be paid."""
     is_json = request.headers.get("content-type", "").startswith("application/json")
-    fields = await _json(request) if is_json else await _form(request)
-    reading, _ = understand(_acquirer(request), await _posted_code(fields))
+    fields = await json_of(request) if is_json else await form_of(request)
+    reading, _ = understand(acquirer_of(request), await _posted_code(fields))
     return JSONResponse(asdict(reading))
 
 
 async def pay(request: Request) -> Response:
-    """`{"qris", "outcome"?, "delay_s"?}`; 409 with the state when the code may not be paid so."""
-    acquirer, body = _acquirer(request), await _json(request)
+    """`{"qris", "outcome"?, "delay_s"?, "at_expiry_ms"?}`; 409 with the state if it may not be."""
+    acquirer, body = acquirer_of(request), await json_of(request)
+    at_expiry_ms = body.get("at_expiry_ms")
     chosen, delay_s = body.get("outcome", "pay"), body.get("delay_s", 0)
     if chosen not in list(Outcome) or type(delay_s) not in (int, float):
-        raise _error("bad_outcome")
+        raise error("bad_outcome")
     if not 0 <= delay_s <= _MAX_DELAY_S:
-        raise _error("bad_outcome")
+        raise error("bad_outcome")
+    if at_expiry_ms is not None and type(at_expiry_ms) is not int:
+        raise error("bad_outcome")
     reading, order = understand(acquirer, await _posted_code({"qris": body.get("qris")}))
     if order is None:
         return _refusal(reading.state)
     try:
-        made = acquirer.pay(order, Outcome(chosen), delay_s=delay_s)
+        made = acquirer.pay(order, Outcome(chosen), delay_s=delay_s, at_expiry_ms=at_expiry_ms)
     except PaymentRefused as refusal:
         return _refusal(refusal.state)
     paid = [_payment_json(acquirer, payment) for payment in made if payment.rrn]
@@ -233,43 +178,15 @@ def _payment_json(acquirer: Acquirer, payment: Payment) -> dict[str, Any]:
 # For people
 
 
-def _language(request: Request) -> Language:
-    chosen = request.query_params.get("lang") or request.cookies.get("lang")
-    return "en" if chosen == "en" else "id"
+def _code_page(request: Request, reading: Reading, status: int = 200) -> Response:
+    here = f"/wallet?{urlencode({'qris': reading.qris})}&"
+    return page(request, "code.html", status, here=here, reading=reading)
 
 
-def _page(request: Request, name: str, status: int = 200, **context: Any) -> Response:
-    language = _language(request)
-    zone = _acquirer(request).settings.zone
-
-    def readable_time(text: str) -> str:
-        return when(datetime.fromisoformat(text).astimezone(zone), language)
-
-    html = _templates.get_template(name).render(
-        language=language,
-        other="id" if language == "en" else "en",
-        here=_address(request, context),
-        t=lambda key: word(key, language),
-        rupiah=rupiah,
-        when=readable_time,
-        **context,
-    )
-    response = HTMLResponse(html, status)
-    if request.query_params.get("lang") in ("id", "en"):
-        response.set_cookie("lang", language, max_age=31_536_000, samesite="lax", httponly=True)
-    return response
-
-
-def _address(request: Request, context: Mapping[str, Any]) -> str:
-    """Where the page shown can be fetched again, ready for one more query parameter."""
-    if (reading := context.get("reading")) and not request.url.path.startswith("/wallet/bills/"):
-        return f"/wallet?{urlencode({'qris': reading.qris})}&"
-    return f"{request.url.path if request.method == 'GET' else '/wallet'}?"
-
-
-def _start(request: Request, error: WalletError | None = None, text: str = "") -> Response:
-    sentence = error.sentence[_language(request)] if error else None
-    return _page(request, "start.html", error.status if error else 200, error=sentence, text=text)
+def _start(request: Request, problem: WalletError | None = None, text: str = "") -> Response:
+    sentence = problem.sentence[language_of(request)] if problem else None
+    status = problem.status if problem else 200
+    return page(request, "start.html", status, error=sentence, text=text)
 
 
 async def start(request: Request) -> Response:
@@ -280,49 +197,49 @@ async def start(request: Request) -> Response:
 
 def _show(request: Request, text: str) -> Response:
     try:
-        reading, _ = understand(_acquirer(request), text)
-    except WalletError as error:
-        return _start(request, error, text)
-    return _page(request, "code.html", reading=reading)
+        reading, _ = understand(acquirer_of(request), text)
+    except WalletError as problem:
+        return _start(request, problem, text)
+    return _code_page(request, reading)
 
 
 async def check(request: Request) -> Response:
     """A posted text or picture, shown to the payer."""
     try:
-        text = await _posted_code(await _form(request))
-    except WalletError as error:
-        return _start(request, error)
+        text = await _posted_code(await form_of(request))
+    except WalletError as problem:
+        return _start(request, problem)
     return _show(request, text)
 
 
 async def confirm(request: Request) -> Response:
     """Does what the payer's button says, then shows the bill, so that a reload pays nothing."""
-    acquirer = _acquirer(request)
+    acquirer = acquirer_of(request)
     try:
-        fields = await _form(request)
+        fields = await form_of(request)
         outcome = fields.get("outcome")
         if outcome not in set(Outcome):
-            raise _error("bad_outcome")
+            raise error("bad_outcome")
         text = await _posted_code({"qris": fields.get("qris")})
         reading, order = understand(acquirer, text)
-    except WalletError as error:
-        return _start(request, error)
+    except WalletError as problem:
+        return _start(request, problem)
     if order is None:
-        return _page(request, "code.html", 409, reading=reading)
+        return _code_page(request, reading, 409)
     try:
         acquirer.pay(order, Outcome(str(outcome)))
     except PaymentRefused:
         reading, _ = understand(acquirer, text)
-        return _page(request, "code.html", 409, reading=reading)
+        return _code_page(request, reading, 409)
     return RedirectResponse(f"/wallet/bills/{order.reference_no}", 303)
 
 
 async def bill(request: Request) -> Response:
     """A bill and the payments made on it."""
-    acquirer = _acquirer(request)
+    acquirer = acquirer_of(request)
     order = acquirer.truth.order(reference_no=request.path_params["reference_no"])
     if order is None:
-        return _start(request, _error("not_found", 404))
+        return _start(request, error("not_found", 404))
     payments = [p for p in acquirer.truth.payments_of(order) if p.state == "paid"]
     reading, _ = understand(acquirer, order.qr_content)
     shown = [
@@ -334,22 +251,12 @@ async def bill(request: Request) -> Response:
         for payment in payments
     ]
     total_rp = sum(payment.amount_rp for payment in payments)
-    return _page(request, "bill.html", reading=reading, payments=shown, total_rp=total_rp)
+    return page(request, "bill.html", reading=reading, payments=shown, total_rp=total_rp)
 
 
 def _told(acquirer: Acquirer, payment: Payment) -> str:
     states = acquirer.truth.notification_states(payment)
     return states[-1] if states else "pending"
-
-
-def refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, WalletError)
-    body = {
-        "error": error.code,
-        "message": error.sentence["id"],
-        "message_en": error.sentence["en"],
-    }
-    return JSONResponse(body, error.status)
 
 
 routes = [

@@ -74,6 +74,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "state_declined": ("Pembayaran ditolak", "Payment declined"),
     "state_pending": ("Pembayaran diproses", "Payment pending"),
     "state_paid": ("Pembayaran berhasil", "Payment successful"),
+    "state_refunded": ("Uang sudah dikembalikan", "The money was given back"),
     "state_expired": ("Kode sudah kedaluwarsa", "The code has expired"),
     "state_cancelled": ("Kode dibatalkan pedagang", "The merchant cancelled the code"),
     "state_foreign": ("Bukan kode dari sandbox ini", "Not a code of this sandbox"),
@@ -91,6 +92,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "The money will be booked after the code has expired.",
     ),
     "note_paid": ("Pedagang diberi tahu oleh acquirer.", "The acquirer tells the merchant."),
+    "note_refunded": (
+        "Pedagang mengembalikan seluruh pembayaran.",
+        "The merchant gave the whole payment back.",
+    ),
     "note_expired": (
         "Pembayaran biasa ditolak. Pilih bayar terlambat untuk mencoba uang yang datang telat.",
         "A normal payment is refused. Choose pay late to try money that comes too late.",
@@ -131,6 +136,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "error_bad_outcome": (
         "outcome harus pay, decline, late, atau twice; delay_s 0 sampai 86400.",
         "outcome must be pay, decline, late or twice; delay_s 0 to 86400.",
+    ),
+    "error_bad_consumer": (
+        "outcome harus pay, insufficient, pending, atau refuse; delay_s 0 sampai 86400; "
+        "validity_s lebih dari 0 sampai 3600.",
+        "outcome must be pay, insufficient, pending or refuse; delay_s 0 to 86400; "
+        "validity_s above 0 to 3600.",
     ),
     "error_not_found": ("Tagihan tidak ditemukan.", "There is no such bill."),
 }

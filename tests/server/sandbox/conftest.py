@@ -102,9 +102,11 @@ class Partner:
             path, content=content, headers=self.headers(path, content, **changed)
         )
 
-    async def call(self, name: str, body: dict[str, Any], **changed: str) -> httpx.Response:
+    async def call(
+        self, name: str, body: dict[str, Any], channel: str = "mpm", **changed: str
+    ) -> httpx.Response:
         content = json.dumps(body, separators=(",", ":")).encode()
-        return await self.post(f"/v1.0/qr/qr-mpm-{name}", content, **changed)
+        return await self.post(f"/v1.0/qr/qr-{channel}-{name}", content, **changed)
 
     async def order(self, reference: str, amount_rp: int = 5_000, **more: Any) -> dict[str, Any]:
         response = await self.call("generate", order_body(reference, amount_rp, **more))

@@ -21,6 +21,10 @@ class Heard:
     body: bytes
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256  # copies come by the hundred
+
+
 class Receiver:
     def __init__(self) -> None:
         self.heard: list[Heard] = []
@@ -47,7 +51,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 

@@ -9,8 +9,9 @@ import httpx
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from server.sandbox.acquirer import luhn_digit
+from server.sandbox import report
 from server.sandbox.app import create_app
+from server.sandbox.messages import luhn_digit
 from server.sandbox.settings import NotifySignature, Settings
 from tests.server.sandbox.conftest import Clock, Partner
 from tests.server.sandbox.receiver import Heard, Receiver, eventually
@@ -28,7 +29,7 @@ def verify(heard: Heard, settings: Settings) -> None:
 
 async def delivered(partner: Partner) -> None:
     def done() -> bool:
-        rows = partner.acquirer.truth.everything(None)["notifications"]
+        rows = report.everything(partner.acquirer.truth, None)["notifications"]
         return bool(rows) and all(row["state"] == "delivered" for row in rows)
 
     await eventually(done)
@@ -71,7 +72,7 @@ async def test_retries_go_on_until_snap_success(partner: Partner, receiver: Rece
     for count in (1, 2, 3):
 
         def attempted(count: int = count) -> bool:
-            [row] = partner.acquirer.truth.everything(None)["notifications"]
+            [row] = report.everything(partner.acquirer.truth, None)["notifications"]
             answered = [a for a in row["attempts"] if a["http_status"] is not None]
             return len(answered) == count
 
@@ -116,7 +117,7 @@ async def test_dropped_duplicated_wrong_and_unsigned(partner: Partner, receiver:
     await partner.pay(code)
 
     def dropped(count: int) -> bool:
-        [row] = partner.acquirer.truth.everything(None)["notifications"]
+        [row] = report.everything(partner.acquirer.truth, None)["notifications"]
         return sum(a["error"] is not None for a in row["attempts"]) == count
 
     await eventually(lambda: dropped(1))
@@ -156,7 +157,10 @@ async def test_giving_up_after_two_days(partner: Partner, receiver: Receiver) ->
     await eventually(lambda: partner.acquirer.truth.next_due_ms(except_ids=()) is not None)
     partner.advance(days=2, seconds=60)
     await eventually(
-        lambda: partner.acquirer.truth.everything(None)["notifications"][0]["state"] == "given_up"
+        lambda: (
+            report.everything(partner.acquirer.truth, None)["notifications"][0]["state"]
+            == "given_up"
+        )
     )
 
 
@@ -176,9 +180,9 @@ async def test_symmetric_notifications_use_the_partners_token(
         await partner.pay((await partner.order("K-1"))["qrContent"])
         await receiver.wait_for(1)
         await eventually(
-            lambda: app.state.acquirer.truth.everything(None)["notifications"][0]["attempts"][0][
-                "http_status"
-            ]
+            lambda: report.everything(app.state.acquirer.truth, None)["notifications"][0][
+                "attempts"
+            ][0]["http_status"]
         )
         partner.advance(seconds=2)
         heard = (await receiver.wait_for(2))[1]
