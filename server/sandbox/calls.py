@@ -14,12 +14,23 @@ from server.sandbox.acquirer import Acquirer, Outcome, PaymentRefused
 from server.sandbox.fields import Refused
 from server.sandbox.tables import Order
 
-_REFUSALS = (
-    ("500", 500, "00", "General Error"),
-    ("429", 429, "00", "Too Many Requests"),
-    ("409_external_id", 409, "00", "Conflict"),
-    ("409_reference", 409, "01", "Duplicate partnerReferenceNo"),
-    ("504", 504, "00", "Timeout"),
+_REFUSALS = {
+    "500": (500, "00", "General Error"),
+    "429": (429, "00", "Too Many Requests"),
+    "409_external_id": (409, "00", "Conflict"),
+    "409_reference": (409, "01", "Duplicate partnerReferenceNo"),
+    "504": (504, "00", "Timeout"),
+}
+# A call ends in one of these ways at most; a delay may come on top.
+_ENDINGS = (
+    *_REFUSALS,
+    "no_answer_before_booking",
+    "no_answer_after_booking",
+    "504_after_booking",
+    "html",
+    "wrong_schema",
+    "truncated",
+    "slow_loris",
 )
 _HTML = "<!doctype html><title>Sedang dalam perbaikan</title><p>Silakan coba lagi nanti.</p>"
 
@@ -63,39 +74,43 @@ class SlowLoris(Response):
 async def under_faults(
     acquirer: Acquirer, call: str, reference: str, book: Callable[[], Response]
 ) -> Response:
-    """The answer to `call`; `book` does the work. Raises Refused where a fault refuses."""
+    """The answer to `call`; `book` does the work. Raises Refused where a fault refuses.
+
+    A call meets the faults loaded when it arrives: a delayed one takes none loaded meanwhile.
+    """
 
     def take(kind: str) -> float | None:
         return acquirer.truth.take_fault(f"{call}_{kind}", reference)
 
-    if (delay_s := take("delay")) is not None:
+    delay_s = take("delay")
+    kind, value = next(((k, v) for k in _ENDINGS if (v := take(k)) is not None), ("", 0.0))
+    if delay_s is not None:
         await asyncio.sleep(delay_s)
-    for kind, status, case, message in _REFUSALS:
-        if take(kind) is not None:
-            raise Refused(status, case, message)
-    if take("no_answer_before_booking") is not None:
+    if kind in _REFUSALS:
+        raise Refused(*_REFUSALS[kind])
+    if kind == "no_answer_before_booking":
         return NoAnswer()
     response = book()
     if call == "generate":
         await _pay_before_answer(acquirer, reference)
-    if take("no_answer_after_booking") is not None:
-        return NoAnswer()
-    if take("504_after_booking") is not None:
+    if kind == "504_after_booking":
         raise Refused(504, "00", "Timeout")
-    return _distorted(response, take)
+    return _distorted(response, kind, value)
 
 
-def _distorted(response: Response, take: Callable[[str], float | None]) -> Response:
-    body, status, kind = bytes(response.body), response.status_code, response.media_type
-    if take("html") is not None:
+def _distorted(response: Response, kind: str, value: float) -> Response:
+    body, status, media_type = bytes(response.body), response.status_code, response.media_type
+    if kind == "no_answer_after_booking":
+        return NoAnswer()
+    if kind == "html":
         return HTMLResponse(_HTML)
-    if take("wrong_schema") is not None:
-        return Response(_misshapen(body), status, media_type=kind)
-    if take("truncated") is not None:
-        return Truncated(body, status, media_type=kind)
-    if (seconds := take("slow_loris")) is not None:
-        drip = SlowLoris(body, status, media_type=kind)
-        drip.seconds = seconds
+    if kind == "wrong_schema":
+        return Response(_misshapen(body), status, media_type=media_type)
+    if kind == "truncated":
+        return Truncated(body, status, media_type=media_type)
+    if kind == "slow_loris":
+        drip = SlowLoris(body, status, media_type=media_type)
+        drip.seconds = value
         return drip
     return response
 

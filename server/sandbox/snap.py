@@ -132,16 +132,22 @@ def service(
                     return answer(operation, 200, "00", "Successful", **handle(acquirer, fields))
                 except InProgress as begun:
                     return answer(operation, 202, "00", "Request In Progress", **begun.body)
+                except Refused as fault:
+                    return _refusal(operation, fault)
 
             return await under_faults(acquirer, operation.name, _reference(fields), book)
         except Refused as fault:
-            log.info("%s refused: %s %s", operation.name, fault.status, fault.message)
-            return answer(operation, fault.status, fault.case, fault.message, **fault.body)
+            return _refusal(operation, fault)
         except Exception:
             log.exception("%s failed", operation.name)
             return answer(operation, 500, "00", "General Error")
 
     return endpoint
+
+
+def _refusal(operation: Operation, fault: Refused) -> Response:
+    log.info("%s refused: %s %s", operation.name, fault.status, fault.message)
+    return answer(operation, fault.status, fault.case, fault.message, **fault.body)
 
 
 def _reference(fields: Fields) -> str:
