@@ -128,6 +128,7 @@ async def _prepare(url: str) -> None:
         await sample.seed(db, officer_password="bench", attendant_pin="000000")
     await engine.dispose()
     connection = await asyncpg.connect(url)
+    await connection.execute("SET session_replication_role = replica")  # charges start as issued
     last = 2 * ROUNDS * (PER_ROUND + CLIENTS) + 4 * PER_ROUND
     for statement in SEED.replace("$1", "1").replace("$2", str(last)).split(";"):
         await connection.execute(statement)

@@ -72,12 +72,17 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def _database_url(stack: ExitStack, data: Path) -> str:
-    """DATABASE_URL where it is set, else the embedded database of the data directory."""
-    from server.database import plain_url
+def _database_url(stack: ExitStack, data: Path, *, as_owner: bool = False) -> str:
+    """DATABASE_URL where it is set, else the embedded database of the data directory.
+
+    As the server's role, or as the owner of the schema.
+    """
+    from server.database import APP_ROLE, as_role, plain_url
     from server.embedded import EmbeddedPostgres
 
     given = os.environ.get("DATABASE_URL")
+    if as_owner:
+        given = os.environ.get("KARCIS_MIGRATION_URL") or given
     if given:
         try:
             return plain_url(given)
@@ -85,7 +90,8 @@ def _database_url(stack: ExitStack, data: Path) -> str:
             _fail(str(exc))
     if not (data / "postgres").exists():
         _fail(f"there is no database in {data}; `karcis run` makes one, or set DATABASE_URL")
-    return stack.enter_context(EmbeddedPostgres(data)).url
+    url = stack.enter_context(EmbeddedPostgres(data)).url
+    return url if as_owner else as_role(url, APP_ROLE)
 
 
 def _in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
@@ -220,8 +226,8 @@ def serve(data: DataDir = Path("data")) -> None:
         try:
             settings = Settings()
             if not settings.database_url:
+                schema.migrate(_database_url(stack, data, as_owner=True))
                 url = _database_url(stack, data)
-                schema.migrate(url)
                 settings = settings.model_copy(update={"database_url": url})
             application = create_app(settings)
         except (NotConfigured, ValidationError, ValueError) as exc:
@@ -242,7 +248,7 @@ def migrate(data: DataDir = Path("data")) -> None:
     from server import schema
 
     with ExitStack() as stack:
-        url = _database_url(stack, data)
+        url = _database_url(stack, data, as_owner=True)
         try:
             schema.migrate(url)
         except _database_errors() as exc:

@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, make_url
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -20,6 +20,11 @@ from domain.ids import uuid7
 
 Transactions = async_sessionmaker[AsyncSession]
 """What a flow takes: it opens its own short transactions with `transactions.begin()`."""
+
+APP_ROLE = "karcis_app"
+"""What the server works as; it owns nothing, so it can drop no guard."""
+READ_ROLE = "karcis_read"
+"""For reports and auditors: sees all but what would let somebody in, and changes nothing."""
 
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 15_000
@@ -55,6 +60,12 @@ def async_url(database_url: str) -> str:
 def plain_url(database_url: str) -> str:
     """The same address as asyncpg itself and the PostgreSQL tools read it."""
     return "postgresql://" + async_url(database_url).partition("://")[2]
+
+
+def as_role(database_url: str, role: str) -> str:
+    """The same address for another role."""
+    url = make_url(plain_url(database_url)).set(username=role)
+    return url.render_as_string(hide_password=False)
 
 
 def create_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:

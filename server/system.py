@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from server import sample, schema
-from server.database import create_engine, create_transactions
+from server.database import APP_ROLE, as_role, create_engine, create_transactions
 from server.embedded import EmbeddedPostgres
 from server.identity import service as identity
 from server.settings import Settings
@@ -200,9 +200,7 @@ class System:
             (self.data_dir / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         make_keys(self.data_dir / "keys")
         self.secrets = sample_secrets(self.data_dir)
-        given = None if self._own_database else os.environ.get("DATABASE_URL")
-        self.database_url = given or self._stack.enter_context(EmbeddedPostgres(self.data_dir)).url
-        schema.migrate(self.database_url)
+        self.database_url = self._migrated()
         enrolment = asyncio.run(self._seed())
         self._launch("server", ["serve"], self._server_environment())
         self._launch("sandbox", ["sandbox"], self._sandbox_environment())
@@ -212,6 +210,16 @@ class System:
         self._launch("printer", ["printer", "virtual", *paper], {})
         self._launch("handheld", ["handheld"], self._handheld_environment(enrolment))
         self._await_ready()
+
+    def _migrated(self) -> str:
+        """The address of a database with the newest schema, for the role the server works as."""
+        given = None if self._own_database else os.environ.get("DATABASE_URL")
+        if given:
+            schema.migrate(os.environ.get("KARCIS_MIGRATION_URL") or given)
+            return given
+        owner = self._stack.enter_context(EmbeddedPostgres(self.data_dir)).url
+        schema.migrate(owner)
+        return as_role(owner, APP_ROLE)
 
     async def _seed(self) -> str:
         engine = create_engine(self.database_url, pool_size=1)

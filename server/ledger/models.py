@@ -23,15 +23,20 @@ class Account(Base):
 
 
 class Entry(Base):
-    """`source` names the one fact this entry records, so that no fact is recorded twice."""
+    """`source` names the one fact this entry records, so that no fact is recorded twice.
+
+    `legs` is how many postings it has; the database refuses any beyond them.
+    """
 
     __tablename__ = "ledger_entries"
+    __table_args__ = (CheckConstraint("legs >= 2", name="legs"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     business_day: Mapped[date] = mapped_column(index=True)
     description: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text, unique=True)
+    legs: Mapped[int]
 
 
 class Posting(Base):
@@ -43,6 +48,7 @@ class Posting(Base):
     __tablename__ = "ledger_postings"
     __table_args__ = (
         CheckConstraint("amount_rp <> 0", name="amount"),
+        CheckConstraint("line > 0", name="line"),
         CheckConstraint(
             "(account_code IN ('1140', '2120', '2130')) = (party IS NOT NULL)", name="party"
         ),

@@ -42,6 +42,7 @@ async def record(
             business_day=business_day,
             description=description,
             source=source,
+            legs=len(legs),
         )
     )
     await db.execute(

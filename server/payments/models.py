@@ -66,9 +66,6 @@ class Charge(Base):
         CheckConstraint(_one_of("state", ChargeState), name="state"),
         CheckConstraint(_one_of("money_flag", MoneyFlag), name="money_flag"),
         CheckConstraint(_one_of("kind", ChargeKind), name="kind"),
-        CheckConstraint(
-            "state <> 'issued' OR kind <> 'mpm' OR qris IS NOT NULL", name="issued_has_qris"
-        ),
         CheckConstraint("(kind = 'cash') = (acquirer = 'cash')", name="cash"),
         UniqueConstraint("acquirer", "acquirer_reference"),
         Index(

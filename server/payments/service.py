@@ -269,6 +269,8 @@ async def advance(
     ids = sorted(new_id() for _ in events)
     for change_id, event in zip(ids, events, strict=True):
         before, state = state, advance_charge(state, event)
+        charge.state = state.value
+        await db.flush()  # one edge in each statement: the database refuses two at once
         changes.append(
             {
                 "id": change_id,
@@ -280,8 +282,6 @@ async def advance(
                 "why": why[:200],
             }
         )
-    charge.state = state.value
-    await db.flush()
     await db.execute(insert(ChargeChange), changes)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.payment import ChargeState, PaymentState
+from domain.payment import ChargeEvent, ChargeState, PaymentState
 from domain.tariff import VehicleClass
 from server.database import new_id
 from server.parking import service as parking
@@ -61,15 +61,17 @@ async def book(
         reference=reference,
         acquirer_reference=acquirer_reference,
         amount_rp=amount_rp,
-        state=ChargeState.ISSUED.value,
+        state=ChargeState.NEW.value,
         qris=f"000201 {reference}",
         request_hash=hashlib.sha256(reference.encode()).digest(),
         created_at=paid_at,
         expires_at=paid_at + timedelta(minutes=15),
     )
+    issued = (ChargeEvent.ISSUE_REQUESTED, ChargeEvent.ISSUE_ACCEPTED)
     inquiry = Inquiry(charge_id=charge_id, asked_at=paid_at, status="paid", answer={})
     db.add(charge)
     await db.flush()
+    await payments.advance(db, charge, *issued, who="acquirer", why="issued", now=paid_at)
     db.add(inquiry)
     await db.flush()
     arrival = payments.Arrival(acquirer_reference, rrn, amount_rp, paid_at, inquiry_id=inquiry.id)

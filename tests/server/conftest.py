@@ -20,10 +20,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlalchemy import make_url
 
 from server import sample, schema
 from server.app import create_app
-from server.database import Transactions, create_engine, create_transactions
+from server.database import (
+    APP_ROLE,
+    Transactions,
+    as_role,
+    create_engine,
+    create_transactions,
+)
 from server.embedded import EmbeddedPostgres
 from server.payments.books import Books
 from server.payments.snap import SnapAcquirer
@@ -64,7 +71,13 @@ def cluster() -> Iterator[str]:
             await connection.close()
 
         async def seed() -> None:
-            engine = create_engine(database_named(url, TEMPLATE), pool_size=1)
+            password = make_url(url).password
+            if password:
+                connection = await asyncpg.connect(url)
+                await connection.execute(f"ALTER ROLE {APP_ROLE} PASSWORD '{password}'")
+                await connection.close()
+            template = as_role(database_named(url, TEMPLATE), APP_ROLE)
+            engine = create_engine(template, pool_size=1)
             async with create_transactions(engine).begin() as db:
                 await sample.seed(db, officer_password=PASSWORD, attendant_pin=PIN)
             await engine.dispose()
@@ -82,14 +95,31 @@ def database_named(url: str, name: str) -> str:
 
 
 @pytest.fixture
-async def database_url(cluster: str) -> AsyncIterator[str]:
-    """A database of the test's own, with the sample town in it."""
+async def owner_url(cluster: str) -> AsyncIterator[str]:
+    """A database of the test's own, with the sample town in it, as the owner of its schema.
+
+    For what only an owner can do, such as dropping a guard to see who notices.
+    """
     name = f"karcis_test_{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster)
     await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield database_named(cluster, name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
+
+
+@pytest.fixture
+async def owner(owner_url: str) -> AsyncIterator[Transactions]:
+    """Transactions as the owner of the schema."""
+    engine = create_engine(owner_url, pool_size=5)
+    yield create_transactions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+def database_url(owner_url: str) -> str:
+    """The test's database as the server reaches it, so that a missing grant fails some test."""
+    return as_role(owner_url, APP_ROLE)
 
 
 @pytest.fixture

@@ -78,14 +78,13 @@ async def test_a_day_is_taken_in_and_reconciled(
     assert json.loads(verified.stdout)["violations"] == 0
 
 
-async def test_verify_exits_3_and_names_what_is_broken(
-    karcis: Karcis, transactions: Transactions
-) -> None:
-    async with transactions.begin() as db:
+async def test_verify_exits_3_and_names_what_is_broken(karcis: Karcis, owner: Transactions) -> None:
+    async with owner.begin() as db:
         await db.execute(text("DROP TRIGGER ledger_entries_balance ON ledger_entries"))
         await db.execute(
             text(
-                "INSERT INTO ledger_entries VALUES (gen_random_uuid(), now(), now(), 'uji', 'uji')"
+                "INSERT INTO ledger_entries"
+                " VALUES (gen_random_uuid(), now(), now(), 'uji', 'uji', 2)"
             )
         )
     told = await karcis("verify")

@@ -156,12 +156,12 @@ async def test_a_connection_cut_under_a_request_is_made_anew_for_the_next(
 
 
 async def test_a_lock_that_is_not_got_in_time_is_unavailable_not_a_fault(
-    api: httpx.AsyncClient, transactions: Transactions, app: FastAPI
+    api: httpx.AsyncClient, owner: Transactions, app: FastAPI
 ) -> None:
     async with app.state.engine.connect() as connection:
         await connection.execute(text("SET lock_timeout = 50"))  # of the pool's connection
         await connection.commit()
-    async with transactions.begin() as db:
+    async with owner.begin() as db:
         await db.execute(text("LOCK TABLE spots IN ACCESS EXCLUSIVE MODE"))
         answer = await api.get("/p/PSR-001-U", headers={"Accept": "application/json"})
     assert (answer.status_code, answer.json()["slug"]) == (503, "unavailable")

@@ -17,8 +17,8 @@ async def ready(api: httpx.AsyncClient) -> tuple[int, str]:
     return answer.status_code, body.get("output", "")
 
 
-async def execute(transactions: Transactions, sql: str) -> None:
-    async with transactions() as db:
+async def execute(owner: Transactions, sql: str) -> None:
+    async with owner() as db:
         connection = await db.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         await connection.execute(text(sql))
 
@@ -27,33 +27,31 @@ async def test_a_process_lives_whatever_its_database_does(api: httpx.AsyncClient
     assert (await api.get("/livez")).json() == {"status": "pass"}
 
 
-async def test_ready_only_at_the_newest_schema(
-    api: httpx.AsyncClient, transactions: Transactions
-) -> None:
+async def test_ready_only_at_the_newest_schema(api: httpx.AsyncClient, owner: Transactions) -> None:
     assert await ready(api) == (200, "")
-    await execute(transactions, "UPDATE alembic_version SET version_num = '0000'")
+    await execute(owner, "UPDATE alembic_version SET version_num = '0000'")
     assert await ready(api) == (503, "schema: migrations are still to run")
-    await execute(transactions, "ALTER TABLE alembic_version RENAME TO was_version")
+    await execute(owner, "ALTER TABLE alembic_version RENAME TO was_version")
     assert (await ready(api))[0] == 503
-    await execute(transactions, "ALTER TABLE was_version RENAME TO alembic_version")
-    await execute(transactions, f"UPDATE alembic_version SET version_num = '{schema.newest()}'")
+    await execute(owner, "ALTER TABLE was_version RENAME TO alembic_version")
+    await execute(owner, f"UPDATE alembic_version SET version_num = '{schema.newest()}'")
     assert await ready(api) == (200, "")
 
 
 async def test_not_ready_while_nothing_can_be_written(
-    api: httpx.AsyncClient, transactions: Transactions
+    api: httpx.AsyncClient, owner: Transactions
 ) -> None:
     cut = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    async with transactions() as db:
+    async with owner() as db:
         name = await db.scalar(text("SELECT current_database()"))
-    await execute(transactions, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    await execute(transactions, cut)
+    await execute(owner, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await execute(owner, cut)
     assert await ready(api) == (503, "database: read-only")
-    await execute(transactions, f"ALTER DATABASE {name} RESET default_transaction_read_only")
-    await execute(transactions, cut)
+    await execute(owner, f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    await execute(owner, cut)
     assert await ready(api) == (200, "")
 
 

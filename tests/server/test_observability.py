@@ -71,8 +71,8 @@ async def test_requests_are_counted_by_route_and_never_by_path(api: httpx.AsyncC
     assert "karcis_notify" in text
 
 
-async def test_a_fault_is_counted_as_one(api: httpx.AsyncClient, database_url: str) -> None:
-    connection = await asyncpg.connect(plain_url(database_url))
+async def test_a_fault_is_counted_as_one(api: httpx.AsyncClient, owner_url: str) -> None:
+    connection = await asyncpg.connect(plain_url(owner_url))
     await connection.execute("ALTER TABLE officers RENAME TO gone")
     await connection.close()
     before = counted("POST", "/office/sign-in", "500")
@@ -82,7 +82,7 @@ async def test_a_fault_is_counted_as_one(api: httpx.AsyncClient, database_url: s
 
 
 async def test_a_real_server_logs_its_faults_without_what_people_typed(
-    settings: Settings, database_url: str, tmp_path: Path, now: datetime
+    settings: Settings, database_url: str, owner_url: str, tmp_path: Path, now: datetime
 ) -> None:
     """The whole process on its own socket: every secret goes in, none comes out on its stderr."""
     port = free_ports()
@@ -112,7 +112,7 @@ async def test_a_real_server_logs_its_faults_without_what_people_typed(
                 assert server.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, log.read_text()
             await type_secrets(client)
-            connection = await asyncpg.connect(plain_url(database_url))
+            connection = await asyncpg.connect(plain_url(owner_url))
             for table in ("officers", "parking_sessions", "shifts"):
                 await connection.execute(f"ALTER TABLE {table} RENAME TO {table}_gone")
             await connection.close()

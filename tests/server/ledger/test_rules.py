@@ -112,7 +112,7 @@ async def test_a_rule_for_days_already_posted_is_refused(
 
 
 async def test_the_database_refuses_a_rule_that_cannot_be(
-    transactions: Transactions, subtests: pytest.Subtests
+    owner: Transactions, subtests: pytest.Subtests
 ) -> None:
     for constraint, change in {
         "ck_share_rules_whole": "attendant_bp = 9501",
@@ -121,7 +121,7 @@ async def test_the_database_refuses_a_rule_that_cannot_be(
         "ck_share_rules_period": "valid_until = '2023-12-31'",
     }.items():
         with subtests.test(constraint), pytest.raises(IntegrityError, match=constraint):
-            async with transactions.begin() as db:
+            async with owner.begin() as db:
                 await db.execute(text(f"UPDATE share_rules SET {change}"))
 
 

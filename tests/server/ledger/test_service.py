@@ -4,7 +4,6 @@ Each guard is shown to hold, and shown to be what holds: with its trigger droppe
 goes through, and `karcis verify` names the invariant it broke.
 """
 
-import importlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -20,7 +19,6 @@ from server.ledger import postings, service
 from server.ledger.models import Entry, Posting
 from server.ledger.postings import Leg
 
-migration = importlib.import_module("server.migrations.versions.0001_first_tables")
 BALANCED = postings.for_payment(2000, "PSR")
 REVENUE = postings.revenue("PSR")
 UNBALANCED = {
@@ -44,6 +42,7 @@ async def insert_entry(
             business_day=now.date(),
             description="uji",
             source=source,
+            legs=max(len(legs), 2),
         )
     )
     for line, leg in enumerate(legs, start=1):
@@ -81,7 +80,7 @@ async def test_an_entry_out_of_balance_is_refused_at_commit(
         async with transactions() as db:
             with subtests.test(name):
                 await insert_entry(db, legs, now)
-                with pytest.raises(DBAPIError, match="legs that sum to"):
+                with pytest.raises(DBAPIError, match="that sum to"):
                     await db.commit()
     assert await entries(transactions) == 0
 
@@ -100,7 +99,7 @@ async def test_a_leg_added_later_is_refused(
 ) -> None:
     async with transactions.begin() as db:
         entry_id = await record(db, now)
-    with pytest.raises(DBAPIError, match="legs that sum to"):
+    with pytest.raises(DBAPIError, match="has all its legs"):
         async with transactions.begin() as db:
             await insert_leg(db, entry_id, 3, Leg(postings.BANK, amount_rp))
 
@@ -123,52 +122,12 @@ async def test_one_fact_is_recorded_once(transactions: Transactions, now: dateti
     assert await entries(transactions) == 1
 
 
-CHANGES = {
-    "UPDATE": "UPDATE {table} SET {column} = {column}",
-    "DELETE": "DELETE FROM {table}",
-    "TRUNCATE": "TRUNCATE {table} CASCADE",
-}
-
-
-async def test_what_is_recorded_is_never_changed(
-    transactions: Transactions, subtests: pytest.Subtests
-) -> None:
-    first_column = text(
-        "SELECT column_name FROM information_schema.columns WHERE table_name = :table LIMIT 1"
-    )
-    for table in migration.INSERT_ONLY:
-        async with transactions.begin() as db:
-            column = await db.scalar(first_column, {"table": table})
-        for name, change in CHANGES.items():
-            with subtests.test(f"{name} {table}"), pytest.raises(DBAPIError, match="insert-only"):
-                async with transactions.begin() as db:
-                    await db.execute(text(change.format(table=table, column=column)))
-
-
-async def test_every_table_is_either_insert_only_or_named_here(transactions: Transactions) -> None:
-    changing = {
-        "alembic_version", "attendants", "cases", "charges", "device_nonces", "devices",
-        "discrepancies", "enrolment_codes", "ledger_accounts", "mdr_rules", "officer_sign_ins",
-        "officers", "parking_sessions", "payments", "receipt_series", "share_rules", "shifts",
-        "spots", "tariffs", "zones",
-    }  # fmt: skip
-    async with transactions.begin() as db:
-        tables = await db.scalars(
-            text(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-                " AND tablename NOT LIKE 'pgqueuer%'"
-            )
-        )
-    assert set(tables) == changing | set(migration.INSERT_ONLY)
-
-
 async def test_without_the_balance_guard_verify_names_the_broken_entry(
-    transactions: Transactions, now: datetime
+    owner: Transactions, transactions: Transactions, now: datetime
 ) -> None:
     broken_ids = []
-    async with transactions.begin() as db:
-        for table in ("ledger_entries", "ledger_postings"):
-            await db.execute(text(f"DROP TRIGGER {table}_balance ON {table}"))
+    async with owner.begin() as db:
+        await db.execute(text("DROP TRIGGER ledger_entries_balance ON ledger_entries"))
     async with transactions.begin() as db:
         await record(db, now, "uji:whole")
         for name, legs in UNBALANCED.items():
@@ -181,18 +140,18 @@ async def test_without_the_balance_guard_verify_names_the_broken_entry(
 
 
 async def test_without_the_insert_only_guard_a_rewritten_leg_is_named(
-    transactions: Transactions, now: datetime
+    owner: Transactions, now: datetime
 ) -> None:
-    async with transactions.begin() as db:
+    async with owner.begin() as db:
         entry_id = await record(db, now)
     attack = text("UPDATE ledger_postings SET amount_rp = amount_rp + 1 WHERE line = 1")
     with pytest.raises(DBAPIError, match="is insert-only"):
-        async with transactions.begin() as db:
+        async with owner.begin() as db:
             await db.execute(attack)
-    async with transactions.begin() as db:
+    async with owner.begin() as db:
         await db.execute(text("DROP TRIGGER ledger_postings_insert_only ON ledger_postings"))
         await db.execute(attack)
-    async with transactions.begin() as db:
+    async with owner.begin() as db:
         assert (await verify.broken(db))["I1-entries-balance"] == [str(entry_id)]
 
 

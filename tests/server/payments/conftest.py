@@ -212,6 +212,17 @@ def office(app: FastAPI, voice: Voice) -> Office:
     return Office(app, voice)
 
 
+@pytest.fixture
+def meddle(owner: Transactions) -> Callable[..., Awaitable[None]]:
+    """What only the schema's owner may do: make the world other than the office would make it."""
+
+    async def run(sql: str, **values: Any) -> None:
+        async with owner.begin() as db:
+            await db.execute(text(sql), values)
+
+    return run
+
+
 @contextlib.asynccontextmanager
 async def on_a_socket(app: FastAPI | Starlette) -> AsyncIterator[str]:
     """Serve an application, whose lifespan somebody else runs, on a real socket."""

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from server import verify
-from server.database import plain_url
+from server.database import APP_ROLE, as_role, plain_url
 from tests.server.payments.conftest import Office, broken_on_purpose, violations
 
 
@@ -21,10 +21,10 @@ async def paid_and_doubled(office: Office) -> UUID:
     return charge_id
 
 
-async def as_superuser(database_url: str, *statements: str) -> list[str]:
+async def as_superuser(owner_url: str, *statements: str) -> list[str]:
     """Run statements with triggers and foreign keys switched off; what each one did."""
-    broken_on_purpose.add(database_url)
-    connection = await asyncpg.connect(plain_url(database_url))
+    broken_on_purpose.add(as_role(owner_url, APP_ROLE))
+    connection = await asyncpg.connect(plain_url(owner_url))
     try:
         await connection.execute("SET session_replication_role = replica")
         return [await connection.execute(statement) for statement in statements]
@@ -43,8 +43,8 @@ DAMAGES = {
     "all legs lost": ("I1-entries-balance", "DELETE FROM ledger_postings"),
     "an entry without legs": (
         "I1-entries-balance",
-        "INSERT INTO ledger_entries (id, recorded_at, business_day, description, source)"
-        " VALUES (gen_random_uuid(), now(), now()::date, 'x', 'x')",
+        "INSERT INTO ledger_entries (id, recorded_at, business_day, description, source, legs)"
+        " VALUES (gen_random_uuid(), now(), now()::date, 'x', 'x', 2)",
     ),
     "paid on somebody's word": (
         "I2-paid-once",
@@ -101,39 +101,39 @@ TABLES = (
 )
 
 
-async def test_each_damage_is_noticed_by_its_invariant(office, paid_and_doubled, database_url):
+async def test_each_damage_is_noticed_by_its_invariant(
+    office, paid_and_doubled, database_url, owner_url
+):
     """Damaged, looked at, and mended again, one after the other in one database."""
     assert await violations(database_url) == {}
-    await as_superuser(database_url, *(f"CREATE TABLE kept_{t} AS TABLE {t}" for t in TABLES))
+    await as_superuser(owner_url, *(f"CREATE TABLE kept_{t} AS TABLE {t}" for t in TABLES))
     mend = [f"DELETE FROM {t}" for t in TABLES] + [
         f"INSERT INTO {t} TABLE kept_{t}" for t in TABLES
     ]
     unnoticed = []
     for name, (invariant, statement) in DAMAGES.items():
-        done = await as_superuser(database_url, statement)
+        done = await as_superuser(owner_url, statement)
         assert not done[0].endswith(" 0"), f"{name}: damaged nothing"
         if invariant not in await violations(database_url):
             unnoticed.append(name)
-        await as_superuser(database_url, *mend)
+        await as_superuser(owner_url, *mend)
         assert await violations(database_url) == {}, f"{name}: not mended"
     assert unnoticed == []
 
 
-async def test_a_break_in_a_devices_chain_is_noticed(office, database_url):
+async def test_a_break_in_a_devices_chain_is_noticed(office, database_url, owner_url):
     await office.open_shift()
     event = (
         "INSERT INTO device_events (device_id, seq, prev_hash, hash, kind, at, body, signature,"
         " received_at) SELECT id, {}, {}, {}, 'x', 'x', '{{}}', 'x', now() FROM devices"
     )
     start = "repeat('0', 64)"
-    await as_superuser(
-        database_url, event.format(1, start, "'h1'"), event.format(2, "'h1'", "'h2'")
-    )
+    await as_superuser(owner_url, event.format(1, start, "'h1'"), event.format(2, "'h1'", "'h2'"))
     assert await violations(database_url) == {}
     for broken in (event.format(3, "'another'", "'h3'"), event.format(4, "'h2'", "'h4'")):
-        await as_superuser(database_url, broken)
+        await as_superuser(owner_url, broken)
         assert set(await violations(database_url)) == {"I8-device-chains"}
-        await as_superuser(database_url, "DELETE FROM device_events WHERE seq > 2")
+        await as_superuser(owner_url, "DELETE FROM device_events WHERE seq > 2")
 
 
 def test_every_invariant_is_broken_by_some_test_here():

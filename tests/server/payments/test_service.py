@@ -315,19 +315,19 @@ def test_a_crash_point_is_refused_in_production(monkeypatch, keys):
         create_app(settings)
 
 
-async def reprice_cars(office: Office, zone: str, rate: dict) -> None:
-    await office.rows(
+async def reprice_cars(meddle, zone: str, rate: dict) -> None:
+    await meddle(
         "UPDATE tariffs SET version = jsonb_set(version, '{rates,car}', CAST(:rate AS jsonb))"
-        " FROM zones WHERE zones.id = tariffs.zone_id AND zones.code = :zone RETURNING 1",
+        " FROM zones WHERE zones.id = tariffs.zone_id AND zones.code = :zone",
         zone=zone,
         rate=json.dumps(rate),
     )
 
 
-async def test_a_free_stay_has_nothing_to_pay(office, sandbox):
-    await reprice_cars(office, "PSR", {"kind": "flat", "amount_rp": 0})
+async def test_a_free_stay_has_nothing_to_pay(office, sandbox, meddle):
+    await reprice_cars(meddle, "PSR", {"kind": "flat", "amount_rp": 0})
     await reprice_cars(
-        office,
+        meddle,
         "RSU",
         {"kind": "hourly", "first_hour_rp": 4000, "next_hour_rp": 2000, "free_minutes": 10},
     )

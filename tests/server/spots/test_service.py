@@ -175,8 +175,8 @@ def version(valid_from: str, valid_until: str | None, price: int = 2000) -> dict
     }
 
 
-async def without_tariffs(transactions: Transactions, *versions: dict[str, Any]) -> None:
-    async with transactions.begin() as db:
+async def without_tariffs(owner: Transactions, *versions: dict[str, Any]) -> None:
+    async with owner.begin() as db:
         await db.execute(delete(Tariff))
         for each in versions:
             await service.add_tariff(db, "PSR", each)
@@ -201,10 +201,10 @@ async def price_on(transactions: Transactions, day: date) -> int:
     ids=["within", "first-day", "last-day", "same-start-other-price"],
 )
 async def test_two_tariffs_of_a_zone_never_overlap(
-    transactions: Transactions, second: dict[str, Any]
+    owner: Transactions, transactions: Transactions, second: dict[str, Any]
 ) -> None:
     first = version("2026-01-01", "2026-12-31")
-    await without_tariffs(transactions, first)
+    await without_tariffs(owner, first)
     with pytest.raises(IntegrityError, match="ex_tariffs_one_in_force"):
         async with transactions.begin() as db:
             await service.add_tariff(db, "PSR", second)
@@ -221,10 +221,10 @@ async def test_a_tariff_of_an_unknown_zone_is_refused(transactions: Transactions
 
 
 async def test_prices_change_at_the_regencys_midnight(
-    transactions: Transactions, books: Books
+    owner: Transactions, transactions: Transactions, books: Books
 ) -> None:
     await without_tariffs(
-        transactions,
+        owner,
         version("2026-01-01", "2026-11-21", price=2000),
         version("2026-11-22", None, price=3000),
     )

@@ -177,7 +177,7 @@ async def test_a_cloned_device_shows_as_a_fork(
 
 
 async def test_without_its_checks_a_fork_is_refused_by_the_table_itself(
-    transactions: Transactions, api: httpx.AsyncClient, handheld: Handheld
+    owner: Transactions, api: httpx.AsyncClient, handheld: Handheld
 ) -> None:
     await push(api, handheld, handheld.event())
     copy = text(
@@ -185,14 +185,14 @@ async def test_without_its_checks_a_fork_is_refused_by_the_table_itself(
         " signature, received_at FROM device_events"
     )
     with pytest.raises(Exception, match="uq_device_events_device_id_prev_hash"):
-        async with transactions.begin() as db:
+        async with owner.begin() as db:
             await db.execute(copy)
-    async with transactions.begin() as db:
+    async with owner.begin() as db:
         await db.execute(
             text("ALTER TABLE device_events DROP CONSTRAINT uq_device_events_device_id_prev_hash")
         )
         await db.execute(copy)
-    async with transactions.begin() as db:
+    async with owner.begin() as db:
         broken = await verify.broken(db)
     assert broken["I8-device-chains"] == [str(handheld.device_id)]
 
@@ -217,9 +217,9 @@ async def test_two_devices_do_not_mix(
 
 
 async def test_a_revoked_device_pushes_nothing(
-    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+    api: httpx.AsyncClient, owner: Transactions, transactions: Transactions, handheld: Handheld
 ) -> None:
-    async with transactions.begin() as db:
+    async with owner.begin() as db:
         await db.execute(update(Device).values(state="revoked"))
     answer = await api.post(
         "/v1/sync", json={"events": [handheld.event()]}, headers=handheld.bearer

@@ -1,0 +1,73 @@
+"""What each role may do with a table, and how the database itself refuses what it must not do.
+
+A table nobody granted is closed to both roles. A migration that makes a table says in one line
+what it is: `insert_only("refund_changes")` or `changeable("refunds", update=("state",))`; one that
+adds a column to change says `changeable("refunds", update=("sent_at",))` again. What each table is
+then has to agree with `tests/server/test_roles.py`.
+"""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from alembic import op
+
+from server.database import APP_ROLE, READ_ROLE
+
+
+def insert_only(table: str) -> None:
+    """Rows are added and read, never changed: neither role may, and a trigger binds the owner."""
+    op.execute(f"""
+        CREATE OR REPLACE TRIGGER {table}_insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+        FOR EACH STATEMENT EXECUTE FUNCTION karcis_refuse_change()
+    """)
+    changeable(table)
+
+
+def changeable(
+    table: str, *, update: Iterable[str] = (), delete: bool = False, hidden: Iterable[str] = ()
+) -> None:
+    """Let the application read, add, and change the columns `update`; readers see no `hidden` one.
+
+    Where a column is hidden, each call names all that are: else readers are let see the table.
+    """
+    op.execute(f"GRANT SELECT, INSERT ON {table} TO {APP_ROLE}")
+    if update:
+        op.execute(f"GRANT UPDATE ({', '.join(update)}) ON {table} TO {APP_ROLE}")
+    if delete:
+        op.execute(f"GRANT DELETE ON {table} TO {APP_ROLE}")
+    shown = ""
+    if hidden:
+        columns = [column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)]
+        shown = f"({', '.join(name for name in columns if name not in set(hidden))})"
+    op.execute(f"GRANT SELECT {shown} ON {table} TO {READ_ROLE}")
+
+
+def only_edges(table: str, first: Iterable[str], edges: Iterable[tuple[str, str]]) -> None:
+    """Refuse a row that does not start in one of `first`, and a change of state that is no edge.
+
+    Both stand in the trigger's condition, so that an allowed change costs no function call.
+    """
+    allowed = ", ".join(f"'{before}>{after}'" for before, after in edges)
+    starts = ", ".join(f"'{state}'" for state in first)
+    op.execute(f"""
+        CREATE OR REPLACE TRIGGER {table}_first_state BEFORE INSERT ON {table}
+        FOR EACH ROW WHEN (NEW.state NOT IN ({starts}))
+        EXECUTE FUNCTION karcis_refuse_state()
+    """)
+    op.execute(f"""
+        CREATE OR REPLACE TRIGGER {table}_only_edges BEFORE UPDATE ON {table}
+        FOR EACH ROW WHEN (
+            OLD.state <> NEW.state AND OLD.state || '>' || NEW.state NOT IN ({allowed})
+        )
+        EXECUTE FUNCTION karcis_refuse_state()
+    """)
+
+
+def never_changes(table: str, columns: Iterable[str]) -> None:
+    """Refuse to change what a row was made with."""
+    old, new = (", ".join(f"{row}.{name}" for name in columns) for row in ("OLD", "NEW"))
+    op.execute(f"""
+        CREATE OR REPLACE TRIGGER {table}_never_changes BEFORE UPDATE ON {table}
+        FOR EACH ROW WHEN (({old}) IS DISTINCT FROM ({new}))
+        EXECUTE FUNCTION karcis_refuse_rewrite()
+    """)

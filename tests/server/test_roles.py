@@ -1,0 +1,248 @@
+"""Who may do what in the database: every table decided, nothing granted that is not needed."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+from alembic import command
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+import server.database
+from server import schema, verify
+from server.database import (
+    APP_ROLE,
+    READ_ROLE,
+    Base,
+    Transactions,
+    as_role,
+    create_engine,
+    create_transactions,
+    plain_url,
+)
+from tests.server.conftest import database_named
+
+INSERT_ONLY = {
+    "charge_changes", "device_events", "imported_files", "inquiries", "ledger_entries",
+    "ledger_postings", "money", "notifications", "quarantined_events", "receipts",
+    "settlement_lines", "statement_lines",
+}  # fmt: skip
+"""Rows that nobody changes, not even the owner of the schema while the trigger stands."""
+
+UPDATED = {
+    "attendants": {"failed_tries", "locked_until"},
+    "cases": {"state", "outcome"},
+    "charges": {
+        "state", "money_flag", "qris", "acquirer_reference", "paid_at", "next_inquiry_at",
+    },
+    "device_nonces": set(),
+    "devices": set(),
+    "discrepancies": {"state", "difference_rp", "details"},
+    "enrolment_codes": {"used_at"},
+    "ledger_accounts": set(),
+    "mdr_rules": {"valid_until"},
+    "officer_sign_ins": set(),
+    "officers": set(),
+    "outbox": {"fanned_out_at"},
+    "parking_sessions": {"state"},
+    "payments": {"state"},
+    "receipt_series": {"last"},
+    "share_rules": {"valid_until"},
+    "shifts": set(),
+    "spots": {"zone_id", "place", "latitude", "longitude", "exclusive"},
+    "tariffs": set(),
+    "webhook_attempts": set(),
+    "webhook_deliveries": {"attempts", "next_attempt_at", "outcome"},
+    "webhook_subscriptions": {
+        "url", "types", "secret", "previous_secret", "previous_until", "disabled_at",
+        "disabled_why",
+    },
+    "zones": {"name"},
+}  # fmt: skip
+"""The other tables that the application adds rows to, and the columns it may change there."""
+
+DELETED = {"device_nonces", "officer_sign_ins", "outbox"}
+QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"}
+"""The job library's own, with every right but to truncate."""
+READ = {"alembic_version"}
+
+HIDDEN = {
+    "attendants.pin_hash",
+    "device_nonces.nonce",
+    "enrolment_codes.code_hash",
+    "officer_sign_ins.token_hash",
+    "officers.password_hash",
+    "shifts.token_hash",
+    "webhook_subscriptions.previous_secret",
+    "webhook_subscriptions.secret",
+}
+"""What would help somebody in; auditors read everything else."""
+SECRET = re.compile("password|pin_hash|token|code_hash|nonce$|secret")
+
+
+async def all_of(db_of: Transactions, sql: str, **values: object) -> set[str]:
+    async with db_of.begin() as db:
+        return set(await db.scalars(text(sql), values))
+
+
+async def may(owner: Transactions, role: str, privilege: str) -> set[str]:
+    """The tables on which a role has a right as a whole."""
+    return await all_of(
+        owner,
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " AND relkind IN ('r', 'v', 'm', 'p') AND has_table_privilege(:role, oid, :privilege)",
+        role=role,
+        privilege=privilege,
+    )
+
+
+async def may_in_columns(owner: Transactions, role: str, privilege: str) -> set[str]:
+    """`table.column` wherever a role has a right."""
+    return await all_of(
+        owner,
+        "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a"
+        " ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'"
+        " AND has_column_privilege(:role, c.oid, a.attnum, :privilege)",
+        role=role,
+        privilege=privilege,
+    )
+
+
+async def test_every_table_is_decided_on_here(owner: Transactions) -> None:
+    tables = await all_of(owner, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert tables == INSERT_ONLY | set(UPDATED) | QUEUE | READ
+    assert set(Base.metadata.tables) == INSERT_ONLY | set(UPDATED)
+
+
+async def test_the_application_may_do_what_is_decided_and_nothing_else(owner: Transactions) -> None:
+    known = INSERT_ONLY | set(UPDATED) | QUEUE
+    assert await may(owner, APP_ROLE, "SELECT") == known | READ
+    assert await may(owner, APP_ROLE, "INSERT") == known
+    assert await may(owner, APP_ROLE, "UPDATE") == QUEUE
+    assert await may(owner, APP_ROLE, "DELETE") == DELETED | QUEUE
+    for right in ("TRUNCATE", "REFERENCES", "TRIGGER"):
+        assert await may(owner, APP_ROLE, right) == set(), right
+    updated = await may_in_columns(owner, APP_ROLE, "UPDATE")
+    ours = {f"{table}.{column}" for table, columns in UPDATED.items() for column in columns}
+    assert {name for name in updated if name.partition(".")[0] not in QUEUE} == ours
+
+
+async def test_readers_see_all_but_what_would_let_somebody_in(owner: Transactions) -> None:
+    known = INSERT_ONLY | set(UPDATED) | READ
+    columns = await all_of(
+        owner,
+        "SELECT table_name || '.' || column_name FROM information_schema.columns"
+        " WHERE table_schema = 'public'",
+    )
+    ours = {name for name in columns if name.partition(".")[0] in known}
+    assert await may_in_columns(owner, READ_ROLE, "SELECT") == ours - HIDDEN
+    assert {name for name in ours if SECRET.search(name)} == HIDDEN
+    for right in ("INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
+        assert await may(owner, READ_ROLE, right) == set(), right
+        if right in ("INSERT", "UPDATE"):
+            assert await may_in_columns(owner, READ_ROLE, right) == set(), right
+
+
+@pytest.mark.parametrize("role", [APP_ROLE, READ_ROLE])
+async def test_neither_role_owns_or_makes_anything(owner: Transactions, role: str) -> None:
+    async with owner.begin() as db:
+        assert await db.scalar(
+            text(
+                "SELECT rolcanlogin AND NOT (rolsuper OR rolcreaterole OR rolcreatedb"
+                " OR rolreplication OR rolbypassrls) FROM pg_roles WHERE rolname = :role"
+            ),
+            {"role": role},
+        )
+        owned = "SELECT count(*) FROM pg_class WHERE relowner = CAST(:role AS regrole)"
+        assert await db.scalar(text(owned), {"role": role}) == 0
+        create = "SELECT has_schema_privilege(:role, 'public', 'CREATE')"
+        assert await db.scalar(text(create), {"role": role}) is False
+
+
+CHANGES = {
+    "UPDATE": "UPDATE {table} SET {column} = {column}",
+    "DELETE": "DELETE FROM {table}",
+    "TRUNCATE": "TRUNCATE {table} CASCADE",
+}
+
+
+async def test_what_is_insert_only_is_closed_twice(
+    owner: Transactions, transactions: Transactions, subtests: pytest.Subtests
+) -> None:
+    """The application has no right to change it, and a trigger refuses the owner too."""
+    for table in INSERT_ONLY:
+        column = next(iter(Base.metadata.tables[table].columns)).name
+        for name, change in CHANGES.items():
+            statement = text(change.format(table=table, column=column))
+            for who, refusal in ((transactions, "permission denied"), (owner, "insert-only")):
+                with (
+                    subtests.test(f"{name} {table}: {refusal}"),
+                    pytest.raises(DBAPIError, match=refusal),
+                ):
+                    async with who.begin() as db:
+                        await db.execute(statement)
+
+
+async def test_an_auditor_can_run_every_invariant(owner_url: str) -> None:
+    engine = create_engine(as_role(owner_url, READ_ROLE), pool_size=1)
+    async with create_transactions(engine).begin() as db:
+        assert not any((await verify.broken(db)).values())
+    await engine.dispose()
+
+
+@dataclass
+class Ordinary:
+    """A database whose owner is no superuser and may make no roles."""
+
+    url: str
+    admin: asyncpg.Connection
+
+
+@pytest.fixture
+async def ordinary(cluster: str) -> AsyncIterator[Ordinary]:
+    admin = await asyncpg.connect(cluster)
+    password = server.database.make_url(cluster).password or ""
+    await admin.execute(f"CREATE ROLE karcis_uji_owner LOGIN PASSWORD '{password}'")
+    await admin.execute("CREATE DATABASE karcis_uji OWNER karcis_uji_owner")
+    yield Ordinary(as_role(database_named(cluster, "karcis_uji"), "karcis_uji_owner"), admin)
+    await admin.execute("DROP DATABASE karcis_uji WITH (FORCE)")
+    await admin.execute("DROP ROLE karcis_uji_owner")
+    await admin.close()
+
+
+async def test_an_owner_without_special_rights_can_migrate(ordinary: Ordinary) -> None:
+    await asyncio.to_thread(schema.migrate, ordinary.url)
+    engine = create_engine(as_role(ordinary.url, APP_ROLE), pool_size=1)
+    async with create_transactions(engine).begin() as db:
+        assert await schema.at_newest(db)
+    await engine.dispose()
+
+
+async def test_an_owner_who_may_make_no_roles_is_told_what_a_dba_must_run(
+    ordinary: Ordinary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.database.APP_ROLE", "karcis_absent")
+    with pytest.raises(DBAPIError, match="have a DBA run: CREATE ROLE karcis_absent LOGIN"):
+        await asyncio.to_thread(schema.migrate, ordinary.url)
+
+
+async def test_a_database_from_before_is_brought_up(ordinary: Ordinary) -> None:
+    """Made by the first migration alone, with an entry in it: the entry keeps its legs."""
+    await asyncio.to_thread(command.upgrade, schema._config(ordinary.url), "0001")
+    connection = await asyncpg.connect(plain_url(ordinary.url))
+    await connection.execute(
+        "INSERT INTO ledger_accounts VALUES ('1110', 'x', 'asset'), ('2190', 'x', 'liability')"
+    )
+    await connection.execute(
+        "WITH e AS (INSERT INTO ledger_entries"
+        " VALUES (gen_random_uuid(), now(), now(), 'uji', 'uji') RETURNING id)"
+        " INSERT INTO ledger_postings SELECT e.id, line, account, rp FROM e,"
+        " (VALUES (1, '1110', 5), (2, '2190', -3), (3, '2190', -2)) AS p (line, account, rp)"
+    )
+    await asyncio.to_thread(schema.migrate, ordinary.url)
+    assert await connection.fetchval("SELECT legs FROM ledger_entries") == 3
+    await connection.close()
