@@ -19,7 +19,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.sandbox import consumer, control, cpm, mpm, originals, pages, signing, snap, wallet
+from server.sandbox import (
+    consumer,
+    control,
+    cpm,
+    mpm,
+    originals,
+    pages,
+    rest,
+    signing,
+    snap,
+    wallet,
+)
 from server.sandbox.acquirer import Acquirer
 from server.sandbox.notifier import Notifier
 from server.sandbox.settings import Settings
@@ -88,6 +99,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = _now) -> Sta
             *mpm.routes,
             *cpm.routes,
             *originals.routes,
+            *rest.routes,
             *control.routes,
             *wallet.routes,
             *consumer.routes,

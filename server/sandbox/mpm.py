@@ -17,7 +17,7 @@ from server.sandbox.truth import milliseconds
 GENERATE = Operation("47", "generate")
 DECODE = Operation("48", "decode")
 MAX_AMOUNT_RP = 10_000_000  # the network's limit for one QRIS transaction
-_MAX_VALIDITY = timedelta(days=30)
+MAX_VALIDITY = timedelta(days=30)
 
 
 def check_merchant(acquirer: Acquirer, fields: Fields, *, required: bool) -> str:
@@ -44,7 +44,7 @@ def expiry_ms(acquirer: Acquirer, expires: datetime | None, field: str) -> int:
     """When an order ends; the settings decide where the partner does not."""
     if expires is None:
         return acquirer.now_ms() + acquirer.settings.validity_s * 1000
-    if not timedelta() < expires - acquirer.now() <= _MAX_VALIDITY:
+    if not timedelta() < expires - acquirer.now() <= MAX_VALIDITY:
         raise bad_format(field)
     return milliseconds(expires)
 
