@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 from starlette.staticfiles import StaticFiles
 
+from domain.payment import ChargeKind
 from server import errors, health, jobs, observability, pages
 from server.announcements import Announcer
 from server.database import create_engine, create_transactions, plain_url
@@ -25,9 +26,10 @@ from server.identity import endpoints as identity
 from server.limits import RateLimit
 from server.office import endpoints as office
 from server.payments import endpoints as payments
-from server.payments.acquirer import profile
+from server.payments.acquirer import Acquirer, profile
 from server.payments.books import Books
-from server.payments.callbacks import SnapListener
+from server.payments.callbacks import Listener, SnapListener
+from server.payments.rest import RestAcquirer, RestListener
 from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wiring import Wiring
 from server.settings import Settings
@@ -66,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.payments = Wiring(
         acquirer=create_acquirer(settings),
         listener=create_listener(settings),
+        consumer_listener=create_listener(settings, ChargeKind.CPM),
         announcer=announcer,
         books=books,
         settings=settings,
@@ -134,19 +137,23 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise NotConfigured("python -O strips the checks that guard money; run without it")
 
 
-def create_acquirer(settings: Settings) -> SnapAcquirer:
+def create_acquirer(settings: Settings) -> Acquirer:
+    spoken = profile(settings.acquirer)
     client = httpx.AsyncClient(
         base_url=settings.acquirer_url,
         timeout=settings.acquirer_timeout_s,
         limits=httpx.Limits(max_connections=50, max_keepalive_connections=20),
         trust_env=False,
     )
+    secret = _secret(settings.acquirer_client_secret, "acquirer_client_secret")
+    if spoken.transport == "rest":
+        return RestAcquirer(client, spoken, secret)
     return SnapAcquirer(
         client,
-        profile(settings.acquirer),
+        spoken,
         Credentials(
             client_key=settings.acquirer_client_key,
-            client_secret=_secret(settings.acquirer_client_secret, "acquirer_client_secret"),
+            client_secret=secret,
             private_key=_private_key(settings.private_key),
             merchant_id=settings.acquirer_merchant_id,
             terminal_id=settings.acquirer_terminal_id,
@@ -154,14 +161,19 @@ def create_acquirer(settings: Settings) -> SnapAcquirer:
     )
 
 
-def create_listener(settings: Settings) -> SnapListener:
+def create_listener(settings: Settings, kind: ChargeKind = ChargeKind.MPM) -> Listener:
+    spoken = profile(settings.acquirer)
+    if spoken.transport == "rest":
+        key = _secret(settings.acquirer_client_secret, "acquirer_client_secret")
+        return RestListener(spoken, settings.acquirer_merchant_id, key)
     return SnapListener(
-        profile=profile(settings.acquirer),
+        profile=spoken,
         public_key=_public_key(settings.acquirer_public_key),
         merchant_id=settings.acquirer_merchant_id,
         client_key=settings.notify_client_key,
         client_secret=_secret(settings.notify_client_secret, "notify_client_secret"),
         clock_tolerance=timedelta(seconds=settings.notification_clock_tolerance_s),
+        kind=kind,
     )
 
 

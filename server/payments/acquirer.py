@@ -5,7 +5,8 @@ is pursued by inquiry.
 """
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib.resources import files
@@ -17,27 +18,35 @@ from server.payments.signatures import Encoding
 
 @dataclass(frozen=True)
 class AcquirerProfile:
-    """How one acquirer speaks SNAP BI; kept in acquirers.toml.
+    """How one acquirer speaks, and what it offers; kept in acquirers.toml, defaults by SNAP BI.
 
-    `notify_path` is the path the acquirer signs, which a reverse proxy may have rewritten.
+    The notify paths are those the acquirer signs, which a reverse proxy may have rewritten.
     """
 
     name: str
-    token_path: str
-    prefix: str
-    notify_path: str
-    notify_signature: Literal["asymmetric", "symmetric"]
-    encoding: Encoding = Encoding.BASE64
-    double_hex_digest: bool = False
+    transport: Literal["snap", "rest"] = "snap"
+    token_path: str = "/v1.0/access-token/b2b"  # noqa: S105 - a path, no secret
+    prefix: str = "/v1.0/qr"
+    paths: Mapping[str, str] = field(default_factory=dict)
     channel_id: str = "95221"
+    channel_ids: Mapping[str, str] = field(default_factory=dict)
+    encoding: Encoding = Encoding.BASE64
+    notify_path: str = "/v1.0/qr/qr-mpm-notify"
+    notify_consumer_path: str = "/v1.0/qr/qr-cpm-notify"
+    notify_signature: Literal["asymmetric", "symmetric"] = "asymmetric"
+    notify_double_hex: bool = False
+    extra_field: str = "additionalInfo"
+    rrn_field: str = "rrn"
     minimum_validity_s: int = 60
     maximum_validity_s: int = 86_400
     cancels: bool = True
     refunds: Literal["full", "partial", "none"] = "partial"
+    consumers: bool = False
+    decodes: bool = False
 
     def path(self, service: str) -> str:
-        """The path of a service by its name in the standard."""
-        return f"{self.prefix}/{service}"
+        """The path of a service, by its name in the standard."""
+        return self.paths.get(service, f"{self.prefix}/{service}")
 
     def validity(self, wanted: timedelta) -> timedelta:
         """The nearest life of a barcode that this acquirer grants."""
@@ -137,8 +146,40 @@ class AcquirerRefused(Exception):
         self.code = code
 
 
+class NotOffered(AcquirerRefused):
+    """This acquirer does no such thing, as its profile says."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("not-offered", what)
+
+
 class AcquirerUnknown(Exception):
     """No answer, or one that does not say whether anything was booked."""
+
+
+class Meaning(StrEnum):
+    """What a responseCode says of the request it answers."""
+
+    ACCEPTED = "accepted"
+    IN_PROGRESS = "in progress"
+    NOTHING_BOOKED = "nothing booked"
+    NOT_FOUND = "transaction not found"
+    DUPLICATE = "duplicate reference"
+    EXTERNAL_ID_TAKEN = "external id taken"
+    TOKEN_DEAD = "token dead"  # noqa: S105 - a meaning, no secret
+    UNKNOWN = "unknown"
+
+
+def demand(meant: Meaning, code: str, message: object) -> None:
+    """Pass an accepted answer; raise AcquirerRefused or AcquirerUnknown on any other.
+
+    A token that stays refused, and a transaction that is not there, booked nothing either.
+    """
+    if meant is Meaning.ACCEPTED:
+        return
+    if meant in (Meaning.NOTHING_BOOKED, Meaning.NOT_FOUND, Meaning.TOKEN_DEAD):
+        raise AcquirerRefused(code, str(message or meant))
+    raise AcquirerUnknown(f"{code or 'no code'}: {meant}")
 
 
 class Acquirer(Protocol):

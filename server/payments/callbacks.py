@@ -16,14 +16,16 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import SecretStr
 
+from domain.payment import ChargeKind
 from server.payments import signatures
 from server.payments.acquirer import AcquirerProfile, PaidStatus
-from server.payments.snap import STATUSES, AmountError, read_amount, read_time
+from server.payments.snap import STATUSES, extra_fields, read_amount, read_time
+from server.payments.wire import AmountError
 
 MAX_BODY = 64 * 1024
 MAX_HEADER = 2_048
 TOKEN_LIFETIME = timedelta(minutes=15)
-NOTIFY, TOKEN = "52", "73"
+NOTIFY, TOKEN, NOTIFY_CONSUMER = "52", "73", "79"
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,9 @@ class Listener(Protocol):
 
     def refused(self, refusal: Refused) -> Answer: ...
 
+    def issue_token(self, callback: Callback, now: datetime) -> Answer:
+        """Answer the acquirer's request for the token it must sign its notifications under."""
+
 
 @dataclass(frozen=True)
 class SnapListener:
@@ -109,35 +114,44 @@ class SnapListener:
     client_key: str
     client_secret: SecretStr
     clock_tolerance: timedelta
+    kind: ChargeKind = ChargeKind.MPM
 
     def read(self, callback: Callback, now: datetime) -> Notified:
         self._verify(callback, now)
-        data = _object(callback.body)
-        extra = data.get("additionalInfo")
-        extra = extra if isinstance(extra, dict) else {}
+        data = json_object(callback.body)
+        extra = extra_fields(data, self.profile)
         try:
             amount_rp = read_amount(data.get("amount"))
         except AmountError as exc:
             raise Refused("40001", "Invalid Field Format amount", "bad-amount") from exc
-        status = _required(data, "latestTransactionStatus")
+        status = required_field(data, "latestTransactionStatus")
         return Notified(
-            acquirer_reference=_required(data, "originalReferenceNo"),
-            reference=_required(data, "originalPartnerReferenceNo"),
+            acquirer_reference=required_field(data, "originalReferenceNo"),
+            reference=required_field(data, "originalPartnerReferenceNo"),
             external_id=callback.header("x-external-id"),
             status=STATUSES.get(status, PaidStatus.UNKNOWN),
             status_text=status,
             amount_rp=amount_rp,
-            merchant_id=_optional(data, "merchantId") or _optional(extra, "merchantId"),
-            rrn=_optional(extra, "rrn"),
+            merchant_id=optional_field(data, "merchantId") or optional_field(extra, "merchantId"),
+            rrn=optional_field(extra, self.profile.rrn_field),
             paid_at=read_time(extra.get("paidTime")),
             signature=callback.header("x-signature"),
         )
 
     def accepted(self) -> Answer:
-        return _snap_answer("20000", NOTIFY, "Successful")
+        return _snap_answer("20000", self._service, "Successful")
 
     def refused(self, refusal: Refused) -> Answer:
-        return _snap_answer(refusal.code, NOTIFY, refusal.message)
+        return _snap_answer(refusal.code, self._service, refusal.message)
+
+    @property
+    def _service(self) -> str:
+        return NOTIFY_CONSUMER if self.kind is ChargeKind.CPM else NOTIFY
+
+    @property
+    def _path(self) -> str:
+        consumer = self.kind is ChargeKind.CPM
+        return self.profile.notify_consumer_path if consumer else self.profile.notify_path
 
     def _verify(self, callback: Callback, now: datetime) -> None:
         """Refuse unless the acquirer signed exactly these bytes, just now."""
@@ -154,7 +168,7 @@ class SnapListener:
             raise Refused("40001", "Invalid Field Format X-EXTERNAL-ID", "bad-external-id")
         # Raw bytes first; then minified, because what some acquirers sign is not what they send.
         for body in (callback.body, signatures.minify(callback.body)):
-            digest = signatures.body_digest(body, double_hex=self.profile.double_hex_digest)
+            digest = signatures.body_digest(body, double_hex=self.profile.notify_double_hex)
             if self._signed(callback, digest, timestamp, now):
                 return
         raise Refused("40100", "Unauthorized. Invalid Signature", "bad-signature")
@@ -162,12 +176,12 @@ class SnapListener:
     def _signed(self, callback: Callback, digest: str, timestamp: str, now: datetime) -> bool:
         profile, signature = self.profile, callback.header("x-signature")
         if profile.notify_signature == "asymmetric":
-            text = signatures.asymmetric_text("POST", profile.notify_path, digest, timestamp)
+            text = signatures.asymmetric_text("POST", self._path, digest, timestamp)
             return signatures.verify_asymmetric(self.public_key, text, signature, profile.encoding)
         token = callback.header("authorization").removeprefix("Bearer ")
         if not self._token_valid(token, now):
             raise Refused("40101", "Invalid Token (B2B)", "bad-token")
-        text = signatures.symmetric_text("POST", profile.notify_path, token, digest, timestamp)
+        text = signatures.symmetric_text("POST", self._path, token, digest, timestamp)
         secret = self.client_secret.get_secret_value()
         return signatures.verify_symmetric(secret, text, signature, profile.encoding)
 
@@ -205,7 +219,7 @@ class SnapListener:
             or not signatures.verify_asymmetric(self.public_key, text, signature, encoding)
         ):
             raise Refused("40100", "Unauthorized", "bad-signature")
-        if _object(callback.body).get("grantType") != "client_credentials":
+        if json_object(callback.body).get("grantType") != "client_credentials":
             raise Refused("40002", "Missing Mandatory Field grantType", "missing-field")
 
     def _token_valid(self, token: str, now: datetime) -> bool:
@@ -225,7 +239,9 @@ def _snap_answer(code: str, service: str, message: str, **more: str) -> Answer:
     return Answer(full, {"responseCode": full, "responseMessage": message, **more})
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a callback, each name once; raises Refused."""
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len({name for name, _ in pairs}) != len(pairs):
             raise ValueError("a name occurs twice")
@@ -240,14 +256,16 @@ def _object(body: bytes) -> dict[str, Any]:
     return data
 
 
-def _required(data: dict[str, Any], name: str) -> str:
-    value = _optional(data, name)
+def required_field(data: dict[str, Any], name: str) -> str:
+    """A text that must be there; raises Refused."""
+    value = optional_field(data, name)
     if value is None:
         raise Refused("40002", f"Missing Mandatory Field {name}", "missing-field")
     return value
 
 
-def _optional(data: dict[str, Any], name: str) -> str | None:
+def optional_field(data: dict[str, Any], name: str) -> str | None:
+    """A text that may be missing or empty; raises Refused when it is of another form."""
     value = data.get(name)
     if value is None or value == "":
         return None

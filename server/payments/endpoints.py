@@ -20,7 +20,7 @@ from server.identity.auth import OptionalShift
 from server.identity.service import OnShift
 from server.payments import barcodes, notifications, queries, receipts, schemas, service
 from server.payments.books import Books
-from server.payments.callbacks import MAX_BODY, Callback
+from server.payments.callbacks import MAX_BODY, Callback, Listener
 from server.payments.service import ChargeNotFound, PaymentRequest
 from server.payments.wiring import Wiring, WiringDep
 from server.spots import service as spots
@@ -193,13 +193,27 @@ async def access_token(callback: CallbackDep, wired: WiringDep) -> Response:
 
 
 @router.post("/v1.0/qr/qr-mpm-notify", tags=["acquirer"])
+@router.post("/v1/acquirer/notifications", tags=["acquirer"])
 async def notify(
     callback: CallbackDep, transactions: TransactionsDep, wired: WiringDep
+) -> Response:
+    return await _hear(wired.listener, callback, transactions, wired)
+
+
+@router.post("/v1.0/qr/qr-cpm-notify", tags=["acquirer"])
+async def notify_consumer(
+    callback: CallbackDep, transactions: TransactionsDep, wired: WiringDep
+) -> Response:
+    return await _hear(wired.consumer_listener, callback, transactions, wired)
+
+
+async def _hear(
+    listener: Listener, callback: Callback, transactions: Transactions, wired: Wiring
 ) -> Response:
     answer = await notifications.receive(
         transactions,
         wired.announcer,
-        wired.listener,
+        listener,
         wired.books,
         callback,
         now=datetime.now(UTC),

@@ -17,7 +17,7 @@ from server.payments.acquirer import Acquirer, AcquirerUnknown, InquiryAnswer, P
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
 from server.payments.service import Arrival, ArrivedElsewhere
-from server.payments.snap import DEADLINE_S
+from server.payments.wire import DEADLINE_S
 from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargeExpired
 

@@ -15,7 +15,6 @@ from enum import StrEnum
 from typing import Any
 
 import httpx
-import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import SecretStr
 
@@ -23,24 +22,24 @@ from domain.payment import ChargeKind
 from server.payments import signatures
 from server.payments.acquirer import (
     AcquirerProfile,
-    AcquirerRefused,
     AcquirerUnknown,
     ConsumerPayment,
     DecodedBarcode,
     InquiryAnswer,
     IssuedBarcode,
+    Meaning,
+    NotOffered,
     PaidStatus,
     RefundAnswer,
     ToldRefund,
+    demand,
 )
-
-log = structlog.get_logger()
+from server.payments.wire import DEADLINE_S, AmountError, exchange, filled, whole_rupiah
 
 TOKEN_MARGIN = timedelta(seconds=60)
 """A token is renewed this long before it ends, so that no request carries one about to die."""
-DEADLINE_S = 20.0
-"""How long one call may take in all, its token and its second try included."""
-MAX_ANSWER = 256 * 1024
+TOKEN_REQUEST = b'{"grantType":"client_credentials"}'
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 MPM, CPM = ChargeKind.MPM, ChargeKind.CPM
 
@@ -84,19 +83,6 @@ STATUSES = {
 }
 
 
-class Meaning(StrEnum):
-    """What a responseCode says of the request it answers."""
-
-    ACCEPTED = "accepted"
-    IN_PROGRESS = "in progress"
-    NOTHING_BOOKED = "nothing booked"
-    NOT_FOUND = "transaction not found"
-    DUPLICATE = "duplicate reference"
-    EXTERNAL_ID_TAKEN = "external id taken"
-    TOKEN_DEAD = "token dead"  # noqa: S105 - a meaning, no secret
-    UNKNOWN = "unknown"
-
-
 # HTTP status and case of a responseCode; the service stands between them. A refusal that speaks of
 # us or of our request's form booked nothing. One that speaks of the transaction's own state
 # (404/00, 13, 14, 18, 19) may be the trace of an earlier request of ours whose answer was lost, so
@@ -132,10 +118,6 @@ def meaning(code: str, service: Service) -> Meaning:
     return MEANINGS.get(code[:3] + code[5:], Meaning.UNKNOWN)
 
 
-class AmountError(ValueError):
-    """An amount on the wire that is not whole rupiah."""
-
-
 def write_amount(amount_rp: int) -> dict[str, str]:
     return {"value": f"{amount_rp}.00", "currency": "IDR"}
 
@@ -144,10 +126,7 @@ def read_amount(amount: object) -> int:
     """Whole rupiah of a SNAP amount object (16,2); raises `AmountError`."""
     if not isinstance(amount, dict) or amount.get("currency") != "IDR":
         raise AmountError("the currency is not IDR")
-    value = amount.get("value")
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,13}(\.0{1,2})?", value):
-        raise AmountError("the value is not whole rupiah")
-    return int(value.partition(".")[0])
+    return whole_rupiah(amount.get("value"))
 
 
 def write_time(moment: datetime) -> str:
@@ -193,10 +172,12 @@ class SnapAcquirer:
         self._credentials = credentials
         self._clock = clock
         self._token = ""
-        self._token_ends = datetime.min.replace(tzinfo=UTC)
-        self._renewing = asyncio.Lock()
+        self._renew_at = NEVER
+        self._renewal: asyncio.Task[str] | None = None
 
     async def close(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
         await self._client.aclose()
 
     async def generate(self, reference: str, amount_rp: int, expires_at: datetime) -> IssuedBarcode:
@@ -211,7 +192,8 @@ class SnapAcquirer:
                 "validityPeriod": write_time(expires_at),
             },
         )
-        qris, acquirer_reference = _text(answer.get("qrContent")), _text(answer.get("referenceNo"))
+        qris = filled(answer.get("qrContent"))
+        acquirer_reference = filled(answer.get("referenceNo"))
         if qris is None or acquirer_reference is None:
             raise AcquirerUnknown("generate succeeded without a barcode")
         return IssuedBarcode(qris, acquirer_reference)
@@ -219,6 +201,8 @@ class SnapAcquirer:
     async def pay_consumer(
         self, reference: str, amount_rp: int, consumer_qr: str, expires_at: datetime
     ) -> ConsumerPayment:
+        if not self.profile.consumers:
+            raise NotOffered("payment by a consumer's barcode")
         body = {
             "partnerReferenceNo": reference,
             "qrContent": consumer_qr,
@@ -228,7 +212,7 @@ class SnapAcquirer:
             "expiryTime": write_time(expires_at),
         }
         answer = await self._accepted(Service.PAY_CONSUMER, body, Meaning.IN_PROGRESS)
-        return ConsumerPayment(_text(answer.get("referenceNo")), answer)
+        return ConsumerPayment(filled(answer.get("referenceNo")), answer)
 
     async def inquire(self, reference: str, kind: ChargeKind = MPM) -> InquiryAnswer:
         service = Service.QUERY_CONSUMER if kind is CPM else Service.QUERY
@@ -241,9 +225,11 @@ class SnapAcquirer:
             return InquiryAnswer(PaidStatus.NOT_FOUND, answer)
         if meant is not Meaning.ACCEPTED:
             raise AcquirerUnknown(f"query answered {code or 'no code'}")
-        return _inquiry_answer(answer)
+        return self._inquiry_answer(answer)
 
     async def cancel(self, reference: str, reason: str, kind: ChargeKind = MPM) -> None:
+        if not self.profile.cancels:
+            raise NotOffered("cancel")
         service = Service.CANCEL_CONSUMER if kind is CPM else Service.CANCEL
         await self._accepted(service, self._original(reference) | {"reason": reason})
 
@@ -256,6 +242,8 @@ class SnapAcquirer:
         kind: ChargeKind = MPM,
     ) -> RefundAnswer:
         """Return `amount_rp`; asking again under the same `refund_reference` returns it once."""
+        if self.profile.refunds == "none":
+            raise NotOffered("refund")
         service = Service.REFUND_CONSUMER if kind is CPM else Service.REFUND
         body = self._original(reference) | {
             "partnerRefundNo": refund_reference,
@@ -263,20 +251,22 @@ class SnapAcquirer:
             "reason": reason,
         }
         answer = await self._accepted(service, body)
-        number = _text(answer.get("refundNo"))
+        number = filled(answer.get("refundNo")) or filled(answer.get("referenceNo"))
         echoed = answer.get("partnerRefundNo", refund_reference)
         if number is None or echoed != refund_reference:
             raise AcquirerUnknown("refund succeeded without its number, or for another one")
         return RefundAnswer(number, read_time(answer.get("refundTime")))
 
     async def decode(self, qris_text: str) -> DecodedBarcode:
+        if not self.profile.decodes:
+            raise NotOffered("decode")
         body = {"qrContent": qris_text, "scanTime": write_time(self._clock())}
         answer = await self._accepted(Service.DECODE, body)
         merchants = answer.get("merchantInfos")
         amount = answer.get("transactionAmount")
         try:
             return DecodedBarcode(
-                merchant_name=_text(answer.get("merchantName")) or "",
+                merchant_name=filled(answer.get("merchantName")) or "",
                 pans={
                     str(merchant.get("acquirerName")): str(merchant.get("merchantPAN"))
                     for merchant in (merchants if isinstance(merchants, list) else [])
@@ -286,6 +276,26 @@ class SnapAcquirer:
             )
         except AmountError as exc:
             raise AcquirerUnknown(f"decode answered, but {exc}") from exc
+
+    def _inquiry_answer(self, answer: dict[str, Any]) -> InquiryAnswer:
+        extra = extra_fields(answer, self.profile)
+        status = STATUSES.get(str(answer.get("latestTransactionStatus")), PaidStatus.UNKNOWN)
+        amount_rp = None
+        if status in (PaidStatus.PAID, PaidStatus.REFUNDED):
+            try:
+                amount_rp = read_amount(answer.get("amount"))
+            except AmountError as exc:
+                raise AcquirerUnknown(f"query says {status}, but {exc}") from exc
+        return InquiryAnswer(
+            status,
+            answer,
+            acquirer_reference=filled(answer.get("originalReferenceNo")),
+            qris=filled(extra.get("qrContent")),
+            rrn=filled(extra.get(self.profile.rrn_field)),
+            amount_rp=amount_rp,
+            paid_at=read_time(answer.get("paidTime")),
+            refunds=_told_refunds(extra.get("refundHistory")),
+        )
 
     def _original(self, reference: str) -> dict[str, Any]:
         return {
@@ -300,14 +310,9 @@ class SnapAcquirer:
         answer = await self._call(service, body)
         code = str(answer.get("responseCode", ""))
         meant = meaning(code, service)
-        if meant is Meaning.ACCEPTED or meant in good:
-            return answer
-        # A token refused twice and a transaction that is not there: nothing was booked either.
-        if meant in (Meaning.NOTHING_BOOKED, Meaning.TOKEN_DEAD) or (
-            meant is Meaning.NOT_FOUND and service is not Service.GENERATE
-        ):
-            raise AcquirerRefused(code, str(answer.get("responseMessage", "")))
-        raise AcquirerUnknown(f"{service} answered {code or 'no code'}: {meant}")
+        if meant not in good:
+            demand(meant, code, answer.get("responseMessage"))
+        return answer
 
     async def _call(self, service: Service, body: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -317,99 +322,73 @@ class SnapAcquirer:
             raise AcquirerUnknown("no answer in time") from exc
 
     async def _call_twice_at_most(self, service: Service, body: dict[str, Any]) -> dict[str, Any]:
-        path = self.profile.path(service)
         token = await self._current_token()
-        answer = await self._post(path, body, token)
+        answer = await self._post(service, body, token)
         meant = meaning(str(answer.get("responseCode", "")), service)
         if meant is Meaning.TOKEN_DEAD:
             if self._token == token:  # else another task has renewed it meanwhile
-                self._token = ""
-            answer = await self._post(path, body, await self._current_token())
+                self._renew_at = NEVER
+            answer = await self._post(service, body, await self._current_token())
         elif meant is Meaning.EXTERNAL_ID_TAKEN:
-            answer = await self._post(path, body, await self._current_token())
+            answer = await self._post(service, body, await self._current_token())
         return answer
 
-    async def _post(self, path: str, body: dict[str, Any], token: str) -> dict[str, Any]:
+    async def _post(self, service: Service, body: dict[str, Any], token: str) -> dict[str, Any]:
+        path = self.profile.path(service)
         raw = json.dumps(body, separators=(",", ":")).encode()
         timestamp = write_time(self._clock())
-        digest = signatures.body_digest(raw, double_hex=self.profile.double_hex_digest)
+        digest = signatures.body_digest(raw)
         text = signatures.symmetric_text("POST", path, token, digest, timestamp)
         secret = self._credentials.client_secret.get_secret_value()
-        return await self._send(
-            path,
-            raw,
-            {
-                "Authorization": f"Bearer {token}",
-                "X-TIMESTAMP": timestamp,
-                "X-SIGNATURE": signatures.sign_symmetric(secret, text, self.profile.encoding),
-                "X-PARTNER-ID": self._credentials.client_key,
-                "X-EXTERNAL-ID": str(10**35 + secrets.randbelow(10**35)),
-                "CHANNEL-ID": self.profile.channel_id,
-            },
-        )
+        headers = {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {token}",
+            "X-TIMESTAMP": timestamp,
+            "X-SIGNATURE": signatures.sign_symmetric(secret, text, self.profile.encoding),
+            "X-PARTNER-ID": self._credentials.client_key,
+            "X-EXTERNAL-ID": str(10**35 + secrets.randbelow(10**35)),
+            "CHANNEL-ID": self.profile.channel_ids.get(service, self.profile.channel_id),
+        }
+        return await exchange(self._client, "POST", path, headers, raw)
 
     async def _current_token(self) -> str:
-        async with self._renewing:
-            if not self._token or self._clock() >= self._token_ends - TOKEN_MARGIN:
-                await self._renew_token()
+        """A token with a good while to live. All who need a new one wait for one renewal."""
+        if self._clock() < self._renew_at:
             return self._token
+        if self._renewal is None or self._renewal.done():
+            self._renewal = asyncio.create_task(self._renew_token())
+        return await asyncio.shield(self._renewal)
 
-    async def _renew_token(self) -> None:
+    async def _renew_token(self) -> str:
         timestamp = write_time(self._clock())
         text = signatures.token_text(self._credentials.client_key, timestamp)
-        signature = signatures.sign_asymmetric(
-            self._credentials.private_key, text, self.profile.encoding
-        )
-        answer = await self._send(
-            self.profile.token_path,
-            b'{"grantType":"client_credentials"}',
-            {
-                "X-TIMESTAMP": timestamp,
-                "X-CLIENT-KEY": self._credentials.client_key,
-                "X-SIGNATURE": signature,
-            },
-        )
+        key, encoding = self._credentials.private_key, self.profile.encoding
+        headers = {
+            "Content-Type": "application/json",
+            "X-TIMESTAMP": timestamp,
+            "X-CLIENT-KEY": self._credentials.client_key,
+            "X-SIGNATURE": signatures.sign_asymmetric(key, text, encoding),
+        }
+        try:
+            async with asyncio.timeout(self.deadline_s):
+                answer = await exchange(
+                    self._client, "POST", self.profile.token_path, headers, TOKEN_REQUEST
+                )
+        except TimeoutError as exc:
+            raise AcquirerUnknown("no token in time") from exc
         token, lasts = str(answer.get("accessToken", "")), str(answer.get("expiresIn", ""))
         if not (re.fullmatch(r"[!-~]{1,2048}", token) and re.fullmatch(r"[0-9]{1,6}", lasts)):
             # Nothing was booked, but the reason may pass: the caller inquires and tries again.
             raise AcquirerUnknown(f"no token: {answer.get('responseCode', 'no code')}")
-        self._token, self._token_ends = token, self._clock() + timedelta(seconds=int(lasts))
-
-    async def _send(self, path: str, raw: bytes, headers: dict[str, str]) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"} | headers
-        answer = bytearray()
-        try:
-            async with self._client.stream("POST", path, content=raw, headers=headers) as response:
-                async for chunk in response.aiter_bytes():
-                    answer += chunk
-                    if len(answer) > MAX_ANSWER:
-                        raise AcquirerUnknown("the answer is too long")
-            return _object(bytes(answer))
-        except (httpx.HTTPError, ValueError, RecursionError) as exc:
-            log.warning("acquirer_silent", path=path, error=type(exc).__name__)
-            raise AcquirerUnknown(type(exc).__name__) from exc
+        life = timedelta(seconds=int(lasts))
+        self._token, self._renew_at = token, self._clock() + life - min(TOKEN_MARGIN, life / 2)
+        return token
 
 
-def _inquiry_answer(answer: dict[str, Any]) -> InquiryAnswer:
-    extra = answer.get("additionalInfo")
-    extra = extra if isinstance(extra, dict) else {}
-    status = STATUSES.get(str(answer.get("latestTransactionStatus")), PaidStatus.UNKNOWN)
-    amount_rp = None
-    if status in (PaidStatus.PAID, PaidStatus.REFUNDED):
-        try:
-            amount_rp = read_amount(answer.get("amount"))
-        except AmountError as exc:
-            raise AcquirerUnknown(f"query says {status}, but {exc}") from exc
-    return InquiryAnswer(
-        status,
-        answer,
-        acquirer_reference=_text(answer.get("originalReferenceNo")),
-        qris=_text(extra.get("qrContent")),
-        rrn=_text(extra.get("rrn")),
-        amount_rp=amount_rp,
-        paid_at=read_time(answer.get("paidTime")),
-        refunds=_told_refunds(extra.get("refundHistory")),
-    )
+def extra_fields(message: dict[str, Any], profile: AcquirerProfile) -> dict[str, Any]:
+    """What an acquirer adds to a message beyond the standard."""
+    extra = message.get(profile.extra_field)
+    return extra if isinstance(extra, dict) else {}
 
 
 def _told_refunds(history: object) -> tuple[ToldRefund, ...] | None:
@@ -418,7 +397,7 @@ def _told_refunds(history: object) -> tuple[ToldRefund, ...] | None:
         return None
     told = []
     for entry in history:
-        number = _text(entry.get("partnerRefundNo")) if isinstance(entry, dict) else None
+        number = filled(entry.get("partnerRefundNo")) if isinstance(entry, dict) else None
         if number is None:
             return None
         try:
@@ -427,17 +406,3 @@ def _told_refunds(history: object) -> tuple[ToldRefund, ...] | None:
             return None
         told.append(ToldRefund(number, amount_rp, read_time(entry.get("refundTime"))))
     return tuple(told)
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    """A JSON object that PostgreSQL can keep as it is, or ValueError: no NUL, NaN, or surrogate."""
-    answer = json.loads(raw)
-    if not isinstance(answer, dict):
-        raise ValueError("the answer is not an object")  # noqa: TRY004 - bad data, not a bad call
-    if b"\\u0000" in json.dumps(answer, ensure_ascii=False, allow_nan=False).encode():
-        raise ValueError("the answer holds a NUL")
-    return answer
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -8,16 +8,17 @@ from fastapi import Depends, Request
 from server.announcements import Announcer
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
-from server.payments.callbacks import SnapListener
+from server.payments.callbacks import Listener
 from server.settings import Settings
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """The acquirer and how to know its voice, the announcer, the books, and the settings."""
+    """The acquirer, its voice for each of its notifications, the announcer, books and settings."""
 
     acquirer: Acquirer
-    listener: SnapListener
+    listener: Listener
+    consumer_listener: Listener
     announcer: Announcer
     books: Books
     settings: Settings

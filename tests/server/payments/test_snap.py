@@ -2,22 +2,34 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from domain.payment import ChargeKind
 from server.database import new_id
 from server.payments.acquirer import (
     AcquirerRefused,
     AcquirerUnknown,
+    Meaning,
+    NotOffered,
     PaidStatus,
-    UnknownAcquirer,
+    ToldRefund,
     profile,
 )
-from server.payments.snap import AmountError, Credentials, SnapAcquirer, read_amount, read_time
+from server.payments.snap import (
+    Credentials,
+    Service,
+    SnapAcquirer,
+    meaning,
+    read_amount,
+    read_time,
+)
+from server.payments.wire import AmountError
 from tests.server.conftest import Sandbox
 from tests.server.payments.conftest import answers, fields_of
 
@@ -178,7 +190,8 @@ async def test_inquiry_tells_unpaid_paid_and_not_found(acquirer, socket_sandbox)
     assert (await acquirer.inquire(reference())).status is PaidStatus.NOT_FOUND
 
 
-FAULTS = ("500", "429", "504", "delay", "no_answer_before_booking", "no_answer_after_booking")
+# The delay comes last: a call still held up at the acquirer would take the next one's fault.
+FAULTS = ("500", "429", "504", "no_answer_before_booking", "no_answer_after_booking", "delay")
 
 
 @pytest.mark.parametrize("service", ["token", "generate", "query"])
@@ -197,7 +210,6 @@ async def test_no_fault_of_the_acquirer_is_taken_for_an_outcome(
             loaded = await socket_sandbox.client.post(
                 "/sandbox/faults",
                 json={"fault": f"{service}_{kind}", "value": 0.4}
-                # Else a call still delayed at the acquirer takes the next one's fault.
                 | ({} if service == "token" else {"reference": name}),
             )
             assert loaded.status_code == 201
@@ -408,6 +420,272 @@ def test_times_without_a_zone_are_no_times():
         assert read_time(text) is None
 
 
-def test_an_acquirer_without_a_profile_is_refused_by_name():
-    with pytest.raises(UnknownAcquirer, match="sandbox-symmetric"):
-        profile("bank-entah")
+# SNAP BI's responseCode, HTTP status and case, for every service alike.
+CODES = {
+    Meaning.ACCEPTED: "200/00",
+    Meaning.IN_PROGRESS: "202/00",
+    Meaning.NOTHING_BOOKED: "400/00 400/01 400/02 401/00 401/02 403/00 403/01 403/02 403/03 403/04"
+    " 403/05 403/06 403/14 403/15 403/19 403/20 403/23 404/08 404/16 404/17 405/00 405/01",
+    Meaning.NOT_FOUND: "404/01",
+    Meaning.DUPLICATE: "409/01",
+    Meaning.EXTERNAL_ID_TAKEN: "409/00",
+    Meaning.TOKEN_DEAD: "401/01 401/03",
+    Meaning.UNKNOWN: "404/00 404/13 404/14 404/18 404/19 429/00 500/00 500/01 500/02 504/00",
+}
+KNOWN = {code: meant for meant, codes in CODES.items() for code in codes.split()}
+
+
+@pytest.mark.parametrize("service", Service)
+def test_every_code_of_every_service_has_one_meaning_and_no_other_code_has_any(service):
+    for status in range(100, 600):
+        for case in range(100):
+            expected = KNOWN.get(f"{status}/{case:02d}", Meaning.UNKNOWN)
+            assert meaning(f"{status}{service.number}{case:02d}", service) is expected
+            assert meaning(f"{status}99{case:02d}", service) is Meaning.UNKNOWN
+    for rubbish in ("", "200", "2004", f"200{service.number}", f"200{service.number}0", "٢٠٠٤٧٠٠"):
+        assert meaning(rubbish, service) is Meaning.UNKNOWN
+
+
+Call = Callable[[SnapAcquirer], Coroutine[None, None, object]]
+BOOKING: dict[Service, Call] = {
+    Service.GENERATE: lambda to: to.generate(reference(), AMOUNT_RP, soon()),
+    Service.DECODE: lambda to: to.decode("000201"),
+    Service.CANCEL: lambda to: to.cancel(reference(), "salah"),
+    Service.REFUND: lambda to: to.refund(reference(), "R1", AMOUNT_RP, "salah"),
+    Service.PAY_CONSUMER: lambda to: to.pay_consumer(reference(), AMOUNT_RP, "hQVDUFYw", soon()),
+    Service.CANCEL_CONSUMER: lambda to: to.cancel(reference(), "salah", ChargeKind.CPM),
+    Service.REFUND_CONSUMER: lambda to: to.refund(
+        reference(), "R1", AMOUNT_RP, "salah", ChargeKind.CPM
+    ),
+}
+DONE = {"qrContent": "000201", "referenceNo": "77", "refundNo": "9", "merchantName": "PARKIR"}
+
+
+@pytest.mark.parametrize("service", BOOKING)
+async def test_only_what_surely_booked_nothing_is_called_refused(scripted, service):
+    """For every call and every code, one that nobody has ever heard of included."""
+    refused = (Meaning.NOTHING_BOOKED, Meaning.NOT_FOUND, Meaning.TOKEN_DEAD)
+    for code, meant in (KNOWN | {"403/99": Meaning.UNKNOWN, "299/00": Meaning.UNKNOWN}).items():
+        status, case = code.split("/")
+        body = {"responseCode": status + service.number + case, "responseMessage": "Pesan"} | DONE
+        call = BOOKING[service](scripted(answers(body, int(status))))
+        in_progress = meant is Meaning.IN_PROGRESS and service is Service.PAY_CONSUMER
+        if meant is Meaning.ACCEPTED or in_progress:
+            await call
+        else:
+            with pytest.raises(AcquirerRefused if meant in refused else AcquirerUnknown):
+                await call
+
+
+async def test_an_acquirer_is_not_asked_for_what_its_profile_does_not_offer(credentials):
+    def nobody_asks(request: httpx.Request) -> httpx.Response:
+        raise AssertionError(request.url.path)
+
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(nobody_asks), base_url="http://acquirer"
+    ) as client:
+        bri = SnapAcquirer(client, profile("bri"), credentials)
+        for service in set(BOOKING) - {Service.GENERATE}:
+            with pytest.raises(NotOffered):
+                await BOOKING[service](bri)
+
+
+# The real sandbox: barcodes that consumers show, decode, cancel and refund
+
+
+async def shown(sandbox: Sandbox, outcome: str, **more: Any) -> str:
+    """A barcode on a consumer's screen, who will act as told once it is charged."""
+    body = {"outcome": outcome, **more}
+    answer = await sandbox.client.post("/wallet/codes", json=body)
+    assert answer.status_code == 201, answer.text
+    text: str = answer.json()["qris"]
+    return text
+
+
+async def test_a_consumers_barcode_pays_and_only_the_inquiry_proves_it(acquirer, socket_sandbox):
+    name = reference()
+    code = await shown(socket_sandbox, "pay")
+    paid = await acquirer.pay_consumer(name, AMOUNT_RP, code, soon())
+    assert await acquirer.pay_consumer(name, AMOUNT_RP, code, soon()) == paid
+    answer = await acquirer.inquire(name, ChargeKind.CPM)
+    assert (answer.status, answer.amount_rp) == (PaidStatus.PAID, AMOUNT_RP)
+    assert answer.acquirer_reference == paid.acquirer_reference
+    assert (await acquirer.inquire(name)).status is PaidStatus.NOT_FOUND, "51 knows no CPM"
+
+    back = await acquirer.refund(name, f"{name}R", AMOUNT_RP, "rusak", ChargeKind.CPM)
+    told = await acquirer.inquire(name, ChargeKind.CPM)
+    assert told.status is PaidStatus.REFUNDED
+    assert told.refunds == (ToldRefund(f"{name}R", AMOUNT_RP, back.refunded_at),)
+
+
+@pytest.mark.parametrize("outcome", ["insufficient", "refuse"])
+async def test_a_consumer_who_does_not_pay_is_a_clear_refusal(acquirer, socket_sandbox, outcome):
+    name = reference()
+    code = await shown(socket_sandbox, outcome)
+    with pytest.raises(AcquirerRefused):
+        await acquirer.pay_consumer(name, AMOUNT_RP, code, soon())
+    assert (await acquirer.inquire(name, ChargeKind.CPM)).status is not PaidStatus.PAID
+
+
+async def test_a_consumer_who_hesitates_is_waited_for_or_cancelled(acquirer, socket_sandbox):
+    name = reference()
+    code = await shown(socket_sandbox, "pending", delay_s=3_600)
+    begun = await acquirer.pay_consumer(name, AMOUNT_RP, code, soon())
+    assert begun.answer["responseCode"] == "2026000"
+    assert (await acquirer.inquire(name, ChargeKind.CPM)).status is PaidStatus.UNPAID
+    await acquirer.cancel(name, "terlalu lama", ChargeKind.CPM)
+    assert (await acquirer.inquire(name, ChargeKind.CPM)).status is PaidStatus.CANCELLED
+
+
+async def test_the_acquirer_reads_whose_barcode_it_is(acquirer):
+    issued = await acquirer.generate(reference(), AMOUNT_RP, soon())
+    read = await acquirer.decode(issued.qris)
+    assert (read.merchant_name, read.amount_rp) == ("PARKIR KAB CONTOH", AMOUNT_RP)
+    assert all(pan.isdigit() for pan in read.pans.values())
+    assert read.pans
+    with pytest.raises(AcquirerRefused):
+        await acquirer.decode("bukan QRIS")
+
+
+async def test_a_barcode_is_cancelled_once_and_not_after_it_was_paid(acquirer, socket_sandbox):
+    name = reference()
+    await acquirer.generate(name, AMOUNT_RP, soon())
+    for _ in range(2):
+        await acquirer.cancel(name, "pengemudi pergi")
+    assert (await acquirer.inquire(name)).status is PaidStatus.CANCELLED
+
+    paid = reference()
+    issued = await acquirer.generate(paid, AMOUNT_RP, soon())
+    await socket_sandbox.pay(issued.qris)
+    with pytest.raises(AcquirerUnknown):  # the transaction's state: an inquiry tells which
+        await acquirer.cancel(paid, "terlambat")
+    assert (await acquirer.inquire(paid)).status is PaidStatus.PAID
+    with pytest.raises(AcquirerRefused):
+        await acquirer.cancel(reference(), "tidak ada")
+
+
+async def test_a_refund_returns_its_amount_once_and_never_more_than_was_paid(
+    acquirer, socket_sandbox
+):
+    name = reference()
+    issued = await acquirer.generate(name, AMOUNT_RP, soon())
+    with pytest.raises(AcquirerUnknown):  # not paid yet
+        await acquirer.refund(name, f"{name}R0", AMOUNT_RP, "belum dibayar")
+    await socket_sandbox.pay(issued.qris)
+
+    first = await acquirer.refund(name, f"{name}R1", 1_500, "lebih bayar")
+    assert await acquirer.refund(name, f"{name}R1", 1_500, "lebih bayar") == first
+    assert first.refunded_at is not None
+    partly = await acquirer.inquire(name)
+    assert partly.status is PaidStatus.PAID
+    assert partly.refunds == (ToldRefund(f"{name}R1", 1_500, first.refunded_at),)
+    with pytest.raises(AcquirerUnknown):
+        await acquirer.refund(name, f"{name}R2", AMOUNT_RP - 1_499, "terlalu banyak")
+    rest = await acquirer.refund(name, f"{name}R3", AMOUNT_RP - 1_500, "sisanya")
+    assert rest.refund_number != first.refund_number
+    fully = await acquirer.inquire(name)
+    assert (fully.status, fully.amount_rp) == (PaidStatus.REFUNDED, AMOUNT_RP)
+    assert fully.refunds is not None
+    assert [one.amount_rp for one in fully.refunds] == [1_500, AMOUNT_RP - 1_500]
+
+
+async def test_a_lost_refund_is_found_by_asking_and_not_booked_again(acquirer, socket_sandbox):
+    name = reference()
+    await socket_sandbox.pay((await acquirer.generate(name, AMOUNT_RP, soon())).qris)
+    await socket_sandbox.fault("refund_no_answer_after_booking")
+    with pytest.raises(AcquirerUnknown):
+        await acquirer.refund(name, f"{name}R", AMOUNT_RP, "rusak")
+    found = (await acquirer.inquire(name)).refunds
+    again = await acquirer.refund(name, f"{name}R", AMOUNT_RP, "rusak")
+    assert found == (ToldRefund(f"{name}R", AMOUNT_RP, again.refunded_at),)
+    assert (await acquirer.inquire(name)).refunds == found
+
+
+async def test_told_refunds_are_read_whole_or_not_at_all(scripted):
+    good = {
+        "partnerRefundNo": "R1",
+        "refundAmount": {"value": "1500.00", "currency": "IDR"},
+        "refundTime": "2026-11-21T10:00:00+07:00",
+    }
+    told = ToldRefund("R1", 1_500, datetime(2026, 11, 21, 3, tzinfo=UTC))
+    cases: list[tuple[object, object]] = [
+        ([good], (told,)),
+        ([], ()),
+        (None, None),
+        ("R1", None),
+        ([good, "R2"], None),
+        ([good, good | {"partnerRefundNo": ""}], None),
+        ([good | {"refundAmount": {"value": "1500.50", "currency": "IDR"}}], None),
+        ([good | {"refundTime": "kemarin"}], (replace(told, refunded_at=None),)),
+    ]
+    for status in ("00", "04"):
+        for history, expected in cases:
+            body = GOOD_QUERY | {
+                "latestTransactionStatus": status,
+                "additionalInfo": {"refundHistory": history},
+            }
+            answer = await scripted(answers(body)).inquire(reference())
+            assert answer.refunds == expected, history
+            assert answer.amount_rp == AMOUNT_RP
+
+
+# The token under load
+
+
+async def test_two_hundred_calls_at_once_renew_a_token_once_each_time_it_dies(
+    socket_sandbox, credentials, wire, clock
+):
+    client = httpx.AsyncClient(
+        transport=wire,
+        base_url=socket_sandbox.client.base_url,
+        timeout=30,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=50),
+    )
+    acquirer = SnapAcquirer(client, profile("sandbox"), credentials, clock, deadline_s=60)
+
+    async def two_hundred() -> None:
+        answered = await asyncio.gather(*(acquirer.inquire(reference()) for _ in range(200)))
+        assert {answer.status for answer in answered} == {PaidStatus.NOT_FOUND}
+
+    try:
+        await two_hundred()
+        assert wire.count("access-token/b2b") == 1
+
+        await socket_sandbox.fault("tokens_revoked")  # each call is refused its token, once
+        await two_hundred()
+        assert wire.count("access-token/b2b") == 2
+
+        under_way = asyncio.create_task(two_hundred())  # and dies while calls are under way
+        while wire.count("qr-mpm-query") < 500:  # noqa: ASYNC110 - the wire offers no event
+            await asyncio.sleep(0.001)
+        await socket_sandbox.fault("tokens_revoked")
+        await under_way
+        assert wire.count("access-token/b2b") == 3
+
+        clock.ahead = timedelta(minutes=14, seconds=1)  # less than the margin left
+        await two_hundred()
+        assert wire.count("access-token/b2b") == 4
+        dying = wire.sent[-200].headers["authorization"]
+        assert {request.headers["authorization"] for request in wire.sent[-200:]} == {dying}
+        assert dying not in {request.headers.get("authorization") for request in wire.sent[:-200]}
+    finally:
+        await acquirer.close()
+
+
+async def test_one_renewal_that_fails_is_shared_by_all_who_waited_for_it(credentials):
+    asked = []
+
+    async def silent(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        await asyncio.sleep(0.05)
+        return httpx.Response(500, json={"responseCode": "5007300"})
+
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(silent), base_url="http://acquirer"
+    ) as client:
+        acquirer = SnapAcquirer(client, profile("sandbox"), credentials)
+        calls = (acquirer.inquire(reference()) for _ in range(200))
+        failed = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(failure, AcquirerUnknown) for failure in failed)
+    assert asked == ["/v1.0/access-token/b2b"]

@@ -1,0 +1,64 @@
+"""One HTTP exchange with an acquirer, whatever it speaks: bounded, and answered by sound JSON."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import structlog
+
+from server.payments.acquirer import AcquirerUnknown
+
+log = structlog.get_logger()
+
+DEADLINE_S = 20.0
+"""How long one call may take in all, its token and its second try included."""
+MAX_ANSWER = 256 * 1024
+
+
+async def exchange(
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    content: bytes | None = None,
+) -> dict[str, Any]:
+    """The object an acquirer answers; raises AcquirerUnknown when there is none."""
+    answer = bytearray()
+    try:
+        async with client.stream(method, path, content=content, headers=headers) as response:
+            async for chunk in response.aiter_bytes():
+                answer += chunk
+                if len(answer) > MAX_ANSWER:
+                    raise AcquirerUnknown("the answer is too long")
+        return _object(bytes(answer))
+    except (httpx.HTTPError, ValueError, RecursionError) as exc:
+        log.warning("acquirer_silent", path=path, error=type(exc).__name__)
+        raise AcquirerUnknown(type(exc).__name__) from exc
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """A JSON object that PostgreSQL can keep as it is, or ValueError: no NUL, NaN, or surrogate."""
+    answer = json.loads(raw)
+    if not isinstance(answer, dict):
+        raise ValueError("the answer is not an object")  # noqa: TRY004 - bad data, not a bad call
+    if b"\\u0000" in json.dumps(answer, ensure_ascii=False, allow_nan=False).encode():
+        raise ValueError("the answer holds a NUL")
+    return answer
+
+
+def filled(value: object) -> str | None:
+    """A text with something in it, or None."""
+    return value if isinstance(value, str) and value else None
+
+
+class AmountError(ValueError):
+    """An amount on the wire that is not whole rupiah."""
+
+
+def whole_rupiah(value: object) -> int:
+    """The rupiah of a decimal text (16,2) without a fraction; raises AmountError."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,13}(\.0{1,2})?", value):
+        raise AmountError("the value is not whole rupiah")
+    return int(value.partition(".")[0])
