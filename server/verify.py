@@ -80,6 +80,18 @@ INVARIANTS = (
            WHERE owed <> came - settled""",
     ),
     Invariant(
+        "I7-cash-as-taken",
+        "each attendant owes the cash taken on the own shifts less the deposits",
+        """SELECT a.code FROM attendants a
+           LEFT JOIN (SELECT s.attendant_id AS id, sum(m.amount_rp) AS rp FROM money m
+                      JOIN shifts s ON s.id = m.shift_id GROUP BY 1) taken ON taken.id = a.id
+           LEFT JOIN (SELECT attendant_id AS id, sum(amount_rp) AS rp FROM cash_deposits
+                      GROUP BY 1) paid ON paid.id = a.id
+           FULL JOIN (SELECT party, sum(amount_rp) AS rp FROM ledger_postings
+                      WHERE account_code = '1140' GROUP BY 1) owed ON owed.party = a.code
+           WHERE coalesce(owed.rp, 0) <> coalesce(taken.rp, 0) - coalesce(paid.rp, 0)""",
+    ),
+    Invariant(
         "I8-device-chains",
         "each event of a device names the one before it",
         """SELECT e.device_id FROM device_events e

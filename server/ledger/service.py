@@ -1,11 +1,11 @@
-"""Recording entries, and reading what the ledger says. Nothing here ever changes a recorded row."""
+"""Recording entries, and the dated rules of shares and fees. No recorded entry is ever changed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -172,23 +172,3 @@ async def add_mdr_rule(db: AsyncSession, rule: MdrRule, source: str) -> None:
     )
     db.add(MdrRuleRow(**{**vars(rule), "criteria": rule.criteria.value}, source=source))
     await db.flush()
-
-
-@dataclass(frozen=True)
-class AccountBalance:
-    """One line of the trial balance; debit positive."""
-
-    code: str
-    name: str
-    balance_rp: int
-
-
-async def trial_balance(db: AsyncSession) -> list[AccountBalance]:
-    """The trial balance: every account's balance in rupiah, summing to zero."""
-    rows = await db.execute(
-        select(Account.code, Account.name, func.coalesce(func.sum(Posting.amount_rp), 0))
-        .outerjoin(Posting, Posting.account_code == Account.code)
-        .group_by(Account.code)
-        .order_by(Account.code)
-    )
-    return [AccountBalance(code, name, int(total)) for code, name, total in rows]

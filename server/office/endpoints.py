@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Cookie, Depends, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Cookie, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
 from server import pages
 from server.database import Transaction, TransactionsDep
 from server.errors import Problem
 from server.identity import service as identity
-from server.identity.models import Officer
 from server.identity.service import NotSignedIn, SignInRefused
-from server.ledger import service as ledger
-from server.office import queries
+from server.ledger import reports
+from server.office import ledger, queries
+from server.office.signed_in import COOKIE, OfficerDep
 from server.payments.wiring import Wiring, WiringDep
 from server.reconciliation import service as reconciliation
 from server.reconciliation.files import MAX_BYTES, FileRefused
 from server.reconciliation.service import Imported
 
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
+router.include_router(ledger.router)
 TEMPLATES = Path(__file__).parent / "templates"
-COOKIE = "karcis_office"
 
 
 class FileNotTaken(Problem):
@@ -40,15 +40,6 @@ class FileNotTaken(Problem):
     def body(self, language: str) -> dict[str, Any]:
         told = self.refused.english if language == "en" else self.refused.indonesian
         return super().body(language) | {"detail": told}
-
-
-async def signed_in_officer(
-    db: Transaction, karcis_office: Annotated[str, Cookie()] = ""
-) -> Officer:
-    return await identity.who_is_officer(db, karcis_office, now=datetime.now(UTC))
-
-
-OfficerDep = Annotated[Officer, Depends(signed_in_officer, scope="function")]
 
 
 @router.get("/sign-in")
@@ -133,7 +124,7 @@ async def day_page(
             case_count=case_count,
             differences=await queries.open_differences(db),
             cases=await queries.open_cases(db),
-            accounts=await ledger.trial_balance(db),
+            accounts=await reports.trial_balance(db),
         )
 
 

@@ -96,8 +96,9 @@ def match(
 
     A line that paid out another net than its rule asks for differs too, whichever way.
 
-    `elsewhere` is what the same batches pay out, net, for payments of other days: a batch that is
-    cut off in the evening is paid out as one sum.
+    `elsewhere` is what movements may name and pay beyond the settled lines: the same batches' net
+    for payments of other days, since a batch cut off in the evening is paid out as one sum, and
+    the slips of cash deposits.
     """
     settled = sorted(settled, key=repr)
     pairs, unsettled, unbooked = pair(sorted(booked, key=repr), settled)

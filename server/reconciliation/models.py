@@ -81,6 +81,28 @@ class StatementLine(Base):
     narrative: Mapped[str] = mapped_column(Text)
 
 
+class CashDeposit(Base):
+    """Cash an attendant has paid in, by the bank slip that proves it. Insert-only.
+
+    One slip may hold the cash of several attendants, each once.
+    """
+
+    __tablename__ = "cash_deposits"
+    __table_args__ = (
+        CheckConstraint("amount_rp > 0", name="amount"),
+        UniqueConstraint("reference", "attendant_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    attendant_id: Mapped[UUID] = mapped_column(ForeignKey("attendants.id"))
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    reference: Mapped[str] = mapped_column(Text)
+    deposited_on: Mapped[date] = mapped_column(index=True)
+    received_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    recorded_at: Mapped[datetime] = mapped_column(Instant)
+    entry_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+
+
 class Discrepancy(Base):
     """A difference a person must explain; `subject` names the line it is about, once per kind."""
 

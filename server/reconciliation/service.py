@@ -1,7 +1,7 @@
 """Importing what acquirer and bank say, and comparing it with our books day by day."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -36,7 +36,7 @@ from server.ledger import service as ledger
 from server.ledger.models import Entry
 from server.payments import queries as payments
 from server.payments.books import Books
-from server.payments.models import Money
+from server.payments.models import CASH, Money
 from server.reconciliation import files
 from server.reconciliation.files import FileRefused, SettlementRow, StatementRow
 from server.reconciliation.matching import (
@@ -50,6 +50,7 @@ from server.reconciliation.matching import (
     pair,
 )
 from server.reconciliation.models import (
+    CashDeposit,
     Discrepancy,
     ImportedFile,
     SettlementLine,
@@ -88,7 +89,7 @@ async def import_settlement(
     than before is refused.
     """
     rows = files.read_settlement(content)
-    await _one_at_a_time(db)
+    await one_at_a_time(db)
     file_id = await _keep_file(db, "settlement", name, content, now)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
@@ -106,7 +107,9 @@ async def import_settlement(
         await _post_batches(
             db, acquirer, file_id, [row for row in new.values() if _settled(row) in booked], now
         )
-        await _explain_movements(db, list(new.values()), now)
+        batches = dict.fromkeys((row.batch_id for row in new.values()), postings.IN_TRANSIT)
+        latest = max(row.settlement_date for row in new.values())
+        await explain_movements(db, batches, latest, now)
     total_rp = sum(row.net_rp for row in new.values())
     return Imported(len(new), total_rp, known=len(rows) - len(new))
 
@@ -191,25 +194,26 @@ async def _speak_of_money(
     return {line for _, line in pairs}
 
 
-async def _explain_movements(
-    db: AsyncSession, rows: Sequence[SettlementRow], now: datetime
+async def explain_movements(
+    db: AsyncSession, awaited: Mapping[str, str], latest: date, now: datetime
 ) -> None:
-    """Movements that came before the settlement of the batch they name were its payout."""
-    latest = max(row.settlement_date for row in rows)
+    """Movements that came before what they name was known: each name clears an in-transit account.
+
+    `latest` is the last day on which what they name was settled or deposited.
+    """
     unexplained = await db.scalars(
         select(StatementLine)
         .where(StatementLine.value_date <= latest + PAID_OUT_WITHIN)
         .where(_posted(MOVEMENT, StatementLine.id), not_(_posted(EXPLAINED, StatementLine.id)))
     )
-    batches = {row.batch_id for row in rows}
     for line in unexplained:
-        batch_id = batch_named(line.narrative, batches)
-        if batch_id is not None:
+        name = batch_named(line.narrative, awaited)
+        if name is not None:
             await ledger.record(
                 db,
-                postings.for_explained_movement(line.amount_rp),
+                postings.for_explained_movement(line.amount_rp, awaited[name]),
                 source=f"{EXPLAINED}{line.id}",
-                description=f"Mutasi {line.statement_reference} adalah pencairan {batch_id}",
+                description=f"Mutasi {line.statement_reference} adalah {name}",
                 business_day=line.value_date,
                 now=now,
             )
@@ -269,7 +273,7 @@ async def _new_settlement_rows(
     return new
 
 
-async def _one_at_a_time(db: AsyncSession) -> None:
+async def one_at_a_time(db: AsyncSession) -> None:
     """Until commit no other import or reconciliation runs: each must see all of what came before.
 
     One lock for both kinds, since a batch explains movements and a movement looks for its batch.
@@ -282,7 +286,7 @@ async def import_statement(
 ) -> Imported:
     """Take in an MT940 statement, all or nothing, and post each movement; raises FileRefused."""
     statement = files.read_statement(content)
-    await _one_at_a_time(db)
+    await one_at_a_time(db)
     file_id = await _keep_file(db, "statement", name, content, now)
     if file_id is None:
         return Imported(0, 0, known=len(statement.rows))
@@ -308,9 +312,9 @@ async def import_statement(
                 "berbeda dengan berkas yang lebih dahulu",
             )
     if new:
-        batches = await _batches_settled(db, min(row.value_date for row in new) - PAID_OUT_WITHIN)
+        awaited = await _awaited(db, min(row.value_date for row in new) - PAID_OUT_WITHIN)
         for row in new:
-            await _record_movement(db, file_id, statement, row, batches, now)
+            await _record_movement(db, file_id, statement, row, awaited, now)
     return Imported(len(new), sum(row.amount_rp for row in new), known=len(known))
 
 
@@ -319,7 +323,7 @@ async def _record_movement(
     file_id: UUID,
     statement: files.Statement,
     row: StatementRow,
-    batches: Collection[str],
+    awaited: Mapping[str, str],
     now: datetime,
 ) -> None:
     line_id = new_id()
@@ -334,10 +338,11 @@ async def _record_movement(
     )
     if not row.amount_rp:
         return
-    if batch_named(row.narrative, batches) is None:
+    name = batch_named(row.narrative, awaited)
+    if name is None:
         legs, source = postings.for_unknown_movement(row.amount_rp), f"{MOVEMENT}{line_id}"
     else:
-        legs = postings.for_bank_credit(row.amount_rp)
+        legs = postings.for_bank_credit(row.amount_rp, awaited[name])
         source = f"statement:{statement.account}:{statement.reference}:{row.line_number}"
     await ledger.record(
         db,
@@ -349,11 +354,17 @@ async def _record_movement(
     )
 
 
-async def _batches_settled(db: AsyncSession, since: date) -> Sequence[str]:
+async def _awaited(db: AsyncSession, since: date) -> dict[str, str]:
+    """What a movement may name, and the in-transit account on which it is awaited."""
     batches = await db.scalars(
         select(SettlementLine.batch_id).distinct().where(SettlementLine.settlement_date >= since)
     )
-    return batches.all()
+    slips = await db.scalars(
+        select(CashDeposit.reference).distinct().where(CashDeposit.deposited_on >= since)
+    )
+    return dict.fromkeys(slips, postings.DEPOSITS_IN_TRANSIT) | dict.fromkeys(
+        batches, postings.IN_TRANSIT
+    )
 
 
 async def _keep_file(
@@ -405,16 +416,18 @@ class Report:
 
 async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime) -> Report:
     """Compare one business day, and keep every difference as a discrepancy with an owner."""
-    await _one_at_a_time(db)
+    await one_at_a_time(db)
     await _explain_settled(db, day, books, now)
     booked = [
         Booked(charge.reference, money.acquirer_reference, money.rrn, money.amount_rp)
         for money, charge in await payments.money_between(db, day, day)
+        if money.acquirer != CASH
     ]
     settled = await _settled_on(db, day, books)
     batches = {line.batch_id for line in settled}
-    movements = await _movements_for(db, day, batches)
-    elsewhere = await _settled_elsewhere(db, day, books, batches)
+    deposited = await _deposited_on(db, day)
+    movements = await _movements_for(db, day, batches | deposited.keys())
+    elsewhere = await _settled_elsewhere(db, day, books, batches) | deposited
     outcome = match(booked, settled, movements, elsewhere)
     await _keep_differences(db, day, outcome.differences, now)
     return Report(
@@ -460,14 +473,25 @@ async def _settled_elsewhere(
     return {batch_id: int(net_rp) for batch_id, net_rp in rows}
 
 
-async def _movements_for(db: AsyncSession, day: date, batches: Collection[str]) -> list[Movement]:
-    """What paid out the day's batches, that day or later, and the day's movements of no batch."""
-    all_batches = await _batches_settled(db, day - PAID_OUT_WITHIN)
+async def _deposited_on(db: AsyncSession, day: date) -> dict[str, int]:
+    """What is to come under each slip of a day, for all attendants who paid in with it."""
+    of_day = select(CashDeposit.reference).where(CashDeposit.deposited_on == day)
+    rows = await db.execute(
+        select(CashDeposit.reference, func.sum(CashDeposit.amount_rp))
+        .where(CashDeposit.reference.in_(of_day))
+        .group_by(CashDeposit.reference)
+    )
+    return {reference: int(amount_rp) for reference, amount_rp in rows}
+
+
+async def _movements_for(db: AsyncSession, day: date, awaited: Collection[str]) -> list[Movement]:
+    """What the day's batches and slips await, that day or later, and its unknown movements."""
+    all_awaited = await _awaited(db, day - PAID_OUT_WITHIN)
     lines = await db.scalars(select(StatementLine).where(StatementLine.value_date >= day))
     movements = []
     for line in lines:
-        named = batch_named(line.narrative, all_batches)
-        if named in batches or (named is None and line.value_date == day):
+        named = batch_named(line.narrative, all_awaited)
+        if named in awaited or (named is None and line.value_date == day):
             subject = f"{line.account}/{line.statement_reference}/{line.line_number}"
             movements.append(Movement(subject, line.amount_rp, line.narrative))
     return movements

@@ -134,6 +134,14 @@ async def zone_names(db: AsyncSession) -> list[tuple[str, str]]:
     return [(code, name) for code, name in rows]
 
 
+async def zone_id(db: AsyncSession, code: str) -> UUID:
+    """The id of a zone's code; raises ZoneNotFound."""
+    found = await db.scalar(select(Zone.id).where(Zone.code == code))
+    if found is None:
+        raise ZoneNotFound(code)
+    return found
+
+
 class SpotFileError(ValueError):
     """A spot file that cannot be taken in; the message names the line and the column."""
 
@@ -144,7 +152,7 @@ SPOT_FILE_COLUMNS = ("zone", "zone_name", "spot", "place", "latitude", "longitud
 async def import_spots(db: AsyncSession, text: str) -> int:
     """Take in spots from CSV, all or nothing; a known code is updated. Returns how many."""
     rows = _spot_rows(text)
-    zones = {row.zone: await _zone_id(db, row.zone, row.zone_name) for row in rows}
+    zones = {row.zone: await _put_zone(db, row.zone, row.zone_name) for row in rows}
     for row in rows:
         statement = upsert(Spot).values(
             id=new_id(),
@@ -229,34 +237,32 @@ def _one_line(row: dict[str, str]) -> list[str]:
     return [" ".join(value.splitlines()) for value in row.values()]
 
 
-async def _zone_id(db: AsyncSession, code: str, name: str) -> UUID:
+async def _put_zone(db: AsyncSession, code: str, name: str) -> UUID:
     statement = upsert(Zone).values(id=new_id(), code=code, name=name)
-    zone_id: UUID | None = await db.scalar(
+    put: UUID | None = await db.scalar(
         statement.on_conflict_do_update(
             index_elements=[Zone.code], set_={"name": statement.excluded.name}
         ).returning(Zone.id)
     )
-    if zone_id is None:
+    if put is None:
         raise SpotFileError(f"zone {code} could not be stored")
-    return zone_id
+    return put
 
 
 async def add_tariff(db: AsyncSession, zone_code: str, version: dict[str, Any]) -> None:
     """Put a version in force; the same version again is harmless, an overlap is refused."""
     tariff = tariff_from_json(version)
-    zone_id = await db.scalar(select(Zone.id).where(Zone.code == zone_code))
-    if zone_id is None:
-        raise ZoneNotFound(zone_code)
+    of_zone = await zone_id(db, zone_code)
     known = await db.scalar(
         select(Tariff.version).where(
-            Tariff.zone_id == zone_id, Tariff.valid_from == tariff.valid_from
+            Tariff.zone_id == of_zone, Tariff.valid_from == tariff.valid_from
         )
     )
     if known == version:
         return
     db.add(
         Tariff(
-            zone_id=zone_id,
+            zone_id=of_zone,
             regulation=tariff.regulation,
             valid_from=tariff.valid_from,
             valid_until=tariff.valid_until,

@@ -8,7 +8,7 @@ from domain.parking import parse_spot_code
 from server import sample
 from server.database import Transactions
 from server.identity.models import Attendant, Officer
-from server.ledger import service as ledger
+from server.ledger import reports
 from server.payments.books import Books
 from server.spots import service as spots
 from server.spots.models import Spot, Tariff
@@ -18,7 +18,7 @@ async def test_every_sample_spot_has_a_price_and_an_account(
     transactions: Transactions, books: Books, now: datetime
 ) -> None:
     async with transactions.begin() as db:
-        accounts = {account.code for account in await ledger.trial_balance(db)}
+        accounts = {account.code for account in await reports.trial_balance(db)}
         for spot in await spots.all_spots(db):
             _, tariff = await spots.tariff_on(db, spot.zone_id, books.day(now))
             assert len(tariff.rates) == 3

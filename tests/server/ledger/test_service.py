@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import verify
 from server.database import Transactions, new_id
-from server.ledger import postings, service
+from server.ledger import postings, reports, service
 from server.ledger.models import Entry, Posting
 from server.ledger.postings import Leg
 
@@ -161,7 +161,7 @@ async def test_the_trial_balance_lists_every_account_and_sums_to_zero(
     async with transactions.begin() as db:
         await record(db, now)
         await service.open_accounts(db, [("PSR", "Pasar")])  # again is harmless
-        balances = {line.code: line.balance_rp for line in await service.trial_balance(db)}
+        balances = {line.code: line.balance_rp for line in await reports.trial_balance(db)}
     assert balances[postings.RECEIVABLE] == 2000
     assert balances[REVENUE] == -2000
     assert {account.code for account in postings.CHART} < set(balances)

@@ -80,6 +80,11 @@ DAMAGES = {
         "I7-receivable-as-settled",
         "UPDATE ledger_postings SET account_code = '1130' WHERE account_code = '1120'",
     ),
+    "a claim on the acquirer laid at an attendant's door": (
+        "I7-cash-as-taken",
+        "UPDATE ledger_postings SET account_code = '1140', party = 'J-001'"
+        " WHERE account_code = '1120'",
+    ),
     "a case lost": ("I6-suspense-has-a-case", "DELETE FROM cases"),
     "a case for money that is no riddle": (
         "I6-suspense-has-a-case",

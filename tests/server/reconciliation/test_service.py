@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.mdr import MdrRule, MerchantCriteria
 from server import verify
 from server.database import Transactions
-from server.ledger import postings
+from server.ledger import postings, reports
 from server.ledger import service as ledger
 from server.ledger.models import Entry
 from server.payments.books import Books
@@ -63,7 +63,7 @@ class Office:
 
     async def balances(self) -> dict[str, int]:
         async with self.transactions.begin() as db:
-            return {a.code: a.balance_rp for a in await ledger.trial_balance(db) if a.balance_rp}
+            return {a.code: a.balance_rp for a in await reports.trial_balance(db) if a.balance_rp}
 
     async def open(self) -> set[tuple[str, str]]:
         async with self.transactions.begin() as db:

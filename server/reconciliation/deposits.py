@@ -1,0 +1,111 @@
+"""Cash that attendants have paid in: recorded by an officer, and found on the bank's statement.
+
+An attendant's word is not enough to be rid of a debt: a deposit names the bank's slip, under which
+the money must appear on the account.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.money import format_rp
+from server.errors import InvalidRequest, NotFound, Problem
+from server.identity.models import Attendant
+from server.ledger import postings, reports
+from server.ledger import service as ledger
+from server.reconciliation import service
+from server.reconciliation.files import SHORTEST_BATCH
+from server.reconciliation.models import CashDeposit
+
+
+class AttendantNotFound(NotFound):
+    slug = "attendant-not-found"
+    title_id = "Juru parkir dengan kode ini tidak ada"
+    title_en = "There is no attendant with this code"
+
+
+class DepositExceedsOwed(Problem):
+    slug = "deposit-exceeds-owed"
+    status = 409
+    title_id = "Setoran lebih besar daripada kas yang dipegang juru parkir"
+    title_en = "The deposit is more than the attendant owes"
+
+
+class DepositKnown(Problem):
+    slug = "deposit-known"
+    status = 409
+    title_id = "Setoran juru parkir ini dengan slip ini sudah dicatat"
+    title_en = "This attendant's deposit with this slip is recorded already"
+
+
+@dataclass(frozen=True)
+class Deposit:
+    """What an officer records; `id` is made by the form, so that sending it twice is harmless."""
+
+    id: UUID
+    attendant: str
+    amount_rp: int
+    reference: str
+    deposited_on: date
+
+
+async def record(db: AsyncSession, deposit: Deposit, officer_id: UUID, *, now: datetime) -> None:
+    """Record a deposit of at most what the attendant owes; the same one again changes nothing.
+
+    Raises AttendantNotFound, DepositExceedsOwed, DepositKnown, InvalidRequest.
+    """
+    reference = " ".join(deposit.reference.split())
+    if len("".join(reference.split())) < SHORTEST_BATCH or not reference.isprintable():
+        raise InvalidRequest(f"reference: fewer than {SHORTEST_BATCH} characters")
+    await service.one_at_a_time(db)
+    attendant_id = await _lock_attendant(db, deposit.attendant)
+    known = await db.scalar(
+        select(CashDeposit).where(
+            (CashDeposit.id == deposit.id)
+            | (CashDeposit.attendant_id == attendant_id) & (CashDeposit.reference == reference)
+        )
+    )
+    facts = (attendant_id, deposit.amount_rp, reference, deposit.deposited_on)
+    if known is not None:
+        if (known.attendant_id, known.amount_rp, known.reference, known.deposited_on) == facts:
+            return
+        raise DepositKnown
+    owed_rp = await reports.owed_by(db, deposit.attendant)
+    if deposit.amount_rp > owed_rp:
+        raise DepositExceedsOwed(format_rp(owed_rp))
+    entry_id = await ledger.record(
+        db,
+        postings.for_cash_deposit(deposit.amount_rp, deposit.attendant),
+        source=f"deposit:{deposit.id}",
+        description=f"Setoran tunai {deposit.attendant}, slip {reference}",
+        business_day=deposit.deposited_on,
+        now=now,
+    )
+    db.add(
+        CashDeposit(
+            id=deposit.id,
+            attendant_id=attendant_id,
+            amount_rp=deposit.amount_rp,
+            reference=reference,
+            deposited_on=deposit.deposited_on,
+            received_by=officer_id,
+            recorded_at=now,
+            entry_id=entry_id,
+        )
+    )
+    await db.flush()
+    awaited = {reference: postings.DEPOSITS_IN_TRANSIT}
+    await service.explain_movements(db, awaited, deposit.deposited_on, now)
+
+
+async def _lock_attendant(db: AsyncSession, code: str) -> UUID:
+    """Until commit no other deposit of this attendant is weighed against the same debt."""
+    attendant_id = await db.scalar(
+        select(Attendant.id).where(Attendant.code == code).with_for_update()
+    )
+    if attendant_id is None:
+        raise AttendantNotFound(code)
+    return attendant_id
