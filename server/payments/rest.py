@@ -142,7 +142,7 @@ class RestAcquirer:
         reason: str,
         kind: ChargeKind = MPM,
     ) -> RefundAnswer:
-        """Return `amount_rp`; asking again under the same `refund_reference` returns it once."""
+        """Return `amount_rp`; a repeat is refused as a duplicate, and an inquiry tells of it."""
         body = {"refund_key": refund_reference, "amount": amount_rp, "reason": reason}
         answer = await self._ask("POST", _of_order(reference, "refund"), body)
         _demand(answer)
@@ -150,7 +150,7 @@ class RestAcquirer:
             raise AcquirerUnknown("another refund was answered")
         number = answer.get("refund_chargeback_id")
         return RefundAnswer(
-            refund_reference if number is None else str(number), _time(answer.get("refund_time"))
+            refund_reference if number is None else str(number), _time(answer.get("created_at"))
         )
 
     async def _ask(

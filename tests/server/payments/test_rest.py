@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from server.app import create_app
 from server.payments.acquirer import (
     AcquirerRefused,
     AcquirerUnknown,
@@ -20,8 +22,10 @@ from server.payments.acquirer import (
 )
 from server.payments.callbacks import MAX_BODY, Callback, Refused
 from server.payments.rest import RestAcquirer, RestListener
-from tests.server.conftest import CLIENT_SECRET
-from tests.server.payments.conftest import Answering, answers
+from server.settings import Settings
+from tests.server.conftest import CLIENT_SECRET, Sandbox
+from tests.server.payments.conftest import CAR_RP, Answering, Office, answers
+from tests.server.payments.voice import Voice
 
 WEBHOOK = "/v1/acquirer/notifications"
 MERCHANT = "KARCIS000000001"
@@ -256,3 +260,120 @@ def test_each_odd_or_forged_webhook_is_refused(code, outcome, content):
     answer = hears.refused(refused.value)
     assert (answer.code, refused.value.outcome) == (code, outcome)
     assert answer.status == int(code)
+
+
+# The real sandbox
+
+
+@pytest.fixture
+def acquirer(sandbox: Sandbox) -> RestAcquirer:
+    return RestAcquirer(sandbox.client, profile("sandbox-rest"), SecretStr(CLIENT_SECRET))
+
+
+async def test_an_order_is_charged_paid_and_refunded_at_the_sandbox(acquirer, sandbox):
+    issued = await acquirer.generate("K-1", AMOUNT_RP, soon())
+    unpaid = await acquirer.inquire("K-1")
+    assert (unpaid.status, unpaid.qris) == (PaidStatus.UNPAID, issued.qris)
+    with pytest.raises(AcquirerUnknown):  # a repeat is for an inquiry to tell
+        await acquirer.generate("K-1", AMOUNT_RP, soon())
+
+    rrn = (await sandbox.pay(issued.qris))["rrn"]
+    paid = await acquirer.inquire("K-1")
+    assert (paid.status, paid.amount_rp, paid.rrn) == (PaidStatus.PAID, AMOUNT_RP, rrn)
+    assert (paid.acquirer_reference, paid.refunds) == (issued.acquirer_reference, ())
+    assert paid.paid_at is not None
+    assert abs(datetime.now(UTC) - paid.paid_at) < timedelta(seconds=30)
+
+    with pytest.raises(AcquirerUnknown):
+        await acquirer.cancel("K-1", "terlambat")
+    first = await acquirer.refund("K-1", "K-1R1", 1_500, "lebih bayar")
+    with pytest.raises(AcquirerUnknown):
+        await acquirer.refund("K-1", "K-1R1", 1_500, "lebih bayar")
+    with pytest.raises(AcquirerUnknown):
+        await acquirer.refund("K-1", "K-1R2", AMOUNT_RP, "terlalu banyak")
+    partly = await acquirer.inquire("K-1")
+    assert partly.status is PaidStatus.PAID
+    assert partly.refunds == (ToldRefund("K-1R1", 1_500, first.refunded_at),)
+
+    await acquirer.refund("K-1", "K-1R3", AMOUNT_RP - 1_500, "sisanya")
+    fully = await acquirer.inquire("K-1")
+    assert (fully.status, fully.amount_rp) == (PaidStatus.REFUNDED, AMOUNT_RP)
+    assert [told.amount_rp for told in fully.refunds or ()] == [1_500, AMOUNT_RP - 1_500]
+
+
+async def test_an_order_is_cancelled_and_an_unknown_one_is_not(acquirer):
+    await acquirer.generate("K-1", AMOUNT_RP, soon())
+    await acquirer.cancel("K-1", "pergi")
+    assert (await acquirer.inquire("K-1")).status is PaidStatus.CANCELLED
+    assert (await acquirer.inquire("K-2")).status is PaidStatus.NOT_FOUND
+    for call in (acquirer.cancel("K-2", "pergi"), acquirer.refund("K-2", "R", 1, "rusak")):
+        with pytest.raises(AcquirerRefused):
+            await call
+
+
+async def test_a_stranger_is_refused_by_the_sandbox(sandbox):
+    stranger = RestAcquirer(sandbox.client, profile("sandbox-rest"), SecretStr("bukan kuncinya"))
+    with pytest.raises(AcquirerRefused, match="401"):
+        await stranger.generate("K-1", AMOUNT_RP, soon())
+    with pytest.raises(AcquirerUnknown):
+        await stranger.inquire("K-1")
+
+
+@pytest.fixture
+async def rest_office(settings: Settings, sandbox: Sandbox, voice: Voice) -> AsyncIterator[Office]:
+    """The payments slice at work, its acquirer chosen by the settings and reached over REST."""
+    application = create_app(settings.model_copy(update={"acquirer": "sandbox-rest"}))
+    made = application.state.payments.acquirer
+    await made.close()
+    made._client = sandbox.client
+    async with application.router.lifespan_context(application):
+        yield Office(application, voice)
+
+
+async def test_a_webhook_announces_and_the_inquiry_pays(rest_office, sandbox):
+    office = rest_office
+    charge_id = await office.request()
+    charge = await office.charge(charge_id)
+    assert (charge["state"], charge["acquirer"]) == ("issued", "sandbox-rest")
+    await sandbox.pay(charge["qris"])
+    changed = {"transaction_id": charge["acquirer_reference"], "gross_amount": f"{CAR_RP}.00"}
+    told = webhook(charge_id.hex, **changed)
+    transport = httpx.ASGITransport(app=office.app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as api:
+        forged = await api.post(WEBHOOK, json=told | {"gross_amount": "1.00"})
+        assert (forged.status_code, forged.json()["status_code"]) == (401, "401")
+        for _ in range(2):
+            heard = await api.post(WEBHOOK, json=told)
+            assert (heard.status_code, heard.json()) == (
+                200,
+                {"status_code": "200", "status_message": "OK"},
+            )
+        token = await api.post("/v1.0/access-token/b2b", content=b"{}")
+        assert token.status_code == 404
+    charge = await office.charge(charge_id)
+    assert (charge["state"], charge["money_flag"]) == ("issued", None)
+    assert charge["next_inquiry_at"] <= datetime.now(UTC)
+    outcomes = await office.rows("SELECT outcome, response_code FROM notifications ORDER BY id")
+    assert [(row["outcome"], row["response_code"]) for row in outcomes] == [
+        ("bad-signature", "401"),
+        ("status-settlement", "200"),
+        ("status-settlement", "200"),
+    ]
+
+    await office.inquire(charge_id)
+    assert (await office.charge(charge_id))["money_flag"] == "exact"
+    assert await office.count("receipts") == 1
+
+
+async def test_a_lost_charge_over_rest_is_found_with_its_barcode(rest_office, socket_sandbox):
+    """On a real socket, where an answer can be lost."""
+    await socket_sandbox.fault("generate_no_answer_after_booking")
+    over_socket = RestAcquirer(
+        socket_sandbox.client, profile("sandbox-rest"), SecretStr(CLIENT_SECRET)
+    )
+    charge_id = await rest_office.request(acquirer=over_socket)
+    assert (await rest_office.charge(charge_id))["state"] == "issue_unknown"
+    await rest_office.inquire(charge_id, acquirer=over_socket)
+    charge = await rest_office.charge(charge_id)
+    assert charge["state"] == "issued"
+    assert charge["qris"].startswith("000201")
