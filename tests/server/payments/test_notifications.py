@@ -262,6 +262,21 @@ async def test_the_true_one_is_posted_with_entry_receipt_state_and_evidence(offi
     assert (await office.story(charge_id))[-1] == ("issued", "paid", "acquirer")
 
 
+async def test_a_consumers_payment_is_heard_at_its_own_path_and_answered_by_its_own_code(
+    office, api
+):
+    charge_id = await office.request()
+    content = compact(office.voice.body(charge_id, CAR_RP, "626100000001"))
+    path = "/v1.0/qr/qr-cpm-notify"
+    for signed_for, status, code in ((NOTIFY, 401, "4017900"), (path, 200, "2007900")):
+        headers = office.voice.headers(content, at=datetime.now(UTC), path=signed_for)
+        answer = await api.post(path, content=content, headers=headers)
+        assert (answer.status_code, answer.json()["responseCode"]) == (status, code)
+    assert (await office.charge(charge_id))["state"] == "paid"
+    kept = await office.rows("SELECT response_code FROM notifications ORDER BY id")
+    assert [row["response_code"] for row in kept] == ["4017900", "2007900"]
+
+
 async def test_white_space_added_on_the_way_is_accepted(office, api):
     """Some acquirers sign the minified body and send another; the bytes kept are those sent."""
     charge_id = await office.request()
