@@ -29,6 +29,7 @@ from server.sandbox import (
     rest,
     signing,
     snap,
+    switches,
     wallet,
 )
 from server.sandbox.acquirer import Acquirer
@@ -101,6 +102,7 @@ def create_app(settings: Settings, *, now: Callable[[], datetime] = _now) -> Sta
             *originals.routes,
             *rest.routes,
             *control.routes,
+            *switches.routes,
             *wallet.routes,
             *consumer.routes,
             Route("/", _home),

@@ -21,6 +21,7 @@ from server.sandbox.truth import Truth
 PAYMENT = Operation("60", "cpm_payment")
 OUTCOMES = ("pay", "insufficient", "pending", "refuse")
 VALIDITY_S = 60
+PENDING_S = 5
 
 _REFUSALS = {
     "insufficient": (403, "14", "Insufficient Funds"),
@@ -28,9 +29,7 @@ _REFUSALS = {
 }
 
 
-def show(
-    acquirer: Acquirer, outcome: str = "pay", *, delay_s: float = 5, validity_s: float = VALIDITY_S
-) -> ConsumerCode:
+def show(acquirer: Acquirer, outcome: str, *, delay_s: float, validity_s: float) -> ConsumerCode:
     """A payer opens the wallet: a fresh code. `delay_s` is how long `pending` takes to pay."""
     payer, now_ms = Payer.anyone(), acquirer.now_ms()
     token = secrets.token_bytes(16)

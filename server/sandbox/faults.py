@@ -171,7 +171,7 @@ _OTHERS = (
     Fault(
         "notify_after_refund",
         "notification",
-        "T12",
+        "T19",
         "Pemberitahuan bayar baru dikirim setelah dana dikembalikan",
         "The payment is notified only after its refund",
     ),

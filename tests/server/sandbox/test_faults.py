@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,13 +13,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from server.sandbox import report
-from server.sandbox.faults import CALLS, FAULTS, GROUPS
+from server.sandbox.faults import CALLS, FAULTS, GROUPS, Fault
 from server.sandbox.settings import Settings
 from tests.server.sandbox.conftest import Partner, order_body
 from tests.server.sandbox.receiver import Heard, Receiver, eventually
 from tests.server.sandbox.test_cpm import shown
 from tests.server.sandbox.test_notifier import verify
 from tests.server.sandbox.test_process import connected, free_port, running
+
+ROOT = Path(__file__).parents[3]
 
 Call = Callable[[Partner, str], Awaitable[httpx.Response]]
 
@@ -384,3 +387,34 @@ async def test_the_clock_moves_money_and_not_signatures(partner: Partner) -> Non
     for nonsense in ({"offset_s": "1"}, {"offset_s": True}, {}, {"offset_s": 1e9}):
         refused = await partner.client.post("/sandbox/clock", json=nonsense)
         assert refused.json()["error"] == "bad_offset"
+
+
+def _row(name: str, fault: Fault) -> str:
+    value = f" ({fault.unit}: {fault.default:g})" if fault.unit else ""
+    return f"| `{name}` | {fault.english}{value} | {fault.row} |"
+
+
+def documented() -> str:
+    """The fault tables of docs/sandbox.md, from the data."""
+    of_generate = {
+        f.name.removeprefix("generate"): f for f in FAULTS.values() if f.group == "generate"
+    }
+    of_calls = {f"{call}{suffix}" for call in CALLS for suffix in of_generate}
+    others = [fault for fault in FAULTS.values() if fault.name not in of_calls]
+    return "\n".join(
+        [
+            f"Calls: {', '.join(f'`{call}`' for call in CALLS)}.",
+            "",
+            "| suffix of a call | does | row |",
+            "|---|---|---|",
+            *(_row(suffix, fault) for suffix, fault in of_generate.items()),
+            "",
+            "| fault | does | row |",
+            "|---|---|---|",
+            *(_row(fault.name, fault) for fault in others),
+        ]
+    )
+
+
+def test_the_documented_faults_are_the_table() -> None:
+    assert documented() in (ROOT / "docs/sandbox.md").read_text()

@@ -1,6 +1,7 @@
 """The wallet in Chromium: its camera reads a tilted code, and its pages fit a phone and a desk."""
 
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from playwright.async_api import Page, async_playwright
 
+from server.sandbox import pictures
 from server.sandbox.settings import Settings
 from tests.server.sandbox.receiver import Receiver, eventually
 from tests.server.sandbox.test_pictures import encoded, warped
@@ -21,6 +23,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not instal
 
 TOO_SMALL = """() => [...document.querySelectorAll("button, input:not([type=hidden]), textarea, a")]
   .filter((e) => e.offsetParent && !e.classList.contains("skip"))
+  .filter((e) => e.type !== "checkbox")  // its whole label is the target
   .filter((e) => e.getBoundingClientRect().height < 48).map((e) => e.outerHTML)"""
 UNNAMED = """() => [...document.querySelectorAll("input:not([type=hidden]), textarea")]
   .filter((e) => !e.labels.length).map((e) => e.outerHTML)"""
@@ -94,3 +97,40 @@ async def test_camera_to_rrn(
             assert "Payment successful" in await page.inner_text("main")
     # A frame in which no code is found yet is answered 422, which the browser reports.
     assert [trouble for trouble in troubles if "422" not in trouble] == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 900)])
+async def test_the_board_and_the_payers_code_fit(
+    settings: Settings, tmp_path: Path, width: int, height: int
+) -> None:
+    port, troubles = free_port(), list[str]()
+    film(tmp_path / "camera.mjpeg", "unused")
+    with running(settings, port):
+        await eventually(lambda: _listens(port), within_s=30)
+        async with browser_page(tmp_path / "camera.mjpeg", width, height) as page:
+            page.on("pageerror", lambda error: troubles.append(str(error)))
+            page.on("console", lambda said: troubles.append(said.text))
+            await page.goto(f"http://127.0.0.1:{port}/sandbox")
+            await fits(page)
+            await page.click("#notification summary")
+            await fits(page)
+            await page.check("#notification input[value=drop_notifications]")
+            await page.fill("#times-notification", "3")
+            await page.click("#notification button")
+            await page.wait_for_selector(".armed li")
+            assert "3 terpasang" in await page.inner_text("#notification summary")
+            await fits(page)
+            await page.goto(f"http://127.0.0.1:{port}/wallet/codes")
+            await fits(page)
+            await page.click("button[value=pending]")
+            await page.wait_for_selector("img.shown")
+            told = await page.evaluate("fetch(location.href + '.json').then((r) => r.json())")
+            picture = await page.locator("img.shown").screenshot()
+            assert pictures.read(picture, lambda _: True) == told["qris"]
+            await fits(page)
+    assert troubles == []
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
