@@ -7,6 +7,7 @@ on the machine; quote the ratios.
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,10 @@ import structlog
 from bench import barcode, confirm
 from bench.figure import Figure
 
-FIGURES = {"barcode": barcode.measure, "confirm": confirm.measure}
+FIGURES: dict[str, Callable[[], list[Figure]]] = {
+    "barcode": barcode.measure,
+    "confirm": confirm.measure,
+}
 REPORT = Path("reports/bench.json")
 
 
@@ -27,9 +31,9 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     kept = json.loads(REPORT.read_text()) if REPORT.exists() else []
     for name in names:
-        figure: Figure = FIGURES[name]()
-        print(figure.line(), flush=True)
-        kept = [entry for entry in kept if entry["name"] != name] + [figure.to_json()]
+        for figure in FIGURES[name]():
+            print(figure.line(), flush=True)
+            kept = [entry for entry in kept if entry["name"] != figure.name] + [figure.to_json()]
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps(kept, indent=1) + "\n")
     return 0

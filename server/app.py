@@ -29,6 +29,7 @@ from server.payments import endpoints as payments
 from server.payments.acquirer import Acquirer, profile
 from server.payments.books import Books
 from server.payments.callbacks import Listener, SnapListener
+from server.payments.notifications import Inbox
 from server.payments.rest import RestAcquirer, RestListener
 from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wiring import Wiring
@@ -58,23 +59,28 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     engine = create_engine(settings.database_url)
+    transactions = create_transactions(engine)
     books = Books.of(settings)
     announcer = Announcer(plain_url(settings.database_url))
+
+    def heard(listener: Listener) -> Inbox:
+        return Inbox(transactions, announcer, listener, books)
+
     app.state.settings = settings
     app.state.engine = engine
-    app.state.transactions = create_transactions(engine)
+    app.state.transactions = transactions
     app.state.driver_limit = RateLimit(settings.driver_charges_per_minute)
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     app.state.payments = Wiring(
         acquirer=create_acquirer(settings),
-        listener=create_listener(settings),
-        consumer_listener=create_listener(settings, ChargeKind.CPM),
+        inbox=heard(create_listener(settings)),
+        consumer_inbox=heard(create_listener(settings, ChargeKind.CPM)),
         announcer=announcer,
         books=books,
         settings=settings,
     )
     errors.install(app)
-    app.middleware("http")(observability.measure)
+    app.add_middleware(observability.Measure)
     app.add_middleware(Guard)
     for slice_ in (health, identity, payments, sync, driver, office):
         app.include_router(slice_.router)

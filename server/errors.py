@@ -17,9 +17,11 @@ from starlette.exceptions import HTTPException
 
 log = structlog.get_logger()
 
-# Classes of PostgreSQL's error codes (its Appendix A) that pass by themselves: a lost connection, a
-# database that is not there, a deadlock, no resources, a lock not got in time, a statement cut off.
-PASSING = {"08", "3D", "40", "53", "55", "57"}
+# Classes of PostgreSQL's error codes (its Appendix A) that pass by themselves. For everybody: a
+# lost connection, a database that is not there, no resources, an operator who stops it. For one
+# transaction: a deadlock, a lock not got in time.
+GONE = {"08", "3D", "53", "57"}
+IN_THE_WAY = {"40", "55"}
 NOT_STORABLE = "22"
 """The class of values a column cannot hold, such as text with a NUL in it."""
 
@@ -120,6 +122,17 @@ def _answer(request: Request, body: dict[str, Any], headers: dict[str, str]) -> 
     )
 
 
+def database_gone(exc: Exception) -> bool:
+    """Whether the database itself is out of reach, whatever was asked of it."""
+    if isinstance(exc, DBAPIError):
+        return exc.connection_invalidated or _sql_class(exc) in GONE
+    return isinstance(exc, OSError | NoConnectionFree)
+
+
+def _sql_class(exc: DBAPIError) -> str:
+    return str(getattr(exc.orig, "sqlstate", None) or "")[:2]
+
+
 def install(app: FastAPI) -> None:
     """Answer every failure of `app` as a problem; a bug answers 500 without its stack trace."""
 
@@ -152,16 +165,15 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OSError)
     @app.exception_handler(NoConnectionFree)
-    async def _database_gone(request: Request, exc: Exception) -> Response:
+    async def _unreachable(request: Request, exc: Exception) -> Response:
         log.error("unreachable", error=type(exc).__name__, path=request.url.path)
         return respond(request, Unavailable(retry_after_s=2))
 
     @app.exception_handler(DBAPIError)
     async def _database_refused(request: Request, exc: DBAPIError) -> Response:
-        code = str(getattr(exc.orig, "sqlstate", None) or "")[:2]
-        if exc.connection_invalidated or code in PASSING:
-            return await _database_gone(request, exc)
-        if code == NOT_STORABLE:
+        if database_gone(exc) or _sql_class(exc) in IN_THE_WAY:
+            return await _unreachable(request, exc)
+        if _sql_class(exc) == NOT_STORABLE:
             return respond(request, InvalidRequest())
         raise exc
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import exists, insert, select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, MerchantCriteria
 from domain.shares import ShareLeg, ShareRule
-from server.database import new_id
+from server.database import insert_many, new_id
 from server.ledger import postings
 from server.ledger.models import Account, Entry, MdrRuleRow, Posting, ShareRuleRow
 from server.ledger.postings import Leg
@@ -24,6 +24,16 @@ async def open_accounts(db: AsyncSession, zones: Sequence[tuple[str, str]]) -> N
     await db.execute(upsert(Account).values(rows).on_conflict_do_nothing())
 
 
+@dataclass(frozen=True)
+class NewEntry:
+    """An entry to record; `source` names its fact, and the database refuses a second one for it."""
+
+    legs: Sequence[Leg]
+    source: str
+    description: str
+    business_day: date
+
+
 async def record(
     db: AsyncSession,
     legs: Sequence[Leg],
@@ -33,32 +43,49 @@ async def record(
     business_day: date,
     now: datetime,
 ) -> UUID:
-    """Record one entry; `source` names the fact, and the database refuses a second one for it."""
-    entry_id = new_id()
-    await db.execute(
-        insert(Entry).values(
-            id=entry_id,
-            recorded_at=now,
-            business_day=business_day,
-            description=description,
-            source=source,
-            legs=len(legs),
-        )
+    """Record one entry."""
+    (entry_id,) = await record_many(
+        db, [NewEntry(legs, source, description, business_day)], now=now
     )
-    await db.execute(
-        insert(Posting),
+    return entry_id
+
+
+async def record_many(
+    db: AsyncSession, entries: Sequence[NewEntry], *, now: datetime
+) -> list[UUID]:
+    """Record entries by two statements, however many they are; their ids in the same order."""
+    ids = [new_id() for _ in entries]
+    await insert_many(
+        db,
+        Entry,
+        [
+            {
+                "id": entry_id,
+                "recorded_at": now,
+                "business_day": entry.business_day,
+                "description": entry.description,
+                "source": entry.source,
+                "legs": len(entry.legs),
+            }
+            for entry_id, entry in zip(ids, entries, strict=True)
+        ],
+    )
+    await insert_many(
+        db,
+        Posting,
         [
             {
                 "entry_id": entry_id,
-                "line": number,
+                "line": line,
                 "account_code": leg.account,
                 "amount_rp": leg.amount_rp,
                 "party": leg.party,
             }
-            for number, leg in enumerate(legs, start=1)
+            for entry_id, entry in zip(ids, entries, strict=True)
+            for line, leg in enumerate(entry.legs, start=1)
         ],
     )
-    return entry_id
+    return ids
 
 
 @dataclass(frozen=True)

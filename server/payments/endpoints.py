@@ -18,9 +18,10 @@ from server.errors import Problem
 from server.faults import crash_point
 from server.identity.auth import OptionalShift
 from server.identity.service import OnShift
-from server.payments import barcodes, notifications, queries, receipts, schemas, service
+from server.payments import barcodes, queries, receipts, schemas, service
 from server.payments.books import Books
-from server.payments.callbacks import MAX_BODY, Callback, Listener
+from server.payments.callbacks import MAX_BODY, Callback
+from server.payments.notifications import Inbox
 from server.payments.service import ChargeNotFound, PaymentRequest
 from server.payments.wiring import Wiring, WiringDep
 from server.spots import service as spots
@@ -188,35 +189,22 @@ CallbackDep = Annotated[Callback, Depends(_callback)]
 
 @router.post("/v1.0/access-token/b2b", tags=["acquirer"])
 async def access_token(callback: CallbackDep, wired: WiringDep) -> Response:
-    answer = wired.listener.issue_token(callback, now=datetime.now(UTC))
+    answer = wired.inbox.listener.issue_token(callback, now=datetime.now(UTC))
     return JSONResponse(answer.body, answer.status)
 
 
 @router.post("/v1.0/qr/qr-mpm-notify", tags=["acquirer"])
 @router.post("/v1/acquirer/notifications", tags=["acquirer"])
-async def notify(
-    callback: CallbackDep, transactions: TransactionsDep, wired: WiringDep
-) -> Response:
-    return await _hear(wired.listener, callback, transactions, wired)
+async def notify(callback: CallbackDep, wired: WiringDep) -> Response:
+    return await _hear(wired.inbox, callback)
 
 
 @router.post("/v1.0/qr/qr-cpm-notify", tags=["acquirer"])
-async def notify_consumer(
-    callback: CallbackDep, transactions: TransactionsDep, wired: WiringDep
-) -> Response:
-    return await _hear(wired.consumer_listener, callback, transactions, wired)
+async def notify_consumer(callback: CallbackDep, wired: WiringDep) -> Response:
+    return await _hear(wired.consumer_inbox, callback)
 
 
-async def _hear(
-    listener: Listener, callback: Callback, transactions: Transactions, wired: Wiring
-) -> Response:
-    answer = await notifications.receive(
-        transactions,
-        wired.announcer,
-        listener,
-        wired.books,
-        callback,
-        now=datetime.now(UTC),
-    )
+async def _hear(inbox: Inbox, callback: Callback) -> Response:
+    answer = await inbox.receive(callback, now=datetime.now(UTC))
     crash_point("posted-not-acknowledged")
     return JSONResponse(answer.body, answer.status)

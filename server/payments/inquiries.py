@@ -14,9 +14,9 @@ from server.announcements import Announcer
 from server.database import Transactions
 from server.payments import queries, service
 from server.payments.acquirer import Acquirer, AcquirerUnknown, InquiryAnswer, PaidStatus
+from server.payments.arrivals import Arrival, NotRecorded, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
-from server.payments.service import Arrival, ArrivedElsewhere
 from server.payments.wire import DEADLINE_S
 from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargeExpired
@@ -97,10 +97,10 @@ async def _apply(
             paid_at=answer.paid_at or now,
             inquiry_id=inquiry.id,
         )
-        try:
-            await service.record_money(db, charge, arrival, books, now=now)
-        except ArrivedElsewhere:
-            log.error("money_told_twice", charge_id=str(charge.id))  # noqa: TRY400 - no bug of ours
+        recorded = await record_one(db, charge.acquirer, charge.reference, arrival, books, now=now)
+        if recorded is NotRecorded.ELSEWHERE:
+            log.error("money_told_twice", charge_id=str(charge.id))
+        await db.refresh(charge)
     elif ChargeState(charge.state) in (ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN):
         await _settle_issue(db, charge, answer, now)
     await _expire_when_due(db, charge, answer, now)

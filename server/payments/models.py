@@ -175,7 +175,7 @@ class Money(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"))
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"), index=True)
     acquirer: Mapped[str] = mapped_column(Text)
     acquirer_reference: Mapped[str] = mapped_column(Text)
     rrn: Mapped[str | None] = mapped_column(Text)

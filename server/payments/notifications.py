@@ -1,10 +1,13 @@
 """The acquirer's callback: recorded once, acknowledged after commit.
 
-Whatever is refused leaves an audit row and posts nothing. How a callback is verified and answered
-is its listener's business.
+Notifications that arrive together share a transaction. Whatever is refused leaves an audit row and
+posts nothing. How a callback is verified and answered is its listener's business.
 """
 
-from datetime import datetime
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -13,175 +16,205 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.announcements import Announcer
-from server.database import Transactions, new_id
-from server.payments import queries, service
+from server.database import Transactions, insert_many, new_id
+from server.group_commit import GroupCommit
+from server.payments import arrivals, queries, service
 from server.payments.acquirer import PaidStatus
+from server.payments.arrivals import Arrival, NotRecorded, Weighed
 from server.payments.books import Books
 from server.payments.callbacks import Answer, Callback, Listener, Notified, Refused
-from server.payments.models import Charge, Notification
-from server.payments.service import Arrival, ArrivedElsewhere
+from server.payments.models import Notification
+from server.payments.queries import LockedCharge
 
 log = structlog.get_logger()
+
+ACCEPTED = "accepted"
+UNIQUE_VIOLATION = "23505"
 
 NOTIFICATIONS = Counter("karcis_notify", "Acquirer notifications by outcome", ["outcome"])
 
 
-class Doubtful(Refused):
-    """Signed, but it does not add up: refused here, and the acquirer is asked at once."""
+@dataclass(frozen=True)
+class Heard:
+    """A callback as it arrived: what it says, or why it is refused."""
 
-    def __init__(self, code: str, message: str, outcome: str, charge_id: UUID) -> None:
-        super().__init__(code, message, outcome)
-        self.charge_id = charge_id
-
-
-async def receive(
-    transactions: Transactions,
-    announcer: Announcer,
-    listener: Listener,
-    books: Books,
-    callback: Callback,
-    *,
-    now: datetime,
-) -> Answer:
-    """Verify and record one notification. The answer is given only once its rows are committed."""
-    try:
-        told = listener.read(callback, now)
-        charge_id = await _post_once(transactions, listener, books, callback, told, now)
-    except Refused as refusal:
-        await _audit_refusal(transactions, listener, books, callback, refusal, now)
-        NOTIFICATIONS.labels(refusal.outcome).inc()
-        return listener.refused(refusal)
-    if charge_id is not None:
-        announcer.announce(charge_id)
-    NOTIFICATIONS.labels("posted" if charge_id else "repeat").inc()
-    return listener.accepted()
+    id: UUID
+    callback: Callback
+    told: Notified | Refused
+    at: datetime
 
 
-async def _post_once(
-    transactions: Transactions,
-    listener: Listener,
-    books: Books,
-    callback: Callback,
-    told: Notified,
-    now: datetime,
-) -> UUID | None:
-    try:
-        return await _post(transactions, listener, books, callback, told, now)
-    except IntegrityError as exc:
-        # The same external id or the same money came for another charge at this very moment.
-        raise Refused("40900", "Conflict", "conflict") from exc
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a callback; `charge_id` names the charge it is about, where there is one.
+
+    `posted` is its money, if it was news. `ask` means that its charge is to be asked about at once.
+    """
+
+    outcome: str
+    charge_id: UUID | None = None
+    refusal: Refused | None = None
+    posted: Weighed | None = None
+    ask: bool = False
+    brings_money: bool = False
 
 
-async def _post(
-    transactions: Transactions,
-    listener: Listener,
-    books: Books,
-    callback: Callback,
-    told: Notified,
-    now: datetime,
-) -> UUID | None:
-    """Record a verified notification; the charge's id when it was news, None for a repeat."""
-    acquirer = listener.profile.name
-    async with transactions.begin() as db:
-        charge = await queries.lock_charge(db, acquirer, told.reference)
-        used_for = await queries.accepted_notification(
-            db, acquirer, books.day(now), told.external_id
+class Inbox:
+    """Where one process receives an acquirer's notifications."""
+
+    def __init__(
+        self, transactions: Transactions, announcer: Announcer, listener: Listener, books: Books
+    ) -> None:
+        self._transactions = transactions
+        self._announcer = announcer
+        self.listener = listener
+        self._books = books
+        self._groups = GroupCommit(self._record, self._keys)
+
+    async def receive(self, callback: Callback, *, now: datetime) -> Answer:
+        """Verify and record one notification. The answer is given once its rows are committed."""
+        try:
+            told: Notified | Refused = self.listener.read(callback, now)
+        except Refused as refusal:
+            told = refusal
+        heard = Heard(new_id(), callback, told, now)
+        try:
+            verdict = await self._groups.do(heard)
+        except IntegrityError as exc:
+            if getattr(exc.orig, "sqlstate", None) != UNIQUE_VIOLATION:
+                raise
+            # The same external id or the same money came for another charge at this very moment.
+            conflict = Refused("40900", "Conflict", "conflict")
+            verdict = await self._groups.do(replace(heard, id=new_id(), told=conflict))
+        NOTIFICATIONS.labels(_counted_as(verdict)).inc()
+        if verdict.refusal is not None:
+            log.warning("notification_refused", outcome=verdict.outcome, code=verdict.refusal.code)
+            return self.listener.refused(verdict.refusal)
+        if verdict.posted is not None:
+            self._announcer.announce(verdict.posted.charge.id)
+        return self.listener.accepted()
+
+    def _keys(self, heard: Heard) -> Sequence[Hashable]:
+        """Two notifications of one charge, or under one external id, are judged one by one."""
+        if isinstance(heard.told, Refused):
+            return ()
+        return (("charge", heard.told.reference), ("id", heard.told.external_id))
+
+    async def _record(self, group: Sequence[Heard]) -> list[Verdict]:
+        async with self._transactions.begin() as db:
+            now = max(heard.at for heard in group)
+            verdicts = await self._judge(db, group, now)
+            rows = [
+                self._row(heard, verdict) for heard, verdict in zip(group, verdicts, strict=True)
+            ]
+            await insert_many(db, Notification, rows)
+            news = [verdict.posted for verdict in verdicts if verdict.posted is not None]
+            await arrivals.record(db, news, self._books, now=now)
+            doubtful = [verdict.charge_id for verdict in verdicts if verdict.ask]
+            await service.ask_soon(db, doubtful, now)
+        return verdicts
+
+    async def _judge(
+        self, db: AsyncSession, group: Sequence[Heard], now: datetime
+    ) -> list[Verdict]:
+        acquirer = self.listener.profile.name
+        told = [heard.told for heard in group if isinstance(heard.told, Notified)]
+        charges = await queries.lock_charges(db, acquirer, [item.reference for item in told])
+        days = {self._books.day(heard.at) for heard in group}
+        used = await queries.accepted_notifications(
+            db, acquirer, days, [item.external_id for item in told]
         )
-        if used_for is not None and used_for != callback.body_hash:
-            raise Refused("40900", "Conflict", "external-id-reused")
-        charge = _matching(charge, told, listener)
+        verdicts = [self._verdict(heard, charges, used) for heard in group]
+        bringing = {
+            place: (charges[heard.told.reference], _arrival(heard, heard.told))
+            for place, (heard, verdict) in enumerate(zip(group, verdicts, strict=True))
+            if isinstance(heard.told, Notified) and verdict.brings_money
+        }
+        weighed = await arrivals.weigh(db, acquirer, list(bringing.values()), self._books, now=now)
+        for place, arrival in zip(bringing, weighed, strict=True):
+            if isinstance(arrival, Weighed):
+                verdicts[place] = replace(verdicts[place], posted=arrival)
+            elif arrival is NotRecorded.ELSEWHERE:
+                verdicts[place] = _refuse(
+                    Refused("40418", "Inconsistent Request", "reference-reused"),
+                    asking=verdicts[place].charge_id,
+                )
+        return verdicts
+
+    def _verdict(
+        self,
+        heard: Heard,
+        charges: Mapping[str, LockedCharge],
+        used: Mapping[tuple[date, str], bytes],
+    ) -> Verdict:
+        """What a callback is worth before its money is weighed."""
+        told = heard.told
+        if isinstance(told, Refused):
+            return _refuse(told)
+        used_for = used.get((self._books.day(heard.at), told.external_id))
+        if used_for is not None and used_for != heard.callback.body_hash:
+            return _refuse(Refused("40900", "Conflict", "external-id-reused"))
+        charge = charges.get(told.reference)
+        if charge is None:
+            return _refuse(Refused("40401", "Transaction Not Found", "unknown-reference"))
+        if told.merchant_id is not None and told.merchant_id != self.listener.merchant_id:
+            return _refuse(Refused("40408", "Invalid Merchant", "other-merchant"))
+        # Signed, but it does not add up: refused here, and the acquirer is asked at once.
+        if charge.acquirer_reference not in (None, told.acquirer_reference):
+            return _refuse(
+                Refused("40418", "Inconsistent Request", "other-reference"), asking=charge.id
+            )
+        if told.amount_rp != charge.amount_rp:
+            return _refuse(Refused("40413", "Invalid Amount", "other-amount"), asking=charge.id)
         if told.status is not PaidStatus.PAID:
             # Not a payment. What became of the charge is asked, not believed.
-            charge.next_inquiry_at = now
-            outcome = f"status-{told.status_text}"[:40]
-            _keep(db, listener, books, callback, told, now, outcome, charge.id)
-            return None
-        notification_id = new_id()
-        outcome = "accepted" if used_for is None else "repeat"
-        _keep(db, listener, books, callback, told, now, outcome, charge.id, notification_id)
-        await db.flush()
-        arrival = Arrival(
-            acquirer_reference=told.acquirer_reference,
-            rrn=told.rrn,
-            amount_rp=told.amount_rp,
-            paid_at=told.paid_at or now,
-            notification_id=notification_id,
+            return Verdict(f"status-{told.status_text}"[:40], charge.id, ask=True)
+        return Verdict(ACCEPTED if used_for is None else "repeat", charge.id, brings_money=True)
+
+    def _row(self, heard: Heard, verdict: Verdict) -> dict[str, Any]:
+        """What is kept: a refusal without the body, which may hold anything."""
+        told, callback = heard.told, heard.callback
+        genuine = isinstance(told, Notified) and verdict.refusal is None
+        answer = (
+            self.listener.refused(verdict.refusal)
+            if verdict.refusal is not None
+            else self.listener.accepted()
         )
-        try:
-            flag = await service.record_money(db, charge, arrival, books, now=now)
-        except ArrivedElsewhere as exc:
-            raise Doubtful("40418", "Inconsistent Request", "reference-reused", charge.id) from exc
-        return charge.id if flag is not None else None
+        claimed = callback.header("x-external-id")
+        return {
+            "id": heard.id,
+            "acquirer": self.listener.profile.name,
+            "day": self._books.day(heard.at),
+            "external_id": (
+                told.external_id
+                if isinstance(told, Notified)
+                else "".join(character for character in claimed if character.isalnum())[:64]
+            ),
+            "received_at": heard.at,
+            "outcome": verdict.outcome,
+            "response_code": answer.code,
+            "body_hash": callback.body_hash,
+            "body": callback.body if genuine else None,
+            "signature": told.signature if genuine and isinstance(told, Notified) else None,
+            "charge_id": verdict.charge_id,
+        }
 
 
-def _matching(charge: Charge | None, told: Notified, listener: Listener) -> Charge:
-    """The charge this notification is about, if what it says agrees with what we asked for."""
-    if charge is None:
-        raise Refused("40401", "Transaction Not Found", "unknown-reference")
-    if told.merchant_id is not None and told.merchant_id != listener.merchant_id:
-        raise Refused("40408", "Invalid Merchant", "other-merchant")
-    if charge.acquirer_reference not in (None, told.acquirer_reference):
-        raise Doubtful("40418", "Inconsistent Request", "other-reference", charge.id)
-    if told.amount_rp != charge.amount_rp:
-        raise Doubtful("40413", "Invalid Amount", "other-amount", charge.id)
-    return charge
+def _counted_as(verdict: Verdict) -> str:
+    if verdict.outcome != ACCEPTED:
+        return verdict.outcome
+    return "posted" if verdict.posted is not None else "repeat"
 
 
-def _keep(
-    db: AsyncSession,
-    listener: Listener,
-    books: Books,
-    callback: Callback,
-    told: Notified,
-    now: datetime,
-    outcome: str,
-    charge_id: UUID | None,
-    notification_id: UUID | None = None,
-) -> None:
-    db.add(
-        Notification(
-            id=notification_id or new_id(),
-            acquirer=listener.profile.name,
-            day=books.day(now),
-            external_id=told.external_id,
-            received_at=now,
-            outcome=outcome,
-            response_code=listener.accepted().code,
-            body_hash=callback.body_hash,
-            body=callback.body,
-            signature=told.signature,
-            charge_id=charge_id,
-        )
+def _refuse(refusal: Refused, *, asking: UUID | None = None) -> Verdict:
+    return Verdict(refusal.outcome, asking, refusal, ask=asking is not None)
+
+
+def _arrival(heard: Heard, told: Notified) -> Arrival:
+    return Arrival(
+        acquirer_reference=told.acquirer_reference,
+        rrn=told.rrn,
+        amount_rp=told.amount_rp,
+        paid_at=told.paid_at or heard.at,
+        notification_id=heard.id,
     )
-
-
-async def _audit_refusal(
-    transactions: Transactions,
-    listener: Listener,
-    books: Books,
-    callback: Callback,
-    refusal: Refused,
-    now: datetime,
-) -> None:
-    charge_id = refusal.charge_id if isinstance(refusal, Doubtful) else None
-    code = listener.refused(refusal).code
-    async with transactions.begin() as db:
-        db.add(
-            Notification(
-                acquirer=listener.profile.name,
-                day=books.day(now),
-                external_id="".join(c for c in callback.header("x-external-id") if c.isalnum())[
-                    :64
-                ],
-                received_at=now,
-                outcome=refusal.outcome,
-                response_code=code,
-                body_hash=callback.body_hash,
-                body=None,
-                signature=None,
-                charge_id=charge_id,
-            )
-        )
-        if charge_id is not None:
-            await service.ask_soon(db, charge_id, now)
-    log.warning("notification_refused", outcome=refusal.outcome, code=code)

@@ -1,14 +1,17 @@
 """Questions the payments slice asks of its tables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.parking.models import ParkingSession
-from server.payments.models import Charge, Money, Notification, Payment, Receipt
+from server.payments.models import Charge, Money, Payment, Receipt
 from server.spots.models import Spot, Zone
 
 CLAIM = timedelta(seconds=30)
@@ -81,32 +84,104 @@ async def newest_open_charge(db: AsyncSession, spot_id: UUID, now: datetime) -> 
     )
 
 
-async def accepted_notification(
-    db: AsyncSession, acquirer: str, day: date, external_id: str
-) -> bytes | None:
-    """The body hash of the notification that used this X-EXTERNAL-ID on this day."""
-    return await db.scalar(
-        select(Notification.body_hash)
-        .where(Notification.acquirer == acquirer, Notification.day == day)
-        .where(Notification.external_id == external_id, Notification.outcome == "accepted")
-    )
+@dataclass(frozen=True, slots=True)
+class LockedCharge:
+    """A charge whose row is locked, with all that recording money for it needs."""
+
+    id: UUID
+    payment_id: UUID
+    acquirer: str
+    reference: str
+    acquirer_reference: str | None
+    amount_rp: int
+    state: str
+    created_at: datetime
+    payment_state: str
+    quote: list[dict[str, Any]]
+    started_at: datetime
+    vehicle_class: str
+    plate_masked: str | None
+    spot_code: str
+    place: str
+    zone_id: UUID
+    zone_code: str
+    zone_name: str
+    regulation: str
+    attendant_code: str | None
+    attendant_name: str | None
 
 
-async def known_money(db: AsyncSession, charge_id: UUID) -> Sequence[Money]:
-    """All money recorded for a charge so far."""
-    rows = await db.scalars(select(Money).where(Money.charge_id == charge_id))
-    return rows.all()
+LOCK = text("""
+    SELECT c.id, c.payment_id, c.acquirer, c.reference, c.acquirer_reference, c.amount_rp, c.state,
+        c.created_at, p.state, p.quote, s.started_at, s.vehicle_class, s.plate_masked, spots.code,
+        spots.place, z.id, z.code, z.name, t.regulation, a.code, a.name
+    FROM charges c
+    JOIN payments p ON p.id = c.payment_id
+    JOIN parking_sessions s ON s.id = p.parking_session_id
+    JOIN spots ON spots.id = s.spot_id
+    JOIN zones z ON z.id = spots.zone_id
+    JOIN tariffs t ON t.id = p.tariff_id
+    LEFT JOIN shifts ON shifts.id = p.shift_id
+    LEFT JOIN attendants a ON a.id = shifts.attendant_id
+    WHERE c.reference = ANY(CAST(:references AS text[])) AND c.acquirer = :acquirer
+    ORDER BY c.id FOR UPDATE OF c, p
+""").columns(quote=JSONB)
 
 
-async def charge_of_money(
-    db: AsyncSession, acquirer: str, acquirer_reference: str, rrn: str | None
-) -> UUID | None:
-    """The charge for which the acquirer told us of this money."""
-    return await db.scalar(
-        select(Money.charge_id)
-        .where(Money.acquirer == acquirer, Money.acquirer_reference == acquirer_reference)
-        .where(Money.rrn.is_not_distinct_from(rrn))
-    )
+async def lock_charges(
+    db: AsyncSession, acquirer: str, references: Sequence[str]
+) -> dict[str, LockedCharge]:
+    """The charges of our references, locked in one order until the transaction ends."""
+    rows = await db.execute(LOCK, {"references": references, "acquirer": acquirer})
+    return {charge.reference: charge for charge in (LockedCharge(*row) for row in rows)}
+
+
+ACCEPTED = text("""
+    SELECT day, external_id, body_hash FROM notifications
+    WHERE acquirer = :acquirer AND day = ANY(CAST(:days AS date[]))
+      AND external_id = ANY(CAST(:external_ids AS text[])) AND outcome = 'accepted'
+""")
+
+
+async def accepted_notifications(
+    db: AsyncSession, acquirer: str, days: Collection[date], external_ids: Collection[str]
+) -> dict[tuple[date, str], bytes]:
+    """The body hashes of the notifications that used these external ids on these days."""
+    values = {"acquirer": acquirer, "days": list(days), "external_ids": list(external_ids)}
+    rows = await db.execute(ACCEPTED, values)
+    return {(day, external_id): body_hash for day, external_id, body_hash in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMoney:
+    """What identifies money recorded before, of one acquirer."""
+
+    charge_id: UUID
+    acquirer_reference: str
+    rrn: str | None
+
+
+KNOWN_MONEY = text("""
+    SELECT charge_id, acquirer_reference, rrn FROM money
+    WHERE charge_id = ANY(CAST(:ids AS uuid[]))
+       OR acquirer = :acquirer AND acquirer_reference = ANY(CAST(:references AS text[]))
+""")
+
+
+async def known_money(
+    db: AsyncSession,
+    acquirer: str,
+    charge_ids: Collection[UUID],
+    acquirer_references: Collection[str],
+) -> list[KnownMoney]:
+    """An acquirer's money recorded so far for these charges, or under these of its references."""
+    values = {
+        "acquirer": acquirer,
+        "ids": list(charge_ids),
+        "references": list(acquirer_references),
+    }
+    rows = await db.execute(KNOWN_MONEY, values)
+    return [KnownMoney(*row) for row in rows]
 
 
 async def money_between(

@@ -1,10 +1,13 @@
 """Receipts: numbered without gaps within a zone's year, stating all that a paper one must."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.receipt import (
@@ -15,12 +18,11 @@ from domain.receipt import (
     series,
 )
 from domain.tariff import QuoteLine, VehicleClass
+from server.database import insert_many
 from server.errors import Problem
-from server.identity.models import Attendant, Shift
-from server.parking.models import ParkingSession
 from server.payments.books import Books
-from server.payments.models import Charge, Money, Payment, Receipt, ReceiptSeries
-from server.spots.models import Spot, Tariff, Zone
+from server.payments.models import Receipt
+from server.payments.queries import LockedCharge
 
 
 class ReceiptNotFound(Problem):
@@ -30,83 +32,87 @@ class ReceiptNotFound(Problem):
     title_en = "There is no receipt with this number"
 
 
+@dataclass(frozen=True)
+class Sold:
+    """A charge that was paid: what its receipt is made of."""
+
+    charge: LockedCharge
+    money_id: UUID
+    paid_at: datetime
+    rrn: str | None
+
+
 async def issue(
-    db: AsyncSession,
-    charge: Charge,
-    payment: Payment,
-    stay: ParkingSession,
-    spot: Spot,
-    zone: Zone,
-    money: Money,
-    books: Books,
-    now: datetime,
-) -> None:
-    """Allot the next number of the zone's year and keep what the receipt says."""
-    name = series(zone.code, money.paid_at.astimezone(books.timezone).year)
-    sequence = await _next_in(db, name)
-    number = receipt_number(name, sequence)
-    attendant = await _attendant(db, payment.shift_id)
-    regulation = await db.scalar(select(Tariff.regulation).where(Tariff.id == payment.tariff_id))
-    facts = ReceiptFacts(
+    db: AsyncSession, sold: Sequence[Sold], books: Books, now: datetime
+) -> list[ReceiptFacts]:
+    """Allot each the next number of its zone's year; what the receipts say, in the same order."""
+    names = [series(item.charge.zone_code, books.day(item.paid_at).year) for item in sold]
+    sequences = await _allot(db, names)
+    issued = [
+        _facts(receipt_number(name, sequence), item, books)
+        for name, sequence, item in zip(names, sequences, sold, strict=True)
+    ]
+    rows = [
+        {
+            "number": facts.number,
+            "series": name,
+            "sequence": sequence,
+            "charge_id": item.charge.id,
+            "money_id": item.money_id,
+            "issued_at": now,
+            "facts": facts.to_json(),
+        }
+        for name, sequence, item, facts in zip(names, sequences, sold, issued, strict=True)
+    ]
+    await insert_many(db, Receipt, rows)
+    return issued
+
+
+ALLOT = text("""
+    INSERT INTO receipt_series (series, last)
+    SELECT * FROM unnest(CAST(:names AS text[]), CAST(:counts AS bigint[]))
+    ON CONFLICT (series) DO UPDATE SET last = receipt_series.last + excluded.last
+    RETURNING series, last
+""")
+
+
+async def _allot(db: AsyncSession, names: Sequence[str]) -> list[int]:
+    """For each series named, its next number.
+
+    A series' row stays locked until commit, so nothing leaves a gap; rows are locked in one order.
+    """
+    wanted = Counter(names)
+    series_names = sorted(wanted)
+    values = {"names": series_names, "counts": [wanted[name] for name in series_names]}
+    rows = await db.execute(ALLOT, values)
+    following = {row.series: count(row.last - wanted[row.series] + 1) for row in rows}
+    return [next(following[name]) for name in names]
+
+
+def _facts(number: str, sold: Sold, books: Books) -> ReceiptFacts:
+    charge = sold.charge
+    return ReceiptFacts(
         number=number,
         regency=books.regency,
         agency=books.agency,
-        regulation=regulation or "",
-        vehicle_class=VehicleClass(stay.vehicle_class),
-        spot_code=spot.code,
-        place=spot.place,
-        zone=zone.name,
-        started_at=stay.started_at.astimezone(books.timezone),
-        paid_at=money.paid_at.astimezone(books.timezone),
+        regulation=charge.regulation,
+        vehicle_class=VehicleClass(charge.vehicle_class),
+        spot_code=charge.spot_code,
+        place=charge.place,
+        zone=charge.zone_name,
+        started_at=charge.started_at.astimezone(books.timezone),
+        paid_at=sold.paid_at.astimezone(books.timezone),
         amount_rp=charge.amount_rp,
-        lines=tuple(QuoteLine(**line) for line in payment.quote),
-        method="QRIS",
+        lines=tuple(QuoteLine(**line) for line in charge.quote),
+        method="Tunai" if charge.acquirer == "cash" else "QRIS",
         reference=charge.reference,
         complaint=books.complaint,
         verify_url=f"{books.base_url}/r/{number}",
-        plate=stay.plate_masked,
-        attendant_code=attendant[0] if attendant else None,
-        attendant_name=attendant[1] if attendant else None,
-        rrn=money.rrn,
+        plate=charge.plate_masked,
+        attendant_code=charge.attendant_code,
+        attendant_name=charge.attendant_name,
+        rrn=sold.rrn,
     )
-    db.add(
-        Receipt(
-            number=number,
-            series=name,
-            sequence=sequence,
-            charge_id=charge.id,
-            money_id=money.id,
-            issued_at=now,
-            facts=facts.to_json(),
-        )
-    )
-    await db.flush()
-
-
-async def _next_in(db: AsyncSession, name: str) -> int:
-    """The next number of a series; its row stays locked until commit, so nothing leaves a gap."""
-    statement = upsert(ReceiptSeries).values(series=name, last=1)
-    last = await db.scalar(
-        statement.on_conflict_do_update(
-            index_elements=[ReceiptSeries.series], set_={"last": ReceiptSeries.last + 1}
-        ).returning(ReceiptSeries.last)
-    )
-    if last is None:
-        raise RuntimeError("a receipt series gave no number")
-    return int(last)
-
-
-async def _attendant(db: AsyncSession, shift_id: UUID | None) -> tuple[str, str] | None:
-    if shift_id is None:
-        return None
-    row = (
-        await db.execute(
-            select(Attendant.code, Attendant.name)
-            .join(Shift, Shift.attendant_id == Attendant.id)
-            .where(Shift.id == shift_id)
-        )
-    ).one()
-    return row[0], row[1]
 
 
 async def find(db: AsyncSession, text: str) -> ReceiptFacts:

@@ -1,30 +1,23 @@
-"""Requesting payments, issuing their charges, and recording the money that comes.
-
-A charge is advanced only on its locked row. Money is recorded with its evidence, entry, receipt and
-case in one transaction, or not at all.
-"""
+"""Requesting payments and issuing their charges. A charge is advanced only on its locked row."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import qris
-from domain.money import format_rp
 from domain.payment import (
-    EVENTS_TO_PAID,
     ChargeEvent,
     ChargeState,
-    MoneyFlag,
     PaymentEvent,
     PaymentState,
     advance_charge,
     advance_payment,
-    judge_money,
 )
 from domain.receipt import mask_plate
 from domain.tariff import TariffError, VehicleClass, quote
@@ -32,23 +25,16 @@ from server.announcements import Announcer
 from server.database import Transactions, new_id
 from server.errors import NotFound, Problem
 from server.faults import crash_point
-from server.ledger import postings
-from server.ledger import service as ledger
 from server.parking import service as parking
-from server.parking.models import ParkingSession
-from server.payments import queries, receipts
+from server.payments import queries
 from server.payments.acquirer import Acquirer, AcquirerRefused, AcquirerUnknown, IssuedBarcode
 from server.payments.books import Books
-from server.payments.models import Case, Charge, ChargeChange, Money, Payment
+from server.payments.models import Charge, ChargeChange, Payment
 from server.spots import service as spots
-from server.spots.models import Spot, Zone
 
 log = structlog.get_logger()
 
 FIRST_INQUIRY = timedelta(seconds=2)
-CLOCK_SLACK = timedelta(minutes=15)
-"""How far an acquirer's clock may be from ours before its time of payment is not believed."""
-SUSPENSE_OWNER = "bendahara penerimaan"
 LONGEST_STAY_MINUTES = 24 * 60
 
 
@@ -262,27 +248,24 @@ def keep_barcode(charge: Charge, text: str, acquirer_reference: str | None) -> N
 async def advance(
     db: AsyncSession, charge: Charge, *events: ChargeEvent, who: str, why: str, now: datetime
 ) -> None:
-    """Move a locked charge along its table, and keep who moved it, when and why."""
-    changes = []
-    state = ChargeState(charge.state)
+    """Move a locked charge along its table, edge by edge; keep who moved it, when and why."""
     # In the order they happened also when they happened in one millisecond.
     ids = sorted(new_id() for _ in events)
     for change_id, event in zip(ids, events, strict=True):
-        before, state = state, advance_charge(state, event)
-        charge.state = state.value
-        await db.flush()  # one edge in each statement: the database refuses two at once
-        changes.append(
-            {
-                "id": change_id,
-                "charge_id": charge.id,
-                "changed_at": now,
-                "state_before": before.value,
-                "state_after": state.value,
-                "who": who,
-                "why": why[:200],
-            }
+        before = ChargeState(charge.state)
+        charge.state = advance_charge(before, event).value
+        await db.flush()
+        await db.execute(
+            insert(ChargeChange).values(
+                id=change_id,
+                charge_id=charge.id,
+                changed_at=now,
+                state_before=before.value,
+                state_after=charge.state,
+                who=who,
+                why=why[:200],
+            )
         )
-    await db.execute(insert(ChargeChange), changes)
 
 
 async def release_stay(db: AsyncSession, charge: Charge) -> None:
@@ -292,125 +275,9 @@ async def release_stay(db: AsyncSession, charge: Charge) -> None:
     await parking.void(db, payment.parking_session_id)
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """Money an acquirer verifiably says it holds for us, with the evidence that says so."""
-
-    acquirer_reference: str
-    rrn: str | None
-    amount_rp: int
-    paid_at: datetime
-    notification_id: UUID | None = None
-    inquiry_id: UUID | None = None
-
-
-class ArrivedElsewhere(Exception):
-    """The acquirer tells of one and the same money for two of our charges."""
-
-
-async def record_money(
-    db: AsyncSession, charge: Charge, arrival: Arrival, books: Books, *, now: datetime
-) -> MoneyFlag | None:
-    """Record money for a locked charge, once; None when this arrival was recorded before.
-
-    Exact money pays the charge and allots its receipt. Any other is held in suspense with a case.
-    Raises ArrivedElsewhere.
-    """
-    if any(_same(known, arrival, charge) for known in await queries.known_money(db, charge.id)):
-        return None
-    if await queries.charge_of_money(db, charge.acquirer, arrival.acquirer_reference, arrival.rrn):
-        raise ArrivedElsewhere
-    paid_at = _credible(arrival.paid_at, charge, now)
-    flag = judge_money(ChargeState(charge.state), charge.amount_rp, arrival.amount_rp)
-    payment, stay, spot, zone = await _context(db, charge)
-    exact = flag is MoneyFlag.EXACT
-    legs = (
-        postings.for_payment(arrival.amount_rp, zone.code)
-        if exact
-        else postings.for_suspense(arrival.amount_rp)
-    )
-    money = Money(
-        id=new_id(),
-        charge_id=charge.id,
-        acquirer=charge.acquirer,
-        acquirer_reference=arrival.acquirer_reference,
-        rrn=arrival.rrn,
-        amount_rp=arrival.amount_rp,
-        flag=flag.value,
-        paid_at=paid_at,
-        business_day=books.day(paid_at),
-        notification_id=arrival.notification_id,
-        inquiry_id=arrival.inquiry_id,
-        entry_id=await ledger.record(
-            db,
-            legs,
-            source=f"money:{charge.acquirer}:{arrival.acquirer_reference}:{arrival.rrn or '-'}",
-            description=f"QRIS {spot.code} {format_rp(arrival.amount_rp)} ({flag})",
-            business_day=books.day(paid_at),
-            now=now,
-        ),
-    )
-    db.add(money)
-    await db.flush()
-    charge.money_flag = flag.value
-    charge.next_inquiry_at = None
-    if exact:
-        await _confirm(db, charge, payment, money, now)
-        await receipts.issue(db, charge, payment, stay, spot, zone, money, books, now)
-    else:
-        db.add(
-            Case(
-                kind=flag.value,
-                money_id=money.id,
-                amount_rp=money.amount_rp,
-                owner=SUSPENSE_OWNER,
-                opened_at=now,
-            )
-        )
-    log.info("money", charge_id=str(charge.id), flag=flag, amount_rp=money.amount_rp)
-    return flag
-
-
-def _same(known: Money, arrival: Arrival, charge: Charge) -> bool:
-    """Whether money already recorded for a charge is the money now told of.
-
-    The network's id decides. Where one side lacks it, arrivals under one reference of the acquirer
-    cannot be told apart and count as one; our own reference stands for one it did not tell.
-    """
-    if known.rrn is not None and arrival.rrn is not None:
-        return known.rrn == arrival.rrn
-    references = {known.acquirer_reference, arrival.acquirer_reference}
-    return len(references) == 1 or charge.reference in references
-
-
-def _credible(paid_at: datetime, charge: Charge, now: datetime) -> datetime:
-    """The acquirer's time of payment, unless its clock must be wrong: then our own."""
-    earliest, latest = charge.created_at - CLOCK_SLACK, now + CLOCK_SLACK
-    return paid_at if earliest <= paid_at <= latest else now
-
-
-async def _confirm(
-    db: AsyncSession, charge: Charge, payment: Payment, money: Money, now: datetime
-) -> None:
-    events = EVENTS_TO_PAID[ChargeState(charge.state)]
-    charge.paid_at = money.paid_at
-    payment.state = advance_payment(PaymentState(payment.state), PaymentEvent.CONFIRMED).value
-    await advance(db, charge, *events, who="acquirer", why="money", now=now)
-
-
-async def _context(db: AsyncSession, charge: Charge) -> tuple[Payment, ParkingSession, Spot, Zone]:
-    row = (
+async def ask_soon(db: AsyncSession, charge_ids: Sequence[UUID | None], now: datetime) -> None:
+    """Have the acquirer asked about charges at once, because something did not add up."""
+    if charge_ids:
         await db.execute(
-            select(Payment, ParkingSession, Spot, Zone)
-            .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
-            .join(Spot, Spot.id == ParkingSession.spot_id)
-            .join(Zone, Zone.id == Spot.zone_id)
-            .where(Payment.id == charge.payment_id)
+            update(Charge).where(Charge.id.in_(charge_ids)).values(next_inquiry_at=now)
         )
-    ).one()
-    return row[0], row[1], row[2], row[3]
-
-
-async def ask_soon(db: AsyncSession, charge_id: UUID, now: datetime) -> None:
-    """Have the acquirer asked about a charge at once, because something did not add up."""
-    await db.execute(update(Charge).where(Charge.id == charge_id).values(next_inquiry_at=now))

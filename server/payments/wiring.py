@@ -8,17 +8,17 @@ from fastapi import Depends, Request
 from server.announcements import Announcer
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
-from server.payments.callbacks import Listener
+from server.payments.notifications import Inbox
 from server.settings import Settings
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """The acquirer, its voice for each of its notifications, the announcer, books and settings."""
+    """The acquirer, where its notifications are heard, the announcer, books and settings."""
 
     acquirer: Acquirer
-    listener: Listener
-    consumer_listener: Listener
+    inbox: Inbox
+    consumer_inbox: Inbox
     announcer: Announcer
     books: Books
     settings: Settings

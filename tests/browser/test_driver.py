@@ -13,9 +13,9 @@ from playwright.async_api import Page, Response, expect
 from sqlalchemy import update
 
 from server.database import Transactions
-from server.payments import inquiries, queries, service
+from server.payments import inquiries
+from server.payments.arrivals import Arrival, record_one
 from server.payments.models import Charge, Inquiry
-from server.payments.service import Arrival
 from server.payments.wiring import Wiring
 from server.spots import service as spots
 from server.spots.service import SPOT_FILE_COLUMNS
@@ -62,13 +62,13 @@ class Kerb:
         now = datetime.now(UTC)
         async with self.transactions.begin() as db:
             charge = await db.get_one(Charge, charge_id(page))
-            locked = await queries.lock_charge(db, charge.acquirer, charge.reference)
-            assert locked is not None
             inquiry = Inquiry(charge_id=charge.id, asked_at=now, status="paid", answer={})
             db.add(inquiry)
             await db.flush()
             arrival = Arrival(charge.reference, None, amount_rp, now, inquiry_id=inquiry.id)
-            await service.record_money(db, locked, arrival, self.wired.books, now=now)
+            await record_one(
+                db, charge.acquirer, charge.reference, arrival, self.wired.books, now=now
+            )
         self.wired.announcer.announce(charge.id)
 
     async def end_in(self, page: Page, seconds: float) -> None:

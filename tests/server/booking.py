@@ -10,7 +10,7 @@ from domain.payment import ChargeEvent, ChargeState, PaymentState
 from domain.tariff import VehicleClass
 from server.database import new_id
 from server.parking import service as parking
-from server.payments import service as payments
+from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry, Payment
 from server.spots import service as spots
@@ -74,5 +74,5 @@ async def book(
     await payments.advance(db, charge, *issued, who="acquirer", why="issued", now=paid_at)
     db.add(inquiry)
     await db.flush()
-    arrival = payments.Arrival(acquirer_reference, rrn, amount_rp, paid_at, inquiry_id=inquiry.id)
-    await payments.record_money(db, charge, arrival, books, now=paid_at)
+    arrival = Arrival(acquirer_reference, rrn, amount_rp, paid_at, inquiry_id=inquiry.id)
+    await record_one(db, acquirer, reference, arrival, books, now=paid_at)

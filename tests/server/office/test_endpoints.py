@@ -11,7 +11,7 @@ from server import sample
 from server.app import create_app
 from server.database import Transactions
 from server.office import queries
-from server.payments import service as payments
+from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
 from server.reconciliation.models import Discrepancy, ImportedFile
@@ -146,8 +146,8 @@ async def test_money_that_did_not_fit_its_charge_is_shown_apart(
         again = Inquiry(charge_id=charge.id, asked_at=paid_at, status="paid", answer={})
         db.add(again)
         await db.flush()
-        arrival = payments.Arrival("ACQ", "2", 2500, paid_at, inquiry_id=again.id)
-        await payments.record_money(db, charge, arrival, books, now=paid_at)
+        arrival = Arrival("ACQ", "2", 2500, paid_at, inquiry_id=again.id)
+        await record_one(db, charge.acquirer, charge.reference, arrival, books, now=paid_at)
     text = (await api.get("/office?date=2026-11-21")).text
     for tile, amount in (("Terkumpul", "Rp2.000"), ("Titipan", "Rp2.500")):
         assert f'{tile}</span><div class="figure">{amount}<' in text

@@ -26,7 +26,7 @@ from starlette.applications import Starlette
 from domain.tariff import VehicleClass
 from server import verify
 from server.database import Transactions, create_engine, create_transactions, new_id
-from server.payments import inquiries, notifications, service
+from server.payments import inquiries, service
 from server.payments.acquirer import Acquirer, profile
 from server.payments.callbacks import Answer, Callback
 from server.payments.service import PaymentRequest
@@ -196,15 +196,7 @@ class Office:
         await self.learn(charge_id)
         content = compact(self.voice.body(charge_id, amount_rp, rrn, **changed))
         headers = self.voice.headers(content, at=at, external_id=external_id)
-        wired = self.wired
-        return await notifications.receive(
-            self.transactions,
-            wired.announcer,
-            wired.listener,
-            wired.books,
-            Callback(httpx.Headers(headers), content),
-            now=at,
-        )
+        return await self.wired.inbox.receive(Callback(httpx.Headers(headers), content), now=at)
 
 
 @pytest.fixture

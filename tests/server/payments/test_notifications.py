@@ -251,6 +251,10 @@ async def test_the_true_one_is_posted_with_entry_receipt_state_and_evidence(offi
     assert postings == [
         {"account_code": "1120", "amount_rp": CAR_RP},
         {"account_code": "4110.PSR", "amount_rp": -CAR_RP},
+        # The sample town's rule: 35 % for attendants, here the zone's pool, and 5 % for another.
+        {"account_code": "5120", "amount_rp": CAR_RP * 40 // 100},
+        {"account_code": "2120", "amount_rp": -CAR_RP * 35 // 100},
+        {"account_code": "2130", "amount_rp": -CAR_RP * 5 // 100},
     ]
     receipt = (await office.rows("SELECT * FROM receipts"))[0]
     assert (receipt["charge_id"], receipt["money_id"]) == (charge_id, money["id"])
@@ -298,10 +302,8 @@ async def test_white_space_added_on_the_way_is_accepted(office, api):
 async def test_a_signature_of_a_longer_key_fits(office):
     """RSA of 3200 bits writes 536 characters, of 4096 bits 684."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=3200)
-    wired = office.wired
-    office.app.state.payments = replace(
-        wired, listener=replace(wired.listener, public_key=key.public_key())
-    )
+    inbox = office.wired.inbox
+    inbox.listener = replace(inbox.listener, public_key=key.public_key())
     office.voice = replace(office.voice, key=key)
     charge_id = await office.request()
     assert (await office.tell(charge_id)).code == "2005200"
@@ -678,7 +680,7 @@ async def expired_token(office: Office) -> str:
     then = datetime.now(UTC) - timedelta(minutes=16)
     headers = office.voice.token_headers(at=then)
     callback = Callback(httpx.Headers(headers), b'{"grantType":"client_credentials"}')
-    return office.wired.listener.issue_token(callback, now=then).body["accessToken"]
+    return office.wired.inbox.listener.issue_token(callback, now=then).body["accessToken"]
 
 
 async def test_a_token_is_given_only_for_the_acquirers_own_signature(symmetric):

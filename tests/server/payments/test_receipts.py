@@ -10,10 +10,10 @@ import pytest
 from domain.payment import MoneyFlag
 from domain.receipt import ReceiptFacts, parse_receipt_number
 from server import sample
-from server.payments import queries, receipts, service
+from server.payments import receipts
+from server.payments.arrivals import Arrival, record_one
 from server.payments.models import Inquiry
 from server.payments.receipts import ReceiptNotFound
-from server.payments.service import Arrival
 from tests.server.payments.conftest import CAR_RP, FLAT, HOURLY, Office
 
 OTHER_ZONE = "PLB-001-U"
@@ -57,13 +57,11 @@ async def record_then_fail(office: Office, charge_id: UUID) -> None:
     """All of a payment in one transaction, receipt included, that does not commit."""
     now = datetime.now(UTC)
     async with office.transactions.begin() as db:
-        charge = await queries.lock_charge(db, "sandbox", charge_id.hex)
-        assert charge is not None
         asked = Inquiry(charge_id=charge_id, asked_at=now, status="paid", answer={})
         db.add(asked)
         await db.flush()
         arrival = Arrival("77", "9", CAR_RP, now, inquiry_id=asked.id)
-        flag = await service.record_money(db, charge, arrival, office.wired.books, now=now)
+        flag = await record_one(db, "sandbox", charge_id.hex, arrival, office.wired.books, now=now)
         assert flag is MoneyFlag.EXACT
         raise ZeroDivisionError
 

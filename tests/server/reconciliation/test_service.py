@@ -62,8 +62,11 @@ class Office:
             return await service.reconcile(db, day, self.books, now=self.now)
 
     async def balances(self) -> dict[str, int]:
+        """Every account that is not empty, but for the shares, which settling leaves alone."""
+        shares = {postings.SHARE_EXPENSE, postings.ATTENDANT_PAYABLE, postings.THIRD_PARTY_PAYABLE}
         async with self.transactions.begin() as db:
-            return {a.code: a.balance_rp for a in await reports.trial_balance(db) if a.balance_rp}
+            accounts = await reports.trial_balance(db)
+        return {a.code: a.balance_rp for a in accounts if a.balance_rp and a.code not in shares}
 
     async def open(self) -> set[tuple[str, str]]:
         async with self.transactions.begin() as db:

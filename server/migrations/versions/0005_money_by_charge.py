@@ -1,0 +1,10 @@
+"""Money found by its charge: every arrival is held against what came for the charge before."""
+
+from alembic import op
+
+revision = '0005'
+down_revision = '0004'
+
+
+def upgrade() -> None:
+    op.create_index(op.f('ix_money_charge_id'), 'money', ['charge_id'])

@@ -1,0 +1,363 @@
+"""Recording money that came: any number of arrivals, each once, in one transaction.
+
+Money is recorded with its evidence, entry, receipt and case, or not at all. Every statement takes
+all arrivals of the transaction together, so that sixty cost little more than one.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from itertools import zip_longest
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.money import format_rp
+from domain.payment import (
+    EVENTS_TO_PAID,
+    ChargeState,
+    MoneyFlag,
+    PaymentEvent,
+    PaymentState,
+    advance_charge,
+    advance_payment,
+    judge_money,
+)
+from domain.receipt import ReceiptFacts
+from domain.shares import pool, share
+from server.database import insert_many, new_id
+from server.ledger import postings
+from server.ledger import service as ledger
+from server.ledger.postings import Leg
+from server.ledger.service import DatedShareRule, NewEntry
+from server.payments import receipts
+from server.payments.books import Books
+from server.payments.models import Case, ChargeChange, Money
+from server.payments.queries import KnownMoney, LockedCharge, known_money, lock_charges
+from server.webhooks import service as webhooks
+from server.webhooks.facts import ChargePaid, Fact, ReceiptIssued
+
+log = structlog.get_logger()
+
+CLOCK_SLACK = timedelta(minutes=15)
+"""How far an acquirer's clock may be from ours before its time of payment is not believed."""
+SUSPENSE_OWNER = "bendahara penerimaan"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Money an acquirer verifiably says it holds for us, with the evidence that says so."""
+
+    acquirer_reference: str
+    rrn: str | None
+    amount_rp: int
+    paid_at: datetime
+    notification_id: UUID | None = None
+    inquiry_id: UUID | None = None
+    shift_id: UUID | None = None
+    """For cash alone: whose shift owes it. An attendant's word is evidence against himself only."""
+
+
+class NotRecorded(StrEnum):
+    """Why an arrival was not recorded: it was before, or for another of our charges."""
+
+    REPEAT = "repeat"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """An arrival that is news, and what it is to its charge."""
+
+    charge: LockedCharge
+    arrival: Arrival
+    flag: MoneyFlag
+    paid_at: datetime
+    business_day: date
+    money_id: UUID
+
+    @property
+    def exact(self) -> bool:
+        return self.flag is MoneyFlag.EXACT
+
+
+async def weigh(
+    db: AsyncSession,
+    acquirer: str,
+    arrivals: Sequence[tuple[LockedCharge, Arrival]],
+    books: Books,
+    *,
+    now: datetime,
+) -> list[Weighed | NotRecorded]:
+    """What each arrival is to its locked charge, in order; one arrival a charge at most."""
+    known = await known_money(
+        db,
+        acquirer,
+        [charge.id for charge, _ in arrivals],
+        [arrival.acquirer_reference for _, arrival in arrivals],
+    )
+    return [_weigh(charge, arrival, known, books, now) for charge, arrival in arrivals]
+
+
+async def record_one(
+    db: AsyncSession,
+    acquirer: str,
+    reference: str,
+    arrival: Arrival,
+    books: Books,
+    *,
+    now: datetime,
+) -> MoneyFlag | NotRecorded:
+    """Lock the charge of one of our references, which must exist, and record its money."""
+    locked = await lock_charges(db, acquirer, [reference])
+    (weighed,) = await weigh(db, acquirer, [(locked[reference], arrival)], books, now=now)
+    if not isinstance(weighed, Weighed):
+        return weighed
+    await record(db, [weighed], books, now=now)
+    return weighed.flag
+
+
+def _weigh(
+    charge: LockedCharge,
+    arrival: Arrival,
+    known: Iterable[KnownMoney],
+    books: Books,
+    now: datetime,
+) -> Weighed | NotRecorded:
+    for money in known:
+        if money.charge_id == charge.id:
+            if _same(money, arrival, charge):
+                return NotRecorded.REPEAT
+        elif (money.acquirer_reference, money.rrn) == (arrival.acquirer_reference, arrival.rrn):
+            return NotRecorded.ELSEWHERE
+    paid_at = _credible(arrival.paid_at, charge, now)
+    flag = judge_money(ChargeState(charge.state), charge.amount_rp, arrival.amount_rp)
+    return Weighed(charge, arrival, flag, paid_at, books.day(paid_at), new_id())
+
+
+def _same(known: KnownMoney, arrival: Arrival, charge: LockedCharge) -> bool:
+    """Whether money already recorded for a charge is the money now told of.
+
+    The network's id decides. Where one side lacks it, arrivals under one reference of the acquirer
+    cannot be told apart and count as one; our own reference stands for one it did not tell.
+    """
+    if known.rrn is not None and arrival.rrn is not None:
+        return known.rrn == arrival.rrn
+    references = {known.acquirer_reference, arrival.acquirer_reference}
+    return len(references) == 1 or charge.reference in references
+
+
+def _credible(paid_at: datetime, charge: LockedCharge, now: datetime) -> datetime:
+    """The acquirer's time of payment, unless its clock must be wrong: then our own."""
+    earliest, latest = charge.created_at - CLOCK_SLACK, now + CLOCK_SLACK
+    return paid_at if earliest <= paid_at <= latest else now
+
+
+async def record(
+    db: AsyncSession, arrivals: Sequence[Weighed], books: Books, *, now: datetime
+) -> None:
+    """Record money that is news.
+
+    Exact money pays the charge and allots its receipt. Any other is held in suspense with a case.
+    """
+    if not arrivals:
+        return
+    days = [item.business_day for item in arrivals]
+    rules = await ledger.share_rules(db, min(days), max(days))
+    entry_ids = await ledger.record_many(db, [_entry(item, rules) for item in arrivals], now=now)
+    await insert_many(
+        db,
+        Money,
+        [
+            {
+                "id": item.money_id,
+                "charge_id": item.charge.id,
+                "acquirer": item.charge.acquirer,
+                "acquirer_reference": item.arrival.acquirer_reference,
+                "rrn": item.arrival.rrn,
+                "amount_rp": item.arrival.amount_rp,
+                "flag": item.flag.value,
+                "paid_at": item.paid_at,
+                "business_day": item.business_day,
+                "notification_id": item.arrival.notification_id,
+                "inquiry_id": item.arrival.inquiry_id,
+                "shift_id": item.arrival.shift_id,
+                "entry_id": entry_id,
+            }
+            for item, entry_id in zip(arrivals, entry_ids, strict=True)
+        ],
+    )
+    await _hold(db, [item for item in arrivals if not item.exact], now)
+    await _confirm(db, [item for item in arrivals if item.exact], books, now)
+    for item in arrivals:
+        log.info(
+            "money",
+            charge_id=str(item.charge.id),
+            flag=item.flag,
+            amount_rp=item.arrival.amount_rp,
+        )
+
+
+def _entry(item: Weighed, rules: Sequence[DatedShareRule]) -> NewEntry:
+    charge, arrival = item.charge, item.arrival
+    return NewEntry(
+        _legs(item, rules),
+        source=f"money:{charge.acquirer}:{arrival.acquirer_reference}:{arrival.rrn or '-'}",
+        description=f"QRIS {charge.spot_code} {format_rp(arrival.amount_rp)} ({item.flag})",
+        business_day=item.business_day,
+    )
+
+
+def _legs(item: Weighed, rules: Sequence[DatedShareRule]) -> tuple[Leg, ...]:
+    charge, amount_rp = item.charge, item.arrival.amount_rp
+    if not item.exact:
+        return postings.for_suspense(amount_rp)
+    rule = ledger.pick(rules, charge.zone_id, item.business_day)
+    earner = charge.attendant_code or pool(charge.zone_code)
+    return postings.for_payment(amount_rp, charge.zone_code, share(amount_rp, rule, earner))
+
+
+FLAG = text("""
+    UPDATE charges SET money_flag = told.flag, next_inquiry_at = NULL
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:flags AS text[])) AS told (id, flag)
+    WHERE charges.id = told.id
+""")
+
+
+async def _hold(db: AsyncSession, held: Sequence[Weighed], now: datetime) -> None:
+    """Money that does not fit its charge: in suspense, with a case that somebody owns."""
+    if not held:
+        return
+    await db.execute(
+        FLAG, {"ids": [item.charge.id for item in held], "flags": [item.flag for item in held]}
+    )
+    await insert_many(
+        db,
+        Case,
+        [
+            {
+                "id": new_id(),
+                "kind": item.flag.value,
+                "money_id": item.money_id,
+                "amount_rp": item.arrival.amount_rp,
+                "owner": SUSPENSE_OWNER,
+                "opened_at": now,
+                "state": "open",
+            }
+            for item in held
+        ],
+    )
+
+
+MOVE = text("""
+    UPDATE charges SET state = told.after,
+        paid_at = CASE told.after WHEN 'paid' THEN told.paid_at ELSE charges.paid_at END,
+        money_flag = 'exact', next_inquiry_at = NULL
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:before AS text[]), CAST(:after AS text[]),
+                CAST(:paid_at AS timestamptz[])) AS told (id, before, after, paid_at)
+    WHERE charges.id = told.id AND charges.state = told.before
+    RETURNING charges.id
+""")
+CONFIRM = text("""
+    UPDATE payments SET state = told.after
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:before AS text[]), CAST(:after AS text[]))
+        AS told (id, before, after)
+    WHERE payments.id = told.id AND payments.state = told.before
+    RETURNING payments.id
+""")
+
+
+class ChargeMoved(RuntimeError):
+    """A locked row was not in the state it was locked in: the lock did not hold."""
+
+
+async def _confirm(db: AsyncSession, paid: Sequence[Weighed], books: Books, now: datetime) -> None:
+    if not paid:
+        return
+    await _advance(db, paid, now)
+    before = [PaymentState(item.charge.payment_state) for item in paid]
+    after = [advance_payment(state, PaymentEvent.CONFIRMED).value for state in before]
+    ids = [item.charge.payment_id for item in paid]
+    moved = await db.execute(CONFIRM, {"ids": ids, "before": before, "after": after})
+    if len(moved.all()) != len(paid):
+        raise ChargeMoved("a payment changed under its charge's lock")
+    sold = [
+        receipts.Sold(item.charge, item.money_id, item.paid_at, item.arrival.rrn) for item in paid
+    ]
+    issued = await receipts.issue(db, sold, books, now)
+    await webhooks.publish(
+        db,
+        [
+            fact
+            for item, receipt in zip(paid, issued, strict=True)
+            for fact in _facts(item, receipt, now)
+        ],
+    )
+
+
+def _facts(item: Weighed, receipt: ReceiptFacts, now: datetime) -> tuple[Fact, Fact]:
+    charge = item.charge
+    paid = ChargePaid(
+        charge_id=charge.id,
+        spot=charge.spot_code,
+        zone=charge.zone_code,
+        amount_rp=charge.amount_rp,
+        paid_at=item.paid_at,
+        business_day=item.business_day,
+        receipt=receipt.number,
+    )
+    issued = ReceiptIssued(
+        number=receipt.number,
+        charge_id=charge.id,
+        amount_rp=charge.amount_rp,
+        issued_at=now,
+        url=receipt.verify_url,
+    )
+    return paid, issued
+
+
+async def _advance(db: AsyncSession, paid: Sequence[Weighed], now: datetime) -> None:
+    """Move each charge to paid, edge by edge, and keep every step."""
+    paths = [_path(ChargeState(item.charge.state)) for item in paid]
+    # In the order they happened also when they happened in one millisecond.
+    ids = iter(sorted(new_id() for path in paths for _ in path))
+    for steps in zip_longest(*paths):
+        moving = [(item, *step) for item, step in zip(paid, steps, strict=True) if step is not None]
+        values: dict[str, list[Any]] = {
+            "ids": [item.charge.id for item, _, _ in moving],
+            "before": [before.value for _, before, _ in moving],
+            "after": [after.value for _, _, after in moving],
+        }
+        paid_at = [item.paid_at for item, _, _ in moving]
+        moved = await db.execute(MOVE, values | {"paid_at": paid_at})
+        if len(moved.all()) != len(moving):
+            raise ChargeMoved("a charge changed under its lock")
+        await insert_many(
+            db,
+            ChargeChange,
+            [
+                {
+                    "id": next(ids),
+                    "charge_id": item.charge.id,
+                    "changed_at": now,
+                    "state_before": before.value,
+                    "state_after": after.value,
+                    "who": "acquirer",
+                    "why": "money",
+                }
+                for item, before, after in moving
+            ],
+        )
+
+
+def _path(state: ChargeState) -> list[tuple[ChargeState, ChargeState]]:
+    """The edges by which exact money leads from a payable state to paid."""
+    edges = []
+    for event in EVENTS_TO_PAID[state]:
+        edges.append((state, advance_charge(state, event)))
+        state = edges[-1][1]
+    return edges
