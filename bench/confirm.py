@@ -37,11 +37,11 @@ EVIDENCE = f"""INSERT INTO notifications (id, acquirer, day, external_id, receiv
         repeat('s', 344), {{charge}})"""
 ENTRY = f"""INSERT INTO ledger_entries (id, recorded_at, business_day, description, source, legs)
     VALUES ({MINED.format("entry")}, now(), current_date, 'QRIS PSR-001-U Rp2.000 (exact)',
-        'money:sandbox:' || :n::text, 5)"""
+        'money-sandbox-' || :n::text, 5)"""
 POSTINGS = f"""INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp, party)
     SELECT {MINED.format("entry")}, line, account, amount, party
     FROM (VALUES (1, '1120', 2000, NULL), (2, '4110.PSR', -2000, NULL), (3, '5120', 800, NULL),
-        (4, '2120', -700, 'zone:PSR'), (5, '2130', -100, 'Karang taruna'))
+        (4, '2120', -700, 'zone-PSR'), (5, '2130', -100, 'Karang taruna'))
         AS leg (line, account, amount, party)"""
 MONEY = f"""INSERT INTO money (id, charge_id, acquirer, acquirer_reference, rrn, amount_rp, flag,
         paid_at, business_day, notification_id, entry_id)

@@ -253,5 +253,5 @@ def pgbench(url: str, script: str, first: int, count: int) -> float:
     found = re.search(r"tps = ([0-9.]+)", done.stdout)
     failed = re.search(r"number of failed transactions: (\d+)", done.stdout)
     if found is None or done.returncode or (failed and failed[1] != "0"):
-        raise RuntimeError(f"pgbench failed: {done.stdout[-500:]} {done.stderr[-800:]}")
+        raise RuntimeError(f"pgbench failed: {done.stderr[:800]}")
     return float(found[1])

@@ -10,6 +10,7 @@ from domain.payment import ChargeEvent, ChargeState, PaymentState
 from domain.tariff import VehicleClass
 from server.database import new_id
 from server.parking import service as parking
+from server.payments import service as payments
 from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry, Payment
