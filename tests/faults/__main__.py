@@ -21,13 +21,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.rows import ROOT, ROWS, Row
+from tests.faults.rows import ROWS, Row
 from tests.faults.stage import KARCIS, NAIVE, Cluster, Stage, Subject, Tally
 
+ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "reports" / "faults.json"
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
 """Seeds that once failed, one `T3 12345` a line; played first, for ever."""
+Turn = tuple[Row, int]
 Result = tuple[Tally, Tally]
+Results = dict[str, dict[int, Result]]
 screen = Console(highlight=False, soft_wrap=True)
 
 
@@ -40,45 +43,46 @@ def main() -> int:
     if len(rows) < len(asked.rows):
         parser.error(f"there are {', '.join(row.name for row in ROWS)}")
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
-    plan = [
-        (row, s) for row in rows for s in (*(kept_seeds(row) if asked.seed is None else ()), seed)
-    ]
-    results: dict[str, dict[int, Result]] = {}
+    plan = [(row, s) for row in rows for s in (*kept_seeds(row, asked.seed), seed)]
+    results: Results = {}
     with (
         tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
         Cluster(Path(folder)) as cluster,
     ):
-        for row, row_seed in plan:
-            result = play(cluster, row, row_seed, Path(folder) / f"{row.name}-{row_seed}")
-            results.setdefault(row.name, {})[row_seed] = result
-            if result[0].violations and row_seed not in kept_seeds(row):
-                with REGRESSIONS.open("a") as kept:
-                    kept.write(f"{row.name} {row_seed}\n")
+        turns = [[turn] for turn in plan if not turn[0].waits]
+        turns.append([turn for turn in plan if turn[0].waits])
+        for at_once in turns:
+            asyncio.run(play(cluster, at_once, Path(folder), results))
     write(results)
     screen.print(table(rows, results))
     return 1 if any(map(failures, (r for seeds in results.values() for r in seeds.values()))) else 0
 
 
-def kept_seeds(row: Row) -> list[int]:
+def kept_seeds(row: Row, asked: int | None = None) -> list[int]:
     lines = REGRESSIONS.read_text().splitlines() if REGRESSIONS.exists() else []
-    return [int(line.split()[1]) for line in lines if line.split()[0] == row.name]
+    return [int(line.split()[1]) for line in lines if line.split()[0] == row.name and asked is None]
 
 
-def play(cluster: Cluster, row: Row, seed: int, folder: Path) -> Result:
-    screen.print(f"{row.name} {row.title} (seed {seed})")
-
-    async def both() -> Result:
-        turns = [_play(cluster, row, subject, seed, folder) for subject in (KARCIS, NAIVE)]
-        if row.side_by_side:
-            ours, naive = await asyncio.gather(*turns)
-        else:
-            ours, naive = [await turn for turn in turns]
-        return ours, naive
-
-    result = asyncio.run(both())
-    for failure in failures(result):
-        screen.print(f"  [red]{failure}[/]")
-    return result
+async def play(cluster: Cluster, turns: Sequence[Turn], folder: Path, results: Results) -> None:
+    """Play rows at once, each by both subjects; one row alone is played by one after the other."""
+    for row, seed in turns:
+        screen.print(f"{row.name} {row.title} (seed {seed})")
+    parts = [
+        _play(cluster, row, subject, seed, folder / f"{row.name}-{seed}")
+        for row, seed in turns
+        for subject in (KARCIS, NAIVE)
+    ]
+    if len(turns) > 1 or any(row.waits for row, _ in turns):
+        tallies = await asyncio.gather(*parts)
+    else:
+        tallies = [await part for part in parts]
+    for (row, seed), ours, naive in zip(turns, tallies[::2], tallies[1::2], strict=True):
+        results.setdefault(row.name, {})[seed] = ours, naive
+        for failure in failures((ours, naive)):
+            screen.print(f"  [red]{row.name}: {failure}[/]")
+        if ours.violations and seed not in kept_seeds(row):
+            with REGRESSIONS.open("a") as kept:
+                kept.write(f"{row.name} {seed}\n")
 
 
 async def _play(cluster: Cluster, row: Row, subject: Subject, seed: int, folder: Path) -> Tally:
@@ -104,7 +108,7 @@ def failures(result: Result) -> list[str]:
     return found if naive.violations else [*found, "harness dead: the naive control lost nothing"]
 
 
-def write(results: dict[str, dict[int, Result]]) -> None:
+def write(results: Results) -> None:
     """Renew the rows just played; the others stay as they were found."""
     told: dict[str, Any] = json.loads(REPORT.read_text()) if REPORT.exists() else {}
     for name, seeds in results.items():
@@ -144,7 +148,7 @@ def machine() -> str:
     )
 
 
-def table(rows: Sequence[Row], results: dict[str, dict[int, Result]]) -> Table:
+def table(rows: Sequence[Row], results: Results) -> Table:
     shown = Table("", "fault", title="Karcis, and what the naive control broke", width=110)
     for heading in ("fired", "kills", "acked", "stored", "replays", "violations", "naive", "s"):
         shown.add_column(heading, justify="right")

@@ -8,7 +8,9 @@ what the sandbox knows to be true.
 import asyncio
 import csv
 import itertools
+import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,7 @@ import httpx
 import psutil
 
 from server import sample, schema, verify
-from server.database import create_engine, create_transactions
+from server.database import APP_ROLE, as_role, create_engine, create_transactions
 from server.embedded import EmbeddedPostgres
 from server.faults import CRASH_AT
 from server.settings import Settings
@@ -58,7 +61,10 @@ class Subject:
 KARCIS = Subject(
     "karcis",
     ("server", "serve"),
-    "SELECT reference, rrn, m.amount_rp, flag FROM money m JOIN charges c ON c.id = charge_id",
+    """SELECT reference, rrn, m.amount_rp, flag FROM money m JOIN charges c ON c.id = charge_id
+       UNION ALL SELECT reference, rrn, gross_rp, 'unbooked' FROM settlement_lines l
+       JOIN ledger_entries e ON e.source = 'unbooked:' || l.id
+       WHERE NOT EXISTS (SELECT 1 FROM money m WHERE m.rrn = l.rrn)""",
     "SELECT reference FROM charges",
     """SELECT count(*) FROM notifications n WHERE response_code = '2005200'
        AND NOT EXISTS (SELECT 1 FROM money m WHERE m.notification_id = n.id)""",
@@ -144,9 +150,16 @@ class Cluster:
 
     def kill(self) -> None:
         """kill -9 of the postmaster."""
+        self._signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """As an operator stops it: what is under way is rolled back."""
+        self._signal(signal.SIGINT)
+
+    def _signal(self, number: int) -> None:
         pid = int((self._postgres.pgdata / "postmaster.pid").read_text().split()[0])
         postmaster = psutil.Process(pid)
-        postmaster.kill()
+        postmaster.send_signal(number)
         postmaster.wait(READY_S)
 
     def start_again(self) -> None:
@@ -234,9 +247,9 @@ class Stage:
 
     def _server_environment(self) -> dict[str, str]:
         keys = self.folder.parent / "keys"
-        port = self.database.port if self.gated else None
+        address = self.cluster.url(self.name, self.database.port if self.gated else None)
         return {
-            "DATABASE_URL": self.cluster.url(self.name, port),
+            "DATABASE_URL": as_role(address, APP_ROLE) if self.is_ours else address,
             "KARCIS_PORT": str(self.port),
             "KARCIS_ACQUIRER_URL": f"http://127.0.0.1:{self.acquirer.port}",
             "KARCIS_ACQUIRER_CLIENT_SECRET": SECRET,
@@ -311,7 +324,7 @@ class Stage:
             answer = await self.call("POST", f"/v1/spots/{spot}/charges", json=body)
             if answer is not None and answer.status_code == 201:
                 charge: dict[str, Any] = answer.json()
-                self.promised.add(charge["id"].replace("-", ""))
+                self.promised.add(reference_of(charge))
                 self.tally.replays += again and self.is_ours
                 return charge
             again = True
@@ -382,6 +395,26 @@ class Stage:
     def new_id(self) -> UUID:
         return UUID(int=self.rng.getrandbits(128), version=4)
 
+    # What an office does
+
+    async def settlement(self) -> Path:
+        """The acquirer's settlement file of today, as it is so far."""
+        day = datetime.now(Settings().timezone).date().isoformat()
+        await self.wallet.post("/sandbox/day-end", json={"date": day}, timeout=60)
+        answer = await self.wallet.get(f"/sandbox/day-end/{day}/settlement.csv")
+        file = self.folder / f"settlement-{len(self.asked)}.csv"
+        file.write_bytes(answer.content)
+        return file
+
+    async def karcis(self, *command: str, crash_at: str = "") -> int | None:
+        """Run one command of `karcis`; its exit code, -9 when it died at a crash point."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "server", *command,
+            env={**os.environ, **self.server.environment, CRASH_AT: crash_at},
+            stdout=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        return await process.wait()
+
     # What became of it
 
     async def rows(self, sql: str, *values: Any) -> list[asyncpg.Record]:
@@ -406,9 +439,13 @@ class Stage:
         while time.monotonic() < deadline:
             await asyncio.sleep(0.5)
             truth = await self.truth()
-            told = all(n["state"] != "pending" for n in truth["notifications"])
-            if told and (not self.is_ours or await self._converged(truth)):
+            if all(n["state"] != "pending" for n in truth["notifications"]) and (
+                not self.is_ours or await self._converged(truth)
+            ):
                 break
+            if self.is_ours and await self._converged(truth):
+                # Some are refused for ever, as one of another amount; the rest comes soon.
+                deadline = min(deadline, time.monotonic() + 5.0)
         if not self.is_ours:
             await asyncio.sleep(1.0)  # its own writer's last batch
 
@@ -487,6 +524,11 @@ def compare(payments: list[tuple[Key, int]], books: Sequence[Booked]) -> Counter
     return +found
 
 
+def reference_of(charge: dict[str, Any]) -> str:
+    """What a charge is called at the acquirer."""
+    return str(charge["id"]).replace("-", "")
+
+
 def nothing(_piece: bytes) -> None:
     """The judge of a gate that lets everything through."""
 
@@ -495,7 +537,8 @@ def _client(port: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}",
         timeout=httpx.Timeout(10.0, connect=2.0),
-        limits=httpx.Limits(max_connections=200),
+        # Shorter than the five seconds after which uvicorn closes, lest both act at once.
+        limits=httpx.Limits(max_connections=200, keepalive_expiry=2),
         trust_env=False,
     )
 

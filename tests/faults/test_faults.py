@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults import __main__ as harness
+from tests.faults.crashes import CRASH_POINTS, points_in_source
 from tests.faults.gate import Fault, Gate, Mode
-from tests.faults.rows import CRASH_POINTS, ROWS, points_in_source
+from tests.faults.rows import ROWS
 from tests.faults.stage import Cluster, compare
 
 ANSWER = b"sudah dikerjakan"
@@ -98,7 +99,9 @@ def test_a_row_is_kept_by_karcis_and_broken_by_the_control() -> None:
         tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
         Cluster(Path(folder)) as cluster,
     ):
-        ours, naive = harness.play(cluster, row, 1, Path(folder) / "T11")
+        results: harness.Results = {}
+        asyncio.run(harness.play(cluster, [(row, 1)], Path(folder), results))
+    ours, naive = results["T11"][1]
     assert ours.violations == {}
     assert ours.acked == ours.stored == 42
     assert ours.replays == 120
