@@ -131,27 +131,22 @@ class Acquirer:
                 raise PaymentRefused(state)
             if outcome is Outcome.DECLINE:
                 return [self._add(order, "declined", "normal", now_ms)]
-            made = self._planned(order, outcome, state, at_ms, hold_ms)
-            made = [
-                self._book(payment, payment.due_ms if at_ms is not None else now_ms)
-                if at_ms is not None or payment.due_ms <= now_ms
-                else payment
-                for payment in made
-            ]
+            if at_ms is None:
+                planned = self._planned(order, outcome, state, hold_ms)
+            else:
+                kind = "normal" if at_ms < order.expires_ms else "late"
+                planned = [self._add(order, "scheduled", kind, at_ms, hold_ms)]
+            until_ms = now_ms if at_ms is None else at_ms
+            made = [self._book(p, p.due_ms) if p.due_ms <= until_ms else p for p in planned]
         self.wake.set()
         return made
 
-    def _planned(
-        self, order: Order, outcome: Outcome, state: State, at_ms: int | None, hold_ms: int
-    ) -> list[Payment]:
+    def _planned(self, order: Order, outcome: Outcome, state: State, hold_ms: int) -> list[Payment]:
         """The payments of one choice of the payer, scheduled, with the faults loaded for it."""
         reference = order.partner_reference_no
         now_ms = self.now_ms()
         if outcome is Outcome.PAY and self._fires("pay_late", reference):
             outcome = Outcome.LATE
-        if at_ms is not None:
-            kind = "normal" if at_ms < order.expires_ms else "late"
-            return [self._add(order, "scheduled", kind, at_ms, hold_ms)]
         if outcome is Outcome.LATE:
             due_ms = max(now_ms, order.expires_ms)
             return [self._add(order, "scheduled", "late", due_ms, hold_ms)]
