@@ -1,4 +1,4 @@
-"""Background work on PostgreSQL (PgQueuer): asking about silent charges, expiring unpaid ones.
+"""Background work on PostgreSQL (PgQueuer): asking about silent charges, watching the invariants.
 
 Every second one process claims the charges that are due and enqueues an inquiry for each. Nothing
 is enqueued inside a payment's own transaction: the queue's NOTIFY would serialise its commit.
@@ -14,6 +14,7 @@ from pgqueuer.models import Job, Schedule
 from pgqueuer.queries import Queries
 from sqlalchemy import text
 
+from server import verify
 from server.announcements import Announcer
 from server.database import Transactions, plain_url
 from server.payments import inquiries, queries
@@ -24,6 +25,9 @@ log = structlog.get_logger()
 
 EVERY_SECOND = "* * * * * *"
 EVERY_NIGHT = "17 19 * * *"  # UTC; past two in the morning in western Indonesia
+AFTER_THAT = "47 19 * * *"
+EVERY_FIVE_MINUTES = "*/5 * * * *"
+WATCHED = timedelta(hours=1)
 KEPT = timedelta(days=7)
 PRUNE_LOG = "DELETE FROM pgqueuer_log WHERE created < now() - CAST(:kept AS interval)"
 PRUNE_STATISTICS = "DELETE FROM pgqueuer_statistics WHERE created < now() - CAST(:kept AS interval)"
@@ -84,5 +88,14 @@ def _queue(
         async with transactions.begin() as db:
             await db.execute(text(PRUNE_LOG), {"kept": KEPT})
             await db.execute(text(PRUNE_STATISTICS), {"kept": KEPT})
+
+    @queue.schedule("verify_recent", EVERY_FIVE_MINUTES)
+    async def verify_recent(_schedule: Schedule) -> None:
+        now = datetime.now(UTC)
+        await verify.watch(transactions, since=now - WATCHED, now=now)
+
+    @queue.schedule("verify_all", AFTER_THAT)
+    async def verify_all(_schedule: Schedule) -> None:
+        await verify.watch(transactions, now=datetime.now(UTC))
 
     return queue

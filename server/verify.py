@@ -1,61 +1,272 @@
-"""The invariants that must hold whatever happened, each one SQL question that must find nothing."""
+"""The invariants that must hold whatever happened, each one a question that must find nothing."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
+import structlog
+from prometheus_client import Gauge
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.events import GENESIS, Event, canonical, event_hash, verify_chain
+from domain.ids import uuid7
+from domain.payment import CHARGE_TABLE
+from server.database import Transactions
+from server.identity.service import signed_by
+
+log = structlog.get_logger()
+
+MOST_TOLD = 100
+STATEMENT_TIMEOUT_MS = 10 * 60 * 1000
+
+VIOLATIONS = Gauge(
+    "karcis_invariant_violations",
+    f"What breaks an invariant, at most {MOST_TOLD}; must stay 0",
+    ["invariant", "rows"],
+)
+CHECKED = Gauge(
+    "karcis_invariants_checked_timestamp_seconds", "When the invariants were last checked", ["rows"]
+)
 
 
 @dataclass(frozen=True)
 class Invariant:
-    """`sql` selects the rows that break it; `sentence` says what must hold."""
+    """`sql` selects what breaks it; `sentence` says what must hold.
+
+    Where `recent` is given, it takes the place of `{rows}` when only what happened `:since` is
+    looked at: ids the server makes are UUIDv7, so they tell when. `find` looks where SQL cannot.
+    """
 
     name: str
     sentence: str
-    sql: str
+    sql: str = ""
+    recent: str | None = None
+    find: Callable[[AsyncSession], Awaitable[list[str]]] | None = None
 
+
+async def _broken_chains(db: AsyncSession) -> list[str]:
+    """The devices whose events, each taken anew, do not follow one another or were not signed."""
+    rows = await db.stream(
+        text("""SELECT e.*, d.public_key FROM device_events e JOIN devices d ON d.id = e.device_id
+                ORDER BY e.device_id, e.seq"""),
+        execution_options={"yield_per": 100},  # each row costs a signature, and payments wait
+    )
+    found: dict[UUID, None] = {}
+    device_id, seq, head = None, 0, GENESIS
+    async for row in rows:
+        if row.device_id != device_id:
+            device_id, seq, head = row.device_id, 0, GENESIS
+        event = Event(str(row.device_id), row.seq, row.prev_hash, row.kind, row.at, row.body)
+        if (
+            verify_chain([event], after_seq=seq, after_hash=head) is not None
+            or event_hash(event) != row.hash
+            or not signed_by(row.public_key, row.signature, canonical(event))
+        ):
+            found[row.device_id] = None
+        seq, head = row.seq, row.hash
+    return [str(device) for device in found]
+
+
+CHANGED_CHARGES = "c.id IN (SELECT charge_id FROM charge_changes WHERE id >= :since)"
+EDGES = ", ".join(f"'{before}>{after}'" for (before, _), after in CHARGE_TABLE.items())
+TRIGGERS = (
+    "cash_deposits_insert_only",
+    "charge_changes_insert_only",
+    "charges_first_state",
+    "charges_issued_has_qris",
+    "charges_never_changes",
+    "charges_only_edges",
+    "device_events_insert_only",
+    "imported_files_insert_only",
+    "inquiries_insert_only",
+    "ledger_entries_balance",
+    "ledger_entries_insert_only",
+    "ledger_postings_insert_only",
+    "ledger_postings_no_later_legs",
+    "money_insert_only",
+    "notifications_insert_only",
+    "parking_sessions_first_state",
+    "parking_sessions_only_edges",
+    "payments_first_state",
+    "payments_never_changes",
+    "payments_only_edges",
+    "quarantined_events_insert_only",
+    "receipts_insert_only",
+    "settlement_lines_insert_only",
+    "statement_lines_insert_only",
+)
+"""What binds even the owner of the schema; a test holds the list equal to the database's."""
 
 INVARIANTS = (
     Invariant(
+        "I0-guards-stand",
+        "no trigger that guards the tables was dropped or switched off",
+        f"""SELECT wanted FROM unnest(ARRAY{list(TRIGGERS)}) AS wanted
+            LEFT JOIN pg_trigger t ON t.tgname = wanted AND t.tgenabled IN ('O', 'A')
+                AND pg_table_is_visible(t.tgrelid)
+            WHERE t.oid IS NULL""",
+        "true",
+    ),
+    Invariant(
         "I1-entries-balance",
-        "every ledger entry sums to zero",
+        "every ledger entry has all its legs, and they sum to zero",
         """SELECT e.id FROM ledger_entries e LEFT JOIN ledger_postings p ON p.entry_id = e.id
-           GROUP BY e.id HAVING count(p.line) < 2 OR sum(p.amount_rp) <> 0""",
+           WHERE {rows}
+           GROUP BY e.id HAVING count(p.line) <> e.legs OR e.legs < 2 OR sum(p.amount_rp) <> 0""",
+        "e.id >= :since",
+    ),
+    Invariant(
+        "I1-accounts-balance",
+        "all accounts together sum to zero",
+        """SELECT sum(amount_rp) FROM ledger_postings HAVING sum(amount_rp) <> 0""",
     ),
     Invariant(
         "I2-paid-once",
         "a charge is paid exactly when one final payment is recorded for it",
         """SELECT c.id FROM charges c
            LEFT JOIN money m ON m.charge_id = c.id AND m.flag = 'exact'
-           WHERE (c.paid_at IS NOT NULL) <> (m.id IS NOT NULL)
-              OR (c.state = 'paid' OR c.state LIKE 'refund%') <> (m.id IS NOT NULL)""",
+           WHERE {rows} GROUP BY c.id
+           HAVING count(m.id) <> (c.paid_at IS NOT NULL)::int
+              OR count(m.id) <> (c.state = 'paid' OR c.state LIKE 'refund%')::int""",
+        CHANGED_CHARGES,
+    ),
+    Invariant(
+        "I2-one-charge-per-reference",
+        "what an acquirer calls by one reference is one charge here, and each money of it once",
+        """SELECT acquirer || ' ' || acquirer_reference FROM charges c
+           WHERE acquirer_reference IS NOT NULL AND {rows}
+           GROUP BY acquirer, acquirer_reference HAVING count(*) > 1
+           UNION ALL
+           SELECT m.acquirer || ' ' || m.acquirer_reference FROM money m
+           JOIN charges c ON c.id = m.charge_id WHERE {rows}
+           GROUP BY m.acquirer, m.acquirer_reference
+           HAVING count(*) <> count(DISTINCT coalesce(m.rrn, ''))
+               OR bool_or(m.acquirer <> c.acquirer)""",
+        CHANGED_CHARGES,
     ),
     Invariant(
         "I3-receipts",
-        "a paid charge has exactly one receipt, of the same amount",
+        "a paid charge has exactly one receipt, of its final payment and of the same amount",
         """SELECT c.id FROM charges c LEFT JOIN receipts r ON r.charge_id = c.id
-           WHERE (c.paid_at IS NOT NULL) <> (r.number IS NOT NULL)
-              OR (r.facts ->> 'amount_rp')::bigint <> c.amount_rp""",
+           LEFT JOIN money m ON m.id = r.money_id
+           WHERE {rows} GROUP BY c.id
+           HAVING count(r.number) <> (c.paid_at IS NOT NULL)::int
+              OR bool_or((r.facts ->> 'amount_rp')::bigint <> c.amount_rp)
+              OR bool_or(r.facts ->> 'number' <> r.number)
+              OR bool_or(m.charge_id <> c.id OR m.flag <> 'exact')""",
+        CHANGED_CHARGES,
     ),
     Invariant(
         "I3-series-without-gaps",
         "receipts of a series are numbered 1, 2, 3 … to the last",
         """SELECT s.series FROM receipt_series s LEFT JOIN receipts r ON r.series = s.series
            GROUP BY s.series, s.last
-           HAVING count(r.number) <> s.last OR max(r.sequence) <> s.last""",
+           HAVING count(r.number) <> s.last OR count(DISTINCT r.sequence) <> s.last
+               OR max(r.sequence) <> s.last""",
+    ),
+    Invariant(
+        "I4-no-lost-event",
+        "the events of a device are numbered 1, 2, 3 … to the last",
+        """SELECT device_id FROM device_events GROUP BY device_id
+           HAVING count(*) <> max(seq) OR min(seq) <> 1""",
     ),
     Invariant(
         "I5-evidence",
+        "for all money there is what proves it: of the same charge, and naming the same amount",
+        # Bodies are read as text, because each acquirer has its own form.
+        """SELECT m.id FROM money m JOIN charges c ON c.id = m.charge_id
+           LEFT JOIN notifications n ON n.id = m.notification_id
+           LEFT JOIN inquiries i ON i.id = m.inquiry_id
+           WHERE {rows} AND NOT coalesce(
+               CASE
+                   WHEN n.id IS NOT NULL THEN
+                       n.charge_id = c.id AND n.outcome IN ('accepted', 'repeat')
+                       AND n.body_hash = sha256(n.body)
+                       AND position(convert_to(c.reference, 'UTF8') IN n.body) > 0
+                       AND encode(n.body, 'escape') ~ named.amount
+                   WHEN i.id IS NOT NULL THEN
+                       i.charge_id = c.id AND i.status IN ('paid', 'refunded')
+                       AND coalesce(i.answer ->> 'originalPartnerReferenceNo',
+                                    i.answer ->> 'order_id', c.reference) = c.reference
+                       AND i.answer::text ~ named.amount
+                   ELSE m.shift_id IS NOT NULL
+               END, false)""".replace(
+            "named.amount", r"('(?<![0-9])' || m.amount_rp || '([.]00)?(?![0-9.])')"
+        ),
+        "m.id >= :since",
+    ),
+    Invariant(
+        "I5-booked",
         "all money is in the ledger, to the rupiah, as owed by the acquirer or the attendant",
         """SELECT m.id FROM money m LEFT JOIN ledger_postings p ON p.entry_id = m.entry_id
            AND p.account_code = CASE WHEN m.shift_id IS NULL THEN '1120' ELSE '1140' END
-           GROUP BY m.id HAVING coalesce(sum(p.amount_rp), 0) <> m.amount_rp""",
+           WHERE {rows} GROUP BY m.id HAVING coalesce(sum(p.amount_rp), 0) <> m.amount_rp""",
+        "m.id >= :since",
+    ),
+    Invariant(
+        "I6-edges",
+        "a charge changed only as its table allows",
+        f"""SELECT charge_id FROM charge_changes
+            WHERE {{rows}} AND state_before || '>' || state_after NOT IN ({EDGES})""",
+        "id >= :since",
+    ),
+    Invariant(
+        "I6-paths",
+        "the changes of a charge lead from new to where it stands",
+        # The table has no way back, so what was entered less what was left is one state: the last.
+        """SELECT v.id FROM charges c CROSS JOIN LATERAL (
+               SELECT c.id, state, sum(visits) AS visits FROM (
+                   SELECT state_after AS state, 1 AS visits FROM charge_changes
+                   WHERE charge_id = c.id
+                   UNION ALL SELECT state_before, -1 FROM charge_changes WHERE charge_id = c.id
+                   UNION ALL VALUES ('new', 1), (c.state, -1)
+               ) visited GROUP BY state
+           ) v WHERE {rows} AND v.visits <> 0""",
+        CHANGED_CHARGES,
+    ),
+    Invariant(
+        "I6-payments-agree",
+        "a payment, its charges and its stay tell the same story",
+        """SELECT p.id FROM payments p JOIN parking_sessions s ON s.id = p.parking_session_id
+           LEFT JOIN charges c ON c.payment_id = p.id
+           WHERE {rows} GROUP BY p.id, s.id
+           HAVING count(c.paid_at) <> (p.state = 'paid')::int
+              OR bool_or(c.amount_rp <> p.amount_rp)
+              OR p.state = 'voided' AND (s.state = 'open' OR bool_or(
+                  c.state IN ('new', 'issuing', 'issue_unknown', 'issued')))
+              OR p.state <> 'voided' AND s.state = 'voided'""",
+        f"p.id IN (SELECT c.payment_id FROM charges c WHERE {CHANGED_CHARGES})",
+    ),
+    Invariant(
+        "I6-issued-has-a-barcode",
+        "a charge that a driver is to pay by barcode has one",
+        """SELECT c.id FROM charges c
+           WHERE {rows} AND state = 'issued' AND kind = 'mpm' AND qris IS NULL""",
+        CHANGED_CHARGES,
+    ),
+    Invariant(
+        "I6-one-per-space",
+        "no two stays overlap where there is room for one vehicle",
+        """SELECT id FROM (
+               SELECT id, started_at < max(coalesce(ends_at, 'infinity')) OVER (
+                   PARTITION BY spot_id ORDER BY started_at, id
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS taken
+               FROM parking_sessions WHERE exclusive AND state = 'open'
+           ) s WHERE taken""",
     ),
     Invariant(
         "I6-suspense-has-a-case",
         "money that did not fit its charge has a case with an owner",
         """SELECT m.id FROM money m LEFT JOIN cases c ON c.money_id = m.id
-           WHERE (m.flag <> 'exact') <> (c.id IS NOT NULL)""",
+           WHERE {rows} AND (m.flag <> 'exact') <> (c.id IS NOT NULL)""",
+        "m.id >= :since",
+    ),
+    Invariant(
+        "I7-files-as-they-came",
+        "settlement files and statements are kept as they came",
+        "SELECT id FROM imported_files WHERE sha256 <> sha256(content)",
     ),
     Invariant(
         "I7-bank-as-imported",
@@ -65,6 +276,16 @@ INVARIANTS = (
             WHERE account_code = '1110') p,
            (SELECT coalesce(sum(amount_rp), 0) AS moved FROM statement_lines) s
            WHERE posted <> moved""",
+    ),
+    Invariant(
+        "I7-transit-as-settled",
+        "what is on its way to the bank is what the settlement lines pay out, net of fees",
+        """SELECT posted - told FROM
+           (SELECT coalesce(sum(p.amount_rp), 0) AS posted FROM ledger_postings p
+            JOIN ledger_entries e ON e.id = p.entry_id WHERE p.account_code = '1130'
+            AND (e.source LIKE 'settlement:%' OR e.source LIKE 'unbooked:%')) p,
+           (SELECT coalesce(sum(net_rp), 0) AS told FROM settlement_lines) s
+           WHERE posted <> told""",
     ),
     Invariant(
         "I7-receivable-as-settled",
@@ -93,19 +314,50 @@ INVARIANTS = (
     ),
     Invariant(
         "I8-device-chains",
-        "each event of a device names the one before it",
-        """SELECT e.device_id FROM device_events e
-           LEFT JOIN device_events b ON b.device_id = e.device_id AND b.seq = e.seq - 1
-           WHERE e.prev_hash <> coalesce(b.hash, repeat('0', 64))
-              OR (e.seq > 1 AND b.seq IS NULL)""",
+        "each event of a device names the one before it, and is what the device signed",
+        find=_broken_chains,
     ),
 )
 
 
-async def broken(db: AsyncSession) -> dict[str, list[str]]:
-    """For every invariant the rows that break it, at most a hundred; all empty when all hold."""
-    found = {}
-    for invariant in INVARIANTS:
-        rows = await db.scalars(text(f"{invariant.sql} LIMIT 100"))
-        found[invariant.name] = [str(row) for row in rows]
-    return found
+async def broken(db: AsyncSession, since: datetime | None = None) -> dict[str, list[str]]:
+    """For every invariant what breaks it, at most a hundred; all empty when all hold.
+
+    With `since`, of what happened from then on, for the invariants that can be asked so.
+    """
+    await db.execute(text("SET TRANSACTION READ ONLY"))
+    await db.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}"))
+    if since is None:
+        return {invariant.name: await _of_all(db, invariant) for invariant in INVARIANTS}
+    first = uuid7(int(since.timestamp() * 1000), bytes(10))
+    return {
+        invariant.name: await _rows(db, invariant.sql.replace("{rows}", invariant.recent), first)
+        for invariant in INVARIANTS
+        if invariant.recent is not None
+    }
+
+
+async def _of_all(db: AsyncSession, invariant: Invariant) -> list[str]:
+    if invariant.find is not None:
+        return await invariant.find(db)
+    return await _rows(db, invariant.sql.replace("{rows}", "true"))
+
+
+async def _rows(db: AsyncSession, sql: str, since: UUID | None = None) -> list[str]:
+    values = {"since": since} if ":since" in sql else {}
+    rows = await db.scalars(text(f"{sql} LIMIT {MOST_TOLD}"), values)
+    return [str(row) for row in rows]
+
+
+async def watch(
+    transactions: Transactions, *, since: datetime | None = None, now: datetime
+) -> None:
+    """Set the metrics that must stay 0, from all there is or from what happened `since`."""
+    async with transactions.begin() as db:
+        found = await broken(db, since)
+    rows = "all" if since is None else "recent"
+    for name, breaking in found.items():
+        VIOLATIONS.labels(name, rows).set(len(breaking))
+        if breaking:
+            log.error("invariant_broken", reason=name, count=len(breaking))
+    CHECKED.labels(rows).set(now.timestamp())

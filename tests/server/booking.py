@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +18,12 @@ from server.payments.models import Charge, Inquiry, Payment
 from server.spots import service as spots
 
 SPOT = "PSR-001-U"
+
+
+def told_paid(reference: str, amount_rp: int) -> dict[str, Any]:
+    """What an acquirer answers to an inquiry about a paid charge."""
+    amount = {"value": f"{amount_rp}.00", "currency": "IDR"}
+    return {"originalPartnerReferenceNo": reference, "amount": amount}
 
 
 async def book(
@@ -69,7 +76,8 @@ async def book(
         expires_at=paid_at + timedelta(minutes=15),
     )
     issued = (ChargeEvent.ISSUE_REQUESTED, ChargeEvent.ISSUE_ACCEPTED)
-    inquiry = Inquiry(charge_id=charge_id, asked_at=paid_at, status="paid", answer={})
+    answer = told_paid(reference, amount_rp)
+    inquiry = Inquiry(charge_id=charge_id, asked_at=paid_at, status="paid", answer=answer)
     db.add(charge)
     await db.flush()
     await payments.advance(db, charge, *issued, who="acquirer", why="issued", now=paid_at)

@@ -90,7 +90,8 @@ async def test_verify_exits_3_and_names_what_is_broken(karcis: Karcis, owner: Tr
     told = await karcis("verify")
     assert told.returncode == 3
     assert "RUSAK I1-entries-balance" in told.stdout
-    assert told.stdout.count("RUSAK") == 1
+    assert "RUSAK I0-guards-stand" in told.stdout
+    assert told.stdout.count("RUSAK") == 2
 
 
 RUBBISH = [

@@ -135,7 +135,12 @@ async def test_without_the_balance_guard_verify_names_the_broken_entry(
     async with transactions.begin() as db:
         found = await verify.broken(db)
     assert sorted(found.pop("I1-entries-balance")) == sorted(broken_ids)
-    by_account = ["I7-bank-as-imported", "I7-receivable-as-settled"]
+    by_account = [
+        "I0-guards-stand",
+        "I1-accounts-balance",
+        "I7-bank-as-imported",
+        "I7-receivable-as-settled",
+    ]
     assert [name for name, rows in found.items() if rows] == by_account
 
 

@@ -1,5 +1,6 @@
 """What is damaged on purpose, past every trigger, is noticed: each invariant by its own name."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -7,6 +8,8 @@ import pytest
 
 from server import verify
 from server.database import APP_ROLE, as_role, plain_url
+from tests.guards.test_guards import GUARDS
+from tests.server.handhelds import on_shift
 from tests.server.payments.conftest import Office, broken_on_purpose, violations
 
 
@@ -68,8 +71,37 @@ DAMAGES = {
         "I3-series-without-gaps",
         "UPDATE receipts SET sequence = 7 WHERE sequence = 2",
     ),
-    "money of another amount than its entry": (
+    "a leg of no entry": (
+        "I1-accounts-balance",
+        "INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp)"
+        " VALUES (gen_random_uuid(), 1, '2190', 5)",
+    ),
+    "a notification of another charge taken as proof": (
         "I5-evidence",
+        "UPDATE money SET notification_id = (SELECT notification_id FROM money WHERE rrn = 'A1')"
+        " WHERE rrn = 'B1'",
+    ),
+    "a refused notification taken as proof": (
+        "I5-evidence",
+        "UPDATE notifications SET outcome = 'bad-signature'",
+    ),
+    "a notification of another amount": (
+        "I5-evidence",
+        "UPDATE notifications SET body = b.told, body_hash = sha256(b.told) FROM (SELECT id,"
+        " convert_to(replace(convert_from(body, 'UTF8'), '4000.00', '14000.00'), 'UTF8') AS told"
+        " FROM notifications) b WHERE b.id = notifications.id",
+    ),
+    "a change that the table does not have": (
+        "I6-edges",
+        "UPDATE charge_changes SET state_before = 'expired' WHERE state_after = 'paid'",
+    ),
+    "a change that happened twice": (
+        "I6-paths",
+        "INSERT INTO charge_changes SELECT gen_random_uuid(), charge_id, changed_at, state_before,"
+        " state_after, who, why FROM charge_changes WHERE state_after = 'paid'",
+    ),
+    "money of another amount than its entry": (
+        "I5-booked",
         "UPDATE money SET amount_rp = amount_rp - 1 WHERE rrn = 'B1'",
     ),
     "money on the bank account that no statement tells of": (
@@ -103,6 +135,8 @@ TABLES = (
     "receipts",
     "receipt_series",
     "cases",
+    "notifications",
+    "charge_changes",
 )
 
 
@@ -126,21 +160,69 @@ async def test_each_damage_is_noticed_by_its_invariant(
     assert unnoticed == []
 
 
-async def test_a_break_in_a_devices_chain_is_noticed(office, database_url, owner_url):
-    await office.open_shift()
-    event = (
-        "INSERT INTO device_events (device_id, seq, prev_hash, hash, kind, at, body, signature,"
-        " received_at) SELECT id, {}, {}, {}, 'x', 'x', '{{}}', 'x', now() FROM devices"
-    )
-    start = "repeat('0', 64)"
-    await as_superuser(owner_url, event.format(1, start, "'h1'"), event.format(2, "'h1'", "'h2'"))
+BROKEN_CHAINS = {
+    "an event lost": "DELETE FROM device_events WHERE seq = 1",
+    "an event changed": "UPDATE device_events SET body = '{\"number\": 9}' WHERE seq = 1",
+    "the newest event changed": "UPDATE device_events SET at = 'x' WHERE seq = 2",
+    "an event signed by nobody": "UPDATE device_events SET signature = 'x' WHERE seq = 2",
+    "a signature of another event": "UPDATE device_events SET signature = (SELECT signature"
+    " FROM device_events WHERE seq = 1) WHERE seq = 2",
+}
+
+
+async def test_a_break_in_a_devices_chain_is_noticed(
+    office, api, transactions, now, database_url, owner_url, subtests
+):
+    handheld = await on_shift(api, transactions, now)
+    events = [handheld.event(), handheld.event()]
+    await api.post("/v1/sync", json={"events": events}, headers=handheld.bearer)
     assert await violations(database_url) == {}
-    for broken in (event.format(3, "'another'", "'h3'"), event.format(4, "'h2'", "'h4'")):
-        await as_superuser(owner_url, broken)
-        assert set(await violations(database_url)) == {"I8-device-chains"}
-        await as_superuser(owner_url, "DELETE FROM device_events WHERE seq > 2")
+    await as_superuser(owner_url, "CREATE TABLE kept_events AS TABLE device_events")
+    for name, damage in BROKEN_CHAINS.items():
+        await as_superuser(owner_url, damage)
+        with subtests.test(name):
+            found = await violations(database_url)
+            assert found.pop("I8-device-chains") == [str(handheld.device_id)]
+            assert set(found) <= {"I4-no-lost-event"}
+        await as_superuser(
+            owner_url,
+            "DELETE FROM device_events",
+            "INSERT INTO device_events TABLE kept_events",
+        )
 
 
-def test_every_invariant_is_broken_by_some_test_here():
+def test_every_invariant_is_broken_by_some_test():
     covered = {invariant for invariant, _ in DAMAGES.values()} | {"I8-device-chains"}
+    covered |= {guard.noticed_by for guard in GUARDS.values()}
     assert covered == {invariant.name for invariant in verify.INVARIANTS}
+
+
+async def test_what_is_broken_lately_shows_in_the_metrics_that_must_stay_0(
+    office, transactions, paid_and_doubled, owner_url, now
+):
+    hour_ago = now - timedelta(hours=1)
+    recent = {i.name for i in verify.INVARIANTS if i.recent is not None}
+
+    def shown(rows: str) -> set[str]:
+        """The invariants whose gauge is not 0."""
+        return {
+            sample.labels["invariant"]
+            for sample in verify.VIOLATIONS.collect()[0].samples
+            if sample.labels["rows"] == rows and sample.value
+        }
+
+    await verify.watch(transactions, since=hour_ago, now=now)
+    assert shown("recent") == set()
+    await as_superuser(owner_url, "DELETE FROM receipts", "DELETE FROM ledger_postings")
+    await verify.watch(transactions, since=now + timedelta(minutes=1), now=now)
+    assert shown("recent") == set()  # nothing of it happened since then
+    await verify.watch(transactions, since=hour_ago, now=now)
+    assert shown("recent") == {"I1-entries-balance", "I3-receipts", "I5-booked"} <= recent
+    await verify.watch(transactions, now=now)
+    assert shown("all") >= {"I1-entries-balance", "I3-series-without-gaps"}
+    await as_superuser(owner_url, "TRUNCATE payments, ledger_entries, receipt_series CASCADE")
+    for since in (None, hour_ago):
+        await verify.watch(transactions, since=since, now=now)
+    assert shown("recent") | shown("all") == set()
+    read = {s.labels["rows"]: s.value for s in verify.CHECKED.collect()[0].samples}
+    assert read == {"all": now.timestamp(), "recent": now.timestamp()}

@@ -1,0 +1,448 @@
+"""Every guard of the database holds, and is what holds; without it somebody else notices.
+
+For each: the damage is refused to the application and to the owner of the schema; with the guard
+dropped it goes through, and the invariant named here finds it. A new guard needs one entry below.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.parking import STAY_TABLE, StayState
+from domain.payment import CHARGE_TABLE, PAYMENT_TABLE, ChargeState, PaymentState
+from server import verify
+from server.database import Transactions
+from server.payments.books import Books
+from server.reconciliation import service as reconciliation
+from tests.server.handhelds import on_shift
+from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, LIFETIME, Office
+
+FILES = Path(__file__).parents[2] / "fixtures" / "settlements"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """`drop` takes it away; `damage` it refuses, saying `refusal`; `noticed_by` is who is left."""
+
+    drop: str
+    damage: str
+    refusal: str
+    noticed_by: str
+
+
+def trigger(name: str, table: str, damage: str, refusal: str, noticed_by: str) -> Guard:
+    return Guard(f"DROP TRIGGER {name} ON {table}", damage, refusal, noticed_by)
+
+
+def constraint(name: str, table: str, damage: str, noticed_by: str) -> Guard:
+    return Guard(f"ALTER TABLE {table} DROP CONSTRAINT {name}", damage, name, noticed_by)
+
+
+def entry(legs: int, *lines: tuple[int, str, int], source: str = "'uji'", then: str = "") -> str:
+    """A new ledger entry that says it has `legs`, and its lines of (line, account, rupiah)."""
+    values = ", ".join(f"({line}, '{account}', {rp})" for line, account, rp in lines)
+    return f"""
+        WITH e AS (
+            INSERT INTO ledger_entries
+                (id, recorded_at, business_day, description, source, legs)
+            SELECT gen_random_uuid(), now(), now()::date, 'uji', {source}, {legs} RETURNING id
+        ), p AS (
+            INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp)
+            SELECT e.id, l.line, l.account, l.rp
+            FROM e, (VALUES {values}) AS l (line, account, rp) RETURNING entry_id
+        ) {then or "SELECT count(*) FROM p"}"""
+
+
+def copied(table: str, where: str, **changed: str) -> str:
+    """A row like another, with some columns given anew."""
+    return f"""
+        INSERT INTO {table} SELECT (jsonb_populate_record(t, jsonb_strip_nulls(jsonb_build_object(
+            {", ".join(f"'{name}', {value}" for name, value in changed.items())})))).*
+        FROM {table} t WHERE {where}"""
+
+
+ANY_ENTRY = "(SELECT id FROM ledger_entries ORDER BY id LIMIT 1)"
+NEW_ID = "gen_random_uuid()"
+OTHER_REFERENCES = {"reference": "'uji' || t.id", "acquirer_reference": "'uji' || t.id"}
+RECEIVED = entry(
+    2,
+    (1, "1120", CAR_RP),
+    (2, "2190", -CAR_RP),
+    then="""INSERT INTO money (id, charge_id, acquirer, acquirer_reference, rrn, amount_rp, flag,
+            paid_at, business_day, notification_id, entry_id)
+        SELECT gen_random_uuid(), charge_id, acquirer, acquirer_reference, {rrn}, amount_rp, {flag},
+            paid_at, business_day, {evidence}, e.id
+        FROM money m, e WHERE m.rrn = 'B1'""",
+)
+"""Money of charge B that came again."""
+
+GUARDS = {
+    "an entry sums to zero": trigger(
+        "ledger_entries_balance",
+        "ledger_entries",
+        entry(2, (1, "1110", 5), (2, "2190", -4)),
+        "that sum to 1",
+        "I1-entries-balance",
+    ),
+    "an entry has all its legs": trigger(
+        "ledger_entries_balance",
+        "ledger_entries",
+        entry(3, (1, "1110", 5), (2, "2190", -5)),
+        "of 3 legs has 2",
+        "I1-entries-balance",
+    ),
+    "no leg is added later": trigger(
+        "ledger_postings_no_later_legs",
+        "ledger_postings",
+        f"""INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp)
+            SELECT e.id, e.legs + n, '2190', 2 * n - 3 FROM ledger_entries e,
+            generate_series(1, 2) n WHERE e.id = {ANY_ENTRY}""",
+        "has all its legs",
+        "I1-entries-balance",
+    ),
+    "a leg's number is above zero": constraint(
+        "ck_ledger_postings_line",
+        "ledger_postings",
+        f"""INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp)
+            SELECT {ANY_ENTRY}, -n, '2190', 2 * n - 1 FROM generate_series(0, 1) n""",
+        "I1-entries-balance",
+    ),
+    "an entry has two legs at least": constraint(
+        "ck_ledger_entries_legs",
+        "ledger_entries",
+        """INSERT INTO ledger_entries (id, recorded_at, business_day, description, source, legs)
+           VALUES (gen_random_uuid(), now(), now()::date, 'uji', 'uji', 0)""",
+        "I1-entries-balance",
+    ),
+    "one fact is one entry": constraint(
+        "uq_ledger_entries_source",
+        "ledger_entries",
+        entry(
+            2,
+            (1, "1120", CAR_RP),
+            (2, "4110.PSR", -CAR_RP),
+            source="(SELECT e.source FROM money m JOIN ledger_entries e ON e.id = m.entry_id"
+            " WHERE m.rrn = 'B1')",
+        ),
+        "I7-receivable-as-settled",
+    ),
+    "a charge goes along its table": trigger(
+        "charges_only_edges",
+        "charges",
+        "UPDATE charges SET state = 'refunded' WHERE state = 'paid'",
+        "may not become refunded from paid",
+        "I6-paths",
+    ),
+    "a charge starts as new": trigger(
+        "charges_first_state",
+        "charges",
+        copied("charges", "state = 'issued'", id=NEW_ID, **OTHER_REFERENCES),
+        "may not become issued from nothing",
+        "I6-paths",
+    ),
+    "a charge keeps its amount": trigger(
+        "charges_never_changes",
+        "charges",
+        "UPDATE charges SET amount_rp = amount_rp + 1",
+        "was made with other values",
+        "I6-payments-agree",
+    ),
+    "a charge keeps its reference": trigger(
+        "charges_never_changes",
+        "charges",
+        "UPDATE charges SET reference = 'uji' || reference",
+        "was made with other values",
+        "I5-evidence",
+    ),
+    "a charge keeps its acquirer": trigger(
+        "charges_never_changes",
+        "charges",
+        "UPDATE charges SET acquirer = 'uji'",
+        "was made with other values",
+        "I2-one-charge-per-reference",
+    ),
+    "an issued charge has its barcode": trigger(
+        "charges_issued_has_qris",
+        "charges",
+        "UPDATE charges SET qris = NULL WHERE state = 'issued'",
+        "is issued without a barcode",
+        "I6-issued-has-a-barcode",
+    ),
+    "a reference of the acquirer is one charge": constraint(
+        "uq_charges_acquirer_acquirer_reference",
+        "charges",
+        """UPDATE charges SET acquirer_reference =
+           (SELECT acquirer_reference FROM charges WHERE state = 'paid' LIMIT 1)
+           WHERE state = 'issued'""",
+        "I2-one-charge-per-reference",
+    ),
+    "a payment goes along its table": trigger(
+        "payments_only_edges",
+        "payments",
+        "UPDATE payments SET state = 'voided' WHERE state = 'paid'",
+        "may not become voided from paid",
+        "I6-payments-agree",
+    ),
+    "a payment starts as requested": trigger(
+        "payments_first_state",
+        "payments",
+        copied("payments", "state = 'paid'", id=NEW_ID),
+        "may not become paid from nothing",
+        "I6-payments-agree",
+    ),
+    "a payment keeps its amount": trigger(
+        "payments_never_changes",
+        "payments",
+        "UPDATE payments SET amount_rp = amount_rp + 1",
+        "was made with other values",
+        "I6-payments-agree",
+    ),
+    "a stay goes along its table": trigger(
+        "parking_sessions_only_edges",
+        "parking_sessions",
+        "UPDATE parking_sessions SET state = 'open' WHERE state = 'voided'",
+        "may not become open from voided",
+        "I6-payments-agree",
+    ),
+    "a stay starts as open": trigger(
+        "parking_sessions_first_state",
+        "parking_sessions",
+        f"""WITH s AS ({copied("parking_sessions", "state = 'voided'", id=NEW_ID)} RETURNING id)
+            {copied("payments", "state = 'requested'", id=NEW_ID, parking_session_id="s.id")}
+            """.replace("FROM payments t WHERE", "FROM payments t, s WHERE"),
+        "may not become voided from nothing",
+        "I6-payments-agree",
+    ),
+    "a space holds one vehicle": constraint(
+        "ex_parking_sessions_one_per_space",
+        "parking_sessions",
+        copied("parking_sessions", "exclusive", id=NEW_ID),
+        "I6-one-per-space",
+    ),
+    "one arrival is recorded once": constraint(
+        "uq_money_acquirer_reference",
+        "money",
+        RECEIVED.format(rrn="rrn", flag="'duplicate'", evidence="notification_id"),
+        "I2-one-charge-per-reference",
+    ),
+    "one payment of a charge is final": Guard(
+        "DROP INDEX uq_money_final",
+        RECEIVED.format(rrn="'B2'", flag="'exact'", evidence="notification_id"),
+        "uq_money_final",
+        "I2-paid-once",
+    ),
+    "money has its evidence": constraint(
+        "ck_money_evidence",
+        "money",
+        RECEIVED.format(rrn="'B3'", flag="'duplicate'", evidence="NULL::uuid"),
+        "I5-evidence",
+    ),
+    "a charge has one receipt": constraint(
+        "uq_receipts_charge_id",
+        "receipts",
+        """INSERT INTO receipts SELECT r.number || 'x', r.series, r.sequence + 9, r.charge_id,
+           (SELECT id FROM money WHERE rrn = 'A2'), r.issued_at, r.facts FROM receipts r LIMIT 1""",
+        "I3-receipts",
+    ),
+    "money has one receipt": constraint(
+        "uq_receipts_money_id",
+        "receipts",
+        """INSERT INTO receipts SELECT r.number || 'x', r.series, r.sequence + 9,
+           (SELECT id FROM charges WHERE state = 'issued' LIMIT 1), r.money_id, r.issued_at, r.facts
+           FROM receipts r LIMIT 1""",
+        "I3-receipts",
+    ),
+    "a receipt's number is its own": constraint(
+        "pk_receipts",
+        "receipts",
+        """INSERT INTO receipts SELECT r.number, r.series, r.sequence + 9,
+           (SELECT id FROM charges WHERE state = 'issued' LIMIT 1),
+           (SELECT id FROM money WHERE rrn = 'A2'), r.issued_at, r.facts FROM receipts r LIMIT 1""",
+        "I3-series-without-gaps",
+    ),
+    "a place in a series is given once": constraint(
+        "uq_receipts_series_sequence",
+        "receipts",
+        """INSERT INTO receipts SELECT r.number || 'x', r.series, r.sequence,
+           (SELECT id FROM charges WHERE state = 'issued' LIMIT 1),
+           (SELECT id FROM money WHERE rrn = 'A2'), r.issued_at, r.facts FROM receipts r LIMIT 1""",
+        "I3-series-without-gaps",
+    ),
+    "a device numbers its events once": constraint(
+        "pk_device_events",
+        "device_events",
+        copied("device_events", "seq = 2", prev_hash="'fork'", hash="'fork'"),
+        "I4-no-lost-event",
+    ),
+    "a device's chain does not fork": constraint(
+        "uq_device_events_device_id_prev_hash",
+        "device_events",
+        copied("device_events", "seq = 2", seq="3"),
+        "I8-device-chains",
+    ),
+}
+
+REWRITTEN = {
+    "cash_deposits": ("DELETE FROM cash_deposits", "I0-guards-stand"),
+    "charge_changes": ("DELETE FROM charge_changes WHERE state_after = 'paid'", "I6-paths"),
+    "device_events": ("UPDATE device_events SET body = '{\"n\": 9}'", "I8-device-chains"),
+    "imported_files": ("UPDATE imported_files SET content = 'x'", "I7-files-as-they-came"),
+    "inquiries": ("UPDATE inquiries SET answer = '{}'", "I5-evidence"),
+    "ledger_entries": ("UPDATE ledger_entries SET legs = legs + 1", "I1-entries-balance"),
+    "ledger_postings": (
+        "UPDATE ledger_postings SET amount_rp = amount_rp + 1 WHERE line = 1",
+        "I1-entries-balance",
+    ),
+    "money": ("UPDATE money SET amount_rp = amount_rp - 1", "I5-booked"),
+    "notifications": ("UPDATE notifications SET body = '{}'", "I5-evidence"),
+    "quarantined_events": ("DELETE FROM quarantined_events", "I0-guards-stand"),
+    "receipts": ("UPDATE receipts SET facts = facts || '{\"amount_rp\": 1}'", "I3-receipts"),
+    "settlement_lines": (
+        "UPDATE settlement_lines SET gross_rp = gross_rp + 1, net_rp = net_rp + 1",
+        "I7-transit-as-settled",
+    ),
+    "statement_lines": (
+        "UPDATE statement_lines SET amount_rp = amount_rp + 1",
+        "I7-bank-as-imported",
+    ),
+}
+"""What somebody could do to each table that is only ever added to, and who would notice."""
+
+GUARDS |= {
+    f"{table} is only added to": trigger(
+        f"{table}_insert_only", table, damage, "is insert-only", noticed_by
+    )
+    for table, (damage, noticed_by) in REWRITTEN.items()
+}
+
+
+@pytest.fixture
+async def town(
+    office: Office,
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    sandbox: Any,
+    books: Books,
+    now: datetime,
+) -> None:
+    """Something in every table that has a guard."""
+    paid_twice, paid = await office.request(), await office.request()
+    for rrn in ("A1", "A2"):
+        await office.tell(paid_twice, rrn=rrn)
+    await office.tell(paid, rrn="B1")
+    found = await office.request()
+    await sandbox.pay((await office.charge(found))["qris"])
+    await office.inquire(found)
+    await office.request()
+    await office.request(EXCLUSIVE, minutes=60)
+    earlier = now - timedelta(hours=1)
+    expired = await office.request(now=earlier)
+    await office.inquire(expired, now=earlier + LIFETIME)
+    handheld = await on_shift(api, transactions, now)
+    events = [handheld.event(), handheld.event(), handheld.forge(seq=9)]
+    await api.post("/v1/sync", json={"events": events}, headers=handheld.bearer)
+    async with transactions.begin() as db:
+        settled = (FILES / "clean.csv").read_bytes()
+        await reconciliation.import_settlement(db, "sandbox", "s", settled, books, now=now)
+        await reconciliation.import_statement(db, "b", (FILES / "clean.sta").read_bytes(), now=now)
+    async with transactions.begin() as db:
+        assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
+
+
+async def execute(db: AsyncSession, *statements: str) -> None:
+    """Run statements as they stand, and check at once what waits for the commit."""
+    connection = await db.connection()
+    for statement in (*statements, "SET CONSTRAINTS ALL IMMEDIATE"):
+        await connection.exec_driver_sql(statement)
+
+
+async def test_each_guard_holds_and_without_it_an_invariant_notices(
+    town: None, owner: Transactions, transactions: Transactions, subtests: pytest.Subtests
+) -> None:
+    for name, guard in GUARDS.items():
+        for who, refusal in (
+            (transactions, f"permission denied|{guard.refusal}"),
+            (owner, guard.refusal),
+        ):
+            with subtests.test(f"{name}: {refusal}"), pytest.raises(DBAPIError, match=refusal):
+                async with who.begin() as db:
+                    await execute(db, guard.damage)
+        with subtests.test(f"{name}: noticed without it"):
+            async with owner() as db:
+                await execute(db, guard.drop, guard.damage)
+                assert (await verify.broken(db))[guard.noticed_by] != []
+                await db.rollback()
+
+
+async def test_every_trigger_is_watched_and_tried_here(owner: Transactions) -> None:
+    async with owner.begin() as db:
+        connection = await db.connection()
+        rows = await connection.exec_driver_sql(
+            "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname NOT LIKE '%pgqueuer%'"
+        )
+        there = set(rows.scalars())
+    assert there == set(verify.TRIGGERS)
+    dropped = {guard.drop.split()[2] for guard in GUARDS.values() if "TRIGGER" in guard.drop}
+    assert dropped == there
+
+
+async def test_a_guard_that_is_switched_off_is_noticed(owner: Transactions) -> None:
+    async with owner() as db:
+        await execute(db, "ALTER TABLE money DISABLE TRIGGER money_insert_only")
+        assert (await verify.broken(db))["I0-guards-stand"] == ["money_insert_only"]
+        await db.rollback()
+
+
+TABLES = {
+    "charges": (ChargeState, CHARGE_TABLE, {"new", "issuing"}),
+    "payments": (PaymentState, PAYMENT_TABLE, {"requested"}),
+    "parking_sessions": (StayState, STAY_TABLE, {"open"}),
+}
+
+
+async def allowed(db: AsyncSession, statement: str) -> bool:
+    connection = await db.connection()
+    try:
+        async with connection.begin_nested():
+            await connection.exec_driver_sql(statement)
+    except DBAPIError as exc:
+        assert "may not become" in str(exc)  # noqa: PT017 - any other refusal is a bug here
+        return False
+    return True
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_the_database_allows_exactly_the_edges_of_the_table(
+    town: None, owner: Transactions, table: str
+) -> None:
+    states, edges, first = TABLES[table]
+    found, starts = set(), set()
+    async with owner() as db:
+        row = f"(SELECT id FROM {table} ORDER BY id LIMIT 1)"
+        for before in states:
+            for after in states:
+                await execute(
+                    db,
+                    "SET LOCAL session_replication_role = replica",
+                    f"UPDATE {table} SET state = '{before}' WHERE id = {row}",
+                    "SET LOCAL session_replication_role = origin",
+                )
+                change = f"UPDATE {table} SET state = '{after}' WHERE id = {row}"
+                if before is not after and await allowed(db, change):
+                    found.add((before, after))
+        await db.rollback()
+        for state in states:
+            new = {"id": NEW_ID, "state": f"'{state}'"}
+            if table == "charges":
+                new |= OTHER_REFERENCES
+            if await allowed(db, copied(table, f"id = {row}", **new)):
+                starts.add(str(state))
+            await db.rollback()
+    assert found == {(before, after) for (before, _), after in edges.items()}
+    assert starts == first
