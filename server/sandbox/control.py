@@ -12,6 +12,7 @@ from server.sandbox import report, settlement
 from server.sandbox.acquirer import Acquirer
 from server.sandbox.faults import FAULTS, GROUPS
 from server.sandbox.fields import read_body
+from server.sandbox.pages import acquirer_of
 
 _MAX_TIMES = 1_000_000
 _MAX_VALUE = 86_400
@@ -57,15 +58,10 @@ def _date(value: object) -> date:
         ) from None
 
 
-def _acquirer(request: Request) -> Acquirer:
-    acquirer: Acquirer = request.app.state.acquirer
-    return acquirer
-
-
 async def truth(request: Request) -> Response:
     chosen = request.query_params.get("date")
     day = None if chosen is None else _date(chosen).isoformat()
-    ledger = _acquirer(request).truth
+    ledger = acquirer_of(request).truth
     return JSONResponse({**report.everything(ledger, day), "faults": ledger.faults()})
 
 
@@ -95,7 +91,7 @@ def _faults_told(acquirer: Acquirer) -> dict[str, Any]:
 
 async def faults(request: Request) -> Response:
     """Loads a fault (`{"fault", "times"?, "reference"?, "value"?}`) or clears all of them."""
-    acquirer = _acquirer(request)
+    acquirer = acquirer_of(request)
     if request.method == "GET":
         return JSONResponse(_faults_told(acquirer))
     body = await _json(request)
@@ -143,7 +139,7 @@ def load(acquirer: Acquirer, name: object, times: object, reference: object, val
 
 async def clock(request: Request) -> Response:
     """The acquirer's clock; `{"offset_s"}` moves it, durably, against real time."""
-    acquirer = _acquirer(request)
+    acquirer = acquirer_of(request)
     if request.method == "POST":
         move_clock(acquirer, (await _json(request)).get("offset_s"))
     told = {
@@ -170,11 +166,11 @@ def move_clock(acquirer: Acquirer, offset_s: object) -> None:
 
 async def day_end(request: Request) -> Response:
     day = _date((await _json(request)).get("date"))
-    return JSONResponse(settlement.day_end(_acquirer(request), day))
+    return JSONResponse(settlement.day_end(acquirer_of(request), day))
 
 
 async def day_end_file(request: Request) -> Response:
-    settings = _acquirer(request).settings
+    settings = acquirer_of(request).settings
     day = _date(request.path_params["date"])
     if request.url.path.endswith(".csv"):
         path, kind = settlement.settlement_file(settings, day), "text/csv; charset=utf-8"

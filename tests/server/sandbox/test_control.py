@@ -1,10 +1,15 @@
 """The sandbox's own controls: truth by date, faults, refusals in two languages."""
 
+import sqlite3
 from typing import Any
 
 import pytest
 
+from server.sandbox import report
 from server.sandbox.faults import FAULTS
+from server.sandbox.settings import Settings
+from server.sandbox.tables import ADDED_COLUMNS
+from server.sandbox.truth import Truth
 from tests.server.sandbox.conftest import Partner
 
 
@@ -55,3 +60,34 @@ async def test_refusals_name_the_fault(partner: Partner, path: str, body: Any, e
     assert (response.status_code, response.json()["error"]) == (400, error)
     assert response.json()["message"]
     assert response.json()["message_en"]
+
+
+def test_a_ledger_of_before_gets_the_columns_added_since(settings: Settings) -> None:
+    path = settings.data / "truth.sqlite3"
+    Truth(path, settings.zone).close()
+    with sqlite3.connect(path) as old:
+        for table, column, _ in ADDED_COLUMNS:
+            old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    truth = Truth(path, settings.zone)
+    assert truth.clock_offset_ms == 0
+    assert report.everything(truth, None)["orders"] == []
+    truth.close()
+
+
+async def test_truth_adds_up_per_reference(partner: Partner) -> None:
+    await partner.pay((await partner.order("K-1", 5_000))["qrContent"], "twice")
+    body = {
+        "originalPartnerReferenceNo": "K-1",
+        "partnerRefundNo": "R-1",
+        "refundAmount": {"value": "5000.00", "currency": "IDR"},
+    }
+    assert (await partner.call("refund", body)).is_success
+    await partner.order("K-2")
+    before = (await partner.truth())["references"]
+    assert [line["settled_net_rp"] for line in before] == [0, 0]
+    day = await partner.client.post("/sandbox/day-end", json={"date": "2026-11-21"})
+    first, second = (await partner.truth())["references"]
+    sums = ("ordered_rp", "paid_rp", "refunded_rp", "settled_payments_rp", "settled_mdr_rp")
+    assert [first[name] for name in sums] == [5_000, 10_000, 5_000, 10_000, 70]
+    assert first["settled_net_rp"] == day.json()["net_rp"] == 4_930
+    assert (second["paid_rp"], second["settled_net_rp"]) == (0, 0)
