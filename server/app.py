@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from server.driver import endpoints as driver
 from server.faults import CRASH_AT
 from server.guard import Guard
 from server.identity import endpoints as identity
+from server.integrators import endpoints as integrators
 from server.limits import RateLimit
 from server.office import endpoints as office
 from server.payments import endpoints as payments
@@ -35,6 +36,9 @@ from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wiring import Wiring
 from server.settings import Settings
 from server.sync import endpoints as sync
+from server.webhooks import endpoints as webhooks
+from server.webhooks.delivery import Sender
+from server.webhooks.sealing import Seal
 
 OFFICE_TRIES_PER_MINUTE = 10
 
@@ -70,6 +74,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine = engine
     app.state.transactions = transactions
     app.state.driver_limit = RateLimit(settings.driver_charges_per_minute)
+    app.state.receipt_limit = RateLimit(settings.receipt_lookups_per_minute)
+    app.state.key_limit = RateLimit(settings.key_requests_per_minute)
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     app.state.payments = Wiring(
         acquirer=create_acquirer(settings),
@@ -82,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     app.add_middleware(observability.Measure)
     app.add_middleware(Guard)
-    for slice_ in (health, identity, payments, sync, driver, office):
+    for slice_ in (health, identity, payments, sync, integrators, webhooks, driver, office):
         app.include_router(slice_.router)
     app.mount("/static/driver", driver.static_files)
     app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
@@ -120,9 +126,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 wired.acquirer,
                 wired.announcer,
                 wired.books,
+                _webhook_sender(stack, app),
             )
             await _background(stack, work)
         yield
+
+
+def _webhook_sender(stack: AsyncExitStack, app: FastAPI) -> Sender | None:
+    settings: Settings = app.state.settings
+    if settings.webhook_key is None:
+        return None
+    sender = Sender(
+        app.state.transactions,
+        Seal(settings.webhook_key),
+        production=settings.mode == "production",
+        clock=lambda: datetime.now(UTC),
+    )
+    stack.push_async_callback(sender.close)
+    return sender
 
 
 async def _background(stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:

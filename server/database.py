@@ -47,6 +47,10 @@ class Base(DeclarativeBase):
     )
 
 
+WRITTEN_IN = text("(pg_current_xact_id()::text::bigint)")
+"""The default of a column that keeps which transaction wrote a row."""
+
+
 def new_id() -> UUID:
     """A UUIDv7: ordered by time, so that index pages are filled one after the other."""
     return uuid7(time.time_ns() // 1_000_000, os.urandom(10))

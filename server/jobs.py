@@ -1,4 +1,5 @@
-"""Background work on PostgreSQL (PgQueuer): asking about silent charges, watching the invariants.
+"""Background work on PostgreSQL (PgQueuer): asking about silent charges, telling integrators,
+watching the invariants.
 
 Every second one process claims the charges that are due and enqueues an inquiry for each. Nothing
 is enqueued inside a payment's own transaction: the queue's NOTIFY would serialise its commit.
@@ -20,6 +21,8 @@ from server.database import Transactions, plain_url
 from server.payments import inquiries, queries
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
+from server.webhooks import service as webhooks
+from server.webhooks.delivery import Sender
 
 log = structlog.get_logger()
 
@@ -41,13 +44,14 @@ async def run(
     acquirer: Acquirer,
     announcer: Announcer,
     books: Books,
+    sender: Sender | None = None,
 ) -> None:
     """Work until cancelled; when the database goes away, start over once it is back."""
     while True:
         try:
             pool = await asyncpg.create_pool(plain_url(database_url), min_size=1, max_size=4)
             async with pool:
-                await _queue(pool, transactions, acquirer, announcer, books).run(
+                await _queue(pool, transactions, acquirer, announcer, books, sender).run(
                     dequeue_timeout=timedelta(seconds=5), batch_size=BATCH
                 )
         except Exception as exc:  # whatever it was: a worker that is gone asks nobody
@@ -61,6 +65,7 @@ def _queue(
     acquirer: Acquirer,
     announcer: Announcer,
     books: Books,
+    sender: Sender | None,
 ) -> PgQueuer:
     queue = PgQueuer.from_asyncpg_pool(pool)
     queries_of_queue = Queries(queue.connection)
@@ -97,5 +102,17 @@ def _queue(
     @queue.schedule("verify_all", AFTER_THAT)
     async def verify_all(_schedule: Schedule) -> None:
         await verify.watch(transactions, now=datetime.now(UTC))
+
+    @queue.schedule("deliver_webhooks", EVERY_SECOND)
+    async def deliver_webhooks(_schedule: Schedule) -> None:
+        if sender is not None:
+            await sender.tick()
+
+    @queue.schedule("prune_outbox", EVERY_NIGHT)
+    async def prune_outbox(_schedule: Schedule) -> None:
+        pruned = webhooks.PRUNED
+        while pruned == webhooks.PRUNED:
+            async with transactions.begin() as db:
+                pruned = await webhooks.prune(db, now=datetime.now(UTC))
 
     return queue

@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     charge_lifetime_s: int = 900
     notification_clock_tolerance_s: int = 300
     driver_charges_per_minute: int = 30
+    receipt_lookups_per_minute: int = 60
+    key_requests_per_minute: int = 600
+    webhook_key: SecretStr | None = Field(default=None, min_length=32)
     jobs: bool = True
 
     @property

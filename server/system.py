@@ -94,16 +94,18 @@ def _write_private(path: Path, content: bytes) -> None:
 def sample_secrets(data_dir: Path) -> dict[str, str]:
     """Passwords of this sample installation, made once and kept in its data directory."""
     path = data_dir / "secrets.json"
-    if not path.exists():
-        made = {
-            "acquirer_client_secret": secrets.token_urlsafe(24),
-            "notify_client_secret": secrets.token_urlsafe(24),
-            "officer_password": secrets.token_urlsafe(9),
-            "attendant_pin": f"{secrets.randbelow(10**6):06d}",
-        }
-        _write_private(path, json.dumps(made).encode())
-    loaded: dict[str, str] = json.loads(path.read_text())
-    return loaded
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    made = {
+        "acquirer_client_secret": secrets.token_urlsafe(24),
+        "notify_client_secret": secrets.token_urlsafe(24),
+        "webhook_key": secrets.token_urlsafe(32),
+        "officer_password": secrets.token_urlsafe(9),
+        "attendant_pin": f"{secrets.randbelow(10**6):06d}",
+    }
+    if not made.keys() <= kept.keys():
+        kept = made | kept
+        _write_private(path, json.dumps(kept).encode())
+    return kept
 
 
 def _die_with_parent() -> None:
@@ -258,6 +260,7 @@ class System:
             "KARCIS_ACQUIRER_PUBLIC_KEY": str(keys / "acquirer.pub.pem"),
             "KARCIS_PRIVATE_KEY": str(keys / "karcis.pem"),
             "KARCIS_NOTIFY_CLIENT_SECRET": self.secrets["notify_client_secret"],
+            "KARCIS_WEBHOOK_KEY": self.secrets["webhook_key"],
         }
 
     def _sandbox_environment(self) -> dict[str, str]:

@@ -133,5 +133,6 @@ async def charge_page(
 async def receipt_page(
     number: str, request: Request, db: Transaction, wired: WiringDep
 ) -> Response:
+    request.app.state.receipt_limit.check(request)
     facts = await receipts.find(db, number)
     return pages.render(request, TEMPLATES, "receipt.html", books=wired.books, facts=facts)

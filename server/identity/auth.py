@@ -1,36 +1,69 @@
-"""Who is asking: dependencies that turn a bearer token or cookie into a person."""
+"""Who is asking: dependencies that turn a bearer token into a person or a program."""
 
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from server.database import Transaction
-from server.identity import service
+from server.identity import api_keys, service
+from server.identity.api_keys import KeyHolder, Scope, ScopeMissing
 from server.identity.service import NotSignedIn, OnShift
 
-
-def _token(authorization: str | None) -> str:
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise NotSignedIn
-    return token
+shift_token = HTTPBearer(
+    scheme_name="shift",
+    description="The token a handheld gets when its attendant opens a shift.",
+    auto_error=False,
+)
+api_key = HTTPBearer(
+    scheme_name="apiKey",
+    description="A key the office issued to an integrator: `karcis_…`. It carries scopes.",
+    auto_error=False,
+)
 
 
 async def required_shift(
-    db: Transaction, authorization: Annotated[str | None, Header()] = None
+    db: Transaction,
+    token: Annotated[HTTPAuthorizationCredentials | None, Security(shift_token)],
 ) -> OnShift:
-    return await service.who_is_on_shift(db, _token(authorization), now=datetime.now(UTC))
+    if token is None:
+        raise NotSignedIn
+    return await service.who_is_on_shift(db, token.credentials, now=datetime.now(UTC))
 
 
 async def optional_shift(
-    db: Transaction, authorization: Annotated[str | None, Header()] = None
+    request: Request,
+    db: Transaction,
+    token: Annotated[HTTPAuthorizationCredentials | None, Security(shift_token)],
 ) -> OnShift | None:
     """Nobody, for a driver; a token that is given must still be good."""
-    if authorization is None:
+    if "authorization" not in request.headers:
         return None
-    return await required_shift(db, authorization)
+    return await required_shift(db, token)
+
+
+async def key_holder(
+    request: Request,
+    needed: SecurityScopes,
+    db: Transaction,
+    key: Annotated[HTTPAuthorizationCredentials | None, Security(api_key)],
+) -> KeyHolder:
+    """The program that asks, when its key has every scope the route names."""
+    if key is None:
+        raise NotSignedIn
+    holder = await api_keys.who_holds(db, key.credentials, now=datetime.now(UTC))
+    request.app.state.key_limit.count(str(holder.key_id))
+    missing = set(needed.scopes) - holder.scopes
+    if missing:
+        raise ScopeMissing(", ".join(sorted(missing)))
+    return holder
 
 
 RequiredShift = Annotated[OnShift, Depends(required_shift, scope="function")]
 OptionalShift = Annotated[OnShift | None, Depends(optional_shift, scope="function")]
+ChargesReader = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.CHARGES_READ.value])]
+ReceiptsReader = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.RECEIPTS_READ.value])]
+SpotsReader = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.SPOTS_READ.value])]
+LedgerReader = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.LEDGER_READ.value])]
+WebhooksWriter = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.WEBHOOKS_WRITE.value])]

@@ -18,9 +18,11 @@ from server.ledger import reports
 from server.office import ledger, queries
 from server.office.signed_in import COOKIE, OfficerDep
 from server.payments.wiring import Wiring, WiringDep
+from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
 from server.reconciliation.files import MAX_BYTES, FileRefused
 from server.reconciliation.service import Imported
+from server.webhooks import queries as webhooks
 
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 router.include_router(ledger.router)
@@ -123,6 +125,9 @@ async def day_page(
             difference_count=difference_count,
             case_count=case_count,
             differences=await queries.open_differences(db),
+            reconciled_at=await closing.last_reconciled(db, shown),
+            closed=await queries.closed(db, shown),
+            given_up=await webhooks.given_up(db),
             cases=await queries.open_cases(db),
             accounts=await reports.trial_balance(db),
         )
@@ -137,6 +142,17 @@ async def reconcile(
 ) -> Response:
     await reconciliation.reconcile(db, day, wired.books, now=datetime.now(UTC))
     return RedirectResponse(f"/office?date={day}#selisih", 303)
+
+
+@router.post("/close")
+async def close_day(
+    day: Annotated[date, Form(alias="date")],
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    await closing.close_day(db, day, officer, wired.books, now=datetime.now(UTC))
+    return RedirectResponse(f"/office?date={day}", 303)
 
 
 @router.post("/settlement")

@@ -7,10 +7,11 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.identity.models import Officer
 from server.parking.models import ParkingSession
 from server.payments.books import Books
 from server.payments.models import Case, Charge, Money, Payment, Receipt
-from server.reconciliation.models import Discrepancy, SettlementLine
+from server.reconciliation.models import ClosedDay, Discrepancy, SettlementLine
 from server.spots.models import Spot, Zone
 
 PAGE = 50
@@ -128,3 +129,15 @@ async def open_cases(db: AsyncSession) -> Sequence[Case]:
         select(Case).where(Case.state == "open").order_by(Case.opened_at).limit(PAGE)
     )
     return rows.all()
+
+
+async def closed(db: AsyncSession, day: date) -> tuple[ClosedDay, str] | None:
+    """How a day was closed, with the officer's name; None while it is open."""
+    row = (
+        await db.execute(
+            select(ClosedDay, Officer.name)
+            .join(Officer, Officer.id == ClosedDay.closed_by)
+            .where(ClosedDay.day == day)
+        )
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])

@@ -170,7 +170,8 @@ async def charge_events(
 
 
 @router.get("/v1/receipts/{number}", tags=["receipts"])
-async def receipt(number: str, db: Transaction) -> schemas.Receipt:
+async def receipt(number: str, request: Request, db: Transaction) -> schemas.Receipt:
+    request.app.state.receipt_limit.check(request)
     return schemas.Receipt.of(await receipts.find(db, number))
 
 

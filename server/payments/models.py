@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
 from domain.payment import ChargeKind, ChargeState, MoneyFlag, PaymentState
-from server.database import Base, new_id
+from server.database import WRITTEN_IN, Base, new_id
 
 Instant = DateTime(timezone=True)
 
@@ -97,6 +97,7 @@ class ChargeChange(Base):
     """Every change of a charge's state: when, from what to what, and why. Insert-only."""
 
     __tablename__ = "charge_changes"
+    __table_args__ = (Index("ix_charge_changes_written_in_id", "written_in", "id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"), index=True)
@@ -105,6 +106,7 @@ class ChargeChange(Base):
     state_after: Mapped[str] = mapped_column(Text)
     who: Mapped[str] = mapped_column(Text)
     why: Mapped[str] = mapped_column(Text)
+    written_in: Mapped[int] = mapped_column(BigInteger, server_default=WRITTEN_IN)
 
 
 class Notification(Base):
@@ -218,7 +220,10 @@ class Receipt(Base):
     """Proof given to the driver; `facts` is all a printed or shown receipt says. Insert-only."""
 
     __tablename__ = "receipts"
-    __table_args__ = (UniqueConstraint("series", "sequence"),)
+    __table_args__ = (
+        UniqueConstraint("series", "sequence"),
+        Index("ix_receipts_written_in_number", "written_in", "number"),
+    )
 
     number: Mapped[str] = mapped_column(Text, primary_key=True)
     series: Mapped[str] = mapped_column(ForeignKey("receipt_series.series"))
@@ -227,3 +232,4 @@ class Receipt(Base):
     money_id: Mapped[UUID] = mapped_column(ForeignKey("money.id"), unique=True)
     issued_at: Mapped[datetime] = mapped_column(Instant)
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    written_in: Mapped[int] = mapped_column(BigInteger, server_default=WRITTEN_IN)

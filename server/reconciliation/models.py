@@ -121,3 +121,25 @@ class Discrepancy(Base):
     owner: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(Instant)
     state: Mapped[str] = mapped_column(Text, default="open")
+
+
+class Reconciliation(Base):
+    """That a business day was compared, and how many differences it showed then. Insert-only."""
+
+    __tablename__ = "reconciliations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    business_day: Mapped[date] = mapped_column(index=True)
+    ran_at: Mapped[datetime] = mapped_column(Instant)
+    difference_count: Mapped[int]
+
+
+class ClosedDay(Base):
+    """A business day the office closed, with what it came to. Insert-only."""
+
+    __tablename__ = "closed_days"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    closed_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    closed_at: Mapped[datetime] = mapped_column(Instant)
+    totals: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -53,6 +53,7 @@ from server.reconciliation.models import (
     CashDeposit,
     Discrepancy,
     ImportedFile,
+    Reconciliation,
     SettlementLine,
     StatementLine,
 )
@@ -430,6 +431,8 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     elsewhere = await _settled_elsewhere(db, day, books, batches) | deposited
     outcome = match(booked, settled, movements, elsewhere)
     await _keep_differences(db, day, outcome.differences, now)
+    db.add(Reconciliation(business_day=day, ran_at=now, difference_count=len(outcome.differences)))
+    await db.flush()
     return Report(
         day=day,
         collected_rp=sum(b.amount_rp for b in booked),

@@ -4,12 +4,12 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
-from server.database import Base, new_id
+from server.database import WRITTEN_IN, Base, new_id
 
 ZONE_CODE = "[A-Z]{3}"
 """This regency's zone codes: of those that `domain.parking` allows, the ones of three letters."""
@@ -36,6 +36,7 @@ class Spot(Base):
     latitude: Mapped[float]
     longitude: Mapped[float]
     exclusive: Mapped[bool] = mapped_column(default=False)
+    written_in: Mapped[int] = mapped_column(BigInteger, server_default=WRITTEN_IN)
 
 
 class Tariff(Base):

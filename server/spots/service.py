@@ -8,13 +8,13 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.parking import SpotCodeError, parse_spot_code
 from domain.tariff import TariffVersion, tariff_from_json
-from server.database import new_id
+from server.database import WRITTEN_IN, new_id
 from server.errors import Problem
 from server.spots.models import ZONE_CODE, Spot, Tariff, Zone
 
@@ -148,6 +148,8 @@ class SpotFileError(ValueError):
 
 SPOT_FILE_COLUMNS = ("zone", "zone_name", "spot", "place", "latitude", "longitude", "exclusive")
 
+TOLD_OF_A_SPOT = ("zone_id", "place", "latitude", "longitude", "exclusive")
+
 
 async def import_spots(db: AsyncSession, text: str) -> int:
     """Take in spots from CSV, all or nothing; a known code is updated. Returns how many."""
@@ -163,13 +165,13 @@ async def import_spots(db: AsyncSession, text: str) -> int:
             longitude=row.longitude,
             exclusive=row.exclusive,
         )
+        told = {name: statement.excluded[name] for name in TOLD_OF_A_SPOT}
+        known = [getattr(Spot, name) for name in TOLD_OF_A_SPOT]
         await db.execute(
             statement.on_conflict_do_update(
                 index_elements=[Spot.code],
-                set_={
-                    name: statement.excluded[name]
-                    for name in ("zone_id", "place", "latitude", "longitude", "exclusive")
-                },
+                set_={**told, "written_in": WRITTEN_IN},
+                where=tuple_(*known) != tuple_(*told.values()),
             )
         )
     return len(rows)

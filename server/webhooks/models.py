@@ -8,10 +8,10 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     Text,
-    UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -46,6 +46,7 @@ class Subscription(Base):
     __table_args__ = (
         CheckConstraint("cardinality(types) > 0", name="types"),
         CheckConstraint("(disabled_at IS NULL) = (disabled_why IS NULL)", name="disabled"),
+        CheckConstraint("disabled_why IN ('asked', 'gone', 'exhausted')", name="disabled_why"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -65,10 +66,9 @@ class Delivery(Base):
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
-        UniqueConstraint("outbox_id", "subscription_id"),
         CheckConstraint("outcome IN ('delivered', 'gone', 'exhausted')", name="outcome"),
         CheckConstraint("(outcome IS NULL) = (next_attempt_at IS NOT NULL)", name="under_way"),
-        Index("ix_webhook_deliveries_subscription_id_id", "subscription_id", "id"),
+        Index("ix_webhook_deliveries_of_subscription", "subscription_id", "outbox_id"),
         Index(
             "ix_webhook_deliveries_due",
             "subscription_id",
@@ -77,23 +77,33 @@ class Delivery(Base):
         ),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    subscription_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_subscriptions.id"))
-    outbox_id: Mapped[UUID] = mapped_column(ForeignKey("outbox.id", ondelete="CASCADE"))
-    attempts: Mapped[int] = mapped_column(default=0)
+    outbox_id: Mapped[UUID] = mapped_column(
+        ForeignKey("outbox.id", ondelete="CASCADE"), primary_key=True
+    )
+    subscription_id: Mapped[UUID] = mapped_column(
+        ForeignKey("webhook_subscriptions.id"), primary_key=True
+    )
+    attempts: Mapped[int]
     next_attempt_at: Mapped[datetime | None] = mapped_column(Instant)
     outcome: Mapped[str | None] = mapped_column(Text)
 
 
 class Attempt(Base):
-    """One try to deliver: when, and what came of it. Insert-only, pruned with its fact."""
+    """One try to deliver: when, and what came of it. Insert-only; pruned with its fact."""
 
     __tablename__ = "webhook_attempts"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["outbox_id", "subscription_id"],
+            ["webhook_deliveries.outbox_id", "webhook_deliveries.subscription_id"],
+            ondelete="CASCADE",
+        ),
+        Index("ix_webhook_attempts_of_delivery", "outbox_id", "subscription_id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    delivery_id: Mapped[UUID] = mapped_column(
-        ForeignKey("webhook_deliveries.id", ondelete="CASCADE"), index=True
-    )
+    outbox_id: Mapped[UUID]
+    subscription_id: Mapped[UUID]
     sent_at: Mapped[datetime] = mapped_column(Instant)
     duration_ms: Mapped[int]
     status_code: Mapped[int | None]

@@ -7,9 +7,9 @@ import asyncio
 import itertools
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from server.database import (
     create_transactions,
 )
 from server.embedded import EmbeddedPostgres
+from server.identity import api_keys
+from server.identity.api_keys import Scope
 from server.payments.books import Books
 from server.payments.snap import SnapAcquirer
 from server.sandbox.app import create_app as create_sandbox
@@ -43,6 +45,7 @@ TEMPLATE = "karcis_template"
 PIN = "246810"
 PASSWORD = "kata sandi uji"
 CLIENT_SECRET = "rahasia uji"
+WEBHOOK_KEY = "kunci uji webhook, tiga puluh dua"
 _numbers = itertools.count(1)
 
 
@@ -154,6 +157,7 @@ def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
         acquirer_public_key=keys / "acquirer.pub.pem",
         private_key=keys / "karcis.pem",
         driver_charges_per_minute=10_000,
+        webhook_key=SecretStr(WEBHOOK_KEY),
         jobs=False,
     )
 
@@ -222,6 +226,23 @@ async def api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
         yield client
+
+
+IssueKey = Callable[..., Awaitable[dict[str, str]]]
+
+
+@pytest.fixture
+async def issue_key(transactions: Transactions) -> IssueKey:
+    """Issues API keys with the scopes it is given, as the header that shows them."""
+
+    async def issue(*scopes: Scope, lifetime: timedelta = api_keys.LIFETIME) -> dict[str, str]:
+        async with transactions.begin() as db:
+            issued = await api_keys.issue(
+                db, "uji", scopes, created_by="uji", now=datetime.now(UTC), lifetime=lifetime
+            )
+        return {"Authorization": f"Bearer {issued.key}"}
+
+    return issue
 
 
 @pytest.fixture

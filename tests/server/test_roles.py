@@ -26,13 +26,14 @@ from server.database import (
 from tests.server.conftest import database_named
 
 INSERT_ONLY = {
-    "cash_deposits", "charge_changes", "device_events", "imported_files", "inquiries",
-    "ledger_entries", "ledger_postings", "money", "notifications", "quarantined_events",
-    "receipts", "settlement_lines", "statement_lines",
+    "cash_deposits", "charge_changes", "closed_days", "device_events", "imported_files",
+    "inquiries", "ledger_entries", "ledger_postings", "money", "notifications",
+    "quarantined_events", "receipts", "reconciliations", "settlement_lines", "statement_lines",
 }  # fmt: skip
 """Rows that nobody changes, not even the owner of the schema while the trigger stands."""
 
 UPDATED = {
+    "api_keys": {"revoked_at"},
     "attendants": {"failed_tries", "locked_until"},
     "cases": {"state", "outcome"},
     "charges": {
@@ -52,7 +53,7 @@ UPDATED = {
     "receipt_series": {"last"},
     "share_rules": {"valid_until"},
     "shifts": set(),
-    "spots": {"zone_id", "place", "latitude", "longitude", "exclusive"},
+    "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},
     "tariffs": set(),
     "webhook_attempts": set(),
     "webhook_deliveries": {"attempts", "next_attempt_at", "outcome"},
@@ -70,6 +71,7 @@ QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"
 READ = {"alembic_version"}
 
 HIDDEN = {
+    "api_keys.key_hash",
     "attendants.pin_hash",
     "device_nonces.nonce",
     "enrolment_codes.code_hash",
@@ -80,7 +82,7 @@ HIDDEN = {
     "webhook_subscriptions.secret",
 }
 """What would help somebody in; auditors read everything else."""
-SECRET = re.compile("password|pin_hash|token|code_hash|nonce$|secret")
+SECRET = re.compile("password|pin_hash|token|code_hash|key_hash|nonce$|secret")
 
 
 async def all_of(db_of: Transactions, sql: str, **values: object) -> set[str]:

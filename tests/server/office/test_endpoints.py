@@ -16,6 +16,7 @@ from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
 from server.reconciliation.models import Discrepancy, ImportedFile
 from server.settings import Settings
+from server.webhooks.models import Subscription
 from tests.server.booking import book
 from tests.server.conftest import PASSWORD
 
@@ -54,7 +55,8 @@ async def test_nothing_is_done_for_strangers(
 ) -> None:
     for cookie in (None, "rubbish", "a\u00e9b"):
         headers = {} if cookie is None else {"Cookie": f"karcis_office={cookie}".encode("latin-1")}
-        for path in ("/office/reconcile", "/office/settlement", "/office/statement"):
+        for work in ("reconcile", "settlement", "statement", "close"):
+            path = f"/office/{work}"
             with subtests.test(f"{path} {cookie}"):
                 answer = await api.post(path, data=DAY, files=SETTLEMENT, headers=headers)
                 assert (answer.status_code, answer.json()["slug"]) == (401, "not-signed-in")
@@ -179,3 +181,41 @@ async def test_a_heading_counts_all_even_where_the_table_shows_some(
     text = (await api.get("/office")).text
     assert f"Selisih yang belum dijelaskan: {queries.PAGE + 3}" in text
     assert text.count("belum dicairkan") == queries.PAGE
+
+
+async def test_the_page_tells_whether_a_day_was_reconciled_and_closed(
+    api: httpx.AsyncClient,
+) -> None:
+    await sign_in(api)
+    day, page = {"date": "2026-11-14"}, "/office?date=2026-11-14"
+    assert "Hari ini belum pernah dicocokkan." in (await api.get(page)).text
+    refused = await api.post("/office/close", data=day)
+    assert (refused.status_code, refused.json()["slug"]) == (409, "day-not-reconciled")
+    await api.post("/office/reconcile", data=day)
+    text = (await api.get(page)).text
+    assert "Terakhir dicocokkan" in text
+    assert "Tutup hari" in text
+    assert (await api.post("/office/close", data=day)).status_code == 303
+    text = (await api.get(page)).text
+    assert "Hari ini sudah ditutup" in text
+    assert "Bendahara Contoh" in text.partition("sudah ditutup")[2]
+    assert '<button class="plain">Tutup hari' not in text
+
+
+async def test_the_office_is_told_of_a_webhook_that_was_given_up(
+    api: httpx.AsyncClient, transactions: Transactions, now: datetime
+) -> None:
+    async with transactions.begin() as db:
+        db.add(
+            Subscription(
+                url="https://pemda.example/hook",
+                types=["charge.paid"],
+                secret=b"x",
+                created_by="uji",
+                created_at=now,
+                disabled_at=now,
+                disabled_why="exhausted",
+            )
+        )
+    await sign_in(api)
+    assert "https://pemda.example/hook" in (await api.get("/office")).text

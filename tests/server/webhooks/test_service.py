@@ -1,38 +1,11 @@
 """Facts are recorded with what made them true, in one statement, and survive as they were said."""
 
-from datetime import UTC, date, datetime
-from uuid import UUID
-
 from sqlalchemy import event, select
 
 from server.database import Transactions, new_id
 from server.webhooks import service as webhooks
-from server.webhooks.facts import ChargePaid, Fact, ReceiptIssued
 from server.webhooks.models import OutboxFact
-
-PAID_AT = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
-
-
-def paid(charge_id: UUID) -> list[Fact]:
-    """What the payment of one charge makes true."""
-    return [
-        ChargePaid(
-            charge_id=charge_id,
-            spot="PSR-001-U",
-            zone="PSR",
-            amount_rp=4_000,
-            paid_at=PAID_AT,
-            business_day=date(2026, 11, 21),
-            receipt="PSR-2026-000001-7",
-        ),
-        ReceiptIssued(
-            number="PSR-2026-000001-7",
-            charge_id=charge_id,
-            amount_rp=4_000,
-            issued_at=PAID_AT,
-            url="https://parkir.example/r/PSR-2026-000001-7",
-        ),
-    ]
+from tests.server.webhooks.conftest import PAID_AT, paid
 
 
 async def test_many_facts_are_recorded_in_one_statement(transactions: Transactions) -> None:
