@@ -36,7 +36,7 @@ from server.ledger.postings import Leg
 from server.ledger.service import DatedShareRule, NewEntry
 from server.payments import receipts
 from server.payments.books import Books
-from server.payments.models import Case, ChargeChange, Money
+from server.payments.models import CASH, Case, ChargeChange, Money
 from server.payments.queries import KnownMoney, LockedCharge, known_money, lock_charges
 from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargePaid, Fact, ReceiptIssued
@@ -207,7 +207,9 @@ def _entry(item: Weighed, rules: Sequence[DatedShareRule]) -> NewEntry:
     return NewEntry(
         _legs(item, rules),
         source=f"money:{charge.acquirer}:{arrival.acquirer_reference}:{arrival.rrn or '-'}",
-        description=f"QRIS {charge.spot_code} {format_rp(arrival.amount_rp)} ({item.flag})",
+        description=(
+            f"{charge.method} {charge.spot_code} {format_rp(arrival.amount_rp)} ({item.flag})"
+        ),
         business_day=item.business_day,
     )
 
@@ -218,7 +220,10 @@ def _legs(item: Weighed, rules: Sequence[DatedShareRule]) -> tuple[Leg, ...]:
         return postings.for_suspense(amount_rp)
     rule = ledger.pick(rules, charge.zone_id, item.business_day)
     earner = charge.attendant_code or pool(charge.zone_code)
-    return postings.for_payment(amount_rp, charge.zone_code, share(amount_rp, rule, earner))
+    shares = share(amount_rp, rule, earner)
+    if charge.acquirer == CASH:
+        return postings.for_cash(amount_rp, charge.zone_code, earner, shares)
+    return postings.for_payment(amount_rp, charge.zone_code, shares)
 
 
 FLAG = text("""
@@ -346,7 +351,7 @@ async def _advance(db: AsyncSession, paid: Sequence[Weighed], now: datetime) -> 
                     "changed_at": now,
                     "state_before": before.value,
                     "state_after": after.value,
-                    "who": "acquirer",
+                    "who": "attendant" if item.charge.acquirer == CASH else "acquirer",
                     "why": "money",
                 }
                 for item, before, after in moving

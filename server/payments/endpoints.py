@@ -12,13 +12,13 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from domain.payment import ChargeState
+from domain.payment import ChargeKind, ChargeState
 from server.database import Transaction, Transactions, TransactionsDep, new_id
 from server.errors import Problem
 from server.faults import crash_point
-from server.identity.auth import OptionalShift
+from server.identity.auth import OptionalShift, RequiredShift
 from server.identity.service import OnShift
-from server.payments import barcodes, queries, receipts, schemas, service
+from server.payments import barcodes, cash, queries, receipts, schemas, service
 from server.payments.books import Books
 from server.payments.callbacks import MAX_BODY, Callback
 from server.payments.notifications import Inbox
@@ -85,6 +85,35 @@ async def request_charge(
             shift_id=shift.shift_id if shift else None,
         ),
         lifetime=wired.settings.charge_lifetime,
+        now=datetime.now(UTC),
+    )
+    return await _view(transactions, wired.books, charge_id)
+
+
+@router.post("/v1/spots/{spot}/cash-charges", status_code=201, tags=["charges"])
+async def take_cash(
+    spot: str,
+    body: schemas.RequestCharge,
+    shift: RequiredShift,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> schemas.Charge:
+    """Cash the attendant on shift has taken; paid at once, and the attendant's debt."""
+    spot = spots.canonical(spot)
+    charge_id = await cash.take(
+        transactions,
+        wired.announcer,
+        wired.books,
+        PaymentRequest(
+            charge_id=_charge_id(body, idempotency_key, spot, shift),
+            spot_code=spot,
+            vehicle_class=body.vehicle_class,
+            plate=body.plate or None,
+            minutes=body.minutes,
+            shift_id=shift.shift_id,
+            kind=ChargeKind.CASH,
+        ),
         now=datetime.now(UTC),
     )
     return await _view(transactions, wired.books, charge_id)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.parking.models import ParkingSession
-from server.payments.models import Charge, Money, Payment, Receipt
+from server.payments.models import CASH, Charge, Money, Payment, Receipt
 from server.spots.models import Spot, Zone
 
 CLAIM = timedelta(seconds=30)
@@ -109,6 +109,11 @@ class LockedCharge:
     regulation: str
     attendant_code: str | None
     attendant_name: str | None
+
+    @property
+    def method(self) -> str:
+        """How it is paid, as receipts say it."""
+        return "Tunai" if self.acquirer == CASH else "QRIS"
 
 
 LOCK = text("""

@@ -104,7 +104,7 @@ def _facts(number: str, sold: Sold, books: Books) -> ReceiptFacts:
         paid_at=sold.paid_at.astimezone(books.timezone),
         amount_rp=charge.amount_rp,
         lines=tuple(QuoteLine(**line) for line in charge.quote),
-        method="Tunai" if charge.acquirer == "cash" else "QRIS",
+        method=charge.method,
         reference=charge.reference,
         complaint=books.complaint,
         verify_url=f"{books.base_url}/r/{number}",

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import qris
 from domain.payment import (
     ChargeEvent,
+    ChargeKind,
     ChargeState,
     PaymentEvent,
     PaymentState,
@@ -75,11 +76,12 @@ class PaymentRequest:
     plate: str | None = None
     minutes: int | None = None
     shift_id: UUID | None = None
+    kind: ChargeKind = ChargeKind.MPM
 
     def fingerprint(self) -> bytes:
         # The plate only as it is kept, so that nobody can find it by trying hashes.
         plate = mask_plate(self.plate) if self.plate else None
-        parts = (self.spot_code, self.vehicle_class.value, plate, self.minutes)
+        parts = (self.kind.value, self.spot_code, self.vehicle_class.value, plate, self.minutes)
         return hashlib.sha256(repr(parts).encode()).digest()
 
 
@@ -100,7 +102,7 @@ async def request_payment(
     """
     async with transactions.begin() as db:
         life = acquirer.profile.validity(lifetime)
-        charge = await _insert(db, acquirer.profile.name, books, request, life, now)
+        charge = await open_charge(db, acquirer.profile.name, books, request, life, now)
     if charge is None:
         return request.charge_id
     outcome = await _generate(acquirer, charge)
@@ -114,7 +116,7 @@ async def request_payment(
     return charge.id
 
 
-async def _insert(
+async def open_charge(
     db: AsyncSession,
     acquirer_name: str,
     books: Books,
@@ -161,6 +163,7 @@ async def _insert(
     charge = Charge(
         id=request.charge_id,
         payment_id=payment.id,
+        kind=request.kind.value,
         acquirer=acquirer_name,
         reference=request.charge_id.hex,
         amount_rp=quoted.amount_rp,
@@ -168,7 +171,8 @@ async def _insert(
         request_hash=request.fingerprint(),
         created_at=now,
         expires_at=now + lifetime,
-        next_inquiry_at=now + FIRST_INQUIRY,
+        # Nobody can be asked about cash.
+        next_inquiry_at=None if request.kind is ChargeKind.CASH else now + FIRST_INQUIRY,
     )
     db.add(payment)
     await db.flush()
