@@ -106,7 +106,7 @@ async def account_page(
     until = last or wired.books.day(datetime.now(UTC))
     since = first or until - timedelta(days=30)
     told = await reports.statement(
-        db, account, since, until, party=party or None, limit=LINES_ON_A_PAGE
+        db, account, since, until, party=party or None, limit=LINES_ON_A_PAGE + 1
     )
     return pages.render(
         request,
@@ -115,7 +115,8 @@ async def account_page(
         books=wired.books,
         told=told,
         debit_credit=reports.debit_credit,
-        cut=len(told.lines) == LINES_ON_A_PAGE,
+        lines=told.lines[:LINES_ON_A_PAGE],
+        cut=len(told.lines) > LINES_ON_A_PAGE,
     )
 
 
@@ -128,9 +129,10 @@ async def record_deposit(
     deposited_on: Annotated[date, Form()],
     officer: OfficerDep,
     db: Transaction,
+    wired: WiringDep,
 ) -> Response:
     deposit = Deposit(deposit_id, attendant, amount_rp, reference, deposited_on)
-    await deposits.record(db, deposit, officer.id, now=datetime.now(UTC))
+    await deposits.record(db, deposit, wired.books, officer.id, now=datetime.now(UTC))
     return RedirectResponse("/office/ledger#kas", 303)
 
 

@@ -16,6 +16,7 @@ from server.errors import InvalidRequest, NotFound, Problem
 from server.identity.models import Attendant
 from server.ledger import postings, reports
 from server.ledger import service as ledger
+from server.payments.books import Books
 from server.reconciliation import service
 from server.reconciliation.files import SHORTEST_BATCH
 from server.reconciliation.models import CashDeposit
@@ -52,7 +53,9 @@ class Deposit:
     deposited_on: date
 
 
-async def record(db: AsyncSession, deposit: Deposit, officer_id: UUID, *, now: datetime) -> None:
+async def record(
+    db: AsyncSession, deposit: Deposit, books: Books, officer_id: UUID, *, now: datetime
+) -> None:
     """Record a deposit of at most what the attendant owes; the same one again changes nothing.
 
     Raises AttendantNotFound, DepositExceedsOwed, DepositKnown, InvalidRequest.
@@ -60,6 +63,8 @@ async def record(db: AsyncSession, deposit: Deposit, officer_id: UUID, *, now: d
     reference = " ".join(deposit.reference.split())
     if len("".join(reference.split())) < SHORTEST_BATCH or not reference.isprintable():
         raise InvalidRequest(f"reference: fewer than {SHORTEST_BATCH} characters")
+    if deposit.deposited_on > books.day(now):
+        raise InvalidRequest("deposited_on: a day that has not come yet")
     await service.one_at_a_time(db)
     attendant_id = await _lock_attendant(db, deposit.attendant)
     known = await db.scalar(

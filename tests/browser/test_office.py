@@ -39,7 +39,7 @@ async def day_end(
     return told
 
 
-def text_of(path: str) -> str:
+def text_of(path: str | Path) -> str:
     return Path(path).read_text()
 
 
@@ -121,9 +121,14 @@ async def test_a_manipulated_file_shows_its_differences(
     page = await sign_in(screens)
     await take_in(page, "settlement", short)
     await take_in(page, "statement", day_end["statement"])
-    assert await reconcile(page) == "Selisih yang belum dijelaskan: 3"
+    assert await reconcile(page) == "Selisih yang belum dijelaskan: 4"
     shown = await page.locator("#selisih + .card").inner_text()
-    for kind in ("jumlah berbeda", "belum dicairkan", "jumlah masuk bank berbeda"):
+    for kind in (
+        "jumlah berbeda",
+        "belum dicairkan",
+        "jumlah masuk bank berbeda",
+        "MDR tidak sesuai ketentuan",
+    ):
         assert kind in shown
     assert "-Rp500" in shown
     assert "bendahara penerimaan" in shown

@@ -245,7 +245,7 @@ async def test_a_charge_whose_process_died_before_asking_is_given_up_in_time(off
     charge_id, now = new_id(), datetime.now(UTC)
     request = PaymentRequest(charge_id, FLAT, VehicleClass.CAR)
     async with office.transactions.begin() as db:
-        await service._insert(db, "sandbox", office.wired.books, request, LIFETIME, now)
+        await service.open_charge(db, "sandbox", office.wired.books, request, LIFETIME, now)
     await office.inquire(charge_id, now=now + timedelta(seconds=60))
     assert (await office.charge(charge_id))["state"] == "issue_failed"
     assert await office.stay(charge_id) == ("voided", "voided")

@@ -45,7 +45,7 @@ class Office:
     async def deposit(self, deposit: Deposit) -> None:
         async with self.transactions.begin() as db:
             officer_id = await db.scalar(text("SELECT id FROM officers ORDER BY login LIMIT 1"))
-            await deposits.record(db, deposit, UUID(str(officer_id)), now=self.now)
+            await deposits.record(db, deposit, self.books, UUID(str(officer_id)), now=self.now)
 
     async def bank(self, amount_rp: int, narrative: str, reference: str = "") -> None:
         content = statement(self.day, (amount_rp, narrative), reference=reference)
@@ -162,4 +162,7 @@ async def test_a_deposit_names_an_attendant_and_a_slip_that_can_be_found(office:
     for reference in ("", "1 2 3 4 5", "SLIP\x001234"):
         with pytest.raises(InvalidRequest):
             await office.deposit(office.slip(reference=reference))
+    tomorrow = date.fromordinal(office.day.toordinal() + 1)
+    with pytest.raises(InvalidRequest, match="deposited_on"):
+        await office.deposit(office.slip(deposited_on=tomorrow))
     await office.deposit(office.slip(reference="1 2 3 4 5 6"))
