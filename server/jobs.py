@@ -110,9 +110,6 @@ def _queue(
 
     @queue.schedule("prune_outbox", EVERY_NIGHT)
     async def prune_outbox(_schedule: Schedule) -> None:
-        pruned = webhooks.PRUNED
-        while pruned == webhooks.PRUNED:
-            async with transactions.begin() as db:
-                pruned = await webhooks.prune(db, now=datetime.now(UTC))
+        await webhooks.prune(transactions, now=datetime.now(UTC))
 
     return queue

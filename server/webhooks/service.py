@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import uuid7
-from server.database import new_id
+from server.database import Transactions, new_id
 from server.errors import Problem
 from server.webhooks.facts import Fact
 from server.webhooks.models import Delivery, Subscription
@@ -205,10 +205,12 @@ async def replay_since(
     return await db.scalar(_REPLAY, values) or 0
 
 
-async def prune(db: AsyncSession, *, now: datetime) -> int:
-    """Forget facts that were kept long enough, with their deliveries; how many, at most PRUNED."""
-    values = {"before": _first_id(now - KEPT), "most": PRUNED}
-    return len((await db.scalars(_PRUNE, values)).all())
+async def prune(transactions: Transactions, *, now: datetime) -> None:
+    """Forget facts that were kept long enough, with their deliveries, so many at a time."""
+    values, pruned = {"before": _first_id(now - KEPT), "most": PRUNED}, PRUNED
+    while pruned == PRUNED:
+        async with transactions.begin() as db:
+            pruned = len((await db.scalars(_PRUNE, values)).all())
 
 
 async def _must_be_enabled(db: AsyncSession, subscription_id: UUID) -> None:
