@@ -1,17 +1,40 @@
 """What must hold for any input where payments meet the wire: signatures, amounts, schedules."""
 
+import asyncio
+import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from server.payments import signatures
+from server.payments.acquirer import (
+    Acquirer,
+    AcquirerUnknown,
+    InquiryAnswer,
+    PaidStatus,
+    profile,
+)
+from server.payments.callbacks import Callback, Refused, SnapListener
 from server.payments.inquiries import EXPIRY_GRACE, PAST_EXPIRY, next_inquiry
+from server.payments.rest import RestAcquirer, RestListener
 from server.payments.signatures import Encoding
-from server.payments.snap import AmountError, read_amount, read_time, write_amount, write_time
+from server.payments.snap import (
+    Credentials,
+    SnapAcquirer,
+    read_amount,
+    read_time,
+    write_amount,
+    write_time,
+)
+from server.payments.wire import AmountError
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 MADE = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
@@ -123,3 +146,115 @@ def test_a_charge_is_asked_about_a_bounded_number_of_times(minutes):
     while (moment := next_inquiry(MADE, expires, now)) is not None:
         now, count = moment, count + 1
         assert count <= minutes + 13
+
+
+# Whatever an acquirer says, it ends in one of the ways the payments slice knows
+
+GOOD = {
+    "responseCode": "2005100",
+    "latestTransactionStatus": "00",
+    "originalReferenceNo": "77",
+    "originalPartnerReferenceNo": "abc",
+    "amount": {"value": "4000.00", "currency": "IDR"},
+    "additionalInfo": {"rrn": "A1", "refundHistory": []},
+    "paidTime": "2026-11-21T10:15:00+07:00",
+    "status_code": "200",
+    "order_id": "abc",
+    "transaction_id": "77",
+    "transaction_status": "settlement",
+    "fraud_status": "accept",
+    "gross_amount": "4000.00",
+    "currency": "IDR",
+    "refunds": None,
+}
+LIKELY = (
+    st.sampled_from(["2005100", "4045101", "00", "04", "200", "407", "settlement", "refund"])
+    | st.sampled_from(
+        ["4000.00", "4000", "IDR", "accept", "2026-11-21 10:15:00", "A1", "partial_refund"]
+    )
+    | st.builds(lambda value: {"value": value, "currency": "IDR"}, st.sampled_from(["4000.00", 1]))
+    | st.builds(lambda history: {"refundHistory": history}, json_values)
+)
+changes = st.dictionaries(st.sampled_from(list(GOOD)), LIKELY | json_values, max_size=3)
+messages = changes.map(lambda changed: GOOD | changed)
+"""What both wires understand, a few words of it changed."""
+CREDENTIALS = Credentials("kami", SecretStr("rahasia"), KEY, "M1", "A01")
+
+
+def asked(make: Callable[[httpx.AsyncClient], Acquirer], said: object) -> InquiryAnswer | None:
+    """What an inquiry takes from an answer; None when it is no outcome."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/access-token/b2b"):
+            return httpx.Response(200, json={"accessToken": "t", "expiresIn": "900"})
+        return httpx.Response(200, content=json.dumps(said).encode(errors="surrogatepass"))
+
+    async def inquire() -> InquiryAnswer | None:
+        transport = httpx.MockTransport(answer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://acquirer") as client:
+            try:
+                return await make(client).inquire("abc")
+            except AcquirerUnknown:
+                return None
+
+    return asyncio.run(inquire())
+
+
+@settings(deadline=None)
+@given(messages)
+@example({"responseCode": "2005100", "latestTransactionStatus": "00", "amount": "\ud800"})
+def test_an_inquiry_over_snap_is_paid_only_by_the_code_status_and_amount_that_say_so(said):
+    answer = asked(lambda client: SnapAcquirer(client, profile("sandbox"), CREDENTIALS), said)
+    if answer is not None and answer.status is PaidStatus.PAID:
+        assert (said["responseCode"], said["latestTransactionStatus"]) == ("2005100", "00")
+        assert write_amount(answer.amount_rp or 0)["value"] == said["amount"]["value"]
+
+
+@settings(deadline=None)
+@given(messages)
+@example({"status_code": "200", "transaction_status": "settlement", "gross_amount": 4000})
+def test_an_inquiry_over_rest_is_paid_only_by_the_status_and_amount_that_say_so(said):
+    key = SecretStr("rahasia")
+    answer = asked(lambda client: RestAcquirer(client, profile("sandbox-rest"), key), said)
+    if answer is not None and answer.status is PaidStatus.PAID:
+        assert said["transaction_status"] in ("settlement", "partial_refund")
+        assert said.get("fraud_status", "accept") == "accept"
+        assert answer.amount_rp == 4_000
+        assert said["gross_amount"] in ("4000.00", "4000")
+
+
+@given(messages | json_values)
+def test_a_webhook_is_read_or_refused_and_never_pays(said):
+    key = SecretStr("rahasia")
+    if isinstance(said, dict):
+        signed = "".join(str(said.get(n)) for n in ("order_id", "status_code", "gross_amount"))
+        digest = hashlib.sha512(f"{signed}rahasia".encode(errors="replace")).hexdigest()
+        said = {"signature_key": digest} | said
+    content = json.dumps(said).encode()
+    try:
+        told = RestListener(profile("sandbox-rest"), "M1", key).read(Callback({}, content), MADE)
+    except Refused:
+        return
+    assert told.status is PaidStatus.UNKNOWN
+
+
+@given(messages | json_values, st.sampled_from(["sandbox", "bri"]))
+def test_a_well_signed_notification_of_any_content_is_read_or_refused(said, name):
+    content = json.dumps(said).encode()
+    spoken = replace(profile(name), notify_signature="asymmetric")
+    digest = signatures.body_digest(content, double_hex=spoken.notify_double_hex)
+    stamp = write_time(MADE)
+    text = signatures.asymmetric_text("POST", spoken.notify_path, digest, stamp)
+    headers = {
+        "x-timestamp": stamp,
+        "x-external-id": "1",
+        "x-signature": signatures.sign_asymmetric(KEY, text),
+    }
+    hears = SnapListener(
+        spoken, KEY.public_key(), "M1", "k", SecretStr("rahasia"), timedelta(minutes=5)
+    )
+    try:
+        told = hears.read(Callback(headers, content), MADE)
+    except Refused:
+        return
+    assert (told.status is PaidStatus.PAID) == (said["latestTransactionStatus"] == "00")
