@@ -72,13 +72,7 @@ class Settings(BaseSettings):
         if self.mode == "production":
             missing = [
                 name
-                for name in (
-                    "public_url",
-                    "database_url",
-                    "acquirer_client_secret",
-                    "acquirer_public_key",
-                    "private_key",
-                )
+                for name in ("public_url", "database_url", "acquirer_client_secret")
                 if not getattr(self, name)
             ]
             if missing:

@@ -181,7 +181,7 @@ class SnapAcquirer:
         await self._client.aclose()
 
     async def generate(self, reference: str, amount_rp: int, expires_at: datetime) -> IssuedBarcode:
-        """Ask for a dynamic barcode of `amount_rp`; a reference it has already is asked about."""
+        """Ask for a dynamic barcode of `amount_rp`. Of a duplicate reference an inquiry tells."""
         answer = await self._accepted(
             Service.GENERATE,
             {

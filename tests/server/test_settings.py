@@ -15,8 +15,6 @@ PRODUCTION: dict[str, Any] = {
     "public_url": "https://parkir.example",
     "database_url": "postgresql://x",
     "acquirer_client_secret": SecretStr("KENARI"),
-    "acquirer_public_key": Path("a.pem"),
-    "private_key": Path("b.pem"),
 }
 
 
@@ -41,8 +39,7 @@ def test_production_refuses_to_start_without_its_secrets(
 ) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
     Settings(**PRODUCTION)
-    texts = missing in ("public_url", "database_url", "acquirer_client_secret")
-    for absent in {"" if texts else None, None if missing != "public_url" else ""}:
+    for absent in {"", None if missing != "public_url" else ""}:
         with pytest.raises(ValidationError, match=f"production mode needs {missing}") as refusal:
             Settings(**(PRODUCTION | {missing: absent}))
         assert "KENARI" not in str(refusal.value)
@@ -62,6 +59,7 @@ def test_a_wrong_setting_is_named_without_repeating_secrets() -> None:
         ({"acquirer_client_secret": None}, "KARCIS_ACQUIRER_CLIENT_SECRET is not set"),
         ({"notify_client_secret": SecretStr("")}, "KARCIS_NOTIFY_CLIENT_SECRET is not set"),
         ({"private_key": None}, "KARCIS_PRIVATE_KEY is not set"),
+        ({"acquirer_public_key": None}, "KARCIS_ACQUIRER_PUBLIC_KEY is not set"),
         ({"private_key": Path("/nowhere/x.pem")}, "cannot read /nowhere/x.pem"),
     ],
 )
@@ -78,3 +76,13 @@ def test_production_refuses_the_tests_crash_points(
     monkeypatch.setenv(CRASH_AT, "somewhere")
     with pytest.raises(NotConfigured, match=CRASH_AT):
         create_app(settings.model_copy(update={"mode": "production"}))
+
+
+def test_over_rest_the_server_key_is_all_it_needs(settings: Settings) -> None:
+    keyless = {"private_key": None, "acquirer_public_key": None, "notify_client_secret": None}
+    application = create_app(settings.model_copy(update={"acquirer": "sandbox-rest", **keyless}))
+    assert application.state.payments.acquirer.profile.transport == "rest"
+    with pytest.raises(NotConfigured, match="KARCIS_ACQUIRER_CLIENT_SECRET is not set"):
+        create_app(
+            settings.model_copy(update={"acquirer": "sandbox-rest", "acquirer_client_secret": None})
+        )
