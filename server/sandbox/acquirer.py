@@ -136,7 +136,7 @@ class Acquirer:
             else:
                 kind = "normal" if at_ms < order.expires_ms else "late"
                 planned = [self._add(order, "scheduled", kind, at_ms, hold_ms)]
-            until_ms = now_ms if at_ms is None else at_ms
+            until_ms = self.now_ms() if at_ms is None else at_ms  # the clock ticks meanwhile
             made = [self._book(p, p.due_ms) if p.due_ms <= until_ms else p for p in planned]
         self.wake.set()
         return made

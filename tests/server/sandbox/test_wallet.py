@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 import qris
 from server.sandbox import words
 from server.sandbox.settings import Settings
-from tests.server.sandbox.conftest import Partner
+from tests.server.sandbox.conftest import Clock, Partner
 from tests.server.sandbox.test_pictures import code, encoded
 
 FOREIGN = qris.encode(
@@ -213,3 +213,17 @@ def test_amounts_and_times_are_written_as_people_write_them() -> None:
     assert words.rupiah(1_250_000) == "Rp\u00a01.250.000"
     assert words.when(moment, "id") == "21 November 2026, 14.05.33 WIB"
     assert words.when(moment, "en") == "21 November 2026, 14:05:33 WIB"
+
+
+async def test_money_paid_now_is_there_at_once_however_the_clock_ticks(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock moves between any two looks at it, as it does on a busy machine."""
+    text = (await partner.order("K-1"))["qrContent"]
+
+    def tick(clock: Clock) -> datetime:
+        clock.moment += timedelta(milliseconds=1)
+        return clock.moment
+
+    monkeypatch.setattr(Clock, "__call__", tick)
+    assert (await partner.pay(text)).json()["state"] == "paid"
