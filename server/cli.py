@@ -185,6 +185,7 @@ def _explain(facts: dict[str, Any], spot: str) -> None:
         "Karcis berjalan dengan data SAMPEL. / Karcis is running with SAMPLE data.",
         f"  pengemudi / driver     {facts['server']}/p/{spot}",
         f"  dompet / wallet        {facts['sandbox']}/wallet",
+        f"  gangguan / faults      {facts['sandbox']}/sandbox",
         f"  juru parkir / handheld {facts['handheld']}/   "
         f"{attendant['code']}, PIN {attendant['pin']}",
         f"  kantor / office        {facts['server']}/office   "

@@ -1,4 +1,4 @@
-"""The wallet's words, Bahasa Indonesia first, English beside."""
+"""The words of the sandbox's pages, Bahasa Indonesia first, English beside."""
 
 from datetime import datetime
 from typing import Literal
