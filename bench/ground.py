@@ -127,7 +127,9 @@ def ground(environment: dict[str, str] | None = None) -> Iterator[Ground]:
 async def _sample(url: str) -> None:
     engine = create_engine(url, pool_size=1)
     async with create_transactions(engine).begin() as db:
-        await sample.seed(db, officer_password="bench", attendant_pin="000000")
+        await sample.seed(
+            db, officer_password="bench", checker_password="bench", attendant_pin="000000"
+        )
     await engine.dispose()
 
 

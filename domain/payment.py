@@ -1,7 +1,8 @@
-"""Charges and payments: their state tables, and what money that arrives means for a charge.
+"""Charges, payments, refunds and cases: their state tables, and what money means for a charge.
 
-A lost answer is a state of its own, left only by asking: ISSUE_UNKNOWN and REFUND_UNKNOWN accept
-none of the events of a direct answer, only those of an inquiry (or of a settlement line).
+A lost answer is a state of its own, left only by asking: ISSUE_UNKNOWN, REFUND_UNKNOWN and a
+refund's UNKNOWN accept none of the events of a direct answer, only those of an inquiry (or of a
+settlement line).
 """
 
 from collections.abc import Mapping
@@ -12,18 +13,31 @@ from domain.money import MoneyError, whole
 from domain.states import TransitionRefused, diagram, follow
 
 __all__ = [
+    "CASE_TABLE",
     "CHARGE_TABLE",
     "EVENTS_TO_PAID",
     "PAYMENT_TABLE",
+    "REFUND_TABLE",
+    "REFUND_UNDECIDED",
+    "REFUND_VOID",
+    "CaseEvent",
+    "CaseOutcome",
+    "CaseState",
     "ChargeEvent",
     "ChargeKind",
     "ChargeState",
     "MoneyFlag",
     "PaymentEvent",
     "PaymentState",
+    "RefundEvent",
+    "RefundMethod",
+    "RefundReason",
+    "RefundState",
     "TransitionRefused",
+    "advance_case",
     "advance_charge",
     "advance_payment",
+    "advance_refund",
     "diagram",
     "judge_money",
 ]
@@ -174,3 +188,124 @@ PAYMENT_TABLE: Mapping[tuple[PaymentState, PaymentEvent], PaymentState] = Mappin
 def advance_payment(state: PaymentState, event: PaymentEvent) -> PaymentState:
     """The payment's next state; raises TransitionRefused: money back is a refund of its charge."""
     return follow(PAYMENT_TABLE, state, event)
+
+
+class RefundMethod(StrEnum):
+    """How money goes back: by the acquirer to the payer's own app, or by a bank transfer."""
+
+    ACQUIRER = "acquirer"
+    TRANSFER = "transfer"
+
+
+class RefundReason(StrEnum):
+    PAID_TWICE = "paid_twice"
+    PAID_LATE = "paid_late"
+    OTHER_AMOUNT = "other_amount"
+    WRONG_CHARGE = "wrong_charge"
+    NOT_PARKED = "not_parked"
+    OTHER = "other"
+
+
+class RefundState(StrEnum):
+    REQUESTED = "requested"
+    REJECTED = "rejected"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    TRANSFER_DUE = "transfer_due"
+    REFUSED = "refused"
+    DONE = "done"
+
+
+class RefundEvent(StrEnum):
+    """What happened to a refund.
+
+    ACCEPTED, DECLINED and UNANSWERED tell how our call to the acquirer ended; FOUND and NOT_FOUND
+    what an inquiry, or a settlement line, said after an UNANSWERED call.
+    """
+
+    APPROVED = "approved"
+    APPROVED_FOR_TRANSFER = "approved_for_transfer"
+    REJECTED = "rejected"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    UNANSWERED = "unanswered"
+    FOUND = "found"
+    NOT_FOUND = "not_found"
+    TRANSFERRED = "transferred"
+
+
+REFUND_TABLE: Mapping[tuple[RefundState, RefundEvent], RefundState] = MappingProxyType(
+    {
+        (RefundState.REQUESTED, RefundEvent.APPROVED): RefundState.SENDING,
+        (RefundState.REQUESTED, RefundEvent.APPROVED_FOR_TRANSFER): RefundState.TRANSFER_DUE,
+        (RefundState.REQUESTED, RefundEvent.REJECTED): RefundState.REJECTED,
+        (RefundState.SENDING, RefundEvent.ACCEPTED): RefundState.DONE,
+        (RefundState.SENDING, RefundEvent.DECLINED): RefundState.REFUSED,
+        (RefundState.SENDING, RefundEvent.UNANSWERED): RefundState.UNKNOWN,
+        (RefundState.UNKNOWN, RefundEvent.FOUND): RefundState.DONE,
+        (RefundState.UNKNOWN, RefundEvent.NOT_FOUND): RefundState.REFUSED,
+        (RefundState.TRANSFER_DUE, RefundEvent.TRANSFERRED): RefundState.DONE,
+    }
+)
+
+REFUND_UNDECIDED = frozenset(
+    {RefundState.REQUESTED, RefundState.SENDING, RefundState.UNKNOWN, RefundState.TRANSFER_DUE}
+)
+"""A refund that may still turn out either way; its money waits for it."""
+REFUND_VOID = frozenset({RefundState.REJECTED, RefundState.REFUSED})
+"""A refund that gave nothing back and never will."""
+
+
+def advance_refund(state: RefundState, event: RefundEvent) -> RefundState:
+    """The refund's next state; raises TransitionRefused where REFUND_TABLE has no edge."""
+    return follow(REFUND_TABLE, state, event)
+
+
+class CaseOutcome(StrEnum):
+    """How a case ended. RECOGNISED and KEPT are decided by two people, the others by the books.
+
+    RECOGNISED: the money is a zone's earning after all. KEPT: a refund that was refused is not
+    tried again. REFUNDED: the money went back. EXPLAINED: a later file says what it was.
+    """
+
+    RECOGNISED = "recognised"
+    KEPT = "kept"
+    REFUNDED = "refunded"
+    EXPLAINED = "explained"
+
+
+class CaseState(StrEnum):
+    OPEN = "open"
+    PROPOSED = "proposed"
+    CLOSED = "closed"
+
+
+class CaseEvent(StrEnum):
+    """PROPOSED, DECLINED and ACCEPTED are people's; SETTLED and REOPENED the books' own.
+
+    SETTLED: its money went back, or a later file explains it. REOPENED: a later file explains what
+    people had closed otherwise, or money came back into suspense.
+    """
+
+    PROPOSED = "proposed"
+    DECLINED = "declined"
+    ACCEPTED = "accepted"
+    SETTLED = "settled"
+    REOPENED = "reopened"
+
+
+CASE_TABLE: Mapping[tuple[CaseState, CaseEvent], CaseState] = MappingProxyType(
+    {
+        (CaseState.OPEN, CaseEvent.PROPOSED): CaseState.PROPOSED,
+        (CaseState.PROPOSED, CaseEvent.DECLINED): CaseState.OPEN,
+        (CaseState.PROPOSED, CaseEvent.ACCEPTED): CaseState.CLOSED,
+        (CaseState.OPEN, CaseEvent.SETTLED): CaseState.CLOSED,
+        (CaseState.PROPOSED, CaseEvent.SETTLED): CaseState.CLOSED,
+        (CaseState.CLOSED, CaseEvent.REOPENED): CaseState.OPEN,
+    }
+)
+
+
+def advance_case(state: CaseState, event: CaseEvent) -> CaseState:
+    """The case's next state; raises TransitionRefused where CASE_TABLE has no edge."""
+    return follow(CASE_TABLE, state, event)

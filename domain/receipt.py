@@ -245,3 +245,53 @@ def _lines(data: Mapping[str, Any]) -> tuple[QuoteLine, ...]:
         )
     except (ReceiptFactsError, MoneyError) as error:
         raise ReceiptFactsError(f"lines: {error}") from None
+
+
+REFUND_SERIES = "KEMBALI"
+"""What the numbers of refunds begin with, where a receipt's begin with its zone: longer than any
+zone's code in the books, so that no receipt is ever taken for a refund."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFacts:
+    """What the proof of a refund must say, beside the receipt it returns money of.
+
+    ``original_number`` is that receipt's, empty where the money had none (it came late, or twice).
+    ``reference`` is our id of the charge; ``method`` how the money went back; times are aware.
+    Raises ReceiptFactsError, naming the field, when these do not hold.
+    """
+
+    number: str
+    original_number: str
+    regency: str
+    agency: str
+    spot_code: str
+    zone: str
+    paid_rp: int
+    amount_rp: int
+    reason: str
+    method: str
+    refunded_at: datetime
+    reference: str
+    complaint: str
+    verify_url: str
+    kind: str = "refund"
+
+    def __post_init__(self) -> None:
+        for number in filter(None, (self.number, self.original_number)):
+            if _canonical_number(number) != number:
+                raise ReceiptFactsError("number: is not written canonically")
+        if self.refunded_at.utcoffset() is None:
+            raise ReceiptFactsError("refunded_at: want a time with its zone")
+        if not 0 < self.amount_rp <= self.paid_rp:
+            raise ReceiptFactsError("amount_rp: is not above zero and at most what was paid")
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat object, a key a field; the time is ISO 8601 with its offset."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "refunded_at": self.refunded_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "RefundFacts":
+        """Reads what ``to_json`` wrote."""
+        return cls(**{**data, "refunded_at": _time(data, "refunded_at")})

@@ -179,7 +179,7 @@ def run(
 
 
 def _explain(facts: dict[str, Any], spot: str) -> None:
-    attendant, officer = facts["attendant"], facts["officer"]
+    attendant, officer, checker = facts["attendant"], facts["officer"], facts["checker"]
     for line in (
         "",
         "Karcis berjalan dengan data SAMPEL. / Karcis is running with SAMPLE data.",
@@ -190,6 +190,8 @@ def _explain(facts: dict[str, Any], spot: str) -> None:
         f"{attendant['code']}, PIN {attendant['pin']}",
         f"  kantor / office        {facts['server']}/office   "
         f"{officer['login']}, {officer['password']}",
+        f"  pemeriksa / checker    {facts['server']}/office   "
+        f"{checker['login']}, {checker['password']}",
         f"  printer virtual        {facts['printer']}",
         "Ctrl-C untuk berhenti / to stop.",
     ):

@@ -7,6 +7,7 @@ is enqueued inside a payment's own transaction: the queue's NOTIFY would seriali
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -18,7 +19,7 @@ from sqlalchemy import text
 from server import verify
 from server.announcements import Announcer
 from server.database import Transactions, plain_url
-from server.payments import inquiries, queries
+from server.payments import inquiries, queries, refunds
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
 from server.webhooks import service as webhooks
@@ -88,6 +89,8 @@ def _queue(
                 [0] * len(references),
             )
 
+    _pursue_refunds(queue, queries_of_queue, transactions, acquirer, announcer, books)
+
     @queue.schedule("prune_job_log", EVERY_NIGHT)
     async def prune_job_log(_schedule: Schedule) -> None:
         async with transactions.begin() as db:
@@ -113,3 +116,28 @@ def _queue(
         await webhooks.prune(transactions, now=datetime.now(UTC))
 
     return queue
+
+
+def _pursue_refunds(
+    queue: PgQueuer,
+    queries_of_queue: Queries,
+    transactions: Transactions,
+    acquirer: Acquirer,
+    announcer: Announcer,
+    books: Books,
+) -> None:
+    """Every second the refunds that are due to be asked about, as charges are."""
+
+    @queue.entrypoint("pursue_refund", concurrency_limit=2)
+    async def pursue_refund(job: Job) -> None:
+        refund_id = UUID(bytes=job.payload)
+        await refunds.pursue(transactions, acquirer, announcer, books, refund_id, datetime.now(UTC))
+
+    @queue.schedule("claim_due_refunds", EVERY_SECOND)
+    async def claim_due_refunds(_schedule: Schedule) -> None:
+        async with transactions.begin() as db:
+            ids = await refunds.due(db, datetime.now(UTC), BATCH)
+        if ids:
+            await queries_of_queue.enqueue(
+                ["pursue_refund"] * len(ids), [refund_id.bytes for refund_id in ids], [0] * len(ids)
+            )

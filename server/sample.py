@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.shares import ShareLeg, ShareRule
 from server.identity import service as identity
+from server.identity.models import Role
 from server.ledger import service as ledger
 from server.spots import service as spots
 
@@ -18,11 +19,14 @@ REGENCY = "Kab. Kotawaringin Timur (SAMPEL)"
 AGENCY = "Dinas Perhubungan"
 COMPLAINT = "Pengaduan: 0800-0000-000 (sampel)"
 OFFICER = "bendahara"
+CHECKER = "verifikator"
 ATTENDANT = "J-001"
 HOURLY_ZONES = {"RSU"}
 
 
-async def seed(db: AsyncSession, *, officer_password: str, attendant_pin: str) -> None:
+async def seed(
+    db: AsyncSession, *, officer_password: str, checker_password: str, attendant_pin: str
+) -> None:
     """Put the sample town into an empty database; again is harmless."""
     folder = files("server") / "sample_data"
     await spots.import_spots(db, (folder / "spots.csv").read_text())
@@ -33,9 +37,11 @@ async def seed(db: AsyncSession, *, officer_password: str, attendant_pin: str) -
     await ledger.open_accounts(db, zones)
     with suppress(ledger.RuleTooLate):  # a sample of before there were shares goes on without
         await _share_rule(db, json.loads((folder / "share_rule.json").read_text()))
-    await identity.add_officer(
-        db, login=OFFICER, name="Bendahara Contoh", password=officer_password
-    )
+    for login, name, role, password in (
+        (OFFICER, "Bendahara Contoh", Role.BENDAHARA, officer_password),
+        (CHECKER, "Verifikator Contoh", Role.VERIFIKATOR, checker_password),
+    ):
+        await identity.add_officer(db, login=login, name=name, role=role, password=password)
     await identity.add_attendant(db, code=ATTENDANT, name="Juru Parkir Contoh", pin=attendant_pin)
 
 

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     receipt_lookups_per_minute: int = 60
     key_requests_per_minute: int = 600
     webhook_key: SecretStr | None = Field(default=None, min_length=32)
+    refund_limit_rp: int = Field(default=500_000, gt=0)
+    refund_days: int = Field(default=90, gt=0)
     jobs: bool = True
 
     @property

@@ -92,7 +92,7 @@ def _write_private(path: Path, content: bytes) -> None:
 
 
 def sample_secrets(data_dir: Path) -> dict[str, str]:
-    """Passwords of this sample installation, made once and kept in its data directory."""
+    """Passwords of this sample installation, each made once and kept in its data directory."""
     path = data_dir / "secrets.json"
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {
@@ -100,6 +100,7 @@ def sample_secrets(data_dir: Path) -> dict[str, str]:
         "notify_client_secret": secrets.token_urlsafe(24),
         "webhook_key": secrets.token_urlsafe(32),
         "officer_password": secrets.token_urlsafe(9),
+        "checker_password": secrets.token_urlsafe(9),
         "attendant_pin": f"{secrets.randbelow(10**6):06d}",
     }
     if not made.keys() <= kept.keys():
@@ -230,6 +231,7 @@ class System:
                 await sample.seed(
                     db,
                     officer_password=self.secrets["officer_password"],
+                    checker_password=self.secrets["checker_password"],
                     attendant_pin=self.secrets["attendant_pin"],
                 )
                 return await identity.issue_enrolment_code(db, now=datetime.now(UTC))
@@ -338,6 +340,7 @@ class System:
             "handheld": self.url(HANDHELD),
             "printer": f"tcp://127.0.0.1:{self.port + PRINTER}",
             "officer": {"login": sample.OFFICER, "password": self.secrets["officer_password"]},
+            "checker": {"login": sample.CHECKER, "password": self.secrets["checker_password"]},
             "attendant": {"code": sample.ATTENDANT, "pin": self.secrets["attendant_pin"]},
             "spot": spot,
         }

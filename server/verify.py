@@ -72,6 +72,10 @@ async def _broken_chains(db: AsyncSession) -> list[str]:
 CHANGED_CHARGES = "c.id IN (SELECT charge_id FROM charge_changes WHERE id >= :since)"
 EDGES = ", ".join(f"'{before}>{after}'" for (before, _), after in CHARGE_TABLE.items())
 TRIGGERS = (
+    "case_changes_insert_only",
+    "cases_first_state",
+    "cases_never_changes",
+    "cases_only_edges",
     "cash_deposits_insert_only",
     "charge_changes_insert_only",
     "charges_first_state",
@@ -94,6 +98,13 @@ TRIGGERS = (
     "payments_only_edges",
     "quarantined_events_insert_only",
     "receipts_insert_only",
+    "refund_changes_insert_only",
+    "refund_proofs_insert_only",
+    "refund_receipts_insert_only",
+    "refunds_first_state",
+    "refunds_never_changes",
+    "refunds_only_edges",
+    "refunds_within_money",
     "settlement_lines_insert_only",
     "statement_lines_insert_only",
 )
@@ -160,10 +171,12 @@ INVARIANTS = (
     ),
     Invariant(
         "I3-series-without-gaps",
-        "receipts of a series are numbered 1, 2, 3 … to the last",
-        """SELECT s.series FROM receipt_series s LEFT JOIN receipts r ON r.series = s.series
+        "receipts and refunds of a series are numbered 1, 2, 3 … to the last",
+        """SELECT s.series FROM receipt_series s LEFT JOIN
+           (SELECT series, sequence FROM receipts
+            UNION ALL SELECT series, sequence FROM refunds) r ON r.series = s.series
            GROUP BY s.series, s.last
-           HAVING count(r.number) <> s.last OR count(DISTINCT r.sequence) <> s.last
+           HAVING count(r.sequence) <> s.last OR count(DISTINCT r.sequence) <> s.last
                OR max(r.sequence) <> s.last""",
     ),
     Invariant(
@@ -264,6 +277,21 @@ INVARIANTS = (
         "m.id >= :since",
     ),
     Invariant(
+        "I6-suspense-is-its-cases",
+        "suspense holds what its open cases hold, to the rupiah",
+        """SELECT held - balance FROM
+           (SELECT coalesce(sum(c.amount_rp), 0) AS opened FROM cases c
+            WHERE c.state <> 'closed' AND c.refund_id IS NULL) o,
+           (SELECT coalesce(sum(r.amount_rp), 0) AS returned FROM refunds r
+            JOIN cases c ON c.money_id = r.money_id
+            WHERE c.state <> 'closed' AND r.from_suspense
+                AND r.state IN ('sending', 'unknown', 'transfer_due', 'done')) r,
+           (SELECT coalesce(-sum(p.amount_rp), 0) AS balance FROM ledger_postings p
+            WHERE p.account_code = '2190') s,
+           LATERAL (SELECT opened - returned AS held) h
+           WHERE held <> balance""",
+    ),
+    Invariant(
         "I7-files-as-they-came",
         "settlement files and statements are kept as they came",
         "SELECT id FROM imported_files WHERE sha256 <> sha256(content)",
@@ -289,16 +317,18 @@ INVARIANTS = (
     ),
     Invariant(
         "I7-receivable-as-settled",
-        "the acquirer owes the money recorded less the settlement lines set against it",
-        """SELECT owed - (came - settled) FROM
+        "the acquirer owes the money recorded less its refunds and the lines set against both",
+        """SELECT owed - (came - returned - settled) FROM
            (SELECT coalesce(sum(amount_rp), 0) AS owed FROM ledger_postings
             WHERE account_code = '1120') p,
            (SELECT coalesce(sum(amount_rp), 0) AS came FROM money WHERE acquirer <> 'cash') m,
+           (SELECT coalesce(sum(amount_rp), 0) AS returned FROM refunds
+            WHERE method = 'acquirer' AND state = 'done') f,
            (SELECT coalesce(sum(l.gross_rp), 0) AS settled FROM settlement_lines l
             LEFT JOIN ledger_entries u ON u.source = 'unbooked:' || l.id
             LEFT JOIN ledger_entries e ON e.source = 'explained:settlement:' || l.id
             WHERE u.id IS NULL OR e.id IS NOT NULL) s
-           WHERE owed <> came - settled""",
+           WHERE owed <> came - returned - settled""",
     ),
     Invariant(
         "I7-cash-as-taken",
@@ -316,6 +346,55 @@ INVARIANTS = (
         "I8-device-chains",
         "each event of a device names the one before it, and is what the device signed",
         find=_broken_chains,
+    ),
+    Invariant(
+        "I12-refunds-within-money",
+        "no arrival of money is given back more than once",
+        """SELECT m.id FROM money m JOIN refunds r ON r.money_id = m.id
+           WHERE r.state NOT IN ('rejected', 'refused')
+           GROUP BY m.id HAVING sum(r.amount_rp) > m.amount_rp""",
+    ),
+    Invariant(
+        "I12-one-refund-at-a-time",
+        "of one arrival of money at most one refund is undecided",
+        """SELECT money_id FROM refunds
+           WHERE state IN ('requested', 'sending', 'unknown', 'transfer_due')
+           GROUP BY money_id HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "I12-maker-is-not-checker",
+        "refunds and cases are decided by another officer than asked",
+        """SELECT id FROM refunds WHERE requested_by = decided_by
+              OR (decided_by IS NULL AND state <> 'requested')
+           UNION ALL SELECT id FROM cases WHERE proposed_by = decided_by
+              OR (outcome IN ('recognised', 'kept') AND num_nulls(proposed_by, decided_by) > 0)""",
+    ),
+    Invariant(
+        "I12-one-acquirer-refund",
+        "a refund the acquirer made is no other refund's",
+        """SELECT min(id::text) FROM refunds WHERE acquirer_refund_number IS NOT NULL
+           GROUP BY acquirer, acquirer_refund_number HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "I12-refunds-done-are-proved",
+        "a refund that was made has evidence and a receipt",
+        """SELECT f.id FROM refunds f LEFT JOIN refund_receipts p ON p.refund_id = f.id
+           WHERE (f.state = 'done') <> (p.refund_id IS NOT NULL)
+              OR (p.facts ->> 'amount_rp')::bigint <> f.amount_rp
+              OR (f.state = 'done' AND f.method = 'acquirer' AND num_nonnulls(
+                    f.acquirer_refund_number, f.inquiry_id, f.settlement_line_id) = 0)
+              OR (f.state = 'done' AND f.method = 'transfer' AND num_nulls(
+                    f.transfer_reference, f.transferred_on, f.proof_id) > 0)""",
+    ),
+    Invariant(
+        "I12-refunds-are-posted",
+        "what is still owed to payers is what refunds that are approved and not made come to",
+        """SELECT owed - due FROM
+           (SELECT coalesce(-sum(amount_rp), 0) AS owed FROM ledger_postings
+            WHERE account_code = '2110') p,
+           (SELECT coalesce(sum(amount_rp), 0) AS due FROM refunds
+            WHERE state IN ('sending', 'unknown', 'transfer_due')) r
+           WHERE owed <> due""",
     ),
 )
 

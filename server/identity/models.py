@@ -1,6 +1,7 @@
 """Who may act: officers, attendants, the handhelds they carry, and the shifts they work."""
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, DateTime, ForeignKey, LargeBinary, Text
@@ -12,12 +13,28 @@ from server.database import Base, new_id
 Instant = DateTime(timezone=True)
 
 
+class Role(StrEnum):
+    """What an officer is there for; `identity.service.MAY` says what each may do."""
+
+    BENDAHARA = "bendahara"
+    VERIFIKATOR = "verifikator"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
 class Officer(Base):
     __tablename__ = "officers"
+    __table_args__ = (
+        CheckConstraint(
+            f"role IN ({', '.join(repr(role.value) for role in Role)})",
+            name="role",
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     login: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
     password_hash: Mapped[str] = mapped_column(Text)
 
 

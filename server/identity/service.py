@@ -4,8 +4,11 @@ import base64
 import binascii
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -25,6 +28,7 @@ from server.identity.models import (
     EnrolmentCode,
     Officer,
     OfficerSignIn,
+    Role,
     Shift,
 )
 
@@ -61,6 +65,20 @@ class NotSignedIn(Problem):
     title_en = "Please sign in first"
 
 
+class RoleNotAllowed(Problem):
+    slug = "role-not-allowed"
+    status = 403
+    title_id = "Peran Anda tidak boleh melakukan ini"
+    title_en = "Your role may not do this"
+
+
+class PasswordRefused(Problem):
+    slug = "password-refused"
+    status = 403
+    title_id = "Kata sandi salah; tidak ada yang dilakukan"
+    title_en = "Wrong password; nothing was done"
+
+
 class EnrolmentRefused(Problem):
     slug = "enrolment-refused"
     status = 403
@@ -80,6 +98,39 @@ class ShiftIdTaken(Problem):
     status = 409
     title_id = "Nomor giliran ini sudah dipakai; masuk sekali lagi"
     title_en = "This shift id was used already; sign in once more"
+
+
+class Right(StrEnum):
+    """What only some officers may do; everything that moves money is one of these."""
+
+    TAKE_IN_FILES = "take_in_files"
+    RECONCILE = "reconcile"
+    CANCEL_CHARGE = "cancel_charge"
+    REQUEST_REFUND = "request_refund"
+    DECIDE_REFUND = "decide_refund"
+    RECORD_TRANSFER = "record_transfer"
+    PROPOSE_CASE = "propose_case"
+    DECIDE_CASE = "decide_case"
+
+
+MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
+    {
+        Role.BENDAHARA: frozenset(
+            {
+                Right.TAKE_IN_FILES,
+                Right.RECONCILE,
+                Right.CANCEL_CHARGE,
+                Right.REQUEST_REFUND,
+                Right.RECORD_TRANSFER,
+                Right.PROPOSE_CASE,
+            }
+        ),
+        Role.VERIFIKATOR: frozenset({Right.RECONCILE, Right.DECIDE_REFUND, Right.DECIDE_CASE}),
+        Role.AUDITOR: frozenset(),
+        Role.ADMIN: frozenset(),
+    }
+)
+"""What is not listed is refused. The maker of a thing never has the right to decide it."""
 
 
 @dataclass(frozen=True)
@@ -320,6 +371,29 @@ async def who_is_officer(db: AsyncSession, token: str, *, now: datetime) -> Offi
     return officer
 
 
+async def acting(db: AsyncSession, officer_id: UUID, right: Right) -> Officer:
+    """The officer, who has this right and keeps it until the transaction ends.
+
+    Raises RoleNotAllowed. The row is locked, so that a role taken away at this moment either comes
+    first and refuses, or waits.
+    """
+    officer = await db.scalar(
+        select(Officer)
+        .where(Officer.id == officer_id)
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    )
+    if officer is None or right not in MAY[Role(officer.role)]:
+        raise RoleNotAllowed
+    return officer
+
+
+def confirm_password(officer: Officer, password: str) -> None:
+    """That the person at the screen is the one who signed in; raises PasswordRefused."""
+    if not _matches(officer.password_hash, password):
+        raise PasswordRefused
+
+
 async def sign_officer_out(db: AsyncSession, token: str) -> None:
     await db.execute(delete(OfficerSignIn).where(OfficerSignIn.token_hash == _digest(token)))
 
@@ -332,9 +406,17 @@ async def add_attendant(db: AsyncSession, *, code: str, name: str, pin: str) -> 
     )
 
 
-async def add_officer(db: AsyncSession, *, login: str, name: str, password: str) -> None:
+async def add_officer(
+    db: AsyncSession, *, login: str, name: str, role: Role, password: str
+) -> None:
     await db.execute(
         upsert(Officer)
-        .values(id=new_id(), login=login, name=name, password_hash=hash_secret(password))
+        .values(
+            id=new_id(),
+            login=login,
+            name=name,
+            role=role.value,
+            password_hash=hash_secret(password),
+        )
         .on_conflict_do_nothing(index_elements=[Officer.login])
     )

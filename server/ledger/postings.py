@@ -20,6 +20,7 @@ THIRD_PARTY_PAYABLE = "2130"
 SUSPENSE = "2190"
 MDR_EXPENSE = "5110"
 SHARE_EXPENSE = "5120"
+OTHER_EXPENSE = "5190"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ CHART = (
     ChartAccount(SUSPENSE, "Titipan belum dikenali", "liability"),
     ChartAccount(MDR_EXPENSE, "Beban MDR", "expense"),
     ChartAccount(SHARE_EXPENSE, "Beban bagi hasil", "expense"),
+    ChartAccount(OTHER_EXPENSE, "Beban lain", "expense"),
 )
 """Every account but the zones' revenue accounts, which `zone_account` gives."""
 
@@ -83,6 +85,11 @@ def for_suspense(amount_rp: int) -> tuple[Leg, ...]:
 def for_recognised(amount_rp: int, zone_code: str, shares: Shares = NO_SHARES) -> tuple[Leg, ...]:
     """Money in suspense found to be a zone's earning after all."""
     return _balanced(Leg(SUSPENSE, amount_rp), *_earned(amount_rp, zone_code, shares))
+
+
+def for_recognised_cost(amount_rp: int) -> tuple[Leg, ...]:
+    """What went out of the account, held in suspense, found to be a cost."""
+    return _balanced(Leg(OTHER_EXPENSE, amount_rp), Leg(SUSPENSE, -amount_rp))
 
 
 def for_cash(

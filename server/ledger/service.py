@@ -88,6 +88,16 @@ async def record_many(
     return ids
 
 
+async def legs_of(db: AsyncSession, entry_id: UUID) -> tuple[Leg, ...]:
+    """The legs of an entry, as `postings.reverse` takes them back."""
+    rows = await db.execute(
+        select(Posting.account_code, Posting.amount_rp, Posting.party)
+        .where(Posting.entry_id == entry_id)
+        .order_by(Posting.line)
+    )
+    return tuple(Leg(*row) for row in rows)
+
+
 @dataclass(frozen=True)
 class DatedShareRule:
     """A share rule of one zone or, without one, of the whole regency; both days are included."""

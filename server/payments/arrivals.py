@@ -58,6 +58,7 @@ class Arrival:
     paid_at: datetime
     notification_id: UUID | None = None
     inquiry_id: UUID | None = None
+    settlement_line_id: UUID | None = None
     shift_id: UUID | None = None
     """For cash alone: whose shift owes it. An attendant's word is evidence against himself only."""
 
@@ -185,6 +186,7 @@ async def record(
                 "business_day": item.business_day,
                 "notification_id": item.arrival.notification_id,
                 "inquiry_id": item.arrival.inquiry_id,
+                "settlement_line_id": item.arrival.settlement_line_id,
                 "shift_id": item.arrival.shift_id,
                 "entry_id": entry_id,
             }

@@ -18,7 +18,7 @@ from server.errors import Problem
 from server.faults import crash_point
 from server.identity.auth import OptionalShift, RequiredShift
 from server.identity.service import OnShift
-from server.payments import barcodes, cash, queries, receipts, schemas, service
+from server.payments import barcodes, cancelling, cash, queries, receipts, schemas, service
 from server.payments.books import Books
 from server.payments.callbacks import MAX_BODY, Callback
 from server.payments.notifications import Inbox
@@ -30,7 +30,7 @@ router = APIRouter()
 
 LOOK_AGAIN_S = 10.0
 """How long an event stream trusts the announcements before it looks for itself."""
-FINAL = {ChargeState.PAID, ChargeState.EXPIRED, ChargeState.CANCELLED, ChargeState.ISSUE_FAILED}
+WAITING = {ChargeState.NEW, ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN, ChargeState.ISSUED}
 
 
 class NoBarcode(Problem):
@@ -134,6 +134,27 @@ async def charge(
     return await _view(transactions, wired.books, charge_id)
 
 
+@router.post("/v1/charges/{charge_id}/cancel", tags=["charges"])
+async def cancel_charge(
+    charge_id: UUID,
+    body: schemas.CancelCharge,
+    shift: RequiredShift,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+) -> schemas.Charge:
+    await cancelling.cancel(
+        transactions,
+        wired.acquirer,
+        wired.announcer,
+        wired.books,
+        charge_id,
+        shift,
+        body.reason,
+        now=datetime.now(UTC),
+    )
+    return await _view(transactions, wired.books, charge_id)
+
+
 @router.get("/v1/charges/{charge_id}/barcode.png", tags=["charges"], response_class=Response)
 async def barcode_png(charge_id: UUID, transactions: TransactionsDep, wired: WiringDep) -> Response:
     text = await _payable_barcode(transactions, wired, charge_id)
@@ -192,7 +213,7 @@ async def charge_events(
             if view != shown:
                 shown = view
                 yield ServerSentEvent(event="charge", data=view)
-            if view.state in FINAL:
+            if view.state not in WAITING:
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), LOOK_AGAIN_S)

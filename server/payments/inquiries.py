@@ -51,8 +51,8 @@ async def inquire(
     books: Books,
     reference: str,
     now: datetime,
-) -> None:
-    """Ask the acquirer about one charge and record what its answer proves."""
+) -> PaidStatus:
+    """Ask the acquirer about one charge, record what its answer proves, and tell what it said."""
     try:
         answer = await acquirer.inquire(reference)
     except AcquirerUnknown as exc:
@@ -60,7 +60,7 @@ async def inquire(
     async with transactions.begin() as db:
         charge = await queries.lock_charge(db, acquirer.profile.name, reference)
         if charge is None:
-            return
+            return answer.status
         before = charge.state
         await _apply(db, charge, answer, books, now)
         charge.next_inquiry_at = (
@@ -71,6 +71,7 @@ async def inquire(
     if charge.state != before or charge.money_flag is not None:
         announcer.announce(charge.id)
     log.info("inquired", charge_id=str(charge.id), status=answer.status, state=charge.state)
+    return answer.status
 
 
 async def _apply(

@@ -1,6 +1,7 @@
 """Payments, the charges that collect them, the evidence that money came, and receipts."""
 
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,18 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
-from domain.payment import ChargeKind, ChargeState, MoneyFlag, PaymentState
+from domain.payment import (
+    REFUND_UNDECIDED,
+    CaseOutcome,
+    CaseState,
+    ChargeKind,
+    ChargeState,
+    MoneyFlag,
+    PaymentState,
+    RefundMethod,
+    RefundReason,
+    RefundState,
+)
 from server.database import WRITTEN_IN, Base, new_id
 
 Instant = DateTime(timezone=True)
@@ -27,10 +39,7 @@ CASH = "cash"
 """What stands in the place of an acquirer where money was taken in cash."""
 
 
-def _one_of(
-    column: str,
-    values: type[ChargeKind] | type[ChargeState] | type[MoneyFlag] | type[PaymentState],
-) -> str:
+def _one_of(column: str, values: type[StrEnum]) -> str:
     return f"{column} IN ({', '.join(repr(member.value) for member in values)})"
 
 
@@ -156,15 +165,19 @@ class Inquiry(Base):
 class Money(Base):
     """Money that verifiably came for us, each arrival once. Insert-only.
 
-    Posted only with evidence: the notification or the inquiry that proves it reached the acquirer.
-    For cash it is the shift of the attendant who took it, whose word counts against himself only.
+    Posted only with evidence: the notification, the inquiry or the settlement line that proves it
+    reached the acquirer. For cash it is the shift of the attendant who took it, whose word counts
+    against himself only.
     """
 
     __tablename__ = "money"
     __table_args__ = (
         CheckConstraint("amount_rp > 0", name="amount"),
         CheckConstraint(_one_of("flag", MoneyFlag), name="flag"),
-        CheckConstraint("num_nonnulls(notification_id, inquiry_id, shift_id) = 1", name="evidence"),
+        CheckConstraint(
+            "num_nonnulls(notification_id, inquiry_id, settlement_line_id, shift_id) = 1",
+            name="evidence",
+        ),
         CheckConstraint("(acquirer = 'cash') = (shift_id IS NOT NULL)", name="cash"),
         UniqueConstraint(
             "acquirer",
@@ -187,24 +200,213 @@ class Money(Base):
     business_day: Mapped[date] = mapped_column(index=True)
     notification_id: Mapped[UUID | None] = mapped_column(ForeignKey("notifications.id"))
     inquiry_id: Mapped[UUID | None] = mapped_column(ForeignKey("inquiries.id"))
+    settlement_line_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_lines.id"))
     shift_id: Mapped[UUID | None] = mapped_column(ForeignKey("shifts.id"))
     entry_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
 
 
 class Case(Base):
-    """Money in suspense that a person must explain: who owns it, since when, and how it ended."""
+    """Something about money that people must decide, or a later file explain: whose, since when.
+
+    It is about one thing: money that did not fit its charge, a settlement line or a bank movement
+    nobody knew, or a refund the acquirer refused. `amount_rp` is what went into suspense, negative
+    where it went out. People propose and decide an outcome; `entry_id` is what they had posted.
+    """
 
     __tablename__ = "cases"
-    __table_args__ = (CheckConstraint("state IN ('open', 'closed')", name="state"),)
+    __table_args__ = (
+        CheckConstraint("amount_rp <> 0", name="amount"),
+        CheckConstraint(_one_of("state", CaseState), name="state"),
+        CheckConstraint(_one_of("outcome", CaseOutcome), name="outcome"),
+        CheckConstraint("proposed_outcome IN ('recognised', 'kept')", name="proposed_outcome"),
+        CheckConstraint(
+            "num_nonnulls(money_id, settlement_line_id, statement_line_id, refund_id) = 1",
+            name="subject",
+        ),
+        CheckConstraint("proposed_by <> decided_by", name="maker_checker"),
+        CheckConstraint(
+            "state <> 'proposed'"
+            " OR num_nulls(proposed_outcome, proposed_by, proposed_at, reason) = 0",
+            name="proposed",
+        ),
+        CheckConstraint(
+            "(state = 'closed') = (outcome IS NOT NULL)"
+            " AND (state = 'closed') = (closed_at IS NOT NULL)",
+            name="closed",
+        ),
+        CheckConstraint(
+            "outcome NOT IN ('recognised', 'kept') OR (num_nulls(proposed_by, decided_by) = 0"
+            " AND outcome IS NOT DISTINCT FROM proposed_outcome)",
+            name="decided",
+        ),
+        CheckConstraint("outcome <> 'recognised' OR entry_id IS NOT NULL", name="entry"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[str] = mapped_column(Text)
-    money_id: Mapped[UUID] = mapped_column(ForeignKey("money.id"), unique=True)
+    money_id: Mapped[UUID | None] = mapped_column(ForeignKey("money.id"), unique=True)
+    settlement_line_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("settlement_lines.id"), unique=True
+    )
+    statement_line_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("statement_lines.id"), unique=True
+    )
+    refund_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"), unique=True)
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     owner: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(Instant)
-    state: Mapped[str] = mapped_column(Text, default="open")
+    state: Mapped[str] = mapped_column(Text, default=CaseState.OPEN.value)
+    proposed_outcome: Mapped[str | None] = mapped_column(Text)
+    zone_id: Mapped[UUID | None] = mapped_column(ForeignKey("zones.id"))
+    reason: Mapped[str | None] = mapped_column(Text)
+    proposed_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    proposed_at: Mapped[datetime | None] = mapped_column(Instant)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
     outcome: Mapped[str | None] = mapped_column(Text)
+    closed_at: Mapped[datetime | None] = mapped_column(Instant)
+    entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+
+
+class CaseChange(Base):
+    """Every change of a case's state: when, from what to what, by whom, and why. Insert-only."""
+
+    __tablename__ = "case_changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"), index=True)
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    state_before: Mapped[str] = mapped_column(Text)
+    state_after: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
+
+
+class Refund(Base):
+    """Money of one arrival given back, wholly or in part; asked for by one officer, decided by
+    another.
+
+    `number` is for people and never missing in its series; `reference` is our id at the acquirer,
+    the same however often it is asked. `next_inquiry_at` is when the acquirer is to be asked what
+    became of it. `due_entry_id` was posted at approval, `done_entry_id` when the money went back,
+    `reversal_entry_id` when the acquirer refused.
+    """
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        CheckConstraint("amount_rp > 0", name="amount"),
+        CheckConstraint(_one_of("state", RefundState), name="state"),
+        CheckConstraint(_one_of("reason", RefundReason), name="reason"),
+        CheckConstraint(_one_of("method", RefundMethod), name="method"),
+        CheckConstraint("requested_by <> decided_by", name="maker_checker"),
+        CheckConstraint(
+            "(state = 'requested') = (decided_by IS NULL)"
+            " AND (decided_by IS NULL) = (decided_at IS NULL)",
+            name="decided",
+        ),
+        CheckConstraint(
+            "(state IN ('requested', 'rejected')) = (due_entry_id IS NULL)"
+            " AND (state = 'done') = (done_entry_id IS NOT NULL)"
+            " AND (state = 'refused') = (reversal_entry_id IS NOT NULL)",
+            name="entries",
+        ),
+        CheckConstraint(
+            "state <> 'done' OR (num_nulls(refunded_at, business_day) = 0 AND CASE method"
+            " WHEN 'acquirer'"
+            " THEN num_nonnulls(acquirer_refund_number, inquiry_id, settlement_line_id) > 0"
+            " ELSE num_nulls(transfer_reference, transferred_on, proof_id) = 0 END)",
+            name="evidence",
+        ),
+        UniqueConstraint("series", "sequence"),
+        UniqueConstraint("acquirer", "acquirer_refund_number"),
+        Index(
+            "uq_refunds_undecided",
+            "money_id",
+            unique=True,
+            postgresql_where=text(
+                f"state IN ({', '.join(sorted(repr(s.value) for s in REFUND_UNDECIDED))})"
+            ),
+        ),
+        Index(
+            "ix_refunds_due",
+            "next_inquiry_at",
+            postgresql_where=text("next_inquiry_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(Text, unique=True)
+    series: Mapped[str] = mapped_column(ForeignKey("receipt_series.series"))
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"), index=True)
+    money_id: Mapped[UUID] = mapped_column(ForeignKey("money.id"), index=True)
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)
+    explanation: Mapped[str] = mapped_column(Text)
+    method: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    from_suspense: Mapped[bool] = mapped_column(default=False)
+    requested_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    requested_at: Mapped[datetime] = mapped_column(Instant)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    acquirer: Mapped[str] = mapped_column(Text)
+    reference: Mapped[str] = mapped_column(Text, unique=True)
+    acquirer_refund_number: Mapped[str | None] = mapped_column(Text)
+    next_inquiry_at: Mapped[datetime | None] = mapped_column(Instant)
+    inquiry_id: Mapped[UUID | None] = mapped_column(ForeignKey("inquiries.id"))
+    settlement_line_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("settlement_lines.id"), unique=True
+    )
+    transfer_reference: Mapped[str | None] = mapped_column(Text)
+    transferred_on: Mapped[date | None]
+    proof_id: Mapped[UUID | None] = mapped_column(ForeignKey("refund_proofs.id"), unique=True)
+    statement_line_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("statement_lines.id"), unique=True
+    )
+    refunded_at: Mapped[datetime | None] = mapped_column(Instant)
+    business_day: Mapped[date | None] = mapped_column(index=True)
+    due_entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+    done_entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+    reversal_entry_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("ledger_entries.id"), unique=True
+    )
+
+
+class RefundChange(Base):
+    """Every change of a refund's state: when, from what to what, by whom, and why. Insert-only."""
+
+    __tablename__ = "refund_changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    refund_id: Mapped[UUID] = mapped_column(ForeignKey("refunds.id"), index=True)
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    state_before: Mapped[str] = mapped_column(Text)
+    state_after: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
+
+
+class RefundProof(Base):
+    """What an officer uploaded as proof of a transfer, as it came. Insert-only."""
+
+    __tablename__ = "refund_proofs"
+    __table_args__ = (CheckConstraint("octet_length(content) <= 1000000", name="size"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    media_type: Mapped[str] = mapped_column(Text)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    uploaded_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    uploaded_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class RefundReceipt(Base):
+    """Proof of a refund given to the driver, under the refund's number. Insert-only."""
+
+    __tablename__ = "refund_receipts"
+
+    refund_id: Mapped[UUID] = mapped_column(ForeignKey("refunds.id"), primary_key=True)
+    issued_at: Mapped[datetime] = mapped_column(Instant)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
 
 class ReceiptSeries(Base):

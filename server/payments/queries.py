@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Text, any_, exists, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.parking.models import ParkingSession
@@ -200,3 +200,16 @@ async def money_between(
         .order_by(Money.paid_at)
     )
     return [(money, charge) for money, charge in rows]
+
+
+async def charges_without_money(
+    db: AsyncSession, acquirer: str, references: Sequence[str]
+) -> dict[str, str | None]:
+    """Those of our references whose charge no money came for, with the acquirer's own."""
+    rows = await db.execute(
+        select(Charge.reference, Charge.acquirer_reference)
+        .where(Charge.acquirer == acquirer)
+        .where(Charge.reference == any_(literal(list(references), ARRAY(Text))))
+        .where(~exists().where(Money.charge_id == Charge.id))
+    )
+    return {row.reference: row.acquirer_reference for row in rows}

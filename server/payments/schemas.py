@@ -26,6 +26,12 @@ class RequestCharge(BaseModel):
     minutes: int | None = Field(default=None, ge=1, le=LONGEST_STAY_MINUTES)
 
 
+class CancelCharge(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
 class QuoteLine(BaseModel):
     label_id: str
     label_en: str

@@ -127,20 +127,24 @@ def match(
 def pair(
     booked: Sequence[Booked], settled: Sequence[Settled]
 ) -> tuple[list[tuple[Booked, Settled]], list[Booked], list[Settled]]:
-    """Pair sorted lines that speak of the same money: by RRN first, then those without one."""
-    waiting: dict[str, list[Settled]] = defaultdict(list)
+    """Pair sorted lines that speak of the same money: by RRN first, then those without one.
+
+    What came is never paired with what went back, though both go by the acquirer's reference.
+    """
+    waiting: dict[tuple[str, bool], list[Settled]] = defaultdict(list)
     for s in settled:
-        waiting[s.acquirer_reference].append(s)
+        waiting[s.acquirer_reference, s.gross_rp < 0].append(s)
     pairs: list[tuple[Booked, Settled]] = []
     left = list(booked)
     for agrees in (_same_rrn, _rrn_unknown):
         unpaired = []
         for b in left:
-            found = next((s for s in waiting[b.acquirer_reference] if agrees(b, s)), None)
+            candidates = waiting[b.acquirer_reference, b.amount_rp < 0]
+            found = next((s for s in candidates if agrees(b, s)), None)
             if found is None:
                 unpaired.append(b)
             else:
-                waiting[b.acquirer_reference].remove(found)
+                candidates.remove(found)
                 pairs.append((b, found))
         left = unpaired
     return pairs, left, [s for lines in waiting.values() for s in lines]

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Text,
+    Uuid,
     all_,
     and_,
     any_,
@@ -30,13 +31,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.mdr import MdrRule, mdr, rule_on
+from domain.payment import RefundMethod, RefundState
 from server.database import new_id
 from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.models import Entry
+from server.payments import arrivals, cases, refunds
 from server.payments import queries as payments
+from server.payments.arrivals import Arrival
 from server.payments.books import Books
-from server.payments.models import CASH, Money
+from server.payments.models import CASH, Case, Charge, Money, Refund
+from server.payments.refunds import SettledRefund
 from server.reconciliation import files
 from server.reconciliation.files import FileRefused, SettlementRow, StatementRow
 from server.reconciliation.matching import (
@@ -96,15 +101,18 @@ async def import_settlement(
         return Imported(0, 0, known=len(rows))
     new = {new_id(): row for row in await _new_settlement_rows(db, acquirer, rows)}
     if new:
-        booked = await _speak_of_money(db, acquirer, [_settled(row) for row in new.values()])
         values = [
             {"id": line_id, "file_id": file_id, "acquirer": acquirer, **vars(row)}
             for line_id, row in new.items()
         ]
         await db.execute(insert(SettlementLine), values)
-        for line_id, row in new.items():
-            if _settled(row) not in booked:
-                await _post_unbooked(db, line_id, row, now)
+        await _take_as_evidence(db, acquirer, new, books, now)
+        booked = await _speak_of_money(db, acquirer, {i: _settled(row) for i, row in new.items()})
+        unbooked = {i: row for i, row in new.items() if _settled(row) not in booked}
+        for line_id, row in unbooked.items():
+            await _post_unbooked(db, line_id, row, now)
+        held = [(line_id, row.gross_rp) for line_id, row in unbooked.items()]
+        await cases.open_cases(db, cases.NOT_BOOKED, "settlement_line_id", held, now)
         await _post_batches(
             db, acquirer, file_id, [row for row in new.values() if _settled(row) in booked], now
         )
@@ -113,6 +121,36 @@ async def import_settlement(
         await explain_movements(db, batches, latest, now)
     total_rp = sum(row.net_rp for row in new.values())
     return Imported(len(new), total_rp, known=len(rows) - len(new))
+
+
+async def _take_as_evidence(
+    db: AsyncSession,
+    acquirer: str,
+    rows: Mapping[UUID, SettlementRow],
+    books: Books,
+    now: datetime,
+) -> None:
+    """What an acquirer pays out came, and what it takes back went: also where nobody told us."""
+    unpaid = await payments.charges_without_money(
+        db, acquirer, [row.reference for row in rows.values()]
+    )
+    for line_id, row in rows.items():
+        given = unpaid.get(row.reference, "")
+        if row.gross_rp > 0 and given in (None, row.acquirer_reference):
+            arrival = Arrival(
+                row.acquirer_reference,
+                row.rrn,
+                row.gross_rp,
+                row.paid_at,
+                settlement_line_id=line_id,
+            )
+            await arrivals.record_one(db, acquirer, row.reference, arrival, books, now=now)
+    returned = [
+        SettledRefund(line_id, row.acquirer_reference, row.rrn, -row.gross_rp, row.paid_at)
+        for line_id, row in rows.items()
+        if row.gross_rp < 0
+    ]
+    await refunds.found_in_settlement(db, acquirer, returned, books, now=now)
 
 
 async def _post_batches(
@@ -170,18 +208,25 @@ def _posted(prefix: str, line_id: InstrumentedAttribute[UUID]) -> ColumnElement[
 
 
 async def _speak_of_money(
-    db: AsyncSession, acquirer: str, lines: Sequence[Settled]
+    db: AsyncSession, acquirer: str, lines: Mapping[UUID, Settled]
 ) -> set[Settled]:
-    """Those of the lines that settle recorded money which no other line is set against yet."""
-    references = _texts([line.acquirer_reference for line in lines])
+    """Those of the lines that settle recorded money or refunds no other line is set against yet."""
+    references = _texts([line.acquirer_reference for line in lines.values()])
     money = await db.execute(
         select(Money.acquirer_reference, Money.rrn, Money.amount_rp).where(
             Money.acquirer == acquirer, Money.acquirer_reference == any_(references)
         )
     )
+    returned = await db.execute(
+        select(Charge.acquirer_reference, Refund.acquirer_refund_number, -Refund.amount_rp)
+        .join(Charge, Charge.id == Refund.charge_id)
+        .where(Refund.acquirer == acquirer, Charge.acquirer_reference == any_(references))
+        .where(Refund.method == RefundMethod.ACQUIRER, Refund.state == RefundState.DONE)
+    )
     set_against = await db.scalars(
         select(SettlementLine).where(
             SettlementLine.acquirer == acquirer,
+            SettlementLine.id != all_(literal(list(lines), ARRAY(Uuid))),
             SettlementLine.acquirer_reference == any_(references),
             or_(
                 not_(_posted(UNBOOKED, SettlementLine.id)),
@@ -189,9 +234,9 @@ async def _speak_of_money(
             ),
         )
     )
-    booked = sorted((Booked("", *row) for row in money), key=repr)
+    booked = sorted((Booked("", *row) for row in [*money, *returned]), key=repr)
     _, free, _ = pair(booked, sorted((_settled(line) for line in set_against), key=repr))
-    pairs, _, _ = pair(free, sorted(lines, key=repr))
+    pairs, _, _ = pair(free, sorted(lines.values(), key=repr))
     return {line for _, line in pairs}
 
 
@@ -218,6 +263,7 @@ async def explain_movements(
                 business_day=line.value_date,
                 now=now,
             )
+            await cases.explained(db, Case.statement_line_id, line.id, name, now)
 
 
 async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datetime) -> None:
@@ -230,7 +276,8 @@ async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datet
     )
     for acquirer, group in groupby(lines, key=lambda line: line.acquirer):
         unexplained = list(group)
-        booked = await _speak_of_money(db, acquirer, [_settled(line) for line in unexplained])
+        lines_of = {line.id: _settled(line) for line in unexplained}
+        booked = await _speak_of_money(db, acquirer, lines_of)
         for line in unexplained:
             if _settled(line) in booked:
                 await ledger.record(
@@ -241,6 +288,8 @@ async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datet
                     business_day=day,
                     now=now,
                 )
+                why = line.acquirer_reference
+                await cases.explained(db, Case.settlement_line_id, line.id, why, now)
 
 
 async def _new_settlement_rows(
@@ -314,8 +363,9 @@ async def import_statement(
             )
     if new:
         awaited = await _awaited(db, min(row.value_date for row in new) - PAID_OUT_WITHIN)
+        transfers = await refunds.awaited_at_bank(db)
         for row in new:
-            await _record_movement(db, file_id, statement, row, awaited, now)
+            await _record_movement(db, file_id, statement, row, awaited, transfers, now)
     return Imported(len(new), sum(row.amount_rp for row in new), known=len(known))
 
 
@@ -325,6 +375,7 @@ async def _record_movement(
     statement: files.Statement,
     row: StatementRow,
     awaited: Mapping[str, str],
+    transfers: dict[str, Refund],
     now: datetime,
 ) -> None:
     line_id = new_id()
@@ -339,12 +390,19 @@ async def _record_movement(
     )
     if not row.amount_rp:
         return
+    source = f"statement:{statement.account}:{statement.reference}:{row.line_number}"
+    refund = _transfer_named(row, transfers)
     name = batch_named(row.narrative, awaited)
-    if name is None:
-        legs, source = postings.for_unknown_movement(row.amount_rp), f"{MOVEMENT}{line_id}"
-    else:
+    if refund is not None:
+        del transfers[refund.number]
+        refund.statement_line_id = line_id
+        legs = postings.for_bank_credit(row.amount_rp, postings.TRANSFERS_IN_TRANSIT)
+    elif name is not None:
         legs = postings.for_bank_credit(row.amount_rp, awaited[name])
-        source = f"statement:{statement.account}:{statement.reference}:{row.line_number}"
+    else:
+        legs, source = postings.for_unknown_movement(row.amount_rp), f"{MOVEMENT}{line_id}"
+        held = [(line_id, row.amount_rp)]
+        await cases.open_cases(db, cases.UNKNOWN_MOVEMENT, "statement_line_id", held, now)
     await ledger.record(
         db,
         legs,
@@ -353,6 +411,16 @@ async def _record_movement(
         business_day=row.value_date,
         now=now,
     )
+
+
+def _transfer_named(row: StatementRow, transfers: Mapping[str, Refund]) -> Refund | None:
+    """The refund whose transfer a debit is: it names its number, with or without hyphens."""
+    spelled = {
+        spelling: number for number in transfers for spelling in (number, number.replace("-", ""))
+    }
+    named = batch_named(row.narrative, spelled)
+    refund = None if named is None else transfers[spelled[named]]
+    return refund if refund is not None and refund.amount_rp == -row.amount_rp else None
 
 
 async def _awaited(db: AsyncSession, since: date) -> dict[str, str]:
@@ -423,6 +491,14 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         Booked(charge.reference, money.acquirer_reference, money.rrn, money.amount_rp)
         for money, charge in await payments.money_between(db, day, day)
         if money.acquirer != CASH
+    ] + [
+        Booked(
+            charge.reference,
+            charge.acquirer_reference or "",
+            refund.acquirer_refund_number,
+            -refund.amount_rp,
+        )
+        for refund, charge in await refunds.made_between(db, day, day)
     ]
     settled = await _settled_on(db, day, books)
     batches = {line.batch_id for line in settled}
@@ -490,7 +566,11 @@ async def _deposited_on(db: AsyncSession, day: date) -> dict[str, int]:
 async def _movements_for(db: AsyncSession, day: date, awaited: Collection[str]) -> list[Movement]:
     """What the day's batches and slips await, that day or later, and its unknown movements."""
     all_awaited = await _awaited(db, day - PAID_OUT_WITHIN)
-    lines = await db.scalars(select(StatementLine).where(StatementLine.value_date >= day))
+    lines = await db.scalars(
+        select(StatementLine)
+        .where(StatementLine.value_date >= day)
+        .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
+    )
     movements = []
     for line in lines:
         named = batch_named(line.narrative, all_awaited)

@@ -13,7 +13,7 @@ import pytest
 from attendant_app import problems as handheld_problems
 from attendant_app.settings import Settings as HandheldSettings
 from domain.parking import STAY_TABLE
-from domain.payment import CHARGE_TABLE, PAYMENT_TABLE
+from domain.payment import CASE_TABLE, CHARGE_TABLE, PAYMENT_TABLE, REFUND_TABLE
 from domain.states import diagram
 from server.errors import Problem
 from server.sandbox.settings import Settings as SandboxSettings
@@ -35,6 +35,8 @@ MONEY_MODULES = (
     "server/payments/receipts.py",
     "server/payments/inquiries.py",
     "server/payments/queries.py",
+    "server/payments/refunds.py",
+    "server/payments/cases.py",
     "server/office/queries.py",
     "attendant_app/prices.py",
     "server/reconciliation/matching.py",
@@ -77,7 +79,9 @@ def test_the_acquirer_is_never_called_inside_a_transaction() -> None:
                 for call in ast.walk(block)
                 if isinstance(call, ast.Call)
                 and re.search(
-                    r"(acquirer\.(generate|inquire)|\b_generate|\binquire)$", ast.unparse(call.func)
+                    r"(acquirer\.(generate|inquire|cancel|refund)|\b_(generate|send|cancel_there)"
+                    r"|\binquire)$",
+                    ast.unparse(call.func),
                 )
             ]
     assert found == []
@@ -141,7 +145,7 @@ def test_every_setting_is_documented_and_no_other(prefix: str, fields: set[str])
 
 def test_the_documented_state_diagrams_are_the_tables() -> None:
     text = (ROOT / "docs/states.md").read_text()
-    for table in (CHARGE_TABLE, PAYMENT_TABLE, STAY_TABLE):
+    for table in (CHARGE_TABLE, PAYMENT_TABLE, REFUND_TABLE, CASE_TABLE, STAY_TABLE):
         assert diagram(table) in text
 
 

@@ -6,14 +6,23 @@ from domain.money import MoneyError
 from domain.payment import (
     CHARGE_TABLE,
     EVENTS_TO_PAID,
+    REFUND_TABLE,
+    REFUND_UNDECIDED,
+    REFUND_VOID,
+    CaseEvent,
+    CaseState,
     ChargeEvent,
     ChargeState,
     MoneyFlag,
     PaymentEvent,
     PaymentState,
+    RefundEvent,
+    RefundState,
     TransitionRefused,
+    advance_case,
     advance_charge,
     advance_payment,
+    advance_refund,
     judge_money,
 )
 
@@ -132,3 +141,52 @@ def test_every_pair_of_payment_state_and_event_is_decided(state, event):
             advance_payment(state, event)
     else:
         assert advance_payment(state, event) is PaymentState(target)
+
+
+REFUND_EDGES = {
+    ("requested", "approved"): "sending",
+    ("requested", "approved_for_transfer"): "transfer_due",
+    ("requested", "rejected"): "rejected",
+    ("sending", "accepted"): "done",
+    ("sending", "declined"): "refused",
+    ("sending", "unanswered"): "unknown",
+    ("unknown", "found"): "done",
+    ("unknown", "not_found"): "refused",
+    ("transfer_due", "transferred"): "done",
+}
+
+
+@pytest.mark.parametrize(("state", "event"), [*product(RefundState, RefundEvent)])
+def test_every_pair_of_refund_state_and_event_is_decided(state, event):
+    target = REFUND_EDGES.get((state.value, event.value))
+    if target is None:
+        with pytest.raises(TransitionRefused):
+            advance_refund(state, event)
+    else:
+        assert advance_refund(state, event) is RefundState(target)
+
+
+def test_a_refund_is_undecided_void_or_done():
+    assert REFUND_UNDECIDED | REFUND_VOID | {RefundState.DONE} == set(RefundState)
+    assert not REFUND_UNDECIDED & REFUND_VOID
+    assert {state for state, _ in REFUND_TABLE} == REFUND_UNDECIDED
+
+
+CASE_EDGES = {
+    ("open", "proposed"): "proposed",
+    ("proposed", "declined"): "open",
+    ("proposed", "accepted"): "closed",
+    ("open", "settled"): "closed",
+    ("proposed", "settled"): "closed",
+    ("closed", "reopened"): "open",
+}
+
+
+@pytest.mark.parametrize(("state", "event"), [*product(CaseState, CaseEvent)])
+def test_every_pair_of_case_state_and_event_is_decided(state, event):
+    target = CASE_EDGES.get((state.value, event.value))
+    if target is None:
+        with pytest.raises(TransitionRefused):
+            advance_case(state, event)
+    else:
+        assert advance_case(state, event) is CaseState(target)

@@ -44,7 +44,13 @@ def test_a_diagram_shows_entries_edges_and_ends():
     )
 
 
-TABLES = [parking.STAY_TABLE, payment.CHARGE_TABLE, payment.PAYMENT_TABLE]
+TABLES = [
+    parking.STAY_TABLE,
+    payment.CHARGE_TABLE,
+    payment.PAYMENT_TABLE,
+    payment.REFUND_TABLE,
+    payment.CASE_TABLE,
+]
 
 
 @pytest.mark.parametrize("table", TABLES)

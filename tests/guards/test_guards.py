@@ -22,6 +22,7 @@ from server.payments.books import Books
 from server.reconciliation import service as reconciliation
 from tests.server.handhelds import on_shift
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, LIFETIME, Office
+from tests.server.payments.test_refund_guards import GUARDS as OF_REFUNDS
 
 FILES = Path(__file__).parents[2] / "fixtures" / "settlements"
 
@@ -388,7 +389,10 @@ async def test_every_trigger_is_watched_and_tried_here(owner: Transactions) -> N
         )
         there = set(rows.scalars())
     assert there == set(verify.TRIGGERS)
-    dropped = {guard.drop.split()[2] for guard in GUARDS.values() if "TRIGGER" in guard.drop}
+    drops = [guard.drop for guard in GUARDS.values()] + [
+        drop for _, drop, *_ in OF_REFUNDS.values()
+    ]
+    dropped = {drop.split()[2] for drop in drops if "TRIGGER" in drop}
     assert dropped == there
 
 

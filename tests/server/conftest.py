@@ -44,6 +44,7 @@ from server.system import make_keys
 TEMPLATE = "karcis_template"
 PIN = "246810"
 PASSWORD = "kata sandi uji"
+CHECKER_PASSWORD = "kata sandi penguji"
 CLIENT_SECRET = "rahasia uji"
 WEBHOOK_KEY = "kunci uji webhook, tiga puluh dua"
 _numbers = itertools.count(1)
@@ -82,7 +83,12 @@ def cluster() -> Iterator[str]:
             template = as_role(database_named(url, TEMPLATE), APP_ROLE)
             engine = create_engine(template, pool_size=1)
             async with create_transactions(engine).begin() as db:
-                await sample.seed(db, officer_password=PASSWORD, attendant_pin=PIN)
+                await sample.seed(
+                    db,
+                    officer_password=PASSWORD,
+                    checker_password=CHECKER_PASSWORD,
+                    attendant_pin=PIN,
+                )
             await engine.dispose()
 
         asyncio.run(prepare())

@@ -26,16 +26,20 @@ from server.database import (
 from tests.server.conftest import database_named
 
 INSERT_ONLY = {
-    "cash_deposits", "charge_changes", "closed_days", "device_events", "imported_files",
-    "inquiries", "ledger_entries", "ledger_postings", "money", "notifications",
-    "quarantined_events", "receipts", "reconciliations", "settlement_lines", "statement_lines",
+    "case_changes", "cash_deposits", "charge_changes", "closed_days", "device_events",
+    "imported_files", "inquiries", "ledger_entries", "ledger_postings", "money", "notifications",
+    "quarantined_events", "receipts", "reconciliations", "refund_changes", "refund_proofs",
+    "refund_receipts", "settlement_lines", "statement_lines",
 }  # fmt: skip
 """Rows that nobody changes, not even the owner of the schema while the trigger stands."""
 
 UPDATED = {
     "api_keys": {"revoked_at"},
     "attendants": {"failed_tries", "locked_until"},
-    "cases": {"state", "outcome"},
+    "cases": {
+        "state", "proposed_outcome", "zone_id", "reason", "proposed_by", "proposed_at",
+        "decided_by", "outcome", "closed_at", "entry_id",
+    },
     "charges": {
         "state", "money_flag", "qris", "acquirer_reference", "paid_at", "next_inquiry_at",
     },
@@ -46,11 +50,17 @@ UPDATED = {
     "ledger_accounts": set(),
     "mdr_rules": {"valid_until"},
     "officer_sign_ins": set(),
-    "officers": set(),
+    "officers": {"name"},
     "outbox": {"fanned_out_at"},
     "parking_sessions": {"state"},
     "payments": {"state"},
     "receipt_series": {"last"},
+    "refunds": {
+        "state", "from_suspense", "decided_by", "decided_at", "acquirer_refund_number",
+        "next_inquiry_at", "inquiry_id", "settlement_line_id", "transfer_reference",
+        "transferred_on", "proof_id", "statement_line_id", "refunded_at", "business_day",
+        "due_entry_id", "done_entry_id", "reversal_entry_id",
+    },
     "share_rules": {"valid_until"},
     "shifts": set(),
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},

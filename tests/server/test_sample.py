@@ -29,10 +29,12 @@ async def test_every_sample_spot_has_a_price_and_an_account(
 
 async def test_seeding_again_changes_nothing(transactions: Transactions) -> None:
     async with transactions.begin() as db:
-        await sample.seed(db, officer_password="lain", attendant_pin="000000")
+        await sample.seed(
+            db, officer_password="lain", checker_password="lain", attendant_pin="000000"
+        )
         counts = [
             await db.scalar(select(func.count()).select_from(table))
             for table in (Spot, Tariff, Officer, Attendant)
         ]
-        assert counts == [40, 6, 1, 1]
+        assert counts == [40, 6, 2, 1]
     assert parse_spot_code(sample.first_spot()) == sample.first_spot()

@@ -138,6 +138,7 @@ async def test_without_the_balance_guard_verify_names_the_broken_entry(
     by_account = [
         "I0-guards-stand",
         "I1-accounts-balance",
+        "I6-suspense-is-its-cases",
         "I7-bank-as-imported",
         "I7-receivable-as-settled",
     ]

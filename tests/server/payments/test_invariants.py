@@ -11,6 +11,7 @@ from server.database import APP_ROLE, as_role, plain_url
 from tests.guards.test_guards import GUARDS
 from tests.server.handhelds import on_shift
 from tests.server.payments.conftest import Office, broken_on_purpose, violations
+from tests.server.payments.test_refund_guards import GUARDS as REFUND_GUARDS
 
 
 @pytest.fixture
@@ -194,6 +195,7 @@ async def test_a_break_in_a_devices_chain_is_noticed(
 def test_every_invariant_is_broken_by_some_test():
     covered = {invariant for invariant, _ in DAMAGES.values()} | {"I8-device-chains"}
     covered |= {guard.noticed_by for guard in GUARDS.values()}
+    covered |= {invariant for *_, invariant in REFUND_GUARDS.values()}
     assert covered == {invariant.name for invariant in verify.INVARIANTS}
 
 

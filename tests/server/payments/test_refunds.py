@@ -1,0 +1,252 @@
+"""Refunds: asked for by one, decided by another, never more than came, whatever answer is lost."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.payment import CaseOutcome, RefundMethod
+from server.database import new_id
+from server.identity.service import RoleNotAllowed
+from server.payments import refunds
+from server.payments.acquirer import AcquirerRefused
+from server.payments.cases import AlreadyDecided, OutcomeUnfit, SamePerson
+from server.payments.refunds import (
+    MethodUnfit,
+    ProofUnfit,
+    RefundExceedsMoney,
+    RefundLimits,
+    RefundNotFound,
+    RefundOverLimit,
+    RefundUndecided,
+    TransferDateUnfit,
+)
+from server.payments.service import ChargeNotFound, IdempotencyConflict
+from tests.server.payments.conftest import CAR_RP
+from tests.server.payments.refunding import Desk
+
+TRANSFER = RefundMethod.TRANSFER
+
+
+@pytest.fixture
+async def desk(office, sandbox, owner_url) -> Desk:
+    return await Desk.at(office, sandbox, owner_url)
+
+
+async def test_a_payment_is_given_back_by_the_acquirer_from_start_to_end(desk, office):
+    charge_id = await desk.paid()
+    before = await desk.balances()
+    (money,) = await desk.money(charge_id)
+    refund_id = await desk.ask(money["id"], CAR_RP)
+    assert (await office.charge(charge_id))["state"] == "paid"
+    await desk.approve(refund_id)
+    assert await desk.story(refund_id) == ["sending by verifikator", "done by acquirer"]
+    assert (await office.story(charge_id))[-2:] == [
+        ("paid", "refund_pending", "verifikator"),
+        ("refund_pending", "refunded", "acquirer"),
+    ]
+    after = await desk.balances()
+    assert before["1120"] == CAR_RP
+    assert after == {}, "money, earning, shares and claim are all back at nothing"
+    refund = await desk.refund(refund_id)
+    assert refund["number"].startswith(f"KEMBALI-{refund['requested_at'].year}-000001-")
+    async with office.transactions.begin() as db:
+        facts = await refunds.find_receipt(db, refund["number"].lower())
+        told = await refunds.told_of(db, charge_id)
+    assert facts is not None
+    assert (facts.amount_rp, facts.paid_rp, facts.method) == (CAR_RP, CAR_RP, "acquirer")
+    assert facts.original_number.startswith("PSR-")
+    assert [(t.amount_rp, t.state) for t in told] == [(CAR_RP, "done")]
+    assert await office.rows("SELECT type FROM outbox WHERE type = 'charge.refunded'")
+
+
+async def test_parts_are_given_back_until_nothing_is_left(desk, office):
+    charge_id = await desk.paid()
+    (money,) = await desk.money(charge_id)
+    for amount_rp in (1_001, 1_999):
+        await desk.approve(await desk.ask(money["id"], amount_rp))
+    with pytest.raises(RefundExceedsMoney, match=r"Rp1\.000"):
+        await desk.ask(money["id"], 1_001)
+    await desk.approve(await desk.ask(money["id"], 1_000))
+    assert await desk.balances() == {}, "the parts take back exactly the shares that were given"
+    assert (await office.charge(charge_id))["state"] == "refunded"
+    assert len(await office.story(charge_id)) == 5, "only the first refund moves the charge"
+
+
+async def test_what_is_asked_wrongly_is_refused_by_its_name(desk, office):
+    charge_id = await desk.paid()
+    (money,) = await desk.money(charge_id)
+    now = datetime.now(UTC)
+    with pytest.raises(ChargeNotFound):
+        await desk.ask(new_id(), 1_000)
+    with pytest.raises(RefundExceedsMoney):
+        await desk.ask(money["id"], CAR_RP + 1)
+    with pytest.raises(RefundOverLimit):
+        await desk.ask(money["id"], 1_001, limits=RefundLimits(1_000, 90))
+    with pytest.raises(RefundOverLimit):
+        await desk.ask(money["id"], 1_000, now=now + timedelta(days=91))
+    with pytest.raises(RoleNotAllowed):
+        await desk.ask(money["id"], 1_000, by=desk.checker)
+    assert await office.count("refunds") == 0
+    refund_id = await desk.ask(money["id"], 1_000)
+    assert await desk.ask(money["id"], 1_000, refund_id=refund_id) == refund_id
+    with pytest.raises(IdempotencyConflict):
+        await desk.ask(money["id"], 2_000, refund_id=refund_id)
+    with pytest.raises(RefundUndecided):
+        await desk.ask(money["id"], 1_000)
+    with pytest.raises(RoleNotAllowed):
+        await desk.approve(refund_id, by=desk.maker)
+    with pytest.raises(RefundNotFound):
+        await desk.approve(new_id())
+    await desk.reject(refund_id)
+    with pytest.raises(AlreadyDecided):
+        await desk.approve(refund_id)
+    assert desk.line.asked == []
+    assert (await office.charge(charge_id))["state"] == "paid"
+
+
+@pytest.mark.parametrize(
+    ("grants", "amount_rp", "fits"),
+    [("none", CAR_RP, False), ("full", CAR_RP, True), ("full", 1_000, False)],
+)
+async def test_the_acquirer_is_asked_only_for_what_it_can(desk, grants, amount_rp, fits):
+    from dataclasses import replace
+
+    (money,) = await desk.money(await desk.paid())
+    desk.line.real.profile = replace(desk.line.real.profile, refunds=grants)
+    if fits:
+        await desk.ask(money["id"], amount_rp)
+    else:
+        with pytest.raises(MethodUnfit):
+            await desk.ask(money["id"], amount_rp)
+        await desk.ask(money["id"], amount_rp, method=TRANSFER)
+
+
+async def test_nobody_decides_what_he_asked_for_even_with_both_roles(desk, office):
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.ask(money["id"], CAR_RP)
+    await desk.as_owner("UPDATE officers SET role = 'verifikator'")
+    with pytest.raises(SamePerson):
+        await desk.approve(refund_id, by=desk.maker)
+
+
+async def test_a_refusal_is_undone_and_a_transfer_takes_its_place(desk, office):
+    charge_id = await desk.paid()
+    before = await desk.balances()
+    (money,) = await desk.money(charge_id)
+    desk.line.refuses = AcquirerRefused("4037801", "Feature Not Allowed")
+    refused = await desk.ask(money["id"], CAR_RP)
+    await desk.approve(refused)
+    assert await desk.state(refused) == "refused"
+    assert (await office.charge(charge_id))["state"] == "refund_refused"
+    assert await desk.balances() == before
+    case = await desk.case("refund-refused")
+    assert (case["state"], case["owner"]) == ("open", "bendahara penerimaan")
+    again = await desk.ask(money["id"], CAR_RP, method=TRANSFER)
+    await desk.approve(again)
+    assert await desk.state(again) == "transfer_due"
+    assert (await desk.balances())["2110"] == -CAR_RP, "owed until it is transferred"
+    await desk.transfer(again)
+    assert await desk.state(again) == "done"
+    assert await desk.balances() == {"1120": CAR_RP, "1160": -CAR_RP}
+    assert (await desk.case("refund-refused"))["outcome"] == "refunded"
+    assert (await office.charge(charge_id))["state"] == "refund_refused"
+
+
+async def test_a_transfer_needs_its_proof_and_a_day_that_can_be(desk):
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.ask(money["id"], CAR_RP, method=TRANSFER)
+    with pytest.raises(AlreadyDecided):
+        await desk.transfer(refund_id)
+    await desk.approve(refund_id)
+    for proof in (b"", b"<html>", b"%PDF-" + b"x" * refunds.PROOF_BYTES):
+        with pytest.raises(ProofUnfit):
+            await desk.transfer(refund_id, proof=proof)
+    for days in (-1, 1):
+        with pytest.raises(TransferDateUnfit):
+            await desk.transfer(refund_id, days=days)
+    await desk.transfer(refund_id)
+    with pytest.raises(AlreadyDecided):
+        await desk.transfer(refund_id)
+
+
+async def test_a_lost_answer_is_found_by_asking(desk, office):
+    charge_id = await desk.paid()
+    (money,) = await desk.money(charge_id)
+    desk.line.loses = True
+    refund_id = await desk.ask(money["id"], CAR_RP)
+    await desk.approve(refund_id)
+    assert await desk.state(refund_id) == "unknown"
+    assert (await office.charge(charge_id))["state"] == "refund_unknown"
+    await desk.pursue(refund_id, timedelta(seconds=30))
+    assert await desk.state(refund_id) == "done"
+    assert (await office.charge(charge_id))["state"] == "refunded"
+    assert await desk.balances() == {}
+
+
+async def test_a_slow_acquirer_is_not_taken_for_a_refusal(desk, office):
+    """Not told of is not refused, until the acquirer has had time; then it is, and undone."""
+    (money,) = await desk.money(await desk.paid())
+    before = await desk.balances()
+    desk.line.real.refund = never_heard  # the call never reached it
+    refund_id = await desk.ask(money["id"], CAR_RP)
+    await desk.approve(refund_id)
+    for after, state in ((20, "unknown"), (119, "unknown"), (899, "unknown"), (901, "refused")):
+        await desk.pursue(refund_id, timedelta(seconds=after))
+        assert await desk.state(refund_id) == state, after
+    assert await desk.balances() == before
+    assert (await desk.case("refund-refused"))["amount_rp"] == CAR_RP
+
+
+async def never_heard(*_told):
+    from server.payments.acquirer import AcquirerUnknown
+
+    raise AcquirerUnknown("ConnectError")
+
+
+async def test_an_acquirer_that_does_not_tell_refunds_decides_nothing(desk):
+    (money,) = await desk.money(await desk.paid())
+    desk.line.loses, desk.line.tells = True, False
+    refund_id = await desk.ask(money["id"], CAR_RP)
+    await desk.approve(refund_id)
+    steps = [sum(refunds.STEPS_S[: n + 1]) for n in range(len(refunds.STEPS_S))]
+    for after in steps:
+        row = await desk.refund(refund_id)
+        assert row["next_inquiry_at"] == row["decided_at"] + timedelta(seconds=after)
+        await desk.pursue(refund_id, timedelta(seconds=after))
+        assert await desk.state(refund_id) == "unknown"
+    assert (await desk.refund(refund_id))["next_inquiry_at"] is None
+
+
+async def test_a_due_refund_is_claimed_once(desk, office):
+    (money,) = await desk.money(await desk.paid())
+    desk.line.loses = True
+    refund_id = await desk.ask(money["id"], CAR_RP)
+    await desk.approve(refund_id)
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    async with office.transactions.begin() as db, office.transactions.begin() as other:
+        assert list(await refunds.due(db, soon, 10)) == [refund_id]
+        assert list(await refunds.due(other, soon, 10)) == []
+    async with office.transactions.begin() as db:
+        assert list(await refunds.due(db, soon, 10)) == []
+
+
+async def test_late_money_goes_back_out_of_suspense_and_closes_its_case(desk, office):
+    money = await desk.late()
+    assert money["flag"] == "late"
+    part = await desk.ask(money["id"], 1_000, method=TRANSFER)
+    await desk.approve(part)
+    assert (await desk.balances())["2190"] == -3_000
+    await desk.transfer(part)
+    case = await desk.case("late")
+    assert case["state"] == "open"
+    with pytest.raises(OutcomeUnfit):
+        await desk.propose(case["id"], CaseOutcome.KEPT)
+    rest = await desk.ask(money["id"], 3_000, method=TRANSFER)
+    await desk.approve(rest)
+    with pytest.raises(OutcomeUnfit):
+        await desk.propose(case["id"], CaseOutcome.RECOGNISED)
+    await desk.transfer(rest)
+    case = await desk.case("late")
+    assert (case["state"], case["outcome"]) == ("closed", "refunded")
+    assert (await desk.balances()) == {"1120": CAR_RP, "1160": -CAR_RP}
+    assert (await office.charge(money["charge_id"]))["state"] == "expired"

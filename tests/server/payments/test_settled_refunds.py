@@ -1,0 +1,198 @@
+"""Settlement files and bank statements decide what nobody told us, and every rupiah has a case."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from domain.payment import CaseOutcome, RefundMethod
+from server.payments.cases import AlreadyDecided, OutcomeUnfit, SamePerson
+from server.reconciliation import service as reconciliation
+from tests.server.payments.conftest import CAR_RP
+from tests.server.payments.refunding import Desk, outcomes
+
+TRANSFER = RefundMethod.TRANSFER
+
+
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+class Bank(Desk):
+    """The desk with what acquirer and bank send it."""
+
+    async def files(self) -> tuple[date, bytes, bytes]:
+        """The day's settlement file and bank statement, as the acquirer and the bank send them."""
+        day = (await self.sandbox.truth())["payments"][0]["business_date"]
+        ended = await self.sandbox.client.post("/sandbox/day-end", json={"date": day})
+        told = ended.json()
+        return date.fromisoformat(day), _read(told["settlement"]), _read(told["statement"])
+
+    async def settle(self, content: bytes | None = None) -> date:
+        day, settlement, _ = await self.files()
+        async with self.office.transactions.begin() as db:
+            await reconciliation.import_settlement(
+                db,
+                "sandbox",
+                "s.csv",
+                content or settlement,
+                self.office.wired.books,
+                now=self.now,
+            )
+        return day
+
+    async def bank(self, content: bytes | None = None) -> None:
+        _, _, statement = await self.files()
+        async with self.office.transactions.begin() as db:
+            await reconciliation.import_statement(db, "s.sta", content or statement, now=self.now)
+
+    async def reconcile(self, day: date) -> list[tuple[str, int]]:
+        async with self.office.transactions.begin() as db:
+            report = await reconciliation.reconcile(db, day, self.office.wired.books, now=self.now)
+        return [(d.kind.value, d.difference_rp) for d in report.differences]
+
+
+@pytest.fixture
+async def desk(office, sandbox, owner_url, now) -> Bank:
+    desk = await Bank.at(office, sandbox, owner_url)
+    desk.now = now
+    return desk
+
+
+async def test_a_day_with_a_refund_reconciles_to_zero(desk):
+    await desk.paid()
+    (money,) = await desk.money(await desk.paid())
+    await desk.approve(await desk.ask(money["id"], 1_500))
+    day = await desk.settle()
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+    assert (await desk.balances()).get("1120") is None, "nothing is left that the acquirer owes"
+    assert (await desk.balances()).get("2190") is None
+
+
+async def test_the_settlement_file_decides_a_refund_nobody_answered(desk, office):
+    charge_id = await desk.paid()
+    (money,) = await desk.money(charge_id)
+    desk.line.loses, desk.line.tells = True, False
+    refund_id = await desk.ask(money["id"], CAR_RP)
+    await desk.approve(refund_id)
+    assert await desk.state(refund_id) == "unknown"
+    day = await desk.settle()
+    refund = await desk.refund(refund_id)
+    assert refund["state"] == "done"
+    assert refund["settlement_line_id"] is not None
+    assert (await desk.story(refund_id))[-1] == "done by settlement"
+    assert (await office.charge(charge_id))["state"] == "refunded"
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+
+
+async def test_a_settled_charge_nobody_notified_becomes_paid_and_gets_its_receipt(
+    desk, office, sandbox
+):
+    charge_id = await office.request()
+    await sandbox.pay((await office.charge(charge_id))["qris"])
+    day = await desk.settle()
+    charge = await office.charge(charge_id)
+    assert (charge["state"], charge["money_flag"]) == ("paid", "exact")
+    (money,) = await desk.money(charge_id)
+    assert money["settlement_line_id"] is not None
+    assert await office.count("receipts") == 1
+    assert await office.count("cases") == 0
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+
+
+async def test_what_fits_nothing_has_a_case_until_two_people_close_it(desk, office):
+    """A settlement line of a charge that is not ours: recognised in a zone by two people."""
+    await desk.paid()
+    _, settlement, _ = await desk.files()
+    lines = settlement.decode()
+    charge = await office.rows("SELECT reference, acquirer_reference FROM charges")
+    for known in charge[0].values():
+        lines = lines.replace(known, "X" + known[1:])
+    await desk.settle(lines.encode())
+    case = await desk.case("not-booked")
+    assert (case["amount_rp"], case["owner"]) == (CAR_RP, "bendahara penerimaan")
+    assert (await desk.balances())["2190"] == -CAR_RP
+    with pytest.raises(OutcomeUnfit):
+        await desk.propose(case["id"], CaseOutcome.RECOGNISED)
+    await desk.propose(case["id"], CaseOutcome.RECOGNISED, "PSR")
+    with pytest.raises(AlreadyDecided):
+        await desk.propose(case["id"], CaseOutcome.RECOGNISED, "PSR")
+    await desk.decide(case["id"], accept=False)
+    assert (await desk.case("not-booked"))["state"] == "open"
+    await desk.propose(case["id"], CaseOutcome.RECOGNISED, "PSR")
+    await desk.as_owner("UPDATE officers SET role = 'verifikator'")
+    with pytest.raises(SamePerson):
+        await desk.decide(case["id"], by=desk.maker)
+    ended = await outcomes(*(desk.decide(case["id"]) for _ in range(3)))
+    assert ended == ["already-decided", "already-decided", "done"]
+    assert (await desk.case("not-booked"))["outcome"] == "recognised"
+    assert (await desk.balances()).get("2190") is None
+    story = await office.rows("SELECT state_after FROM case_changes ORDER BY id")
+    assert [row["state_after"] for row in story] == ["proposed", "open", "proposed", "closed"]
+
+
+async def test_a_movement_recognised_by_people_is_taken_back_when_a_file_explains_it(desk):
+    """The statement came first; its case was closed before the settlement told what it was."""
+    await desk.paid()
+    await desk.bank()
+    case = await desk.case("unknown-movement")
+    await desk.propose(case["id"], CaseOutcome.RECOGNISED, "PSR")
+    await desk.decide(case["id"])
+    assert (await desk.balances()).get("2190") is None
+    day = await desk.settle()
+    case = await desk.case("unknown-movement")
+    assert (case["state"], case["outcome"], case["entry_id"]) == ("closed", "explained", None)
+    assert await desk.reconcile(day) == []
+    balances = await desk.balances()
+    assert (balances.get("2190"), balances["4110.PSR"]) == (None, -CAR_RP)
+
+
+async def test_a_debit_that_names_a_refund_is_its_transfer(desk, office):
+    await desk.paid()
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.ask(money["id"], CAR_RP, method=TRANSFER)
+    await desk.approve(refund_id)
+    await desk.transfer(refund_id)
+    day = await desk.settle()
+    number = (await desk.refund(refund_id))["number"]
+    _, _, statement = await desk.files()
+    await desk.bank(with_debit(statement.decode(), number, CAR_RP))
+    assert (await desk.refund(refund_id))["statement_line_id"] is not None
+    assert await office.count("cases") == 0
+    assert await desk.reconcile(day) == []
+    assert (await desk.balances()).get("1160") is None
+
+
+@pytest.mark.parametrize("amount_rp", [CAR_RP, CAR_RP - 1])
+async def test_a_debit_nobody_knows_is_held_and_found_to_be_a_cost(desk, office, amount_rp):
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.ask(money["id"], CAR_RP, method=TRANSFER)
+    number = (await desk.refund(refund_id))["number"]
+    if amount_rp != CAR_RP:  # approved, but the debit is of another amount
+        await desk.approve(refund_id)
+    await desk.settle()
+    _, _, statement = await desk.files()
+    await desk.bank(with_debit(statement.decode(), number, amount_rp))
+    case = await desk.case("unknown-movement")
+    assert case["amount_rp"] == -amount_rp
+    assert (await desk.balances())["2190"] == amount_rp
+    await desk.propose(case["id"], CaseOutcome.RECOGNISED)
+    await desk.decide(case["id"])
+    balances = await desk.balances()
+    assert (balances.get("2190"), balances["5190"]) == (None, amount_rp)
+
+
+def with_debit(statement: str, number: str, amount_rp: int) -> bytes:
+    """The statement with one more movement, out of the account, that names a refund."""
+    head, mark, tail = statement.partition(":62F:")
+    balance = tail[: tail.index("\n")].strip()
+    left = int(balance[10:].rstrip(",").replace(",00", "")) - amount_rp
+    sign = "C" if left >= 0 else "D"
+    day = balance[1:7]
+    bare = number.replace("-", "")
+    line = f":61:{day}{day[2:]}D{amount_rp},00NTRFNONREF\r\n:86:TRANSFER {bare}\r\n"
+    rest = tail[tail.index("\n") :]
+    return f"{head}{line}{mark}{sign}{day}IDR{abs(left)},00\r{rest}".encode()
