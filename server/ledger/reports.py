@@ -126,10 +126,17 @@ async def statement(
     of_account = [Posting.account_code == account]
     if party is not None:
         of_account.append(Posting.party == party)
-    total = func.coalesce(func.sum(Posting.amount_rp), 0)
-    until = select(total).join(Entry, Entry.id == Posting.entry_id).where(*of_account)
-    opening_rp = int(await db.scalar(until.where(Entry.business_day < first)) or 0)
-    closing_rp = int(await db.scalar(until.where(Entry.business_day <= last)) or 0)
+    total = func.sum(Posting.amount_rp)
+    opening_rp, closing_rp = (
+        await db.execute(
+            select(
+                func.coalesce(total.filter(Entry.business_day < first), 0),
+                func.coalesce(total, 0),
+            )
+            .join(Entry, Entry.id == Posting.entry_id)
+            .where(*of_account, Entry.business_day <= last)
+        )
+    ).one()
     rows = (
         await db.execute(
             select(Entry, Posting)
@@ -139,7 +146,7 @@ async def statement(
             .limit(limit)
         )
     ).all()
-    balances = accumulate((posting.amount_rp for _, posting in rows), initial=opening_rp)
+    balances = accumulate((posting.amount_rp for _, posting in rows), initial=int(opening_rp))
     next(balances)
     lines = [
         StatementLine(
@@ -153,7 +160,9 @@ async def statement(
         )
         for (entry, posting), balance_rp in zip(rows, balances, strict=True)
     ]
-    return Statement(known.code, known.name, party, first, last, opening_rp, lines, closing_rp)
+    return Statement(
+        known.code, known.name, party, first, last, int(opening_rp), lines, int(closing_rp)
+    )
 
 
 @dataclass(frozen=True)

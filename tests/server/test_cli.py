@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -187,3 +187,74 @@ async def test_serve_says_what_it_lacks_and_no_secret(karcis: Karcis) -> None:
     assert told.returncode == 1
     assert "production mode needs public_url" in told.stderr
     assert "KENARI7731" not in told.stderr
+
+
+async def test_accountants_take_the_ledger_out(
+    karcis: Karcis, transactions: Transactions, books: Books
+) -> None:
+    async with transactions.begin() as db:
+        await book(
+            db,
+            books,
+            reference="kami-1",
+            acquirer_reference="ACQ-1",
+            rrn="1",
+            amount_rp=2000,
+            paid_at=datetime(2026, 11, 21, 3, tzinfo=UTC),
+        )
+    span = ("--from", "2026-11-21", "--to", "2026-11-21")
+    told, before, as_json, by_account, journal, lines, unknown = await asyncio.gather(
+        karcis("ledger", "trial-balance"),
+        karcis("ledger", "trial-balance", "--as-of", "2026-11-20", "--json"),
+        karcis("ledger", "statement", "1120", *span, "--json"),
+        karcis("ledger", "statement", "2120", *span, "--party", "zone:PSR"),
+        karcis("ledger", "journal", *span),
+        karcis("ledger", "journal", *span, "--json"),
+        karcis("ledger", "statement", "9999", *span),
+    )
+    assert told.stdout.splitlines()[1].split() == ["1120", "Piutang", "acquirer", "QRIS", "Rp2.000"]
+    assert told.stdout.splitlines()[-1].split() == ["Total", "Rp0"]
+    accounts = json.loads(before.stdout)["accounts"]
+    assert {account["balance_rp"] for account in accounts} == {0}
+    statement = json.loads(as_json.stdout)
+    assert (statement["opening_rp"], statement["closing_rp"]) == (0, 2000)
+    assert [line["amount_rp"] for line in statement["lines"]] == [2000]
+    assert by_account.stdout.splitlines()[-1] == "2026-11-21;;;Saldo akhir;zone:PSR;;;;700"
+    assert journal.stdout.splitlines()[1].endswith(";1;1120;Piutang acquirer QRIS;;2000;")
+    assert [json.loads(line)["amount_rp"] for line in lines.stdout.splitlines()] == [
+        2000, -2000, 800, -700, -100
+    ]  # fmt: skip
+    assert unknown.returncode == 1
+    assert "There is no such account" in unknown.stderr
+
+
+async def test_rules_are_put_in_force_and_wrong_ones_refused(
+    karcis: Karcis, transactions: Transactions
+) -> None:
+    share = ("share-rule", "add", "--regulation", "SK 1", "--from", "2027-01-01")
+    rate = ("mdr-rule", "add", "PSO", "--source", "SE 1", "--from", "2027-01-01")
+    answers = await asyncio.gather(
+        karcis(*share, "--attendant-bp", "4000", "--zone", "PSR"),
+        karcis(*rate, "--rate-bp", "10", "--free-up-to-rp", "50000"),
+        karcis(*share, "--attendant-bp", "4000", "--zone", "XXX"),
+        karcis(*share, "--attendant-bp", "10001"),
+        karcis(*share, "--attendant-bp", "1", "--remainder-to", "nobody"),
+        karcis(*rate[:2], "ABC", *rate[3:], "--rate-bp", "10"),
+    )
+    assert [answer.returncode for answer in answers] == [0, 0, 1, 1, 1, 1]
+    refusals = ("This zone is not known", "more than the whole", "nobody", "ABC")
+    for answer, refusal in zip(answers[2:], refusals, strict=True):
+        assert refusal in answer.stderr
+        assert answer.stderr.count("\n") == 1
+    async with transactions.begin() as db:
+        shares = await db.execute(
+            text("SELECT attendant_bp, regulation FROM share_rules WHERE zone_id IS NOT NULL")
+        )
+        assert [tuple(row) for row in shares] == [(4000, "SK 1")]
+        rates = await db.execute(
+            text(
+                "SELECT rate_bp, free_up_to_rp, valid_until::text FROM mdr_rules"
+                " WHERE criteria = 'PSO' ORDER BY valid_from"
+            )
+        )
+        assert [tuple(row) for row in rates][1:] == [(0, 0, "2026-12-31"), (10, 50_000, None)]
