@@ -44,7 +44,7 @@ from server.payments.callbacks import (
     optional_field,
     required_field,
 )
-from server.payments.wire import DEADLINE_S, AmountError, exchange, filled, whole_rupiah
+from server.payments.wire import DEADLINE_S, AmountError, exchange, filled, paid, whole_rupiah
 
 MPM = ChargeKind.MPM
 WIB = timezone(timedelta(hours=7))
@@ -192,7 +192,7 @@ def _inquiry_answer(answer: dict[str, Any]) -> InquiryAnswer:
         if answer.get("fraud_status", "accept") != "accept":
             return InquiryAnswer(PaidStatus.UNKNOWN, answer)
         try:
-            amount_rp = _gross(answer)
+            amount_rp = paid(_gross(answer))
         except AmountError as exc:
             raise AcquirerUnknown(f"status says {said}, but {exc}") from exc
     return InquiryAnswer(

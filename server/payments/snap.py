@@ -34,7 +34,7 @@ from server.payments.acquirer import (
     ToldRefund,
     demand,
 )
-from server.payments.wire import DEADLINE_S, AmountError, exchange, filled, whole_rupiah
+from server.payments.wire import DEADLINE_S, AmountError, exchange, filled, paid, whole_rupiah
 
 TOKEN_MARGIN = timedelta(seconds=60)
 """A token is renewed this long before it ends, so that no request carries one about to die."""
@@ -283,7 +283,7 @@ class SnapAcquirer:
         amount_rp = None
         if status in (PaidStatus.PAID, PaidStatus.REFUNDED):
             try:
-                amount_rp = read_amount(answer.get("amount"))
+                amount_rp = paid(read_amount(answer.get("amount")))
             except AmountError as exc:
                 raise AcquirerUnknown(f"query says {status}, but {exc}") from exc
         return InquiryAnswer(

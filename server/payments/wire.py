@@ -57,6 +57,13 @@ class AmountError(ValueError):
     """An amount on the wire that is not whole rupiah."""
 
 
+def paid(amount_rp: int) -> int:
+    """The amount of a payment; raises AmountError when it is nothing."""
+    if amount_rp == 0:
+        raise AmountError("nothing was paid")
+    return amount_rp
+
+
 def whole_rupiah(value: object) -> int:
     """The rupiah of a decimal text (16,2) without a fraction; raises AmountError."""
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,13}(\.0{1,2})?", value):

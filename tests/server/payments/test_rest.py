@@ -142,6 +142,7 @@ async def test_an_inquiry_reads_what_became_of_an_order(said, status):
     [
         {"gross_amount": "4000.50"},
         {"gross_amount": 4000},
+        {"gross_amount": "0.00"},
         {"gross_amount": None},
         {"currency": "USD"},
         {"status_code": "500"},

@@ -262,6 +262,11 @@ RUBBISH: list[tuple[int, bytes]] = [
         b'{"responseCode":"2005100","latestTransactionStatus":"00",'
         b'"amount":{"value":"4000.00","currency":"USD"}}',
     ),
+    (
+        200,
+        b'{"responseCode":"2005100","latestTransactionStatus":"00",'
+        b'"amount":{"value":"0.00","currency":"IDR"}}',
+    ),
     (200, b'{"responseCode":"2005100","additionalInfo":{"x":"\\u0000"}}'),
     (200, b'{"responseCode":"2005100","x":"\\udfff"}'),
     (200, b'{"responseCode":"2005100","x":NaN}'),
