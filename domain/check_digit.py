@@ -7,6 +7,7 @@ anti-symmetric quasigroups is one). ISO 7064 MOD 37,36 was not taken: it misses 
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LONGEST = 64
+_TAKEN = frozenset(ALPHABET + ALPHABET.lower())
 
 # A non-zero start makes a lost or an added leading zero visible as well.
 _START = 10
@@ -54,8 +55,7 @@ def _require(bare: str) -> None:
     if not 0 < len(bare) <= LONGEST:
         raise CheckDigitError(f"want 1 to {LONGEST} characters")
     for character in bare:
-        # Raised one by one: upper() of a foreign letter may be ASCII, or longer.
-        if not character.isascii() or character.upper() not in ALPHABET:
+        if character not in _TAKEN:
             raise CheckDigitError(f"{character!r} is not a letter A-Z or a digit")
 
 
@@ -66,7 +66,7 @@ def _fold(text: str) -> int:
     _require(bare)
     state = _START
     for character in bare:
-        state = _plus(_times(state), ALPHABET.index(character))
+        state = _NEXT[state][character]
     return state
 
 
@@ -85,6 +85,13 @@ def _plus(left: int, right: int) -> int:
     a = (left % 3 + right % 3) % 3
     b = (left % 9 // 3 + right % 9 // 3) % 3
     return 9 * ((left // 9) ^ (right // 9)) + 3 * b + a
+
+
+# Every step there is: each receipt number is reckoned more than once on the way to its driver.
+_NEXT = tuple(
+    {character: _plus(_times(state), place) for place, character in enumerate(ALPHABET)}
+    for state in range(len(ALPHABET))
+)
 
 
 def _negative(element: int) -> int:

@@ -88,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     app.add_middleware(observability.Measure)
     app.add_middleware(Guard)
+    app.include_router(payments.acquirer_router)  # first: its requests are the most
     for slice_ in (health, identity, payments, sync, integrators, webhooks, driver, office):
         app.include_router(slice_.router)
     app.mount("/static/driver", driver.static_files)

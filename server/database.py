@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import cache
+from itertools import count
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -100,37 +101,60 @@ def create_transactions(engine: AsyncEngine) -> Transactions:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
-async def insert_many(
-    db: AsyncSession, table: type[Base], rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Insert any number of rows by one statement; all of them name the same columns.
+class Insertions:
+    """Rows of any tables, inserted by one statement, in which they may refer to each other.
 
-    The values travel as one array a column, so that sixty rows cost little more than one.
+    All rows of one table name the same columns. The values travel as one array a column, so that
+    sixty rows cost little more than one.
     """
-    if not rows:
-        return
-    names = tuple(rows[0])
-    values: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in names}
-    for name in names:
-        if isinstance(table.__table__.c[name].type, JSON):
-            values[name] = [json.dumps(value, ensure_ascii=False) for value in values[name]]
-    await db.execute(_insertion(table, names), values)
+
+    def __init__(self) -> None:
+        self._rows: dict[type[Base], Sequence[Mapping[str, Any]]] = {}
+
+    def add(self, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+        if table in self._rows:
+            raise ValueError(f"{table.__tablename__} has its rows already")
+        if rows:
+            self._rows[table] = rows
+
+    async def write(self, db: AsyncSession) -> None:
+        if not self._rows:
+            return
+        columns = tuple((table, tuple(rows[0])) for table, rows in self._rows.items())
+        values = [
+            _array(table, name, [row[name] for row in self._rows[table]])
+            for table, names in columns
+            for name in names
+        ]
+        numbered = {f"v{place}": array for place, array in enumerate(values)}
+        await db.execute(_insertion(columns), numbered)
+
+
+def _array(table: type[Base], name: str, values: list[Any]) -> list[Any]:
+    if isinstance(table.__table__.c[name].type, JSON):
+        return [json.dumps(value, ensure_ascii=False) for value in values]
+    return values
 
 
 @cache
-def _insertion(table: type[Base], names: tuple[str, ...]) -> TextClause:
+def _insertion(columns: tuple[tuple[type[Base], tuple[str, ...]], ...]) -> TextClause:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    types = [table.__table__.c[name].type.compile(dialect) for name in names]
-    arrays = ", ".join(
-        f"CAST(:{name} AS {type_}[])" for name, type_ in zip(names, types, strict=True)
-    )
-    # Names of our own columns, never a request's text.
-    return text(
-        f"INSERT INTO {table.__tablename__} ({', '.join(names)}) SELECT * FROM unnest({arrays})"  # noqa: S608
-    )
+    numbers = count()
+    inserts = []
+    for table, names in columns:
+        types = [table.__table__.c[name].type.compile(dialect) for name in names]
+        arrays = ", ".join(f"CAST(:v{next(numbers)} AS {type_}[])" for type_ in types)
+        # Names of our own tables and columns, never a request's text.
+        inserts.append(
+            f"INSERT INTO {table.__tablename__} ({', '.join(names)}) "  # noqa: S608
+            f"SELECT * FROM unnest({arrays})"
+        )
+    *first, last = inserts
+    named = ", ".join(f"i{place} AS ({sql})" for place, sql in enumerate(first))
+    return text(f"WITH {named} {last}" if first else last)
 
 
-def transactions(request: Request) -> Transactions:
+async def transactions(request: Request) -> Transactions:  # async, or it runs in a thread
     maker: Transactions = request.app.state.transactions
     return maker
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, MerchantCriteria
 from domain.shares import ShareLeg, ShareRule
-from server.database import insert_many, new_id
+from server.database import Insertions, new_id
 from server.ledger import postings
 from server.ledger.models import Account, Entry, MdrRuleRow, Posting, ShareRuleRow
 from server.ledger.postings import Leg
@@ -44,19 +44,20 @@ async def record(
     now: datetime,
 ) -> UUID:
     """Record one entry."""
-    (entry_id,) = await record_many(
-        db, [NewEntry(legs, source, description, business_day)], now=now
+    insertions = Insertions()
+    (entry_id,) = add_entries(
+        insertions, [NewEntry(legs, source, description, business_day)], now=now
     )
+    await insertions.write(db)
     return entry_id
 
 
-async def record_many(
-    db: AsyncSession, entries: Sequence[NewEntry], *, now: datetime
+def add_entries(
+    insertions: Insertions, entries: Sequence[NewEntry], *, now: datetime
 ) -> list[UUID]:
-    """Record entries by two statements, however many they are; their ids in the same order."""
+    """Add entries to what is to be inserted; their ids in the same order."""
     ids = [new_id() for _ in entries]
-    await insert_many(
-        db,
+    insertions.add(
         Entry,
         [
             {
@@ -70,8 +71,7 @@ async def record_many(
             for entry_id, entry in zip(ids, entries, strict=True)
         ],
     )
-    await insert_many(
-        db,
+    insertions.add(
         Posting,
         [
             {

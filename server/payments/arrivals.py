@@ -29,7 +29,7 @@ from domain.payment import (
 )
 from domain.receipt import ReceiptFacts
 from domain.shares import pool, share
-from server.database import insert_many, new_id
+from server.database import Insertions, new_id
 from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.postings import Leg
@@ -118,7 +118,7 @@ async def record_one(
     (weighed,) = await weigh(db, acquirer, [(locked[reference], arrival)], books, now=now)
     if not isinstance(weighed, Weighed):
         return weighed
-    await record(db, [weighed], books, now=now)
+    await record(db, [weighed], books, now=now, insertions=Insertions())
     return weighed.flag
 
 
@@ -159,19 +159,33 @@ def _credible(paid_at: datetime, charge: LockedCharge, now: datetime) -> datetim
 
 
 async def record(
-    db: AsyncSession, arrivals: Sequence[Weighed], books: Books, *, now: datetime
+    db: AsyncSession,
+    arrivals: Sequence[Weighed],
+    books: Books,
+    *,
+    now: datetime,
+    insertions: Insertions,
 ) -> None:
-    """Record money that is news.
+    """Record money that is news, together with what is to be inserted with it as its evidence.
 
     Exact money pays the charge and allots its receipt. Any other is held in suspense with a case.
     """
-    if not arrivals:
-        return
+    if arrivals:
+        await _add_money(db, insertions, arrivals, now)
+        await _hold(db, insertions, [item for item in arrivals if not item.exact], now)
+        await _confirm(db, insertions, [item for item in arrivals if item.exact], books, now)
+        total_rp = sum(item.arrival.amount_rp for item in arrivals)
+        log.info("money", count=len(arrivals), amount_rp=total_rp)
+    await insertions.write(db)
+
+
+async def _add_money(
+    db: AsyncSession, insertions: Insertions, arrivals: Sequence[Weighed], now: datetime
+) -> None:
     days = [item.business_day for item in arrivals]
     rules = await ledger.share_rules(db, min(days), max(days))
-    entry_ids = await ledger.record_many(db, [_entry(item, rules) for item in arrivals], now=now)
-    await insert_many(
-        db,
+    entry_ids = ledger.add_entries(insertions, [_entry(item, rules) for item in arrivals], now=now)
+    insertions.add(
         Money,
         [
             {
@@ -193,15 +207,6 @@ async def record(
             for item, entry_id in zip(arrivals, entry_ids, strict=True)
         ],
     )
-    await _hold(db, [item for item in arrivals if not item.exact], now)
-    await _confirm(db, [item for item in arrivals if item.exact], books, now)
-    for item in arrivals:
-        log.info(
-            "money",
-            charge_id=str(item.charge.id),
-            flag=item.flag,
-            amount_rp=item.arrival.amount_rp,
-        )
 
 
 def _entry(item: Weighed, rules: Sequence[DatedShareRule]) -> NewEntry:
@@ -235,15 +240,23 @@ FLAG = text("""
 """)
 
 
-async def _hold(db: AsyncSession, held: Sequence[Weighed], now: datetime) -> None:
+async def _hold(
+    db: AsyncSession, insertions: Insertions, held: Sequence[Weighed], now: datetime
+) -> None:
     """Money that does not fit its charge: in suspense, with a case that somebody owns."""
     if not held:
         return
+    for item in held:
+        log.warning(
+            "money_held",
+            charge_id=str(item.charge.id),
+            flag=item.flag,
+            amount_rp=item.arrival.amount_rp,
+        )
     await db.execute(
         FLAG, {"ids": [item.charge.id for item in held], "flags": [item.flag for item in held]}
     )
-    await insert_many(
-        db,
+    insertions.add(
         Case,
         [
             {
@@ -282,10 +295,16 @@ class ChargeMoved(RuntimeError):
     """A locked row was not in the state it was locked in: the lock did not hold."""
 
 
-async def _confirm(db: AsyncSession, paid: Sequence[Weighed], books: Books, now: datetime) -> None:
+async def _confirm(
+    db: AsyncSession,
+    insertions: Insertions,
+    paid: Sequence[Weighed],
+    books: Books,
+    now: datetime,
+) -> None:
     if not paid:
         return
-    await _advance(db, paid, now)
+    await _advance(db, insertions, paid, now)
     before = [PaymentState(item.charge.payment_state) for item in paid]
     after = [advance_payment(state, PaymentEvent.CONFIRMED).value for state in before]
     ids = [item.charge.payment_id for item in paid]
@@ -295,9 +314,9 @@ async def _confirm(db: AsyncSession, paid: Sequence[Weighed], books: Books, now:
     sold = [
         receipts.Sold(item.charge, item.money_id, item.paid_at, item.arrival.rrn) for item in paid
     ]
-    issued = await receipts.issue(db, sold, books, now)
-    await webhooks.publish(
-        db,
+    issued = await receipts.issue(db, insertions, sold, books, now)
+    webhooks.add_facts(
+        insertions,
         [
             fact
             for item, receipt in zip(paid, issued, strict=True)
@@ -327,8 +346,11 @@ def _facts(item: Weighed, receipt: ReceiptFacts, now: datetime) -> tuple[Fact, F
     return paid, issued
 
 
-async def _advance(db: AsyncSession, paid: Sequence[Weighed], now: datetime) -> None:
+async def _advance(
+    db: AsyncSession, insertions: Insertions, paid: Sequence[Weighed], now: datetime
+) -> None:
     """Move each charge to paid, edge by edge, and keep every step."""
+    changes: list[dict[str, Any]] = []
     paths = [_path(ChargeState(item.charge.state)) for item in paid]
     # In the order they happened also when they happened in one millisecond.
     ids = iter(sorted(new_id() for path in paths for _ in path))
@@ -343,22 +365,19 @@ async def _advance(db: AsyncSession, paid: Sequence[Weighed], now: datetime) -> 
         moved = await db.execute(MOVE, values | {"paid_at": paid_at})
         if len(moved.all()) != len(moving):
             raise ChargeMoved("a charge changed under its lock")
-        await insert_many(
-            db,
-            ChargeChange,
-            [
-                {
-                    "id": next(ids),
-                    "charge_id": item.charge.id,
-                    "changed_at": now,
-                    "state_before": before.value,
-                    "state_after": after.value,
-                    "who": "attendant" if item.charge.acquirer == CASH else "acquirer",
-                    "why": "money",
-                }
-                for item, before, after in moving
-            ],
-        )
+        changes += [
+            {
+                "id": next(ids),
+                "charge_id": item.charge.id,
+                "changed_at": now,
+                "state_before": before.value,
+                "state_after": after.value,
+                "who": "attendant" if item.charge.acquirer == CASH else "acquirer",
+                "why": "money",
+            }
+            for item, before, after in moving
+        ]
+    insertions.add(ChargeChange, changes)
 
 
 def _path(state: ChargeState) -> list[tuple[ChargeState, ChargeState]]:

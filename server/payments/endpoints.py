@@ -2,14 +2,15 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from domain.payment import ChargeKind, ChargeState
@@ -23,7 +24,7 @@ from server.payments.books import Books
 from server.payments.callbacks import MAX_BODY, Callback
 from server.payments.notifications import Inbox
 from server.payments.service import ChargeNotFound, PaymentRequest
-from server.payments.wiring import Wiring, WiringDep
+from server.payments.wiring import Wiring, WiringDep, wiring
 from server.spots import service as spots
 
 router = APIRouter()
@@ -225,6 +226,16 @@ async def receipt(number: str, request: Request, db: Transaction) -> schemas.Rec
     return schemas.Receipt.of(await receipts.find(db, number))
 
 
+class RawRoute(APIRoute):
+    """Hands its endpoint the request as it came: an acquirer's bytes are parsed by its listener."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
+acquirer_router = APIRouter(route_class=RawRoute, tags=["acquirer"])
+
+
 async def _callback(request: Request) -> Callback:
     """The raw request, read no further than what is refused as oversized."""
     body = b""
@@ -235,27 +246,25 @@ async def _callback(request: Request) -> Callback:
     return Callback(request.headers, body)
 
 
-CallbackDep = Annotated[Callback, Depends(_callback)]
-
-
-@router.post("/v1.0/access-token/b2b", tags=["acquirer"])
-async def access_token(callback: CallbackDep, wired: WiringDep) -> Response:
-    answer = wired.inbox.listener.issue_token(callback, now=datetime.now(UTC))
+@acquirer_router.post("/v1.0/access-token/b2b")
+async def access_token(request: Request) -> Response:
+    wired = await wiring(request)
+    answer = wired.inbox.listener.issue_token(await _callback(request), now=datetime.now(UTC))
     return JSONResponse(answer.body, answer.status)
 
 
-@router.post("/v1.0/qr/qr-mpm-notify", tags=["acquirer"])
-@router.post("/v1/acquirer/notifications", tags=["acquirer"])
-async def notify(callback: CallbackDep, wired: WiringDep) -> Response:
-    return await _hear(wired.inbox, callback)
+@acquirer_router.post("/v1.0/qr/qr-mpm-notify")
+@acquirer_router.post("/v1/acquirer/notifications")
+async def notify(request: Request) -> Response:
+    return await _hear((await wiring(request)).inbox, request)
 
 
-@router.post("/v1.0/qr/qr-cpm-notify", tags=["acquirer"])
-async def notify_consumer(callback: CallbackDep, wired: WiringDep) -> Response:
-    return await _hear(wired.consumer_inbox, callback)
+@acquirer_router.post("/v1.0/qr/qr-cpm-notify")
+async def notify_consumer(request: Request) -> Response:
+    return await _hear((await wiring(request)).consumer_inbox, request)
 
 
-async def _hear(inbox: Inbox, callback: Callback) -> Response:
-    answer = await inbox.receive(callback, now=datetime.now(UTC))
+async def _hear(inbox: Inbox, request: Request) -> Response:
+    answer = await inbox.receive(await _callback(request), now=datetime.now(UTC))
     crash_point("posted-not-acknowledged")
     return JSONResponse(answer.body, answer.status)

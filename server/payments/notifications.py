@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.announcements import Announcer
-from server.database import Transactions, insert_many, new_id
+from server.database import Insertions, Transactions, new_id
 from server.group_commit import GroupCommit
 from server.payments import arrivals, queries, service
 from server.payments.acquirer import PaidStatus
@@ -107,9 +107,10 @@ class Inbox:
             rows = [
                 self._row(heard, verdict) for heard, verdict in zip(group, verdicts, strict=True)
             ]
-            await insert_many(db, Notification, rows)
+            insertions = Insertions()
+            insertions.add(Notification, rows)
             news = [verdict.posted for verdict in verdicts if verdict.posted is not None]
-            await arrivals.record(db, news, self._books, now=now)
+            await arrivals.record(db, news, self._books, now=now, insertions=insertions)
             doubtful = [verdict.charge_id for verdict in verdicts if verdict.ask]
             await service.ask_soon(db, doubtful, now)
         return verdicts

@@ -18,7 +18,7 @@ from domain.receipt import (
     series,
 )
 from domain.tariff import QuoteLine, VehicleClass
-from server.database import insert_many
+from server.database import Insertions
 from server.errors import Problem
 from server.payments.books import Books
 from server.payments.models import Receipt
@@ -43,7 +43,11 @@ class Sold:
 
 
 async def issue(
-    db: AsyncSession, sold: Sequence[Sold], books: Books, now: datetime
+    db: AsyncSession,
+    insertions: Insertions,
+    sold: Sequence[Sold],
+    books: Books,
+    now: datetime,
 ) -> list[ReceiptFacts]:
     """Allot each the next number of its zone's year; what the receipts say, in the same order."""
     names = [series(item.charge.zone_code, books.day(item.paid_at).year) for item in sold]
@@ -64,7 +68,7 @@ async def issue(
         }
         for name, sequence, item, facts in zip(names, sequences, sold, issued, strict=True)
     ]
-    await insert_many(db, Receipt, rows)
+    insertions.add(Receipt, rows)
     return issued
 
 

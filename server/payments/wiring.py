@@ -24,7 +24,7 @@ class Wiring:
     settings: Settings
 
 
-def wiring(request: Request) -> Wiring:
+async def wiring(request: Request) -> Wiring:  # async, or FastAPI runs it in a thread
     found: Wiring = request.app.state.payments
     return found
 

@@ -9,10 +9,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import uuid7
-from server.database import Transactions, new_id
+from server.database import Insertions, Transactions, new_id
 from server.errors import Problem
 from server.webhooks.facts import Fact
-from server.webhooks.models import Delivery, Subscription
+from server.webhooks.models import Delivery, OutboxFact, Subscription
 from server.webhooks.sealing import Seal, new_secret
 
 OVERLAP = timedelta(hours=24)
@@ -57,14 +57,6 @@ class TooManyWebhooks(Problem):
     title_en = "There are as many webhooks as there may be"
 
 
-# One statement however many facts there are: payments are confirmed many at a time.
-_PUBLISH = text("""
-    INSERT INTO outbox (id, type, data, happened_at)
-    SELECT id, type, CAST(data AS jsonb), happened_at
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]),
-                CAST(:data AS text[]), CAST(:moments AS timestamptz[]))
-         AS fact (id, type, data, happened_at)
-""")
 _REPLAY = text("""
     WITH facts AS (
         SELECT f.id, s.id AS subscription_id FROM outbox f
@@ -88,16 +80,24 @@ _PRUNE = text("""
 
 async def publish(db: AsyncSession, facts: Sequence[Fact]) -> None:
     """Record facts in the transaction that makes them true: both are committed, or neither."""
-    if not facts:
-        return
-    await db.execute(
-        _PUBLISH,
-        {
-            "ids": [new_id() for _ in facts],
-            "types": [fact.type for fact in facts],
-            "data": [fact.model_dump_json() for fact in facts],
-            "moments": [fact.happened_at for fact in facts],
-        },
+    insertions = Insertions()
+    add_facts(insertions, facts)
+    await insertions.write(db)
+
+
+def add_facts(insertions: Insertions, facts: Sequence[Fact]) -> None:
+    """Add facts to what is to be inserted: payments are confirmed many at a time."""
+    insertions.add(
+        OutboxFact,
+        [
+            {
+                "id": new_id(),
+                "type": fact.type,
+                "data": fact.model_dump(mode="json"),
+                "happened_at": fact.happened_at,
+            }
+            for fact in facts
+        ],
     )
 
 
