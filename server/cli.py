@@ -143,7 +143,11 @@ def _why(exc: Exception) -> str:
     code = str(getattr(refusal, "sqlstate", None) or "")
     if code == "42P01":  # undefined_table
         return "the database has no schema yet; `karcis migrate` makes it"
-    if code[:2] in ("22", "23"):  # a value or a row the tables do not allow
+    if code == "42501":  # insufficient_privilege
+        needs = "; `karcis migrate` needs the schema's owner: set KARCIS_MIGRATION_URL"
+        return f"the database refused: {refusal}".splitlines()[0] + needs
+    # a value or a row the tables do not allow; a role that may not come in; a guard of ours
+    if code[:2] in ("22", "23", "28", "KA"):
         return f"the database refused: {refusal}".splitlines()[0]
     return f"the database does not answer: {type(refusal.__cause__ or refusal).__name__}"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
-from server.database import plain_url
+from server.database import APP_ROLE, plain_url
 
 CONNECT_S = 5
 LEAST_FREE_BYTES = 200 * 1024 * 1024
@@ -27,7 +27,13 @@ class Finding:
 
 def examine(data: Path) -> list[Finding]:
     """Look at Python, system libraries, the data directory and the database's address."""
-    return [_python(), _library("zbar", "libzbar0"), _browser(), _disk(data), _database(data)]
+    return [
+        _python(),
+        _library("zbar", "libzbar0"),
+        _browser(),
+        _disk(data),
+        *_database(data),
+    ]
 
 
 def _python() -> Finding:
@@ -55,18 +61,32 @@ def _disk(data: Path) -> Finding:
     return Finding("data directory", writable and free >= LEAST_FREE_BYTES, detail)
 
 
-def _database(data: Path) -> Finding:
+def _database(data: Path) -> list[Finding]:
     address = os.environ.get("DATABASE_URL")
     if address:
         try:
-            asyncio.run(_connect(address))
+            role, is_owner = asyncio.run(_who_we_are(address))
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-            return Finding("database", False, f"DATABASE_URL: {type(exc).__name__}")
-        return Finding("database", True, "DATABASE_URL answers")
+            return [Finding("database", False, f"DATABASE_URL: {type(exc).__name__}")]
+        return [Finding("database", True, "DATABASE_URL answers"), _role(role, is_owner)]
     here = (data / "postgres" / "PG_VERSION").exists()
-    return Finding("database", True, "embedded" if here else "embedded, made at the first start")
+    return [Finding("database", True, "embedded" if here else "embedded, made at the first start")]
 
 
-async def _connect(address: str) -> None:
+def _role(role: str, is_owner: bool) -> Finding:
+    advice = f"; connect as {APP_ROLE}, and let KARCIS_MIGRATION_URL name the owner"
+    detail = f"{role} may drop the guards of the tables{advice}" if is_owner else role
+    return Finding("database role", not is_owner, detail)
+
+
+async def _who_we_are(address: str) -> tuple[str, bool]:
+    """The role that DATABASE_URL names, and whether it has the rights of the tables' owner."""
     connection = await asyncpg.connect(plain_url(address), timeout=CONNECT_S)
-    await connection.close()
+    try:
+        row = await connection.fetchrow(
+            "SELECT current_user::text AS role, EXISTS (SELECT FROM pg_class"
+            " WHERE oid = to_regclass('ledger_entries') AND pg_has_role(relowner, 'USAGE')) AS owns"
+        )
+    finally:
+        await connection.close()
+    return (row["role"], row["owns"]) if row else ("", False)

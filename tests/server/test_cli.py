@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import select, text
 
 from domain.parking import spot_code
-from server.database import Transactions
+from server import schema
+from server.database import APP_ROLE, Transactions, as_role
 from server.payments.books import Books
 from server.spots.models import Spot
 from server.spots.service import SPOT_FILE_COLUMNS
@@ -159,13 +160,31 @@ async def test_a_database_that_cannot_be_used_is_told_in_one_line(
             assert told.stderr.count("\n") == 1
 
 
-async def test_the_doctor_tries_what_it_examines(karcis: Karcis) -> None:
+async def test_the_doctor_tries_what_it_examines(karcis: Karcis, owner_url: str) -> None:
     well = await karcis("doctor")
     assert well.returncode == 0, well.stdout
     assert "ok    database: DATABASE_URL answers" in well.stdout
+    assert "ok    database role: karcis_app" in well.stdout
+    owning = await karcis("doctor", DATABASE_URL=owner_url)
+    assert owning.returncode == 1
+    assert "SALAH database role: " in owning.stdout
+    assert "may drop the guards" in owning.stdout
     ill = await karcis("doctor", DATABASE_URL="postgresql://postgres@127.0.0.1:9/x")
     assert ill.returncode == 1
     assert "SALAH database: DATABASE_URL: ConnectionRefusedError" in ill.stdout
+
+
+async def test_only_the_schemas_owner_migrates(
+    karcis: Karcis, cluster: str, database_url: str, owner_url: str
+) -> None:
+    empty = as_role(database_named(cluster, "template1"), APP_ROLE)
+    refused = await karcis("migrate", DATABASE_URL=empty)
+    assert refused.returncode == 1
+    assert "set KARCIS_MIGRATION_URL" in refused.stderr
+    unknown = await karcis("verify", DATABASE_URL=as_role(database_url, "karcis_nobody"))
+    assert 'role "karcis_nobody" does not exist' in unknown.stderr
+    done = await karcis("migrate", KARCIS_MIGRATION_URL=owner_url)
+    assert (done.returncode, done.stderr) == (0, f"schema {schema.newest()}\n")
 
 
 async def test_a_payload_is_explained(karcis: Karcis) -> None:
