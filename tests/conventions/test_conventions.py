@@ -15,6 +15,7 @@ from attendant_app.settings import Settings as HandheldSettings
 from domain.parking import STAY_TABLE
 from domain.payment import CASE_TABLE, CHARGE_TABLE, PAYMENT_TABLE, REFUND_TABLE
 from domain.states import diagram
+from server import verify
 from server.errors import Problem
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
@@ -193,3 +194,9 @@ def test_every_document_a_text_links_to_is_there() -> None:
         links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text.read_text())
         broken += [f"{text.name}: {link}" for link in links if not (text.parent / link).exists()]
     assert broken == []
+
+
+def test_every_insert_only_table_of_a_migration_is_watched() -> None:
+    sources = [path.read_text() for path in (ROOT / "server/migrations/versions").glob("*.py")]
+    made = {name for source in sources for name in re.findall(r"insert_only\([\"'](\w+)", source)}
+    assert {f"{name}_insert_only" for name in made} <= set(verify.TRIGGERS)
