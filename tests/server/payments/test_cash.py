@@ -1,7 +1,7 @@
 """Cash: taken by an attendant on shift, owed until deposited, receipted like any payment."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -189,3 +189,27 @@ async def test_settled_days_do_not_look_for_cash(
     async with office.transactions.begin() as db:
         report = await reconciliation.reconcile(db, books.day(now), books, now=now)
     assert (report.collected_rp, report.differences) == (0, ())
+
+
+class Heard(list[UUID]):
+    """An announcer that only remembers."""
+
+    announce = list.append
+
+
+async def test_cash_is_announced_once_and_paid_at_that_moment(
+    office: Office, bearer: dict[str, str]
+) -> None:
+    (shift,) = await office.rows("SELECT id FROM shifts")
+    now, heard = datetime.now(UTC), Heard()
+    request = PaymentRequest(
+        new_id(), FLAT, VehicleClass.CAR, shift_id=shift["id"], kind=ChargeKind.CASH
+    )
+    for at in (now, now + timedelta(seconds=5)):
+        taken = await cash.take(office.transactions, heard, office.wired.books, request, now=at)
+        assert taken == request.charge_id
+    assert heard == [request.charge_id]
+    charge = await office.charge(request.charge_id)
+    assert charge["paid_at"] == charge["created_at"] == charge["expires_at"] == now
+    (money,) = await office.rows("SELECT * FROM money")
+    assert (money["paid_at"], money["acquirer_reference"]) == (now, charge["reference"])
