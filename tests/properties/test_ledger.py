@@ -23,6 +23,7 @@ RULES = {
     "for_payment": SHARED,
     "for_suspense": st.tuples(AMOUNT),
     "for_recognised": SHARED,
+    "for_recognised_cost": st.tuples(AMOUNT),
     "for_cash": st.tuples(AMOUNT, ZONE, ATTENDANT, SHARES),
     "for_cash_deposit": st.tuples(AMOUNT, ATTENDANT),
     "for_refund_due": SHARED,

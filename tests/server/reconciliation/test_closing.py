@@ -1,16 +1,14 @@
 """A day is closed once, by a person, and only when nothing of it is left to explain."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
-from domain.mdr import MerchantCriteria
 from server.database import Transactions
 from server.identity.models import Officer
-from server.payments import service as payments
+from server.payments import arrivals
 from server.payments.books import Books
 from server.payments.models import Case, Charge, Inquiry
 from server.reconciliation import closing
@@ -25,8 +23,7 @@ NOON_AFTER = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 
 @pytest.fixture
 def office(transactions: Transactions, books: Books) -> Office:
-    free = replace(books, merchant_criteria=MerchantCriteria.P2G)
-    return Office(transactions, free, NOON_AFTER)
+    return Office(transactions, books, NOON_AFTER)
 
 
 async def close(office: Office, now: datetime = NOON_AFTER) -> None:
@@ -57,8 +54,8 @@ async def test_a_reconciled_day_without_differences_is_closed_once_and_told(
         facts = await db.scalars(select(OutboxFact).where(OutboxFact.type == "day.closed"))
         told = facts.one().data
     totals = {
-        "collected_rp": 18_000, "gross_rp": 18_000, "mdr_rp": 36, "net_rp": 17_964,
-        "bank_rp": 17_964,
+        "collected_rp": 18_000, "gross_rp": 18_000, "mdr_rp": 126, "net_rp": 17_874,
+        "bank_rp": 17_874,
     }  # fmt: skip
     assert (day.day, day.totals, day.closed_at) == (DAY, totals, NOON_AFTER)
     assert told == {
@@ -82,8 +79,10 @@ async def test_an_open_case_of_the_day_keeps_it_open(office: Office) -> None:
         db.add(asked)
         await db.flush()
         paid_at = charge.paid_at or NOON_AFTER
-        arrival = payments.Arrival("ACQ-99", "99", 2_500, paid_at, inquiry_id=asked.id)
-        await payments.record_money(db, charge, arrival, office.books, now=NOON_AFTER)
+        arrival = arrivals.Arrival("ACQ-99", "99", 2_500, paid_at, inquiry_id=asked.id)
+        await arrivals.record_one(
+            db, charge.acquirer, charge.reference, arrival, office.books, now=NOON_AFTER
+        )
         assert (await db.scalars(select(Case))).one().state == "open"
     with pytest.raises(DayHasDifferences):
         await close(office)
