@@ -110,6 +110,7 @@ def _in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -
     from pydantic import ValidationError
 
     from server.database import create_engine, create_transactions
+    from server.faults import crash_point
     from server.payments.books import Books
     from server.settings import Settings
 
@@ -124,11 +125,13 @@ def _in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -
     with ExitStack() as stack:
         url = _database_url(stack, data)
         try:
-            return asyncio.run(run(url))
+            done = asyncio.run(run(url))
         except ValidationError as exc:
             _fail(str(exc))
         except _database_errors() as exc:
             _fail(_why(exc))
+    crash_point("command-not-answered")
+    return done
 
 
 def _database_errors() -> tuple[type[Exception], ...]:

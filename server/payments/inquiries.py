@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.payment import ChargeEvent, ChargeState
 from server.announcements import Announcer
 from server.database import Transactions
+from server.faults import crash_point
 from server.payments import queries, service
 from server.payments.acquirer import Acquirer, AcquirerUnknown, InquiryAnswer, PaidStatus
 from server.payments.arrivals import Arrival, NotRecorded, record_one
@@ -57,6 +58,7 @@ async def inquire(
         answer = await acquirer.inquire(reference)
     except AcquirerUnknown as exc:
         answer = InquiryAnswer(PaidStatus.UNKNOWN, {"error": str(exc)})
+    crash_point("inquired-not-recorded")
     async with transactions.begin() as db:
         charge = await queries.lock_charge(db, acquirer.profile.name, reference)
         if charge is None:
@@ -68,6 +70,8 @@ async def inquire(
             if charge.paid_at is None
             else None
         )
+        crash_point("inquiry-not-committed")
+    crash_point("inquiry-not-announced")
     if charge.state != before or charge.money_flag is not None:
         announcer.announce(charge.id)
     log.info("inquired", charge_id=str(charge.id), status=answer.status, state=charge.state)

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.announcements import Announcer
 from server.database import Insertions, Transactions, new_id
+from server.faults import crash_point
 from server.group_commit import GroupCommit
 from server.payments import arrivals, queries, service
 from server.payments.acquirer import PaidStatus
@@ -113,6 +114,7 @@ class Inbox:
             await arrivals.record(db, news, self._books, now=now, insertions=insertions)
             doubtful = [verdict.charge_id for verdict in verdicts if verdict.ask]
             await service.ask_soon(db, doubtful, now)
+            crash_point("posted-not-committed")
         return verdicts
 
     async def _judge(

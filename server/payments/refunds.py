@@ -371,10 +371,12 @@ async def approve(
         locked = await _approve(db, officer_id, refund_id, books, now)
     charge, refund = locked.charge, locked.refund
     if refund.method == RefundMethod.ACQUIRER:
+        crash_point("approved-not-sent")
         outcome = await _send(acquirer, charge, refund)
         crash_point("refunded-not-recorded")
         async with transactions.begin() as db:
             await _record_answer(db, await _lock(db, refund_id), outcome, books, now)
+            crash_point("refund-not-committed")
     announcer.announce(charge.id)
 
 

@@ -103,8 +103,10 @@ async def request_payment(
     async with transactions.begin() as db:
         life = acquirer.profile.validity(lifetime)
         charge = await open_charge(db, acquirer.profile.name, books, request, life, now)
+        crash_point("requested-not-committed")
     if charge is None:
         return request.charge_id
+    crash_point("requested-not-generated")
     outcome = await _generate(acquirer, charge)
     crash_point("generated-not-recorded")
     async with transactions.begin() as db:
@@ -112,6 +114,8 @@ async def request_payment(
         if locked is None:
             raise ChargeNotFound
         await _record_issue(db, locked, outcome, now)
+        crash_point("issued-not-committed")
+    crash_point("issued-not-answered")
     announcer.announce(charge.id)
     return charge.id
 

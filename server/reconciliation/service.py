@@ -33,6 +33,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from domain.mdr import MdrRule, mdr, rule_on
 from domain.payment import RefundMethod, RefundState
 from server.database import new_id
+from server.faults import crash_point
 from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.models import Entry
@@ -119,6 +120,7 @@ async def import_settlement(
         batches = dict.fromkeys((row.batch_id for row in new.values()), postings.IN_TRANSIT)
         latest = max(row.settlement_date for row in new.values())
         await explain_movements(db, batches, latest, now)
+    crash_point("settlement-not-committed")
     total_rp = sum(row.net_rp for row in new.values())
     return Imported(len(new), total_rp, known=len(rows) - len(new))
 
@@ -509,6 +511,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     await _keep_differences(db, day, outcome.differences, now)
     db.add(Reconciliation(business_day=day, ran_at=now, difference_count=len(outcome.differences)))
     await db.flush()
+    crash_point("reconciled-not-committed")
     return Report(
         day=day,
         collected_rp=sum(b.amount_rp for b in booked),

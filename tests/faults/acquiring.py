@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.faults.gate import Mode
-from tests.faults.stage import Stage, reference_of
+from tests.faults.stage import UNHEARD, Stage, reference_of
 
 CALL_FAULTS = (
     "delay", "no_answer_before_booking", "no_answer_after_booking", "500", "429",
@@ -51,7 +51,7 @@ async def _inquire(stage: Stage, kind: str) -> None:
     charge = await _issued(stage)
     if charge is not None:
         await _load(stage, f"query_{kind}", reference_of(charge), times=2)
-        await stage.fault("drop_notifications", reference_of(charge), times=1_000)
+        await stage.fault("drop_notifications", reference_of(charge), times=UNHEARD)
         await stage.pay(charge["qris"])
         await stage.seen(charge, "paid", 30.0 if stage.is_ours else 0.5)
 
@@ -85,7 +85,7 @@ async def change_its_mind(stage: Stage) -> None:
     await asyncio.gather(*turns)
     stage.tally.runs = len(turns)
     if stage.is_ours:
-        await stage.karcis("settlement", "import", str(await stage.settlement()))
+        await stage.office("server", "settlement", "import", str(await stage.settlement()))
 
 
 async def _doubt(stage: Stage, mind: str) -> None:
@@ -95,7 +95,7 @@ async def _doubt(stage: Stage, mind: str) -> None:
     by_inquiry = mind.startswith("query")
     await stage.fault(mind, reference_of(charge), times=3 if by_inquiry else 1)
     if by_inquiry:
-        await stage.fault("drop_notifications", reference_of(charge), times=1_000)
+        await stage.fault("drop_notifications", reference_of(charge), times=UNHEARD)
         await asyncio.sleep(3.0)  # once it was told of as unpaid
     await stage.pay(charge["qris"])
     await stage.seen(charge, "paid", 30.0 if stage.is_ours else 0.5)

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.faults.gate import Fault
-from tests.faults.stage import Stage, reference_of
+from tests.faults.stage import UNHEARD, Stage, reference_of
 
 SERVER = Path(__file__).parents[2] / "server"
 
@@ -27,16 +28,35 @@ async def pay_unheard(stage: Stage) -> None:
     charge = await stage.ask(stage.rng.choice(stage.spots), stage.new_id())
     text = charge and await stage.barcode(charge)
     if charge and text:
-        await stage.fault("drop_notifications", reference_of(charge), times=1_000)
+        await stage.fault("drop_notifications", reference_of(charge), times=UNHEARD)
         await stage.pay(text)
 
 
 Provoke = Callable[[Stage], Awaitable[None]]
-CRASH_POINTS: dict[str, Provoke] = {
+SERVER_POINTS: dict[str, Provoke] = {
+    "requested-not-committed": pay_once,
+    "requested-not-generated": pay_once,
     "generated-not-recorded": pay_once,
+    "issued-not-committed": pay_once,
+    "issued-not-answered": pay_once,
+    "posted-not-committed": pay_once,
     "posted-not-acknowledged": pay_once,
+    "inquired-not-recorded": pay_unheard,
+    "inquiry-not-committed": pay_unheard,
+    "inquiry-not-announced": pay_unheard,
+    "webhook-sent-not-recorded": pay_once,
 }
-"""Every `crash_point` of the server, and what makes a server come by it."""
+"""Every `crash_point` that a server comes by, and what makes it do so."""
+COMMAND_POINTS = {
+    "settlement-not-committed": "settlement",
+    "command-not-answered": "settlement",
+    "reconciled-not-committed": "reconcile",
+    "cancelled-not-recorded": "cancel",
+    "approved-not-sent": "refund",
+    "refunded-not-recorded": "refund",
+    "refund-not-committed": "refund",
+}
+"""Those that a command of the office comes by, and which command."""
 NAIVE_POINTS: dict[str, Provoke] = {
     "generated-not-recorded": pay_once,
     "acknowledged-not-posted": pay_once,
@@ -51,7 +71,10 @@ def points_in_source() -> set[str]:
 
 async def kill_server(stage: Stage) -> None:
     """T1. The next server is started for the next point, and has the last one's work to mend."""
-    provokes = CRASH_POINTS if stage.is_ours else NAIVE_POINTS
+    provokes = SERVER_POINTS if stage.is_ours else NAIVE_POINTS
+    if stage.is_ours:
+        receiver = f"http://127.0.0.1:{stage.sandbox_port}/livez"
+        await stage.office("tests.faults.officer", "subscribe", receiver)
     order = list(provokes) * EACH_POINT
     stage.rng.shuffle(order)
     clients = []
@@ -67,6 +90,38 @@ async def kill_server(stage: Stage) -> None:
         stage.tally.runs += 1
     await stage.restart()
     await asyncio.gather(*clients)
+    if stage.is_ours:
+        await stage.ready()
+        await _kill_commands(stage)
+
+
+async def _kill_commands(stage: Stage) -> None:
+    for point in list(COMMAND_POINTS) * EACH_POINT:
+        command = await _command(stage, COMMAND_POINTS[point])
+        if await stage.office(*command, crash_at=point) == -signal.SIGKILL:
+            stage.tally.kills += 1
+            stage.tally.fired[point] += 1
+        else:
+            stage.tally.violate("crash point not reached", point)
+        await stage.office(*command)
+        stage.tally.runs += 1
+
+
+async def _command(stage: Stage, name: str) -> list[str]:
+    """What an officer types, about a payment made for it."""
+    charge = await stage.ask(stage.rng.choice(stage.spots), stage.new_id())
+    text = charge and await stage.barcode(charge)
+    if charge is None or text is None:
+        raise RuntimeError("no charge to kill a command on")
+    if name == "cancel":
+        return ["tests.faults.officer", "cancel", charge["id"]]
+    await stage.pay(text)
+    await stage.seen(charge, "paid", 30.0)
+    if name == "refund":
+        return ["tests.faults.officer", "refund", charge["id"]]
+    if name == "reconcile":
+        return ["server", "reconcile", "--date", stage.today()]
+    return ["server", "settlement", "import", str(await stage.settlement())]
 
 
 async def kill_postmaster(stage: Stage) -> None:

@@ -31,6 +31,7 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS charges (
     reference text, spot text, qris text, state text, expires_at timestamptz);
 CREATE TABLE IF NOT EXISTS posted (reference text, rrn text, amount_rp bigint);
+CREATE TABLE IF NOT EXISTS refunds (reference text, charge text, amount_rp bigint);
 """
 
 
@@ -94,6 +95,26 @@ class Naive:
             return JSONResponse({"responseCode": "4005200"}, 400)
         return JSONResponse({"responseCode": "2005200", "responseMessage": "Successful"})
 
+    async def refund(self, request: Request) -> Response:
+        """Give back what was paid, when the sum still allows it."""
+        charge, asked = request.path_params["reference"], (await request.json())["amount_rp"]
+        sums = "SELECT coalesce(sum(amount_rp), 0) FROM {} WHERE {} = $1"
+        paid = await self.pool.fetchval(sums.format("posted", "reference"), charge)
+        given = await self.pool.fetchval(sums.format("refunds", "charge"), charge)
+        for _ in range(TRIES if given + asked <= paid else 0):
+            reference = uuid4().hex
+            try:
+                await self.acquirer.refund(charge, reference, asked, "diminta pengemudi")
+            except AcquirerUnknown:
+                continue
+            except AcquirerRefused:
+                break
+            await self.pool.execute(
+                "INSERT INTO refunds VALUES ($1, $2, $3)", reference, charge, asked
+            )
+            return JSONResponse({}, 201)
+        return JSONResponse({}, 409)
+
     async def write(self) -> None:
         """Post what was heard, in batches because that is quick; once more when it fails."""
         while True:
@@ -135,6 +156,7 @@ def main() -> None:
             Route("/readyz", naive.ready),
             Route("/v1/spots/{spot}/charges", naive.ask, methods=["POST"]),
             Route("/v1/charges/{reference}", naive.show),
+            Route("/v1/charges/{reference}/refunds", naive.refund, methods=["POST"]),
             Route("/v1.0/qr/qr-mpm-notify", naive.notify, methods=["POST"]),
         ],
         lifespan=naive.running,

@@ -40,21 +40,25 @@ from tests.faults.gate import Gate, Mode
 SECRET = "rahasia gangguan"
 READY_S = 30.0
 RETRY_S = 0.1
+UNHEARD = 20
+"""So many attempts to notify are lost where only an inquiry is to tell: about 17 seconds."""
 SETTLED_WITHIN_S = 75.0
 """How long after the last fault everything must have converged."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Who takes the payments. `books` selects all money it recorded, `charges` all it asked for,
+    """Who takes the payments, and where it says so.
 
-    `repeats` counts notifications it acknowledged and knew already.
+    `books` selects all money it recorded, `charges` all it asked for, `refunds` all that it says
+    the acquirer gave back; `repeats` counts notifications it acknowledged and knew already.
     """
 
     name: str
     command: tuple[str, ...]
     books: str
     charges: str
+    refunds: str
     repeats: str
 
 
@@ -66,6 +70,7 @@ KARCIS = Subject(
        JOIN ledger_entries e ON e.source = 'unbooked:' || l.id
        WHERE NOT EXISTS (SELECT 1 FROM money m WHERE m.rrn = l.rrn)""",
     "SELECT reference FROM charges",
+    "SELECT reference, amount_rp FROM refunds WHERE state = 'done' AND method = 'acquirer'",
     """SELECT count(*) FROM notifications n WHERE response_code = '2005200'
        AND NOT EXISTS (SELECT 1 FROM money m WHERE m.notification_id = n.id)""",
 )
@@ -74,6 +79,7 @@ NAIVE = Subject(
     ("tests.faults.naive",),
     "SELECT reference, rrn, amount_rp, 'exact' AS flag FROM posted",
     "SELECT reference FROM charges",
+    "SELECT reference, amount_rp FROM refunds",
     "SELECT 0",
 )
 
@@ -110,7 +116,7 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         self._postgres.__enter__()
-        asyncio.run(self._execute(f"CREATE DATABASE {self.TEMPLATE}"))
+        asyncio.run(self.execute(f"CREATE DATABASE {self.TEMPLATE}"))
         schema.migrate(self.url(self.TEMPLATE))
         asyncio.run(self._seed())
         return self
@@ -131,10 +137,12 @@ class Cluster:
     async def _seed(self) -> None:
         engine = create_engine(self.url(self.TEMPLATE), pool_size=1)
         async with create_transactions(engine).begin() as db:
-            await sample.seed(db, officer_password=SECRET, attendant_pin="246810")
+            await sample.seed(
+                db, officer_password=SECRET, checker_password=SECRET, attendant_pin="246810"
+            )
         await engine.dispose()
 
-    async def _execute(self, sql: str) -> None:
+    async def execute(self, sql: str) -> None:
         connection = await asyncpg.connect(self.url("postgres"))
         await connection.execute(sql)
         await connection.close()
@@ -142,11 +150,11 @@ class Cluster:
     async def new_database(self, template: str) -> str:
         self._count += 1
         name = f"stage_{self._count}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        await self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     async def drop(self, name: str) -> None:
-        await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def kill(self) -> None:
         """kill -9 of the postmaster."""
@@ -257,6 +265,7 @@ class Stage:
             "KARCIS_ACQUIRER_TIMEOUT_S": "1",
             "KARCIS_PRIVATE_KEY": str(keys / "karcis.pem"),
             "KARCIS_NOTIFY_CLIENT_SECRET": SECRET,
+            "KARCIS_WEBHOOK_KEY": SECRET * 3,
             "KARCIS_DRIVER_CHARGES_PER_MINUTE": "1000000",
             **self.environment,
         }
@@ -397,19 +406,23 @@ class Stage:
 
     # What an office does
 
+    @staticmethod
+    def today() -> str:
+        return datetime.now(Settings().timezone).date().isoformat()
+
     async def settlement(self) -> Path:
         """The acquirer's settlement file of today, as it is so far."""
-        day = datetime.now(Settings().timezone).date().isoformat()
+        day = self.today()
         await self.wallet.post("/sandbox/day-end", json={"date": day}, timeout=60)
         answer = await self.wallet.get(f"/sandbox/day-end/{day}/settlement.csv")
         file = self.folder / f"settlement-{len(self.asked)}.csv"
         file.write_bytes(answer.content)
         return file
 
-    async def karcis(self, *command: str, crash_at: str = "") -> int | None:
-        """Run one command of `karcis`; its exit code, -9 when it died at a crash point."""
+    async def office(self, module: str, *command: str, crash_at: str = "") -> int | None:
+        """Run a command in a process of its own; its exit code, -9 when it died as it should."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "server", *command,
+            sys.executable, "-m", module, *command,
             env={**os.environ, **self.server.environment, CRASH_AT: crash_at},
             stdout=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
@@ -454,6 +467,8 @@ class Stage:
             "SELECT 1 FROM charges WHERE state IN ('new', 'issuing', 'issue_unknown') LIMIT 1"
         )
         booked = {(row["reference"], row["rrn"]) for row in await self.rows(self.subject.books)}
+        sending = "SELECT 1 FROM refunds WHERE state = 'sending' LIMIT 1"
+        open_ += await self.rows(sending)
         return not open_ and {key for key, _ in _payments(truth)} <= booked
 
     async def judge(self) -> None:
@@ -461,6 +476,11 @@ class Stage:
         tally, truth = self.tally, await self.truth()
         books = [tuple(row) for row in await self.rows(self.subject.books)]
         tally.violations += compare(_payments(truth), books)
+        refunded = Counter((r["partner_refund_no"], r["amount_rp"]) for r in truth["refunds"])
+        told_of = Counter(tuple(row) for row in await self.rows(self.subject.refunds))
+        tally.violations["refund made and not in the books"] += (refunded - told_of).total()
+        tally.violations["refund in the books and not made"] += (told_of - refunded).total()
+        tally.violations = +tally.violations
         extra = len(truth["orders"]) - len(self.asked)
         if extra > 0:
             tally.violations["ordered again under a new reference"] += extra

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from server.settings import Settings
 from tests.faults.crashes import pay_once
-from tests.faults.stage import SECRET, Stage, reference_of
+from tests.faults.stage import SECRET, UNHEARD, Stage, reference_of
 from tests.server.payments.test_notifications import forged_and_odd
 from tests.server.payments.voice import NOTIFY, Voice
 
@@ -33,7 +33,7 @@ async def tell_again(stage: Stage) -> None:
     charge = await stage.ask(stage.spots[0], stage.new_id())
     assert charge is not None
     reference = reference_of(charge)
-    await stage.fault("drop_notifications", reference, times=1_000)
+    await stage.fault("drop_notifications", reference, times=UNHEARD)
     await stage.pay(charge["qris"])
     notifications = (await stage.truth())["notifications"]
     content = next(n["body"] for n in notifications if reference in n["body"]).encode()

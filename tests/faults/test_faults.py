@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import __main__ as harness
-from tests.faults.crashes import CRASH_POINTS, points_in_source
+from tests.faults.crashes import COMMAND_POINTS, SERVER_POINTS, points_in_source
 from tests.faults.gate import Fault, Gate, Mode
 from tests.faults.rows import ROWS
 from tests.faults.stage import Cluster, compare
@@ -89,7 +89,7 @@ def test_the_judge_sees_every_kind_of_loss() -> None:
 
 
 def test_every_crash_point_of_the_server_is_in_the_catalogue() -> None:
-    assert points_in_source() == set(CRASH_POINTS)
+    assert points_in_source() == {*SERVER_POINTS, *COMMAND_POINTS}
 
 
 def test_a_row_is_kept_by_karcis_and_broken_by_the_control() -> None:
