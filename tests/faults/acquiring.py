@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.faults.gate import Mode
+from tests.faults.returning import GiveBack, paid, refunding
 from tests.faults.stage import UNHEARD, Stage, reference_of
 
 CALL_FAULTS = (
@@ -17,10 +18,12 @@ VALUES = {"delay": 3, "slow_loris": 25}
 
 
 async def answer_badly(stage: Stage) -> None:
-    """T14. Every fault of a call for generate and for query, then a wire that is dead."""
-    turns = [_issue(stage, kind) for kind in CALL_FAULTS]
-    turns += [_inquire(stage, kind) for kind in CALL_FAULTS]
-    await asyncio.gather(*turns)
+    """T14. Every fault of a call for generate, query and refund, then a wire that is dead."""
+    async with refunding(stage) as give_back:
+        turns = [_issue(stage, kind) for kind in CALL_FAULTS]
+        turns += [_inquire(stage, kind) for kind in CALL_FAULTS]
+        turns += [_refund(stage, kind, give_back) for kind in CALL_FAULTS]
+        await asyncio.gather(*turns)
     for mode in (Mode.ACCEPT_NOTHING, Mode.READ_NOTHING):
         await _dead_wire(stage, mode)
     stage.tally.runs = len(turns) + 2
@@ -60,6 +63,14 @@ async def _issued(stage: Stage) -> dict[str, Any] | None:
     charge = await stage.ask(stage.rng.choice(stage.spots), stage.new_id())
     text = charge and await stage.barcode(charge)
     return charge | {"qris": text} if charge and text else None
+
+
+async def _refund(stage: Stage, kind: str, give_back: GiveBack) -> None:
+    """A part of the money goes back, and the answer says so badly."""
+    charge = await paid(stage)
+    if charge is not None:
+        await _load(stage, f"refund_{kind}", reference_of(charge))
+        await give_back(charge, 1_000, 0)
 
 
 async def _dead_wire(stage: Stage, mode: Mode) -> None:

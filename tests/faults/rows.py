@@ -6,7 +6,7 @@ A row plays on one stage and leaves the judging to it; what only it can see, it 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.faults import acquiring, crashes, races, telling
+from tests.faults import acquiring, crashes, races, returning, telling
 from tests.faults.stage import Stage
 
 
@@ -37,4 +37,5 @@ ROWS = (
     Row("T15", "acquirer flaps, payer pays twice", acquiring.change_its_mind),
     Row("T17", "payment races expiry", races.race_expiry, waits=True, environment=MINUTE),
     Row("T18", "spot re-issued, old code paid", races.reissue_spots),
+    Row("T19", "refunds race each other and the settlement", returning.race_refunds),
 )  # fmt: skip
