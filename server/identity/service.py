@@ -105,6 +105,8 @@ class Right(StrEnum):
 
     TAKE_IN_FILES = "take_in_files"
     RECONCILE = "reconcile"
+    CLOSE_DAY = "close_day"
+    RECORD_DEPOSIT = "record_deposit"
     CANCEL_CHARGE = "cancel_charge"
     REQUEST_REFUND = "request_refund"
     DECIDE_REFUND = "decide_refund"
@@ -119,6 +121,8 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
             {
                 Right.TAKE_IN_FILES,
                 Right.RECONCILE,
+                Right.CLOSE_DAY,
+                Right.RECORD_DEPOSIT,
                 Right.CANCEL_CHARGE,
                 Right.REQUEST_REFUND,
                 Right.RECORD_TRANSFER,

@@ -13,10 +13,11 @@ from server import pages
 from server.database import Transaction, TransactionsDep
 from server.errors import Problem
 from server.identity import service as identity
-from server.identity.service import NotSignedIn, SignInRefused
+from server.identity.models import Officer
+from server.identity.service import NotSignedIn, Right, SignInRefused
 from server.ledger import reports
-from server.office import ledger, queries
-from server.office.signed_in import COOKIE, OfficerDep
+from server.office import cases, ledger, queries, refunds
+from server.office.signed_in import COOKIE, allowed
 from server.payments.wiring import Wiring, WiringDep
 from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
@@ -25,7 +26,8 @@ from server.reconciliation.service import Imported
 from server.webhooks import queries as webhooks
 
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
-router.include_router(ledger.router)
+for part in (ledger, refunds, cases):
+    router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -136,7 +138,7 @@ async def day_page(
 @router.post("/reconcile")
 async def reconcile(
     day: Annotated[date, Form(alias="date")],
-    officer: OfficerDep,
+    officer: Annotated[Officer, allowed(Right.RECONCILE)],
     db: Transaction,
     wired: WiringDep,
 ) -> Response:
@@ -147,7 +149,7 @@ async def reconcile(
 @router.post("/close")
 async def close_day(
     day: Annotated[date, Form(alias="date")],
-    officer: OfficerDep,
+    officer: Annotated[Officer, allowed(Right.CLOSE_DAY)],
     db: Transaction,
     wired: WiringDep,
 ) -> Response:
@@ -159,7 +161,7 @@ async def close_day(
 async def take_in_settlement(
     day: Annotated[date, Form(alias="date")],
     file: UploadFile,
-    officer: OfficerDep,
+    officer: Annotated[Officer, allowed(Right.TAKE_IN_FILES)],
     db: Transaction,
     wired: WiringDep,
 ) -> Response:
@@ -175,7 +177,7 @@ async def take_in_settlement(
 async def take_in_statement(
     day: Annotated[date, Form(alias="date")],
     file: UploadFile,
-    officer: OfficerDep,
+    officer: Annotated[Officer, allowed(Right.TAKE_IN_FILES)],
     db: Transaction,
 ) -> Response:
     async def work(name: str, content: bytes) -> Imported:

@@ -11,8 +11,10 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from server import pages
 from server.database import Transaction, TransactionsDep, new_id
+from server.identity.models import Officer
+from server.identity.service import Right
 from server.ledger import postings, reports
-from server.office.signed_in import OfficerDep
+from server.office.signed_in import OfficerDep, allowed
 from server.payments.wiring import WiringDep
 from server.reconciliation import deposits
 from server.reconciliation.deposits import Deposit
@@ -127,7 +129,7 @@ async def record_deposit(
     amount_rp: Annotated[int, Form(gt=0, le=10_000_000_000)],
     reference: Annotated[str, Form(max_length=100)],
     deposited_on: Annotated[date, Form()],
-    officer: OfficerDep,
+    officer: Annotated[Officer, allowed(Right.RECORD_DEPOSIT)],
     db: Transaction,
     wired: WiringDep,
 ) -> Response:

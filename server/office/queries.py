@@ -1,16 +1,29 @@
-"""What the office's day page shows."""
+"""What the office's pages show."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.payment import REFUND_UNDECIDED, REFUND_VOID
+from domain.receipt import ReceiptNumberError, parse_receipt_number, receipt_number
 from server.identity.models import Officer
 from server.parking.models import ParkingSession
 from server.payments.books import Books
-from server.payments.models import Case, Charge, Money, Payment, Receipt
+from server.payments.models import (
+    Case,
+    CaseChange,
+    Charge,
+    Money,
+    Payment,
+    Receipt,
+    Refund,
+    RefundChange,
+)
 from server.reconciliation.models import ClosedDay, Discrepancy, SettlementLine
 from server.spots.models import Spot, Zone
 
@@ -108,7 +121,7 @@ async def latest_money(db: AsyncSession, day: date) -> Sequence[tuple[Money, Spo
 async def count_open(db: AsyncSession) -> tuple[int, int]:
     """How many differences and how many cases are open, also where the page lists only some."""
     counts = [
-        await db.scalar(select(func.count()).select_from(table).where(table.state == "open"))
+        await db.scalar(select(func.count()).select_from(table).where(table.state != "closed"))
         for table in (Discrepancy, Case)
     ]
     return counts[0] or 0, counts[1] or 0
@@ -126,7 +139,7 @@ async def open_differences(db: AsyncSession) -> Sequence[Discrepancy]:
 
 async def open_cases(db: AsyncSession) -> Sequence[Case]:
     rows = await db.scalars(
-        select(Case).where(Case.state == "open").order_by(Case.opened_at).limit(PAGE)
+        select(Case).where(Case.state != "closed").order_by(Case.opened_at).limit(PAGE)
     )
     return rows.all()
 
@@ -141,3 +154,69 @@ async def closed(db: AsyncSession, day: date) -> tuple[ClosedDay, str] | None:
         )
     ).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+async def find_charge(db: AsyncSession, text: str) -> UUID | None:
+    """The charge that a receipt's number, its own id or our reference of it names."""
+    with suppress(ReceiptNumberError):
+        number = receipt_number(*parse_receipt_number(text))
+        found = await db.scalar(select(Receipt.charge_id).where(Receipt.number == number))
+        return found or await db.scalar(select(Refund.charge_id).where(Refund.number == number))
+    with suppress(ValueError):
+        return await db.scalar(select(Charge.id).where(Charge.id == UUID(text.strip())))
+    return None
+
+
+async def refunds_of(db: AsyncSession, charge_id: UUID) -> Sequence[Refund]:
+    rows = await db.scalars(
+        select(Refund).where(Refund.charge_id == charge_id).order_by(Refund.sequence)
+    )
+    return rows.all()
+
+
+async def money_of(db: AsyncSession, charge_id: UUID) -> list[tuple[Money, int]]:
+    """Each arrival of a charge, and how much of it can still be given back."""
+    rows = await db.execute(
+        select(Money, Money.amount_rp - func.coalesce(func.sum(Refund.amount_rp), 0))
+        .outerjoin(Refund, and_(Refund.money_id == Money.id, Refund.state.not_in(REFUND_VOID)))
+        .where(Money.charge_id == charge_id)
+        .group_by(Money.id)
+        .order_by(Money.paid_at, Money.id)
+    )
+    return [(money, int(left_rp)) for money, left_rp in rows]
+
+
+async def latest_refunds(db: AsyncSession) -> Sequence[Refund]:
+    """Those that wait for somebody first, the oldest of them on top; then what was done lately."""
+    waiting = case((Refund.state.in_(REFUND_UNDECIDED), 0), else_=1)
+    age = case((Refund.state.in_(REFUND_UNDECIDED), Refund.sequence), else_=-Refund.sequence)
+    rows = await db.scalars(select(Refund).order_by(waiting, age).limit(PAGE))
+    return rows.all()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of a refund or a case."""
+
+    at: datetime
+    state: str
+    who: str
+    why: str
+
+
+async def steps_of_refund(db: AsyncSession, refund_id: UUID) -> list[Step]:
+    rows = await db.scalars(
+        select(RefundChange).where(RefundChange.refund_id == refund_id).order_by(RefundChange.id)
+    )
+    return [Step(row.changed_at, row.state_after, row.who, row.why) for row in rows]
+
+
+async def steps_of_case(db: AsyncSession, case_id: UUID) -> list[Step]:
+    rows = await db.scalars(
+        select(CaseChange).where(CaseChange.case_id == case_id).order_by(CaseChange.id)
+    )
+    return [Step(row.changed_at, row.state_after, row.who, row.why) for row in rows]
+
+
+async def officer_name(db: AsyncSession, officer_id: UUID | None) -> str:
+    return await db.scalar(select(Officer.name).where(Officer.id == officer_id)) or ""

@@ -1,13 +1,14 @@
-"""Which officer's browser is asking."""
+"""Which officer's browser is asking, and what that officer may do."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Cookie, Depends
+from fastapi import Cookie, Depends, Request
 
-from server.database import Transaction
+from server.database import Transaction, TransactionsDep
 from server.identity import service as identity
-from server.identity.models import Officer
+from server.identity.models import Officer, Role
+from server.identity.service import MAY, Right, RoleNotAllowed
 
 COOKIE = "karcis_office"
 
@@ -19,3 +20,27 @@ async def signed_in_officer(
 
 
 OfficerDep = Annotated[Officer, Depends(signed_in_officer, scope="function")]
+
+
+def allowed(right: Right) -> Any:
+    """The signed-in officer, if the role has this right; raises NotSignedIn or RoleNotAllowed.
+
+    Asked in a transaction of its own, so that none is open while an acquirer is called.
+    """
+
+    async def officer_with_right(
+        transactions: TransactionsDep, karcis_office: Annotated[str, Cookie()] = ""
+    ) -> Officer:
+        async with transactions.begin() as db:
+            officer = await identity.who_is_officer(db, karcis_office, now=datetime.now(UTC))
+        if right not in MAY[Role(officer.role)]:
+            raise RoleNotAllowed
+        return officer
+
+    return Depends(officer_with_right)
+
+
+def confirm(request: Request, officer: Officer, password: str) -> None:
+    """That the officer is still the one at the screen; tries are limited as signing in is."""
+    request.app.state.office_limit.check(request)
+    identity.confirm_password(officer, password)

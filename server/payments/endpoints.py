@@ -19,7 +19,16 @@ from server.errors import Problem
 from server.faults import crash_point
 from server.identity.auth import OptionalShift, RequiredShift
 from server.identity.service import OnShift
-from server.payments import barcodes, cancelling, cash, queries, receipts, schemas, service
+from server.payments import (
+    barcodes,
+    cancelling,
+    cash,
+    queries,
+    receipts,
+    refunds,
+    schemas,
+    service,
+)
 from server.payments.books import Books
 from server.payments.callbacks import MAX_BODY, Callback
 from server.payments.notifications import Inbox
@@ -123,9 +132,10 @@ async def take_cash(
 async def _view(transactions: Transactions, books: Books, charge_id: UUID) -> schemas.Charge:
     async with transactions.begin() as db:
         rows = await queries.charge_view(db, charge_id)
-    if rows is None:
-        raise ChargeNotFound
-    return schemas.Charge.of(rows, books)
+        if rows is None:
+            raise ChargeNotFound
+        returned = await refunds.of_view(db, rows[0])
+    return schemas.Charge.of(rows, books, returned)
 
 
 @router.get("/v1/charges/{charge_id}", tags=["charges"])
@@ -223,7 +233,8 @@ async def charge_events(
 @router.get("/v1/receipts/{number}", tags=["receipts"])
 async def receipt(number: str, request: Request, db: Transaction) -> schemas.Receipt:
     request.app.state.receipt_limit.check(request)
-    return schemas.Receipt.of(await receipts.find(db, number))
+    refund = await refunds.find_receipt(db, number)
+    return schemas.Receipt.of(refund or await receipts.find(db, number))
 
 
 class RawRoute(APIRoute):

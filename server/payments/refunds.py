@@ -67,6 +67,7 @@ from server.payments.models import (
     Charge,
     Inquiry,
     Money,
+    Receipt,
     ReceiptSeries,
     Refund,
     RefundChange,
@@ -859,6 +860,17 @@ async def told_of(db: AsyncSession, charge_id: UUID) -> list[Returned]:
         Returned(r.number, r.amount_rp, r.state, r.refunded_at or r.decided_at or r.requested_at)
         for r in rows
     ]
+
+
+async def of_view(db: AsyncSession, charge: Charge) -> list[Returned]:
+    """The refunds to show with a charge; none is looked for before money came."""
+    return [] if charge.money_flag is None else await told_of(db, charge.id)
+
+
+async def told_of_receipt(db: AsyncSession, number: str) -> list[Returned]:
+    """The approved refunds of the charge a receipt is of."""
+    charge_id = await db.scalar(select(Receipt.charge_id).where(Receipt.number == number))
+    return [] if charge_id is None else await told_of(db, charge_id)
 
 
 async def find_receipt(db: AsyncSession, text: str) -> RefundFacts | None:

@@ -1,15 +1,17 @@
 """Wire shapes of charges and receipts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from domain.receipt import ReceiptFacts
+from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import VehicleClass
 from server.payments.books import Books
 from server.payments.queries import ChargeRows
+from server.payments.refunds import Returned
 from server.payments.service import LONGEST_STAY_MINUTES
 
 Plate = Annotated[str, StringConstraints(max_length=16, pattern=r"^[A-Za-z0-9 .-]*$")]
@@ -40,6 +42,14 @@ class QuoteLine(BaseModel):
     amount_rp: int
 
 
+class Refunded(BaseModel):
+    """Money of a charge given back, or on its way; never by whom."""
+
+    amount_rp: int
+    state: str
+    at: datetime
+
+
 class Charge(BaseModel):
     """A charge as every screen shows it. `code` is the same four digits on all of them."""
 
@@ -59,9 +69,10 @@ class Charge(BaseModel):
     paid_at: datetime | None
     page: str
     receipt: dict[str, Any] | None
+    refunds: list[Refunded]
 
     @classmethod
-    def of(cls, rows: ChargeRows, books: Books) -> "Charge":
+    def of(cls, rows: ChargeRows, books: Books, refunds: Sequence[Returned] = ()) -> "Charge":
         charge, payment, stay, spot, zone, receipt = rows
         return cls(
             id=charge.id,
@@ -80,6 +91,7 @@ class Charge(BaseModel):
             paid_at=charge.paid_at,
             page=f"{books.base_url}/c/{charge.id}",
             receipt=None if receipt is None else receipt.facts,
+            refunds=[Refunded(amount_rp=r.amount_rp, state=r.state, at=r.at) for r in refunds],
         )
 
 
@@ -90,5 +102,5 @@ class Receipt(BaseModel):
     facts: dict[str, Any]
 
     @classmethod
-    def of(cls, facts: ReceiptFacts) -> "Receipt":
+    def of(cls, facts: ReceiptFacts | RefundFacts) -> "Receipt":
         return cls(facts=facts.to_json())

@@ -87,6 +87,6 @@ async def _has_open_cases(db: AsyncSession, day: date) -> bool:
     open_case = (
         select(Case.id)
         .join(Money, Money.id == Case.money_id)
-        .where(Money.business_day == day, Case.state == "open")
+        .where(Money.business_day == day, Case.state != "closed")
     )
     return bool(await db.scalar(select(exists(open_case))))

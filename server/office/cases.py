@@ -1,0 +1,118 @@
+"""The office's pages of cases: what is in suspense and why, proposals and their decision."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from domain.payment import CaseOutcome, CaseState
+from server import pages
+from server.database import Transaction
+from server.identity.models import Officer, Role
+from server.identity.service import MAY, Right
+from server.office import queries
+from server.office.refunds import Password, Reason
+from server.office.signed_in import OfficerDep, allowed, confirm
+from server.payments import cases
+from server.payments.cases import CaseNotFound
+from server.payments.models import Case, Money, Refund
+from server.payments.wiring import WiringDep
+from server.spots import service as spots
+from server.spots.models import Zone
+
+router = APIRouter()
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@router.get("/cases")
+async def cases_page(
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+) -> Response:
+    now = datetime.now(UTC)
+    open_cases = await queries.open_cases(db)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "cases.html",
+        books=wired.books,
+        cases=[(case, await cases.held_rp(db, case)) for case in open_cases],
+        count=(await queries.count_open(db))[1],
+        now=now,
+    )
+
+
+@router.get("/cases/{case_id}")
+async def case_page(
+    case_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+) -> Response:
+    case = await db.get(Case, case_id)
+    if case is None:
+        raise CaseNotFound
+    about = await db.get(Refund, case.refund_id) if case.refund_id else None
+    money = await db.get(Money, case.money_id) if case.money_id else None
+    zone = await db.get(Zone, case.zone_id) if case.zone_id else None
+    rights = MAY[Role(officer.role)]
+    return pages.render(
+        request,
+        TEMPLATES,
+        "case.html",
+        books=wired.books,
+        case=case,
+        held_rp=await cases.held_rp(db, case),
+        refund=about,
+        money=money,
+        zone=zone,
+        zones=await spots.zone_names(db),
+        steps=await queries.steps_of_case(db, case_id),
+        proposed_by=await queries.officer_name(db, case.proposed_by),
+        outcome=CaseOutcome.KEPT if case.refund_id else CaseOutcome.RECOGNISED,
+        may_propose=case.state == CaseState.OPEN and Right.PROPOSE_CASE in rights,
+        may_decide=case.state == CaseState.PROPOSED
+        and Right.DECIDE_CASE in rights
+        and case.proposed_by != officer.id,
+        now=datetime.now(UTC),
+    )
+
+
+@router.post("/cases/{case_id}/proposal")
+async def propose(
+    case_id: UUID,
+    officer: Annotated[Officer, allowed(Right.PROPOSE_CASE)],
+    request: Request,
+    db: Transaction,
+    outcome: Annotated[CaseOutcome, Form()],
+    reason: Reason,
+    password: Password,
+    zone: Annotated[str, Form(max_length=8)] = "",
+) -> Response:
+    confirm(request, officer, password)
+    now = datetime.now(UTC)
+    await cases.propose(db, officer.id, case_id, outcome, zone or None, reason, now=now)
+    return RedirectResponse(f"/office/cases/{case_id}", 303)
+
+
+@router.post("/cases/{case_id}/decision")
+async def decide(
+    case_id: UUID,
+    officer: Annotated[Officer, allowed(Right.DECIDE_CASE)],
+    request: Request,
+    db: Transaction,
+    wired: WiringDep,
+    decision: Annotated[str, Form(pattern="^(accept|decline)$")],
+    password: Password,
+    why: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    confirm(request, officer, password)
+    await cases.decide(
+        db,
+        officer.id,
+        case_id,
+        wired.books,
+        accept=decision == "accept",
+        why=why,
+        now=datetime.now(UTC),
+    )
+    return RedirectResponse(f"/office/cases/{case_id}", 303)

@@ -1,0 +1,224 @@
+"""The office's pages of one charge and of refunds: ask, decide, prove a transfer; cancel."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, File, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import Field
+
+from domain.payment import ChargeState, RefundMethod, RefundReason, RefundState
+from server import pages
+from server.database import Transaction, TransactionsDep, new_id
+from server.identity.models import Officer, Role
+from server.identity.service import MAY, Right
+from server.office import queries
+from server.office.signed_in import OfficerDep, allowed, confirm
+from server.payments import cancelling, refunds
+from server.payments.models import Refund, RefundProof
+from server.payments.queries import charge_view
+from server.payments.refunds import RefundLimits, RefundNotFound, RefundRequest
+from server.payments.service import ChargeNotFound
+from server.payments.wiring import WiringDep
+
+router = APIRouter()
+TEMPLATES = Path(__file__).parent / "templates"
+
+Password = Annotated[str, Form(max_length=200)]
+Reason = Annotated[str, Form(min_length=1, max_length=200)]
+
+
+@router.get("/refunds")
+async def refunds_page(
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, of: str = ""
+) -> Response:
+    """All refunds; `of` is a receipt's number, or a charge's id, to look for."""
+    charge_id = await queries.find_charge(db, of[:100]) if of else None
+    if charge_id is not None:
+        return RedirectResponse(f"/office/charges/{charge_id}", 303)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "refunds.html",
+        books=wired.books,
+        refunds=await queries.latest_refunds(db),
+        not_found=of,
+    )
+
+
+@router.get("/charges/{charge_id}")
+async def charge_page(
+    charge_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+) -> Response:
+    rows = await charge_view(db, charge_id)
+    if rows is None:
+        raise ChargeNotFound
+    charge, _, _, spot, zone, receipt = rows
+    rights = MAY[Role(officer.role)]
+    return pages.render(
+        request,
+        TEMPLATES,
+        "charge.html",
+        books=wired.books,
+        charge=charge,
+        spot=spot,
+        zone=zone,
+        receipt=receipt,
+        money=await queries.money_of(db, charge_id),
+        refunds=await queries.refunds_of(db, charge_id),
+        may_ask=Right.REQUEST_REFUND in rights,
+        may_cancel=Right.CANCEL_CHARGE in rights and charge.state == ChargeState.ISSUED,
+        reasons=list(RefundReason),
+        methods=list(RefundMethod),
+        new_refund_id=new_id(),
+    )
+
+
+@router.post("/charges/{charge_id}/refunds")
+async def request_refund(
+    charge_id: UUID,
+    officer: Annotated[Officer, allowed(Right.REQUEST_REFUND)],
+    request: Request,
+    db: Transaction,
+    wired: WiringDep,
+    refund_id: Annotated[UUID, Form(alias="id")],
+    money_id: Annotated[UUID, Form()],
+    amount_rp: Annotated[int, Form(gt=0, le=10_000_000_000)],
+    reason: Annotated[RefundReason, Form()],
+    explanation: Reason,
+    method: Annotated[RefundMethod, Form()],
+    password: Password,
+) -> Response:
+    confirm(request, officer, password)
+    settings = wired.settings
+    await refunds.request(
+        db,
+        officer.id,
+        RefundRequest(refund_id, money_id, amount_rp, reason, explanation, method),
+        wired.acquirer.profile,
+        RefundLimits(settings.refund_limit_rp, settings.refund_days),
+        wired.books,
+        now=datetime.now(UTC),
+    )
+    return RedirectResponse(f"/office/refunds/{refund_id}", 303)
+
+
+@router.post("/charges/{charge_id}/cancel")
+async def cancel_charge(
+    charge_id: UUID,
+    officer: Annotated[Officer, allowed(Right.CANCEL_CHARGE)],
+    request: Request,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+    reason: Reason,
+    password: Password,
+) -> Response:
+    confirm(request, officer, password)
+    await cancelling.cancel(
+        transactions,
+        wired.acquirer,
+        wired.announcer,
+        wired.books,
+        charge_id,
+        officer.id,
+        reason,
+        now=datetime.now(UTC),
+    )
+    return RedirectResponse(f"/office/charges/{charge_id}", 303)
+
+
+@router.get("/refunds/{refund_id}")
+async def refund_page(
+    refund_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+) -> Response:
+    refund = await db.get(Refund, refund_id)
+    if refund is None:
+        raise RefundNotFound
+    rights = MAY[Role(officer.role)]
+    waits = refund.state == RefundState.REQUESTED and Right.DECIDE_REFUND in rights
+    return pages.render(
+        request,
+        TEMPLATES,
+        "refund.html",
+        books=wired.books,
+        refund=refund,
+        steps=await queries.steps_of_refund(db, refund_id),
+        asked_by=await queries.officer_name(db, refund.requested_by),
+        decided_by=await queries.officer_name(db, refund.decided_by),
+        may_decide=waits and refund.requested_by != officer.id,
+        may_transfer=refund.state == RefundState.TRANSFER_DUE and Right.RECORD_TRANSFER in rights,
+        today=wired.books.day(datetime.now(UTC)),
+    )
+
+
+@router.post("/refunds/{refund_id}/decision")
+async def decide_refund(
+    refund_id: UUID,
+    officer: Annotated[Officer, allowed(Right.DECIDE_REFUND)],
+    request: Request,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+    decision: Annotated[str, Form(pattern="^(approve|reject)$")],
+    password: Password,
+    why: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    confirm(request, officer, password)
+    now = datetime.now(UTC)
+    if decision == "approve":
+        await refunds.approve(
+            transactions,
+            wired.acquirer,
+            wired.announcer,
+            wired.books,
+            officer.id,
+            refund_id,
+            now=now,
+        )
+    else:
+        async with transactions.begin() as db:
+            await refunds.reject(db, officer.id, refund_id, why or "-", now=now)
+    return RedirectResponse(f"/office/refunds/{refund_id}", 303)
+
+
+@router.post("/refunds/{refund_id}/transfer")
+async def record_transfer(
+    refund_id: UUID,
+    officer: Annotated[Officer, allowed(Right.RECORD_TRANSFER)],
+    request: Request,
+    db: Transaction,
+    wired: WiringDep,
+    reference: Annotated[str, Form(min_length=1, max_length=60)],
+    on: Annotated[date, Form()],
+    proof: Annotated[bytes, File(), Field(max_length=refunds.PROOF_BYTES + 1)],
+    password: Password,
+) -> Response:
+    confirm(request, officer, password)
+    await refunds.record_transfer(
+        db,
+        officer.id,
+        refund_id,
+        reference=reference,
+        on=on,
+        proof=proof,
+        books=wired.books,
+        now=datetime.now(UTC),
+    )
+    return RedirectResponse(f"/office/refunds/{refund_id}", 303)
+
+
+@router.get("/refunds/{refund_id}/proof")
+async def proof_of_transfer(refund_id: UUID, officer: OfficerDep, db: Transaction) -> Response:
+    """The uploaded file as it came; a browser saves it and never shows it as a page of ours."""
+    refund = await db.get(Refund, refund_id)
+    proof = None if refund is None else await db.get(RefundProof, refund.proof_id)
+    if refund is None or proof is None:
+        raise RefundNotFound
+    ending = proof.media_type.rpartition("/")[2]
+    return Response(
+        proof.content,
+        media_type=proof.media_type,
+        headers=pages.SECURITY_HEADERS
+        | {"Content-Disposition": f'attachment; filename="{refund.number}.{ending}"'},
+    )
