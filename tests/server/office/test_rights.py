@@ -1,0 +1,76 @@
+"""Who may do what in the office: every form times every role, and nothing for a wrong password."""
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from server import sample
+from server.database import Transactions, new_id
+from server.identity import service as identity
+from server.identity.models import Role
+from server.identity.service import MAY, Right
+from server.office import endpoints
+from tests.server.conftest import CHECKER_PASSWORD, PASSWORD
+
+RIGHTS = {
+    "/office/settlement": Right.TAKE_IN_FILES,
+    "/office/statement": Right.TAKE_IN_FILES,
+    "/office/reconcile": Right.RECONCILE,
+    "/office/close": Right.CLOSE_DAY,
+    "/office/ledger/deposits": Right.RECORD_DEPOSIT,
+    "/office/charges/{charge_id}/refunds": Right.REQUEST_REFUND,
+    "/office/charges/{charge_id}/cancel": Right.CANCEL_CHARGE,
+    "/office/refunds/{refund_id}/decision": Right.DECIDE_REFUND,
+    "/office/refunds/{refund_id}/transfer": Right.RECORD_TRANSFER,
+    "/office/cases/{case_id}/proposal": Right.PROPOSE_CASE,
+    "/office/cases/{case_id}/decision": Right.DECIDE_CASE,
+}
+OPEN_TO_ALL = {"/office/sign-in", "/office/sign-out"}
+
+
+def forms(router: APIRouter, prefix: str = "") -> set[str]:
+    """The paths of all forms of a router and of those it includes."""
+    found = set()
+    for route in router.routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            found |= forms(inner, prefix + router.prefix)
+        elif "POST" in getattr(route, "methods", ()):
+            found.add(prefix + str(getattr(route, "path", "")))
+    return found
+
+
+def test_every_form_of_the_office_has_its_right_decided_here() -> None:
+    assert forms(endpoints.router) == set(RIGHTS) | OPEN_TO_ALL
+
+
+async def sign_in(api: httpx.AsyncClient, login: str, password: str) -> None:
+    api.cookies.clear()
+    answer = await api.post("/office/sign-in", data={"login": login, "password": password})
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_form_is_refused_to_every_role_without_its_right(
+    api: httpx.AsyncClient, transactions: Transactions, role: Role, subtests: pytest.Subtests
+) -> None:
+    async with transactions.begin() as db:
+        await identity.add_officer(db, login="uji", name="Uji", role=role, password="uji")
+    await sign_in(api, "uji", "uji")
+    for path, right in RIGHTS.items():
+        with subtests.test(path):
+            filled = path
+            for name in ("charge_id", "refund_id", "case_id"):
+                filled = filled.replace(f"{{{name}}}", str(new_id()))
+            answer = await api.post(filled)
+            if right in MAY[role]:  # let through, to be told what is missing
+                assert answer.json()["slug"] == "invalid-request"
+            else:
+                assert (answer.status_code, answer.json()["slug"]) == (403, "role-not-allowed")
+
+
+async def test_nothing_is_decided_on_a_wrong_password(api: httpx.AsyncClient, app: FastAPI) -> None:
+    await sign_in(api, sample.CHECKER, CHECKER_PASSWORD)
+    decision = {"decision": "approve", "password": PASSWORD}
+    answer = await api.post(f"/office/refunds/{new_id()}/decision", data=decision)
+    assert (answer.status_code, answer.json()["slug"]) == (403, "password-refused")
