@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run once test check fix bench faults lock
+.PHONY: help setup run once test check fix golden interface bench faults lock
 BIN := .venv/bin
 
 help: ## show what can be done here
@@ -34,6 +34,12 @@ bench: setup ## headline figures as ratios, into reports/bench.json (NAME=… fo
 
 faults: setup ## break the parts while money moves, into reports/faults.json (NAME=T3 SEED=1)
 	@$(BIN)/python -m tests.faults $(NAME) $(if $(SEED),--seed $(SEED))
+
+golden: setup ## rewrite docs/openapi.json from the code
+	@$(BIN)/karcis openapi
+
+interface: setup ## try the HTTP interface with invented requests for ten minutes
+	@KARCIS_SCHEMATHESIS_S=600 $(BIN)/pytest tests/system/test_interface.py
 
 lock: ## rewrite requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock -q

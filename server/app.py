@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from starlette.staticfiles import StaticFiles
 
 from domain.payment import ChargeKind
-from server import errors, health, jobs, observability, pages
+from server import errors, health, jobs, observability, openapi, pages
 from server.announcements import Announcer
 from server.database import create_engine, create_transactions, plain_url
 from server.driver import endpoints as driver
@@ -47,6 +47,23 @@ class NotConfigured(Exception):
     """A setting without which the server cannot work is missing or wrong."""
 
 
+def create_interface() -> FastAPI:
+    """Every route, without what they work on: enough to describe them."""
+    app = FastAPI(
+        title="Karcis",
+        version="0.1.0",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.include_router(payments.acquirer_router)  # first: its requests are the most
+    for slice_ in (health, identity, payments, sync, integrators, webhooks, driver, office):
+        app.include_router(slice_.router)
+    openapi.install(app)
+    return app
+
+
 def create_app(settings: Settings) -> FastAPI:
     """A server on `settings.database_url`, which must be migrated already.
 
@@ -55,13 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     if not settings.database_url:
         raise NotConfigured("DATABASE_URL is not set (`karcis run` starts a database of its own)")
     _refuse_unsafe(settings)
-    app = FastAPI(
-        title="Karcis",
-        version="0.1.0",
-        lifespan=_lifespan,
-        docs_url=None,
-        redoc_url=None,
-    )
+    app = create_interface()
     engine = create_engine(settings.database_url)
     transactions = create_transactions(engine)
     books = Books.of(settings)
@@ -88,9 +99,6 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     app.add_middleware(observability.Measure)
     app.add_middleware(Guard)
-    app.include_router(payments.acquirer_router)  # first: its requests are the most
-    for slice_ in (health, identity, payments, sync, integrators, webhooks, driver, office):
-        app.include_router(slice_.router)
     app.mount("/static/driver", driver.static_files)
     app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
     app.state.problem_page = _problem_page(books)

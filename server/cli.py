@@ -5,6 +5,7 @@ through the entry point group `karcis.commands`, because the server imports neit
 """
 
 import asyncio
+import getpass
 import json
 import os
 import signal
@@ -13,10 +14,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -39,11 +41,15 @@ statement_app = typer.Typer(help="Bank statements.", no_args_is_help=True)
 ledger_app = typer.Typer(help="What the ledger says, for accountants.", no_args_is_help=True)
 share_rule_app = typer.Typer(help="Shares of attendants and third parties.", no_args_is_help=True)
 mdr_rule_app = typer.Typer(help="Rates of the acquirer's fee.", no_args_is_help=True)
+key_app = typer.Typer(help="API keys of integrators.", no_args_is_help=True)
+webhook_app = typer.Typer(help="Webhooks: who is told what happens.", no_args_is_help=True)
 app.add_typer(spot_app, name="spot")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(share_rule_app, name="share-rule")
 app.add_typer(mdr_rule_app, name="mdr-rule")
 app.add_typer(settlement_app, name="settlement")
+app.add_typer(key_app, name="key")
+app.add_typer(webhook_app, name="webhook")
 app.add_typer(statement_app, name="statement")
 
 DataDir = Annotated[
@@ -579,6 +585,232 @@ def add_mdr_rule(
         _in_transaction(data, work)
     except ValueError as exc:
         _fail(str(exc))
+
+
+Scopes = Annotated[list[str], typer.Option("--scope", help="What the key may do; repeat it.")]
+Id = Annotated[UUID, typer.Argument()]
+
+
+def _login() -> str:
+    """Who works at this terminal, for the record."""
+    return f"cli:{getpass.getuser()}"
+
+
+def _or_say_why(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
+    from server.errors import Problem
+
+    try:
+        return _in_transaction(data, work)
+    except Problem as exc:
+        _fail(f"{exc.title_id} / {exc.title_en}{f' ({exc.detail})' if exc.detail else ''}")
+
+
+@key_app.command("issue")
+def issue_key(
+    name: Annotated[str, typer.Argument(help="Whose program it is for.")],
+    scope: Scopes,
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="How long it is good.")] = 365,
+    data: DataDir = Path("data"),
+    as_json: AsJson = False,
+) -> None:
+    """Issue an API key. It is shown now and never again."""
+    from server.identity import api_keys
+
+    known = [known.value for known in api_keys.Scope]
+    if unknown := set(scope) - set(known):
+        _fail(f"no such scope: {', '.join(sorted(unknown))}; there are {', '.join(known)}", USAGE)
+
+    async def work(db: Any, _books: Any) -> api_keys.IssuedKey:
+        return await api_keys.issue(
+            db,
+            name,
+            [api_keys.Scope(one) for one in scope],
+            created_by=_login(),
+            now=datetime.now(UTC),
+            lifetime=timedelta(days=days),
+        )
+
+    issued = _or_say_why(data, work)
+    if as_json:
+        _print_json(asdict(issued))
+    else:
+        talk.print(f"{issued.key_id}, until {issued.expires_at:%Y-%m-%d}; shown only now:")
+        print(issued.key)
+
+
+@key_app.command("list")
+def list_keys(data: DataDir = Path("data")) -> None:
+    """Every key ever issued, as JSON lines; the keys themselves are not known here."""
+    from server.identity import api_keys
+
+    async def work(db: Any, _books: Any) -> Any:
+        return await api_keys.all_keys(db)
+
+    for key in _or_say_why(data, work):
+        told = ("id", "name", "scopes", "created_by", "created_at", "expires_at", "revoked_at")
+        _print_json({name: getattr(key, name) for name in told})
+
+
+@key_app.command("revoke")
+def revoke_key(key_id: Id, data: DataDir = Path("data")) -> None:
+    """Refuse a key from now on; again is harmless."""
+    from server.identity import api_keys
+
+    async def work(db: Any, _books: Any) -> None:
+        await api_keys.revoke(db, key_id, now=datetime.now(UTC))
+
+    _or_say_why(data, work)
+
+
+def _seal(data: Path) -> Any:
+    """By the settings; the sample keeps its own key in the data directory."""
+    from pydantic import SecretStr
+
+    from server.settings import Settings
+    from server.webhooks.sealing import Seal
+
+    key, kept = Settings().webhook_key, data / "secrets.json"
+    if key is None and kept.exists():
+        key = SecretStr(json.loads(kept.read_text())["webhook_key"])
+    return Seal.of(key)
+
+
+@webhook_app.command("add")
+def add_webhook(
+    url: str,
+    fact: Annotated[
+        list[str] | None, typer.Option("--type", help="A type of facts; repeat it; all if none.")
+    ] = None,
+    data: DataDir = Path("data"),
+    as_json: AsJson = False,
+) -> None:
+    """Have facts sent to an address. The signing secret is shown now and never again."""
+    from server.database import new_id
+    from server.settings import Settings
+    from server.webhooks import addresses, service
+    from server.webhooks.facts import FACTS
+
+    webhook_id, types = new_id(), fact or list(FACTS)
+    if unknown := set(types) - set(FACTS):
+        _fail(f"no such type: {', '.join(sorted(unknown))}; there are {', '.join(FACTS)}", USAGE)
+
+    async def work(db: Any, _books: Any) -> str | None:
+        return await service.subscribe(
+            db,
+            _seal(data),
+            subscription_id=webhook_id,
+            url=addresses.checked(url, production=Settings().mode == "production"),
+            types=types,
+            created_by=_login(),
+            now=datetime.now(UTC),
+        )
+
+    secret = _or_say_why(data, work)
+    if as_json:
+        _print_json({"id": webhook_id, "secret": secret})
+    else:
+        talk.print(f"{webhook_id}; shown only now:")
+        print(secret)
+
+
+@webhook_app.command("list")
+def list_webhooks(data: DataDir = Path("data")) -> None:
+    """Every webhook, as JSON lines."""
+    from server.webhooks import schemas, service
+
+    async def work(db: Any, _books: Any) -> Any:
+        return [schemas.Webhook.of(one) for one in await service.subscriptions(db)]
+
+    for webhook in _or_say_why(data, work):
+        print(webhook.model_dump_json())
+
+
+@webhook_app.command("deliveries")
+def list_deliveries(
+    webhook_id: Id,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    data: DataDir = Path("data"),
+) -> None:
+    """What was sent to a webhook, newest first, with every attempt, as JSON lines."""
+    from server.webhooks import queries, schemas, service
+
+    async def work(db: Any, _books: Any) -> Any:
+        await service.find(db, webhook_id)
+        rows = await queries.deliveries(db, webhook_id, None, limit)
+        return [schemas.LoggedFact.of(row) for row in rows]
+
+    for delivery in _or_say_why(data, work):
+        print(delivery.model_dump_json())
+
+
+@webhook_app.command("replay")
+def replay_webhook(
+    webhook_id: Id,
+    fact_id: Annotated[UUID | None, typer.Option("--fact", help="One fact, by its id.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Everything recorded since, 2026-11-21T00:00:00, UTC.")
+    ] = None,
+    data: DataDir = Path("data"),
+) -> None:
+    """Send one fact, or everything since a moment, again under the same ids."""
+    from server.webhooks import service
+
+    if (fact_id is None) == (since is None):
+        _fail("say either --fact or --since", USAGE)
+
+    async def work(db: Any, _books: Any) -> int:
+        now = datetime.now(UTC)
+        if fact_id is not None:
+            await service.replay(db, webhook_id, fact_id, now=now)
+            return 1
+        moment = (since or now).replace(tzinfo=UTC)
+        return await service.replay_since(db, webhook_id, moment, now=now)
+
+    print(f"{_or_say_why(data, work)} facts are sent again")
+
+
+@webhook_app.command("rotate")
+def rotate_webhook(webhook_id: Id, data: DataDir = Path("data")) -> None:
+    """A new signing secret; for a day the old one signs as well."""
+    from server.webhooks import service
+
+    async def work(db: Any, _books: Any) -> str:
+        return await service.rotate(db, _seal(data), webhook_id, now=datetime.now(UTC))
+
+    print(_or_say_why(data, work))
+
+
+@webhook_app.command("disable")
+def disable_webhook(webhook_id: Id, data: DataDir = Path("data")) -> None:
+    """Send no more; what is under way waits."""
+    from server.webhooks import service
+
+    async def work(db: Any, _books: Any) -> None:
+        await service.find(db, webhook_id)
+        await service.disable(db, webhook_id, "asked", now=datetime.now(UTC))
+
+    _or_say_why(data, work)
+
+
+@webhook_app.command("enable")
+def enable_webhook(webhook_id: Id, data: DataDir = Path("data")) -> None:
+    """Send again, first what waited."""
+    from server.webhooks import service
+
+    async def work(db: Any, _books: Any) -> None:
+        await service.find(db, webhook_id)
+        await service.enable(db, webhook_id)
+
+    _or_say_why(data, work)
+
+
+@app.command()
+def openapi(file: Annotated[Path, typer.Argument()] = Path("docs/openapi.json")) -> None:
+    """Write down the HTTP interface as the program offers it."""
+    from server.app import create_interface
+    from server.openapi import text
+
+    file.write_text(text(create_interface()))
 
 
 @app.command()

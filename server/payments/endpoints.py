@@ -265,7 +265,7 @@ async def access_token(request: Request) -> Response:
 
 
 @acquirer_router.post("/v1.0/qr/qr-mpm-notify")
-@acquirer_router.post("/v1/acquirer/notifications")
+@acquirer_router.post("/v1/acquirer/notifications", name="notify_over_rest")
 async def notify(request: Request) -> Response:
     return await _hear((await wiring(request)).inbox, request)
 

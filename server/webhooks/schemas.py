@@ -20,7 +20,9 @@ class Subscribe(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: UUID | None = None
-    url: str = Field(max_length=500, examples=["https://pemda.example/karcis"])
+    url: str = Field(
+        max_length=500, pattern="^https?://", examples=["https://pemda.example/karcis"]
+    )
     types: list[FactType] = Field(min_length=1, max_length=len(FACTS))
 
 

@@ -1,6 +1,7 @@
 """House rules that types and linters cannot say, each read from the source itself."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -200,3 +201,31 @@ def test_every_insert_only_table_of_a_migration_is_watched() -> None:
     sources = [path.read_text() for path in (ROOT / "server/migrations/versions").glob("*.py")]
     made = {name for source in sources for name in re.findall(r"insert_only\([\"'](\w+)", source)}
     assert {f"{name}_insert_only" for name in made} <= set(verify.TRIGGERS)
+
+
+def test_the_committed_interface_is_the_one_the_code_offers() -> None:
+    """`make golden` writes it anew; the difference is then reviewed with the change."""
+    from openapi_spec_validator import validate
+
+    from server.app import create_interface
+    from server.openapi import text
+
+    committed = (ROOT / "docs/openapi.json").read_text()
+    assert committed == text(create_interface())
+    document = json.loads(committed)
+    validate(document)
+    named = []
+    for path, operations in document["paths"].items():
+        assert path.startswith("/v1") or path in {"/livez", "/readyz", "/metrics"}, path
+        for operation in operations.values():
+            assert operation["summary"], path
+            assert "default" in operation["responses"], path
+            named.append(operation["operationId"])
+    assert len(named) == len(set(named))
+
+
+def test_every_fact_is_documented_and_no_other() -> None:
+    from server.webhooks.facts import FACTS
+
+    text = (ROOT / "docs/api.md").read_text()
+    assert set(re.findall(r"^\| `([a-z]+\.[a-z]+)`", text, re.M)) == set(FACTS)

@@ -18,7 +18,7 @@ from server.payments.books import Books
 from server.spots.models import Spot
 from server.spots.service import SPOT_FILE_COLUMNS
 from tests.server.booking import book
-from tests.server.conftest import database_named
+from tests.server.conftest import WEBHOOK_KEY, database_named
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "settlements"
 
@@ -277,3 +277,31 @@ async def test_rules_are_put_in_force_and_wrong_ones_refused(
             )
         )
         assert [tuple(row) for row in rates][1:] == [(0, 0, "2026-12-31"), (10, 50_000, None)]
+
+
+async def test_keys_and_webhooks_are_managed_from_the_command_line(karcis: Karcis) -> None:
+    unknown = await karcis("key", "issue", "Bapenda", "--scope", "everything")
+    assert unknown.returncode == 2
+    issued = await karcis("key", "issue", "Bapenda", "--scope", "spots:read", "--json")
+    key = json.loads(issued.stdout)
+    assert key["key"].startswith("karcis_")
+    await karcis("key", "revoke", key["key_id"])
+    [listed] = map(json.loads, (await karcis("key", "list")).stdout.splitlines())
+    assert listed["revoked_at"] is not None
+    assert key["key"] not in json.dumps(listed)
+
+    url = "https://pemda.example/hook"
+    assert "KARCIS_WEBHOOK_KEY" in (await karcis("webhook", "add", url)).stderr
+    sealed = {"KARCIS_WEBHOOK_KEY": WEBHOOK_KEY}
+    added = json.loads((await karcis("webhook", "add", url, "--json", **sealed)).stdout)
+    rotated = await karcis("webhook", "rotate", added["id"], **sealed)
+    assert rotated.stdout.strip() not in ("", added["secret"])
+    await karcis("webhook", "disable", added["id"])
+    [webhook] = map(json.loads, (await karcis("webhook", "list")).stdout.splitlines())
+    assert (webhook["url"], webhook["disabled_why"]) == (url, "asked")
+    since = ("replay", added["id"], "--since", "2026-11-21T00:00:00")
+    refused = await karcis("webhook", *since)
+    assert (refused.returncode, "enable it first" in refused.stderr) == (1, True)
+    await karcis("webhook", "enable", added["id"])
+    assert (await karcis("webhook", *since)).stdout == "0 facts are sent again\n"
+    assert (await karcis("webhook", "deliveries", added["id"])).stdout == ""

@@ -1,0 +1,102 @@
+"""The HTTP interface does what its OpenAPI document says, on a real socket, whatever is sent to it.
+
+`KARCIS_SCHEMATHESIS_S` is how many seconds it is tried with invented requests.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server import sample
+from server.database import create_engine, create_transactions
+from server.identity import api_keys
+from server.identity.api_keys import Scope
+from server.system import SERVER, System, free_ports
+from tests.server.handhelds import enrolled, nonce_for
+
+SECONDS = os.environ.get("KARCIS_SCHEMATHESIS_S", "40")
+PHASES = "fuzzing,stateful" if SECONDS == "40" else "examples,coverage,fuzzing,stateful"
+CONFIG = """
+[auth.openapi.apiKey]
+bearer = "{key}"
+[auth.openapi.shift]
+bearer = "{shift}"
+[parameters]
+"path.spot" = "{spot}"
+# Nobody can invent a signature.
+[[operations]]
+include-tag = "acquirer"
+checks.positive_data_acceptance.enabled = false
+# Pydantic reads a bare number as a time, too.
+[[operations]]
+include-operation-id = ["list_charges", "list_receipts", "list_spots"]
+checks.negative_data_rejection.enabled = false
+# What a schema cannot say: which addresses may be called, and when a stay has a price.
+[[operations]]
+include-operation-id = ["add_webhook", "cancel_charge", "push", "request_charge", "take_cash"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
+"""
+UNLIMITED = ("DRIVER_CHARGES", "RECEIPT_LOOKUPS", "KEY_REQUESTS")
+
+
+@pytest.fixture
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
+    """A system of the test's own: it is asked more than one address may, and left in a mess.
+
+    Not in pytest's own folder, which another run that starts would shut to the database.
+    """
+    for name in UNLIMITED:
+        monkeypatch.setenv(f"KARCIS_{name}_PER_MINUTE", "1000000")
+    with (
+        tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
+        System(Path(folder), free_ports(), own_database=True) as running,
+    ):
+        yield running
+
+
+async def credentials(system: System) -> tuple[str, str]:
+    """An API key with every scope, and the token of an attendant on shift."""
+    engine = create_engine(system.database_url, pool_size=1)
+    transactions, now = create_transactions(engine), datetime.now(UTC)
+    async with transactions.begin() as db:
+        issued = await api_keys.issue(db, "uji", tuple(Scope), created_by="uji", now=now)
+    async with httpx.AsyncClient(base_url=system.url(SERVER), trust_env=False) as api:
+        handheld = await enrolled(api, transactions, now)
+        nonce = await nonce_for(api, handheld)
+        body = handheld.shift_request(nonce, pin=system.secrets["attendant_pin"])
+        opened = await api.post("/v1/shifts", json=body)
+    await engine.dispose()
+    return issued.key, opened.json()["token"]
+
+
+@pytest.mark.timeout(int(SECONDS) + 120)
+def test_the_interface_does_what_its_document_says(unlimited: System, tmp_path: Path) -> None:
+    key, shift = asyncio.run(credentials(unlimited))
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(CONFIG.format(key=key, shift=shift, spot=sample.first_spot()))
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("schemathesis"),
+            f"--config-file={config}",
+            "run",
+            f"{unlimited.url(SERVER)}/openapi.json",
+            "--max-examples=20",
+            f"--max-time={SECONDS}",
+            f"--phases={PHASES}",
+            "--no-color",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    log = (unlimited.data_dir / "logs" / "server.log").read_text()
+    assert done.returncode == 0, f"{done.stdout[-20_000:]}\n{log[-5_000:]}"
