@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+import qris
+import qris.consumer
 from domain.payment import ChargeKind, ChargeState
 from server.database import Transaction, Transactions, TransactionsDep, new_id
 from server.errors import Problem
@@ -41,6 +43,24 @@ router = APIRouter()
 LOOK_AGAIN_S = 10.0
 """How long an event stream trusts the announcements before it looks for itself."""
 WAITING = {ChargeState.NEW, ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN, ChargeState.ISSUED}
+
+
+CONSUMER_LIFETIME = timedelta(minutes=2)
+"""How long a driver's wallet may take to decide; its barcode lives no longer."""
+
+
+class ConsumerQrInvalid(Problem):
+    slug = "consumer-qr-invalid"
+    status = 422
+    title_id = "Ini bukan barcode pembayaran dari ponsel pengemudi"
+    title_en = "This is not a payment barcode of the driver's phone"
+
+
+class ConsumerQrNotOffered(Problem):
+    slug = "consumer-qr-not-offered"
+    status = 409
+    title_id = "Penyedia pembayaran tidak melayani barcode dari ponsel pengemudi"
+    title_en = "The acquirer does not take barcodes shown by drivers"
 
 
 class NoBarcode(Problem):
@@ -124,6 +144,47 @@ async def take_cash(
             shift_id=shift.shift_id,
             kind=ChargeKind.CASH,
         ),
+        now=datetime.now(UTC),
+    )
+    return await _view(transactions, wired.books, charge_id)
+
+
+@router.post("/v1/spots/{spot}/consumer-charges", status_code=201, tags=["charges"])
+async def scan_consumer(
+    spot: str,
+    body: schemas.RequestConsumerCharge,
+    shift: RequiredShift,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> schemas.Charge:
+    """Collect by the barcode that the driver shows: the acquirer asks the driver's wallet to pay.
+
+    The charge is paid only once the acquirer, asked again, says so.
+    """
+    if not wired.acquirer.profile.consumers:
+        raise ConsumerQrNotOffered
+    try:
+        qris.consumer.parse(body.consumer_qr)
+    except qris.QrisError as exc:
+        raise ConsumerQrInvalid(exc.code) from exc
+    spot = spots.canonical(spot)
+    charge_id = await service.request_payment(
+        transactions,
+        wired.acquirer,
+        wired.announcer,
+        wired.books,
+        PaymentRequest(
+            charge_id=_charge_id(body, idempotency_key, spot, shift),
+            spot_code=spot,
+            vehicle_class=body.vehicle_class,
+            plate=body.plate or None,
+            minutes=body.minutes,
+            shift_id=shift.shift_id,
+            kind=ChargeKind.CPM,
+            consumer_qr=body.consumer_qr,
+        ),
+        lifetime=CONSUMER_LIFETIME,
         now=datetime.now(UTC),
     )
     return await _view(transactions, wired.books, charge_id)

@@ -5,11 +5,12 @@ about until well after its expiry, because a QRIS stays payable in some wallets.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.payment import ChargeEvent, ChargeState
+from domain.payment import ChargeEvent, ChargeKind, ChargeState
 from server.announcements import Announcer
 from server.database import Transactions
 from server.faults import crash_point
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 STEPS_S = (2, 4, 8, 15, 30, 60)
 """Seconds between inquiries from the moment a charge was made; the last one repeats."""
 PAST_EXPIRY = timedelta(minutes=5)
+LONG_PAST_EXPIRY = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 6 * 60, 24 * 60))
+"""When a charge that ended unpaid is asked about again; then only a settlement line can tell."""
 EXPIRY_GRACE = timedelta(minutes=1)
 """How long an unanswered inquiry may hold up an expiry, so that money paid in time is found."""
 OWN_CALL = timedelta(seconds=DEADLINE_S + 5)
@@ -42,7 +45,9 @@ def next_inquiry(created_at: datetime, expires_at: datetime, now: datetime) -> d
     for due in (expires_at, expires_at + EXPIRY_GRACE):
         if now < due < moment:
             return due
-    return moment if moment <= expires_at + PAST_EXPIRY else None
+    if moment <= expires_at + PAST_EXPIRY:
+        return moment
+    return next((expires_at + wait for wait in LONG_PAST_EXPIRY if expires_at + wait > now), None)
 
 
 async def inquire(
@@ -54,8 +59,10 @@ async def inquire(
     now: datetime,
 ) -> PaidStatus:
     """Ask the acquirer about one charge, record what its answer proves, and tell what it said."""
+    async with transactions.begin() as db:
+        kind = await queries.kind_of(db, acquirer.profile.name, reference)
     try:
-        answer = await acquirer.inquire(reference)
+        answer = await acquirer.inquire(reference, kind)
     except AcquirerUnknown as exc:
         answer = InquiryAnswer(PaidStatus.UNKNOWN, {"error": str(exc)})
     crash_point("inquired-not-recorded")
@@ -82,7 +89,7 @@ async def _apply(
     db: AsyncSession, charge: Charge, answer: InquiryAnswer, books: Books, now: datetime
 ) -> None:
     inquiry = Inquiry(
-        charge_id=charge.id, asked_at=now, status=answer.status.value, answer=answer.answer
+        charge_id=charge.id, asked_at=now, status=answer.status.value, answer=_kept(charge, answer)
     )
     db.add(inquiry)
     await db.flush()
@@ -91,7 +98,7 @@ async def _apply(
         and charge.qris is None
         and not service.unfit_barcode(answer.qris, charge.amount_rp)
     ):
-        service.keep_barcode(charge, answer.qris, answer.acquirer_reference)
+        charge.qris, charge.acquirer_reference = answer.qris, answer.acquirer_reference
     if answer.status is PaidStatus.PAID and answer.amount_rp is not None:
         arrival = Arrival(
             acquirer_reference=(
@@ -111,6 +118,15 @@ async def _apply(
     await _expire_when_due(db, charge, answer, now)
 
 
+def _kept(charge: Charge, answer: InquiryAnswer) -> dict[str, Any]:
+    """The answer as evidence, without the driver's own barcode: that is what pays."""
+    extra = answer.answer.get("additionalInfo")
+    if charge.kind != ChargeKind.CPM or not isinstance(extra, dict):
+        return answer.answer
+    without = {name: value for name, value in extra.items() if name != "qrContent"}
+    return answer.answer | {"additionalInfo": without}
+
+
 async def _settle_issue(
     db: AsyncSession, charge: Charge, answer: InquiryAnswer, now: datetime
 ) -> None:
@@ -118,7 +134,8 @@ async def _settle_issue(
     lost = [ChargeEvent.ISSUE_UNANSWERED] if charge.state == ChargeState.ISSUING else []
     if lost and charge.qris is None and now < charge.created_at + OWN_CALL:
         return  # the acquirer may not have got to it yet, so not finding it proves nothing
-    found = answer.status is PaidStatus.UNPAID and charge.qris is not None
+    shown = charge.qris is not None or charge.kind == ChargeKind.CPM
+    found = answer.status is PaidStatus.UNPAID and shown
     # Booked there but never to be shown here: nobody can pay what nobody saw.
     unseen = answer.status is PaidStatus.UNPAID and now >= charge.expires_at
     if found:

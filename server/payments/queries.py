@@ -10,6 +10,7 @@ from sqlalchemy import Text, any_, exists, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.payment import ChargeKind
 from server.parking.models import ParkingSession
 from server.payments.models import CASH, Charge, Money, Payment, Receipt
 from server.spots.models import Spot, Zone
@@ -26,6 +27,14 @@ async def lock_charge(db: AsyncSession, acquirer: str, reference: str) -> Charge
         .with_for_update()
     )
     return charge
+
+
+async def kind_of(db: AsyncSession, acquirer: str, reference: str) -> ChargeKind:
+    """Of what kind the charge of our reference is; MPM for one that is not ours."""
+    kind = await db.scalar(
+        select(Charge.kind).where(Charge.reference == reference, Charge.acquirer == acquirer)
+    )
+    return ChargeKind(kind or ChargeKind.MPM)
 
 
 async def due_references(db: AsyncSession, now: datetime, limit: int) -> Sequence[str]:

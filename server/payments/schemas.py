@@ -28,6 +28,12 @@ class RequestCharge(BaseModel):
     minutes: int | None = Field(default=None, ge=1, le=LONGEST_STAY_MINUTES)
 
 
+class RequestConsumerCharge(RequestCharge):
+    """`consumer_qr` is the text of the barcode on the driver's phone (CPM)."""
+
+    consumer_qr: str = Field(max_length=512, repr=False)
+
+
 class CancelCharge(BaseModel):
     model_config = ConfigDict(extra="forbid")
 

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from sqlalchemy import insert, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import qris
@@ -28,7 +29,13 @@ from server.errors import NotFound, Problem
 from server.faults import crash_point
 from server.parking import service as parking
 from server.payments import queries
-from server.payments.acquirer import Acquirer, AcquirerRefused, AcquirerUnknown, IssuedBarcode
+from server.payments.acquirer import (
+    Acquirer,
+    AcquirerRefused,
+    AcquirerUnknown,
+    ConsumerPayment,
+    IssuedBarcode,
+)
 from server.payments.books import Books
 from server.payments.models import Charge, ChargeChange, Payment
 from server.spots import service as spots
@@ -77,6 +84,8 @@ class PaymentRequest:
     minutes: int | None = None
     shift_id: UUID | None = None
     kind: ChargeKind = ChargeKind.MPM
+    consumer_qr: str = field(default="", repr=False)
+    """What the driver's phone showed, for a CPM charge; it pays, so it is kept nowhere."""
 
     def fingerprint(self) -> bytes:
         # The plate only as it is kept, so that nobody can find it by trying hashes.
@@ -107,14 +116,13 @@ async def request_payment(
     if charge is None:
         return request.charge_id
     crash_point("requested-not-generated")
-    outcome = await _generate(acquirer, charge)
+    outcome = await _issue(acquirer, charge, request.consumer_qr)
     crash_point("generated-not-recorded")
-    async with transactions.begin() as db:
-        locked = await queries.lock_charge(db, charge.acquirer, charge.reference)
-        if locked is None:
-            raise ChargeNotFound
-        await _record_issue(db, locked, outcome, now)
-        crash_point("issued-not-committed")
+    try:
+        await _record_outcome(transactions, charge, outcome, now)
+    except IntegrityError:  # which of our charges it means, only the acquirer can tell
+        unclear = AcquirerUnknown("the acquirer's reference is that of another charge")
+        await _record_outcome(transactions, charge, unclear, now)
     crash_point("issued-not-answered")
     announcer.announce(charge.id)
     return charge.id
@@ -192,12 +200,16 @@ async def _same_or_conflict(db: AsyncSession, request: PaymentRequest) -> None:
         raise IdempotencyConflict
 
 
-async def _generate(
-    acquirer: Acquirer, charge: Charge
-) -> IssuedBarcode | AcquirerRefused | AcquirerUnknown:
+Outcome = IssuedBarcode | ConsumerPayment | AcquirerRefused | AcquirerUnknown
+
+
+async def _issue(acquirer: Acquirer, charge: Charge, consumer_qr: str) -> Outcome:
     """Ask the acquirer, with no transaction open. An outcome is data, never an exception."""
+    wanted = (charge.reference, charge.amount_rp)
     try:
-        barcode = await acquirer.generate(charge.reference, charge.amount_rp, charge.expires_at)
+        if charge.kind == ChargeKind.CPM:
+            return await acquirer.pay_consumer(*wanted, consumer_qr, charge.expires_at)
+        barcode = await acquirer.generate(*wanted, charge.expires_at)
     except (AcquirerRefused, AcquirerUnknown) as exc:
         return exc
     unfit = unfit_barcode(barcode.qris, charge.amount_rp)
@@ -216,15 +228,25 @@ def unfit_barcode(text: str, amount_rp: int) -> str:
     return ""
 
 
-async def _record_issue(
-    db: AsyncSession,
-    charge: Charge,
-    outcome: IssuedBarcode | AcquirerRefused | AcquirerUnknown,
-    now: datetime,
+async def _record_outcome(
+    transactions: Transactions, charge: Charge, outcome: Outcome, now: datetime
 ) -> None:
-    """Record how generate ended, unless a notification or an inquiry was quicker."""
-    if isinstance(outcome, IssuedBarcode):
-        keep_barcode(charge, outcome.qris, outcome.acquirer_reference)
+    async with transactions.begin() as db:
+        locked = await queries.lock_charge(db, charge.acquirer, charge.reference)
+        if locked is None:
+            raise ChargeNotFound
+        await _record_issue(db, locked, outcome, now)
+        crash_point("issued-not-committed")
+
+
+async def _record_issue(db: AsyncSession, charge: Charge, outcome: Outcome, now: datetime) -> None:
+    """Record how our call ended, unless a notification or an inquiry was quicker."""
+    if isinstance(outcome, IssuedBarcode | ConsumerPayment):
+        charge.acquirer_reference = outcome.acquirer_reference
+        if isinstance(outcome, IssuedBarcode):
+            charge.qris = outcome.qris
+        elif charge.next_inquiry_at is not None:
+            charge.next_inquiry_at = now  # the driver's wallet decides in seconds
         if charge.state == ChargeState.ISSUING:
             await advance(
                 db, charge, ChargeEvent.ISSUE_ACCEPTED, who="acquirer", why="issued", now=now
@@ -246,11 +268,6 @@ async def _record_issue(
             db, charge, ChargeEvent.ISSUE_UNANSWERED, who="acquirer", why=str(outcome), now=now
         )
     log.info("issued", charge_id=str(charge.id), state=charge.state)
-
-
-def keep_barcode(charge: Charge, text: str, acquirer_reference: str | None) -> None:
-    charge.qris = text
-    charge.acquirer_reference = acquirer_reference
 
 
 async def advance(

@@ -380,3 +380,15 @@ async def test_two_drivers_at_once_cannot_both_have_one_space(office):
     outcomes = await asyncio.gather(*requests, return_exceptions=True)
     assert sum(isinstance(outcome, SpotOccupied) for outcome in outcomes) == 7
     assert await office.count("charges") == await office.count("parking_sessions") == 1
+
+
+async def test_a_reference_given_twice_leaves_the_second_charge_to_be_asked_about(office, scripted):
+    """An acquirer that mixes its charges up must not make one of ours the other."""
+    first = await office.request()
+    given = (await office.charge(first))["acquirer_reference"]
+    qris_text = (await office.charge(first))["qris"]
+    issued = {"responseCode": "2004700", "referenceNo": given, "qrContent": qris_text}
+    second = await office.request(acquirer=scripted(answers(issued)))
+    charge = await office.charge(second)
+    assert (charge["state"], charge["acquirer_reference"]) == ("issue_unknown", None)
+    assert (await office.charge(first))["state"] == "issued"

@@ -1,0 +1,112 @@
+"""The driver shows a barcode, the attendant scans it, and the acquirer, asked, tells if it paid."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from domain.payment import ChargeKind
+from domain.tariff import VehicleClass
+from server.database import new_id
+from server.payments import service
+from server.payments.service import PaymentRequest
+from server.payments.snap import SnapAcquirer
+from tests.server.conftest import Sandbox
+from tests.server.payments.conftest import CAR_RP, FLAT, Office
+
+
+@pytest.fixture
+async def bearer(office: Office) -> dict[str, str]:
+    return {"Authorization": f"Bearer {await office.open_shift()}"}
+
+
+async def shown(sandbox: Sandbox, outcome: str, **more: Any) -> str:
+    """The text of a barcode on a driver's phone."""
+    answer = await sandbox.client.post("/wallet/codes", json={"outcome": outcome, **more})
+    assert answer.status_code == 201, answer.text
+    text: str = answer.json()["qris"]
+    return text
+
+
+async def scan(
+    api: httpx.AsyncClient, bearer: dict[str, str], text: str, **changes: Any
+) -> httpx.Response:
+    body = {"id": str(new_id()), "vehicle_class": "car", "consumer_qr": text, **changes}
+    return await api.post(f"/v1/spots/{FLAT}/consumer-charges", json=body, headers=bearer)
+
+
+async def test_a_scanned_wallet_pays_once_the_acquirer_says_so(
+    api: httpx.AsyncClient, office: Office, sandbox: Sandbox, bearer: dict[str, str]
+) -> None:
+    text = await shown(sandbox, "pay")
+    answer = await scan(api, bearer, text)
+    assert answer.status_code == 201, answer.text
+    told = answer.json()
+    charge_id = UUID(told["id"])
+    # The answer to our own call proves nothing.
+    assert (told["state"], told["qris"], await office.count("money")) == ("issued", None, 0)
+    again = await scan(api, bearer, text, id=str(charge_id))
+    assert again.json()["id"] == str(charge_id)
+
+    await office.inquire(charge_id)
+    charge = await office.charge(charge_id)
+    assert (charge["state"], charge["money_flag"], charge["kind"]) == ("paid", "exact", "cpm")
+    (receipt,) = await office.rows("SELECT facts FROM receipts")
+    assert (receipt["facts"]["amount_rp"], receipt["facts"]["method"]) == (CAR_RP, "QRIS")
+    for table in ("charges", "charge_changes", "inquiries", "money"):
+        rows = await office.rows(f"SELECT CAST(t AS text) AS row FROM {table} t")
+        assert not [row for row in rows if text in row["row"]], f"{table} keeps what pays"
+
+
+async def test_a_wallet_that_takes_its_time_is_asked_about_until_it_pays(
+    api: httpx.AsyncClient, office: Office, sandbox: Sandbox, bearer: dict[str, str]
+) -> None:
+    answer = await scan(api, bearer, await shown(sandbox, "pending", delay_s=1))
+    charge_id = UUID(answer.json()["id"])
+    await office.inquire(charge_id)
+    assert (await office.charge(charge_id))["state"] == "issued"
+    await asyncio.sleep(1.2)
+    await office.inquire(charge_id)
+    assert (await office.charge(charge_id))["state"] == "paid"
+
+
+async def test_a_wallet_without_money_frees_the_spot(
+    api: httpx.AsyncClient, office: Office, sandbox: Sandbox, bearer: dict[str, str]
+) -> None:
+    answer = await scan(api, bearer, await shown(sandbox, "insufficient"))
+    told = answer.json()
+    assert (answer.status_code, told["state"]) == (201, "issue_failed")
+    assert await office.stay(UUID(told["id"])) == ("voided", "voided")
+
+
+async def test_a_lost_answer_is_found_out_by_asking(
+    office: Office, socket_sandbox: Sandbox, over_socket: SnapAcquirer
+) -> None:
+    text = await shown(socket_sandbox, "pay")
+    await socket_sandbox.fault("cpm_payment_no_answer_after_booking")
+    wired = office.wired
+    charge_id = await service.request_payment(
+        office.transactions,
+        over_socket,
+        wired.announcer,
+        wired.books,
+        PaymentRequest(new_id(), FLAT, VehicleClass.CAR, kind=ChargeKind.CPM, consumer_qr=text),
+        lifetime=timedelta(minutes=2),
+        now=datetime.now(UTC),
+    )
+    assert (await office.charge(charge_id))["state"] == "issue_unknown"
+    await office.inquire(charge_id, acquirer=over_socket)
+    assert (await office.charge(charge_id))["state"] == "paid"
+
+
+async def test_what_is_no_payers_barcode_is_refused(
+    api: httpx.AsyncClient, office: Office, bearer: dict[str, str]
+) -> None:
+    for text in ("", "halo", "00020101021126"):
+        answer = await scan(api, bearer, text)
+        assert (answer.status_code, answer.json()["slug"]) == (422, "consumer-qr-invalid"), text
+    assert (await scan(api, {}, "halo")).status_code == 401
+    assert await office.count("charges") == 0
