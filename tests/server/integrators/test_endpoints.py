@@ -5,11 +5,13 @@ import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from sqlalchemy import text
 
-from server.database import Transactions
+from server import schema
+from server.database import Transactions, plain_url
 from server.identity.api_keys import Scope
 from server.payments.books import Books
 from server.spots import service as spots
@@ -220,3 +222,23 @@ async def test_balances_sum_to_zero(
     accounts = (await api.get("/v1/ledger/balances", headers=headers)).json()["accounts"]
     assert sum(account["balance_rp"] for account in accounts) == 0
     assert any(account["balance_rp"] for account in accounts)
+
+
+async def test_a_restored_dump_is_listed_once_it_was_migrated(
+    api: httpx.AsyncClient, headers: dict[str, str], till: Till, owner_url: str
+) -> None:
+    await till.pay()
+    owner = await asyncpg.connect(plain_url(owner_url))
+    for table in ("charge_changes", "receipts", "spots"):
+        await owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        await owner.execute(f"UPDATE {table} SET written_in = written_in + 1_000_000_000")
+        await owner.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+    lists = ("/v1/charges", "/v1/receipts", "/v1/spots")
+    for path in lists:
+        assert (await api.get(path, headers=headers)).json()["items"] == []
+    await asyncio.to_thread(schema.migrate, owner_url)
+    for path in lists:
+        assert (await api.get(path, headers=headers)).json()["items"] != []
+    with pytest.raises(asyncpg.PostgresError, match="insert-only"):
+        await owner.execute("UPDATE receipts SET written_in = 1")
+    await owner.close()
