@@ -1,4 +1,4 @@
-"""Charges, notifications and inquiries in any order, against a model in plain Python.
+"""Charges, notifications, inquiries and refunds in any order, against a model in plain Python.
 
 The service functions, the inbox and the database are the real ones. Only the acquirer is played
 here, because it must lie, fall silent and die on demand; its own wire is tested elsewhere.
@@ -11,6 +11,7 @@ import secrets
 import tempfile
 from collections import Counter
 from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,21 +34,26 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 from starlette.datastructures import Headers
 
+from domain.payment import RefundMethod, RefundReason
 from domain.tariff import VehicleClass
-from server import verify
+from server import sample, verify
 from server.app import create_app
 from server.database import APP_ROLE, as_role
+from server.errors import Problem
 from server.ledger import postings
-from server.payments import inquiries, service
+from server.payments import cancelling, inquiries, refunds, service
 from server.payments.acquirer import (
     AcquirerRefused,
     AcquirerUnknown,
     InquiryAnswer,
     IssuedBarcode,
     PaidStatus,
+    RefundAnswer,
+    ToldRefund,
     profile,
 )
 from server.payments.callbacks import Answer, Callback
+from server.payments.refunds import RefundLimits, RefundRequest
 from server.payments.service import IdempotencyConflict, PaymentRequest
 from server.sandbox import payload
 from server.sandbox.settings import Settings as SandboxSettings
@@ -55,7 +61,7 @@ from server.settings import Settings
 from server.system import make_keys
 from tests.faults.stage import Cluster, flat_spots
 from tests.server.payments.voice import Voice, compact
-from tests.simulation.model import Expected
+from tests.simulation.model import Expected, Refund
 
 SEED = int(os.environ.get("SEED", secrets.randbelow(10**6)))
 EXAMPLES = int(os.environ.get("EXAMPLES", "20"))
@@ -70,6 +76,11 @@ BOOKS = """
     FROM charges c LEFT JOIN money m ON m.charge_id = c.id
     WHERE c.id = ANY(CAST(:ids AS uuid[])) GROUP BY c.id
 """
+MONEY = "SELECT id FROM money WHERE charge_id = :id AND flag = 'exact'"
+REFUNDS = """
+    SELECT reference, state, amount_rp FROM refunds
+    WHERE charge_id = ANY(CAST(:ids AS uuid[])) AND state NOT IN ('requested', 'rejected')
+"""
 OUTCOMES = ("answered", "refused", "lost", "lost-booked", "died", "died-booked")
 
 
@@ -78,6 +89,12 @@ STATES_AFTER = {
     "refused": "issue_failed",
     "lost": "issue_unknown",
     "lost-booked": "issue_unknown",
+}
+REFUNDS_AFTER = {
+    "answered": "done",
+    "refused": "refused",
+    "lost": "unknown",
+    "lost-booked": "unknown",
 }
 NUMBERS = itertools.count(secrets.randbits(90) << 20)
 """Ids, also of earlier runs, never meet: one database serves all examples."""
@@ -113,6 +130,26 @@ class PlayedAcquirer:
             raise Died
         return IssuedBarcode(barcode, f"R{reference}")
 
+    async def cancel(self, reference: str, *_: object) -> None:
+        charge, _ = self.known[reference]
+        if charge.truth.paid:
+            raise AcquirerRefused("4047714", "paid")
+        if self.mood != "answered":
+            raise AcquirerUnknown("no answer")
+
+    async def refund(self, reference: str, number: str, amount_rp: int, *_: object) -> RefundAnswer:
+        charge, _ = self.known[reference]
+        if self.mood == "refused":
+            raise AcquirerRefused("4037801", "no")
+        if self.mood in ("answered", "lost-booked", "died-booked"):
+            assert number not in charge.truth.refunded, "one refund is made once"
+            charge.truth.refunded[number] = amount_rp
+        if self.mood.startswith("lost"):
+            raise AcquirerUnknown("no answer")
+        if self.mood.startswith("died"):
+            raise Died
+        return RefundAnswer(f"F{number}", None)
+
     async def inquire(self, reference: str, *_: object) -> InquiryAnswer:
         if self.mood == "silent":
             raise AcquirerUnknown("no answer")
@@ -127,6 +164,7 @@ class PlayedAcquirer:
             qris=barcode,
             rrn=rrn,
             amount_rp=rupiah,
+            refunds=tuple(ToldRefund(*told, None) for told in charge.truth.refunded.items()),
         )
 
 
@@ -143,6 +181,8 @@ class Ground:
         self.app = create_app(self.settings)
         self.wired = self.app.state.payments
         self.transactions = self.app.state.transactions
+        officers = {row.login: row.id for row in self.run(self.rows("SELECT * FROM officers"))}
+        self.maker, self.checker = officers[sample.OFFICER], officers[sample.CHECKER]
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.runner.run(work)
@@ -185,6 +225,8 @@ class MoneyMachine(RuleBasedStateMachine):
     ground: Ground
     charges = Bundle("charges")
     payments = Bundle("payments")
+    sold = Bundle("sold")
+    given_back = Bundle("given_back")
 
     @initialize()
     def open_books(self) -> None:
@@ -240,6 +282,14 @@ class MoneyMachine(RuleBasedStateMachine):
         charge.state = STATES_AFTER.get(mood, "issuing")
         return charge_id
 
+    @rule(targets=(charges, sold), spot=st.sampled_from(SPOTS))
+    def sell(self, spot: str) -> UUID:
+        """What mostly happens, so that what comes after a payment is tried as often."""
+        charge_id: UUID = self.ask(spot, VehicleClass.MOTORCYCLE, "answered")
+        self._hear([self.pay(charge_id, 0)])
+        assert self.expected[charge_id].state == "paid"
+        return charge_id
+
     @rule(charge_id=charges, other=st.booleans())
     def ask_again(self, charge_id: UUID, other: bool) -> None:
         request = self.requests[charge_id]
@@ -279,6 +329,85 @@ class MoneyMachine(RuleBasedStateMachine):
         self.acquirer.mood = "answered"
         self._hear([payment], self._inquire(payment[0]))
         self.expected[payment[0]].inquired(self.now_s, silent=False)
+
+    @rule(charge_id=charges, mood=st.sampled_from(["answered", "lost"]))
+    def cancel(self, charge_id: UUID, mood: str) -> None:
+        wired = self.ground.wired
+        self.acquirer.mood = mood
+        with suppress(Problem):
+            work = cancelling.cancel(
+                self.ground.transactions,
+                self.acquirer,
+                wired.announcer,
+                wired.books,
+                charge_id,
+                self.ground.maker,
+                "salah spot",
+                now=self.now,
+            )
+            self.ground.run(work)
+        self.expected[charge_id].cancelled(self.now_s, answered=mood == "answered")
+
+    @rule(
+        target=given_back,
+        charge_id=sold,
+        part_rp=st.sampled_from([None, 500, 1_500]),
+        mood=st.sampled_from(OUTCOMES),
+    )
+    def refund(self, charge_id: UUID, part_rp: int | None, mood: str) -> Any:
+        charge = self.expected[charge_id]
+        exact = [rupiah for flag, rupiah in charge.recorded.values() if flag == "exact"]
+        if not exact:
+            return multiple()
+        rupiah = part_rp or exact[0]
+        refund_id = UUID(int=next(NUMBERS), version=4)
+        self.acquirer.mood = mood
+        allowed = charge.may_refund(rupiah)
+        try:
+            self.ground.run(self._refund(charge_id, refund_id, rupiah))
+            assert allowed
+        except Died:
+            assert allowed
+        except Problem:
+            assert not allowed
+            return multiple()
+        charge.refunds[refund_id.hex] = Refund(rupiah, self.now_s)
+        charge.refund_is(refund_id.hex, "sending")
+        if not mood.startswith("died"):
+            charge.refund_is(refund_id.hex, REFUNDS_AFTER[mood])
+        return charge_id, refund_id
+
+    async def _refund(self, charge_id: UUID, refund_id: UUID, rupiah: int) -> None:
+        ground, wired = self.ground, self.ground.wired
+        (money,) = await ground.rows(MONEY, id=charge_id)
+        wanted = RefundRequest(
+            refund_id, money.id, rupiah, RefundReason.OTHER, "uji", RefundMethod.ACQUIRER
+        )
+        profile, limits = self.acquirer.profile, RefundLimits(500_000, 90)
+        async with ground.transactions.begin() as db:
+            await refunds.request(
+                db, ground.maker, wanted, profile, limits, wired.books, now=self.now
+            )
+        await refunds.approve(
+            ground.transactions,
+            self.acquirer,
+            wired.announcer,
+            wired.books,
+            ground.checker,
+            refund_id,
+            now=self.now,
+        )
+
+    @rule(given=given_back, silent=st.booleans())
+    def pursue(self, given: tuple[UUID, UUID], silent: bool) -> None:
+        charge_id, refund_id = given
+        ground, wired = self.ground, self.ground.wired
+        self.acquirer.mood = "silent" if silent else "answered"
+        work = refunds.pursue(
+            ground.transactions, self.acquirer, wired.announcer, wired.books, refund_id, self.now
+        )
+        ground.run(work)
+        self.expected[charge_id].pursued(refund_id.hex, self.now_s, silent=silent)
 
     async def _inquire(self, charge_id: UUID) -> None:
         ground, wired = self.ground, self.ground.wired
@@ -324,13 +453,23 @@ class MoneyMachine(RuleBasedStateMachine):
             for row in rows
         }
         assert seen == {key: (c.state, c.flags()) for key, c in self.expected.items()}
+        rows = self.ground.run(self.ground.rows(REFUNDS, ids=list(self.expected)))
+        known = {key: r for c in self.expected.values() for key, r in c.refunds.items()}
+        assert {row.reference: (row.state, row.amount_rp) for row in rows} == {
+            key: (r.state, r.amount_rp) for key, r in known.items()
+        }
 
     def teardown(self) -> None:
         """The ledger holds what arrived, to the rupiah, and no invariant is broken."""
         arrived = [money for c in self.expected.values() for money in c.recorded.values()]
         moved = self._balances()
         moved.subtract(self.opening)
-        assert moved[postings.RECEIVABLE] == sum(rupiah for _, rupiah in arrived)
+        given = [refund for c in self.expected.values() for refund in c.refunds.values()]
+        returned_rp = sum(refund.amount_rp for refund in given if refund.state == "done")
+        due_rp = sum(refund.amount_rp for refund in given if refund.state in ("sending", "unknown"))
+        came_rp = sum(rupiah for _, rupiah in arrived)
+        assert moved[postings.RECEIVABLE] == came_rp - returned_rp
+        assert moved[postings.REFUNDS_PAYABLE] == -due_rp
         held_rp = sum(rupiah for flag, rupiah in arrived if flag != "exact")
         assert moved[postings.SUSPENSE] == -held_rp
         assert sum(moved.values()) == 0
