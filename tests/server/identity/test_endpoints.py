@@ -49,10 +49,10 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(api: httpx.Async
 
 
 async def test_a_revoked_device_is_told_so(
-    api: httpx.AsyncClient, transactions: Transactions, now: datetime
+    api: httpx.AsyncClient, transactions: Transactions, owner: Transactions, now: datetime
 ) -> None:
     handheld = await on_shift(api, transactions, now)
-    async with transactions.begin() as db:
+    async with owner.begin() as db:
         await db.execute(update(Device).values(state="revoked"))
     answer = await api.get("/v1/masterdata", headers=handheld.bearer)
     assert (answer.status_code, answer.json()["slug"]) == (403, "device-not-active")

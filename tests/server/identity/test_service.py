@@ -147,11 +147,11 @@ async def test_a_shift_opens_and_its_token_names_attendant_and_device(
 
 
 async def test_a_token_dies_with_its_shift_and_with_its_device(
-    transactions: Transactions, now: datetime
+    transactions: Transactions, owner: Transactions, now: datetime
 ) -> None:
     handheld = await fresh(transactions, now)
     opened = await open_shift(transactions, handheld, now)
-    async with transactions.begin() as db:
+    async with owner.begin() as db:
         with pytest.raises(NotSignedIn):
             await service.who_is_on_shift(db, opened.token, now=opened.expires_at)
         (await db.get_one(Device, handheld.device_id)).state = "revoked"
