@@ -194,6 +194,7 @@ INVARIANTS = (
         """SELECT m.id FROM money m JOIN charges c ON c.id = m.charge_id
            LEFT JOIN notifications n ON n.id = m.notification_id
            LEFT JOIN inquiries i ON i.id = m.inquiry_id
+           LEFT JOIN settlement_lines s ON s.id = m.settlement_line_id
            WHERE {rows} AND NOT coalesce(
                CASE
                    WHEN n.id IS NOT NULL THEN
@@ -206,6 +207,8 @@ INVARIANTS = (
                        AND coalesce(i.answer ->> 'originalPartnerReferenceNo',
                                     i.answer ->> 'order_id', c.reference) = c.reference
                        AND i.answer::text ~ named.amount
+                   WHEN s.id IS NOT NULL THEN
+                       s.reference = c.reference AND s.gross_rp = m.amount_rp
                    ELSE m.shift_id IS NOT NULL
                END, false)""".replace(
             "named.amount", r"('(?<![0-9])' || m.amount_rp || '([.]00)?(?![0-9.])')"

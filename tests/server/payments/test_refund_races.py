@@ -127,3 +127,4 @@ async def test_parts_asked_past_the_money_are_refused_even_without_the_service(d
     assert [e.sqlstate for e in refused] == ["KA020"] * 3
     await desk.as_owner("UPDATE receipt_series SET last = 1 WHERE series = 'KEMBALI-2026'")
     await desk.as_owner("ALTER TABLE refunds DISABLE TRIGGER USER; UPDATE refunds SET sequence = 1")
+    await desk.as_owner("ALTER TABLE refunds ENABLE TRIGGER USER")
