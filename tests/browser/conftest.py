@@ -16,6 +16,7 @@ from tests.server.conftest import (  # noqa: F401 - fixtures, found by their nam
     database_url,
     keys,
     now,
+    owner,
     owner_url,
     sandbox,
     settings,

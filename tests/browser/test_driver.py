@@ -40,9 +40,11 @@ async def choose(page: Page, vehicle: str = "car", plate: str = "") -> None:
 class Kerb:
     """What happens outside the driver's phone."""
 
-    def __init__(self, app: FastAPI, transactions: Transactions, sandbox: Sandbox) -> None:
+    def __init__(
+        self, app: FastAPI, transactions: Transactions, owner: Transactions, sandbox: Sandbox
+    ) -> None:
         self.wired: Wiring = app.state.payments
-        self.transactions, self.sandbox = transactions, sandbox
+        self.transactions, self.owner, self.sandbox = transactions, owner, sandbox
 
     async def pay(self, page: Page) -> None:
         """The driver's wallet pays, and the acquirer is asked: it says so."""
@@ -73,15 +75,15 @@ class Kerb:
 
     async def end_in(self, page: Page, seconds: float) -> None:
         ends = datetime.now(UTC) + timedelta(seconds=seconds)
-        async with self.transactions.begin() as db:
+        async with self.owner.begin() as db:  # a charge's end is never changed otherwise
             await db.execute(
                 update(Charge).where(Charge.id == charge_id(page)).values(expires_at=ends)
             )
 
 
 @pytest.fixture
-def kerb(app: FastAPI, transactions: Transactions, sandbox: Sandbox) -> Kerb:
-    return Kerb(app, transactions, sandbox)
+def kerb(app: FastAPI, transactions: Transactions, owner: Transactions, sandbox: Sandbox) -> Kerb:
+    return Kerb(app, transactions, owner, sandbox)
 
 
 async def test_a_driver_pays_without_any_script(

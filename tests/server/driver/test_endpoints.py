@@ -99,10 +99,8 @@ async def test_what_is_not_there_is_a_page_with_its_status(
             assert (await api.get(path)).json()["slug"] == slug
 
 
-async def test_a_zone_without_a_tariff_says_so(
-    api: httpx.AsyncClient, transactions: Transactions
-) -> None:
-    async with transactions.begin() as db:
+async def test_a_zone_without_a_tariff_says_so(api: httpx.AsyncClient, owner: Transactions) -> None:
+    async with owner.begin() as db:
         await db.execute(delete(Tariff))
     answer = await api.get("/p/PSR-001-U")
     assert (answer.status_code, answer.json()["slug"]) == (409, "no-tariff")
