@@ -231,7 +231,7 @@ class SnapAcquirer:
         if not self.profile.cancels:
             raise NotOffered("cancel")
         service = Service.CANCEL_CONSUMER if kind is CPM else Service.CANCEL
-        await self._accepted(service, self._original(reference) | {"reason": reason})
+        await self._accepted(service, self._original(reference) | {"reason": _printable(reason)})
 
     async def refund(
         self,
@@ -248,7 +248,7 @@ class SnapAcquirer:
         body = self._original(reference) | {
             "partnerRefundNo": refund_reference,
             "refundAmount": write_amount(amount_rp),
-            "reason": reason,
+            "reason": _printable(reason),
         }
         answer = await self._accepted(service, body)
         number = filled(answer.get("refundNo")) or filled(answer.get("referenceNo"))
@@ -389,6 +389,11 @@ def extra_fields(message: dict[str, Any], profile: AcquirerProfile) -> dict[str,
     """What an acquirer adds to a message beyond the standard."""
     extra = message.get(profile.extra_field)
     return extra if isinstance(extra, dict) else {}
+
+
+def _printable(reason: str) -> str:
+    """A reason as an acquirer takes it, in printable ASCII; our own record keeps it as written."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in reason)
 
 
 def _told_refunds(history: object) -> tuple[ToldRefund, ...] | None:

@@ -39,9 +39,11 @@ checks.positive_data_acceptance.enabled = false
 [[operations]]
 include-operation-id = ["list_charges", "list_receipts", "list_spots"]
 checks.negative_data_rejection.enabled = false
-# What a schema cannot say: which addresses may be called, and when a stay has a price.
+# What a schema cannot say: which addresses may be called, what has a price, what a barcode is.
 [[operations]]
-include-operation-id = ["add_webhook", "cancel_charge", "push", "request_charge", "take_cash"]
+include-operation-id = [
+    "add_webhook", "cancel_charge", "push", "request_charge", "scan_consumer", "take_cash",
+]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
 """
 UNLIMITED = ("DRIVER_CHARGES", "RECEIPT_LOOKUPS", "KEY_REQUESTS")

@@ -556,7 +556,7 @@ async def test_a_barcode_is_cancelled_once_and_not_after_it_was_paid(acquirer, s
     name = reference()
     await acquirer.generate(name, AMOUNT_RP, soon())
     for _ in range(2):
-        await acquirer.cancel(name, "pengemudi pergi")
+        await acquirer.cancel(name, "pengemudi pergi – “salah titik”")
     assert (await acquirer.inquire(name)).status is PaidStatus.CANCELLED
 
     paid = reference()
