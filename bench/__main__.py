@@ -12,12 +12,14 @@ from pathlib import Path
 
 import structlog
 
-from bench import barcode, confirm
+from bench import barcode, confirm, create, hot
 from bench.figure import Figure
 
 FIGURES: dict[str, Callable[[], list[Figure]]] = {
     "barcode": barcode.measure,
     "confirm": confirm.measure,
+    "create": create.measure,
+    "hot": hot.measure,
 }
 REPORT = Path("reports/bench.json")
 

@@ -99,15 +99,17 @@ async def _seed(url: str, numbers: range, spots: str) -> None:
 
 
 @contextmanager
-def ground(environment: dict[str, str] | None = None) -> Iterator[Ground]:
+def ground() -> Iterator[Ground]:
     with tempfile.TemporaryDirectory() as name, EmbeddedPostgres(Path(name)) as postgres:
         folder = Path(name)
         make_keys(folder / "keys")
         schema.migrate(postgres.url)
         asyncio.run(_sample(postgres.url))
+        port = free_ports()
         settings = Settings(
             database_url=postgres.url,
-            port=free_ports(),
+            port=port,
+            acquirer_url=f"http://127.0.0.1:{port + 1}",
             acquirer_client_secret="bench",
             notify_client_secret="bench",
             acquirer_public_key=folder / "keys" / "acquirer.pub.pem",
@@ -116,12 +118,14 @@ def ground(environment: dict[str, str] | None = None) -> Iterator[Ground]:
         key = load_pem_private_key((folder / "keys" / "acquirer.pem").read_bytes(), None)
         if not isinstance(key, RSAPrivateKey):
             raise TypeError("the acquirer's key is not an RSA key")
-        server = _serve(settings, environment or {})
+        acquirer = _answer(settings, folder)
+        server = _serve(settings)
         try:
             yield Ground(postgres.url, settings, key, psutil.Process(server.pid))
         finally:
-            server.terminate()
-            server.wait()
+            for process in (server, acquirer):
+                process.terminate()
+                process.wait()
 
 
 async def _sample(url: str) -> None:
@@ -133,33 +137,58 @@ async def _sample(url: str) -> None:
     await engine.dispose()
 
 
-def _serve(settings: Settings, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "server", "serve"],
-        env={
-            **os.environ,
+def _answer(settings: Settings, folder: Path) -> subprocess.Popen[bytes]:
+    """The sandbox acquirer, which nobody pays at: it only issues barcodes, at once."""
+    return _start(
+        "sandbox",
+        f"{settings.acquirer_url}/livez",
+        {
+            "SANDBOX_PORT": str(settings.port + 1),
+            "SANDBOX_DATA": str(folder / "sandbox"),
+            "SANDBOX_CLIENT_KEY": settings.acquirer_client_key,
+            "SANDBOX_CLIENT_SECRET": "bench",
+            "SANDBOX_PARTNER_PUBLIC_KEY": str(folder / "keys" / "karcis.pub.pem"),
+            "SANDBOX_PRIVATE_KEY": str(folder / "keys" / "acquirer.pem"),
+            "SANDBOX_MERCHANT_ID": settings.acquirer_merchant_id,
+            "SANDBOX_NOTIFY_URL": f"http://127.0.0.1:{settings.port}",
+        },
+    )
+
+
+def _serve(settings: Settings) -> subprocess.Popen[bytes]:
+    return _start(
+        "serve",
+        f"http://127.0.0.1:{settings.port}/readyz",
+        {
             "DATABASE_URL": as_role(settings.database_url or "", APP_ROLE),
             "KARCIS_PORT": str(settings.port),
+            "KARCIS_ACQUIRER_URL": settings.acquirer_url,
             "KARCIS_ACQUIRER_CLIENT_SECRET": "bench",
             "KARCIS_NOTIFY_CLIENT_SECRET": "bench",
             "KARCIS_ACQUIRER_PUBLIC_KEY": str(settings.acquirer_public_key),
             "KARCIS_PRIVATE_KEY": str(settings.private_key),
             "KARCIS_DRIVER_CHARGES_PER_MINUTE": "10000000",
             "KARCIS_JOBS": "false",
-            **environment,
         },
+    )
+
+
+def _start(program: str, ready: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", program],
+        env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"http://127.0.0.1:{settings.port}/readyz", trust_env=False).is_success:
-                return server
+            if httpx.get(ready, trust_env=False).is_success:
+                return process
         except httpx.HTTPError:
             time.sleep(0.1)
-    server.kill()
-    raise RuntimeError("the server did not start")
+    process.kill()
+    raise RuntimeError(f"{program} did not start")
 
 
 def request(port: int, path: str, headers: dict[str, str], body: bytes) -> bytes:
