@@ -129,6 +129,11 @@ def database_gone(exc: Exception) -> bool:
     return isinstance(exc, OSError | NoConnectionFree)
 
 
+def in_the_way(exc: Exception) -> bool:
+    """Whether another transaction held what this one needed: a deadlock, or a lock not got."""
+    return isinstance(exc, DBAPIError) and _sql_class(exc) in IN_THE_WAY
+
+
 def _sql_class(exc: DBAPIError) -> str:
     return str(getattr(exc.orig, "sqlstate", None) or "")[:2]
 
@@ -171,7 +176,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(DBAPIError)
     async def _database_refused(request: Request, exc: DBAPIError) -> Response:
-        if database_gone(exc) or _sql_class(exc) in IN_THE_WAY:
+        if database_gone(exc) or in_the_way(exc):
             return await _unreachable(request, exc)
         if _sql_class(exc) == NOT_STORABLE:
             return respond(request, InvalidRequest())

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from server.errors import database_gone
+from server.errors import database_gone, in_the_way
 
 Work = TypeVar("Work")
 Outcome = TypeVar("Outcome")
@@ -30,8 +30,9 @@ class GroupCommit(Generic[Work, Outcome]):
 
     `commit` does a group in one transaction and tells the outcome of each piece in order, or raises
     and has done nothing. A group that raises is done again in halves, so that an exception reaches
-    only the piece that causes it; a database out of reach is everybody's. `keys` names what two
-    pieces of one group may not both touch; the later one waits for the next group.
+    only the piece that causes it. A database out of reach is everybody's, and so is a lock that
+    somebody else holds: to wait for it once more in every half would keep all later work waiting.
+    `keys` names what two pieces of one group may not both touch; the later one waits for the next.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class GroupCommit(Generic[Work, Outcome]):
         try:
             outcomes = await self._commit([piece.work for piece in group])
         except Exception as exc:
-            if len(group) == 1 or database_gone(exc):
+            if len(group) == 1 or database_gone(exc) or in_the_way(exc):
                 for piece in group:
                     if not piece.done.done():
                         piece.done.set_exception(exc)

@@ -741,11 +741,11 @@ async def found_in_settlement(
     for line in lines:
         refund_id = await db.scalar(
             select(Refund.id)
-            .join(Charge, Charge.id == Refund.charge_id)
+            .join(Money, Money.id == Refund.money_id)
             .where(Refund.acquirer == acquirer, Refund.method == RefundMethod.ACQUIRER)
             .where(Refund.state.in_((RefundState.SENDING, RefundState.UNKNOWN)))
             .where(Refund.amount_rp == line.amount_rp)
-            .where(Charge.acquirer_reference == line.acquirer_reference)
+            .where(Money.acquirer_reference == line.acquirer_reference)
             .order_by(Refund.requested_at)
             .limit(1)
         )
@@ -826,15 +826,16 @@ async def awaited_at_bank(db: AsyncSession) -> dict[str, Refund]:
 
 async def made_between(
     db: AsyncSession, first: date, last: date
-) -> Sequence[tuple[Refund, Charge]]:
-    """Refunds the acquirer made within a span of business days, with their charges."""
+) -> Sequence[tuple[Refund, Charge, Money]]:
+    """Refunds the acquirer made within a span of business days: of which charge and money."""
     rows = await db.execute(
-        select(Refund, Charge)
+        select(Refund, Charge, Money)
         .join(Charge, Charge.id == Refund.charge_id)
+        .join(Money, Money.id == Refund.money_id)
         .where(Refund.method == RefundMethod.ACQUIRER, Refund.state == RefundState.DONE)
         .where(Refund.business_day.between(first, last))
     )
-    return [(refund, charge) for refund, charge in rows]
+    return [(refund, charge, money) for refund, charge, money in rows]
 
 
 @dataclass(frozen=True)

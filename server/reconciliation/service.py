@@ -41,7 +41,7 @@ from server.payments import arrivals, cases, refunds
 from server.payments import queries as payments
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
-from server.payments.models import CASH, Case, Charge, Money, Refund
+from server.payments.models import CASH, Case, Money, Refund
 from server.payments.refunds import SettledRefund
 from server.reconciliation import files
 from server.reconciliation.files import FileRefused, SettlementRow, StatementRow
@@ -220,9 +220,10 @@ async def _speak_of_money(
         )
     )
     returned = await db.execute(
-        select(Charge.acquirer_reference, Refund.acquirer_refund_number, -Refund.amount_rp)
-        .join(Charge, Charge.id == Refund.charge_id)
-        .where(Refund.acquirer == acquirer, Charge.acquirer_reference == any_(references))
+        # The money's own reference: a charge whose generate was never answered has none.
+        select(Money.acquirer_reference, Refund.acquirer_refund_number, -Refund.amount_rp)
+        .join(Money, Money.id == Refund.money_id)
+        .where(Refund.acquirer == acquirer, Money.acquirer_reference == any_(references))
         .where(Refund.method == RefundMethod.ACQUIRER, Refund.state == RefundState.DONE)
     )
     set_against = await db.scalars(
@@ -496,11 +497,11 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     ] + [
         Booked(
             charge.reference,
-            charge.acquirer_reference or "",
+            money.acquirer_reference,
             refund.acquirer_refund_number,
             -refund.amount_rp,
         )
-        for refund, charge in await refunds.made_between(db, day, day)
+        for refund, charge, money in await refunds.made_between(db, day, day)
     ]
     settled = await _settled_on(db, day, books)
     batches = {line.batch_id for line in settled}

@@ -70,6 +70,23 @@ async def test_a_day_with_a_refund_reconciles_to_zero(desk):
     assert (await desk.balances()).get("2190") is None
 
 
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_refund_is_settled_though_generate_was_never_answered(desk, office, answered):
+    """Such a charge does not know the acquirer's reference; its money does."""
+    charge_id = await desk.paid()
+    forget = "UPDATE charges SET acquirer_reference = NULL WHERE id = :id RETURNING id"
+    await office.rows(forget, id=charge_id)
+    (money,) = await desk.money(charge_id)
+    desk.line.loses, desk.line.tells = not answered, answered
+    refund_id = await desk.ask(money["id"], CAR_RP)
+    await desk.approve(refund_id)
+    day = await desk.settle()
+    assert await desk.state(refund_id) == "done"
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+    assert (await desk.balances()).get("1120") is None
+
+
 async def test_the_settlement_file_decides_a_refund_nobody_answered(desk, office):
     charge_id = await desk.paid()
     (money,) = await desk.money(charge_id)
