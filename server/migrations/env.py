@@ -31,7 +31,9 @@ RENUMBER = """
         listed text;
         ahead boolean;
     BEGIN
-        FOREACH listed IN ARRAY ARRAY['charge_changes', 'receipts', 'spots'] LOOP
+        FOR listed IN SELECT table_name FROM information_schema.columns
+            WHERE table_schema = current_schema() AND column_name = 'written_in'
+        LOOP
             EXECUTE format('SELECT max(written_in) >= pg_snapshot_xmax(pg_current_snapshot())'
                            '::text::bigint FROM %I', listed) INTO ahead;
             IF ahead THEN
