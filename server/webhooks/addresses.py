@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import httpx
 
@@ -47,6 +47,13 @@ async def public_address(url: httpx.URL) -> str:
     return addresses[0]
 
 
+LEADING_INSIDE = tuple(
+    ip_network(network) for network in ("::/96", "64:ff9b::/96", "2002::/16", "fec0::/10")
+)
+"""IPv6 that a translator or tunnel turns into any IPv4 address, and what is site-local."""
+
+
 def _is_public(address: str) -> bool:
     parsed = ip_address(address.partition("%")[0])
-    return parsed.is_global and not parsed.is_multicast
+    within = any(parsed in network for network in LEADING_INSIDE)
+    return parsed.is_global and not parsed.is_multicast and not within

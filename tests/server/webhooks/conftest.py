@@ -64,7 +64,7 @@ class Desk:
         async with self.transactions.begin() as db:
             await webhooks.publish(db, [fact for _ in range(count) for fact in paid(new_id())])
 
-    async def subscribe(self, url: str, *types: str) -> tuple[UUID, str]:
+    async def subscribe(self, url: str, *types: str, created_by: str = "uji") -> tuple[UUID, str]:
         subscription_id = new_id()
         async with self.transactions.begin() as db:
             secret = await webhooks.subscribe(
@@ -73,7 +73,7 @@ class Desk:
                 subscription_id=subscription_id,
                 url=url,
                 types=types or tuple(FACTS),
-                created_by="uji",
+                created_by=created_by,
                 now=datetime.now(UTC),
             )
         assert secret is not None

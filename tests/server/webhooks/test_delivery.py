@@ -274,7 +274,8 @@ async def test_facts_kept_long_enough_are_forgotten(desk: Desk, listen: Listen) 
 
 @pytest.mark.parametrize(
     "name", ["localhost", "127.0.0.1", "10.1.2.3", "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]",
-             "100.64.0.1", "224.0.0.1", "0.0.0.0"],
+             "100.64.0.1", "224.0.0.1", "0.0.0.0", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]",
+             "[fec0::1]", "[::127.0.0.1]"],
 )  # fmt: skip
 async def test_no_address_inside_a_network_is_called_in_production(name: str) -> None:
     with pytest.raises(addresses.AddressRefused):

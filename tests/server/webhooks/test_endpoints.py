@@ -15,7 +15,7 @@ from tests.server.webhooks.receiver import Receiver
 
 @pytest.fixture
 async def key(issue_key: IssueKey) -> dict[str, str]:
-    return await issue_key(Scope.WEBHOOKS_WRITE)
+    return await issue_key(Scope.WEBHOOKS_WRITE, Scope.CHARGES_READ, Scope.LEDGER_READ)
 
 
 async def test_a_webhook_is_added_told_seen_and_replayed(
@@ -97,3 +97,27 @@ async def test_without_a_key_to_seal_with_there_are_no_webhooks(
     body = {"url": "https://pemda.example/x", "types": ["day.closed"]}
     answer = await api.post("/v1/webhooks", json=body, headers=key)
     assert (answer.status_code, answer.json()["slug"]) == (503, "webhooks-not-configured")
+
+
+async def test_a_key_is_told_no_more_than_it_may_ask_for(
+    api: httpx.AsyncClient, issue_key: IssueKey
+) -> None:
+    writer = await issue_key(Scope.WEBHOOKS_WRITE)
+    for fact_type, scope in (
+        ("charge.paid", "charges:read"),
+        ("receipt.issued", "receipts:read"),
+        ("day.closed", "ledger:read"),
+    ):
+        body = {"url": "https://pemda.example/x", "types": [fact_type]}
+        answer = await api.post("/v1/webhooks", json=body, headers=writer)
+        assert (answer.status_code, answer.json()["detail"]) == (403, scope)
+
+
+async def test_nobody_sees_or_changes_the_webhook_of_another(
+    api: httpx.AsyncClient, key: dict[str, str], desk: Desk
+) -> None:
+    others, _ = await desk.subscribe("https://lain.example/x", "charge.paid", created_by="lain")
+    assert (await api.get("/v1/webhooks", headers=key)).json()["items"] == []
+    for method, path in (("GET", ""), ("POST", "/rotate"), ("POST", "/disable")):
+        answer = await api.request(method, f"/v1/webhooks/{others}{path}", headers=key)
+        assert (answer.status_code, answer.json()["slug"]) == (404, "webhook-not-found")
