@@ -36,7 +36,7 @@ from server.ledger.postings import Leg
 from server.ledger.service import DatedShareRule, NewEntry
 from server.payments import receipts
 from server.payments.books import Books
-from server.payments.models import CASH, Case, ChargeChange, Money
+from server.payments.models import CASH, OWNER, Case, ChargeChange, Money
 from server.payments.queries import KnownMoney, LockedCharge, known_money, lock_charges
 from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargePaid, Fact, ReceiptIssued
@@ -45,7 +45,6 @@ log = structlog.get_logger()
 
 CLOCK_SLACK = timedelta(minutes=15)
 """How far an acquirer's clock may be from ours before its time of payment is not believed."""
-SUSPENSE_OWNER = "bendahara penerimaan"
 
 
 @dataclass(frozen=True)
@@ -264,7 +263,7 @@ async def _hold(
                 "kind": item.flag.value,
                 "money_id": item.money_id,
                 "amount_rp": item.arrival.amount_rp,
-                "owner": SUSPENSE_OWNER,
+                "owner": OWNER,
                 "opened_at": now,
                 "state": "open",
             }

@@ -33,10 +33,9 @@ from server.ledger import service as ledger
 from server.ledger.models import Entry
 from server.parking.models import ParkingSession
 from server.payments.books import Books
-from server.payments.models import Case, CaseChange, Charge, Money, Payment, Refund
+from server.payments.models import OWNER, Case, CaseChange, Charge, Money, Payment, Refund
 from server.spots.models import Spot, Zone
 
-OWNER = "bendahara penerimaan"
 NOT_BOOKED = "not-booked"
 UNKNOWN_MOVEMENT = "unknown-movement"
 REFUND_REFUSED = "refund-refused"

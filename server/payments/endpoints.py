@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -81,6 +82,24 @@ def _charge_id(
     return new_id()
 
 
+def _wanted(
+    body: schemas.RequestCharge,
+    idempotency_key: str | None,
+    spot: str,
+    shift: OnShift | None,
+    kind: ChargeKind,
+) -> PaymentRequest:
+    return PaymentRequest(
+        charge_id=_charge_id(body, idempotency_key, spot, shift),
+        spot_code=spot,
+        vehicle_class=body.vehicle_class,
+        plate=body.plate or None,
+        minutes=body.minutes,
+        shift_id=shift.shift_id if shift else None,
+        kind=kind,
+    )
+
+
 def _named_by(key: str) -> UUID:
     """The same key always names the same charge, whatever text it is: a UUIDv8 (RFC 9562 §5.8)."""
     bits = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16])
@@ -106,14 +125,7 @@ async def request_charge(
         wired.acquirer,
         wired.announcer,
         wired.books,
-        PaymentRequest(
-            charge_id=_charge_id(body, idempotency_key, spot, shift),
-            spot_code=spot,
-            vehicle_class=body.vehicle_class,
-            plate=body.plate or None,
-            minutes=body.minutes,
-            shift_id=shift.shift_id if shift else None,
-        ),
+        _wanted(body, idempotency_key, spot, shift, ChargeKind.MPM),
         lifetime=wired.settings.charge_lifetime,
         now=datetime.now(UTC),
     )
@@ -135,15 +147,7 @@ async def take_cash(
         transactions,
         wired.announcer,
         wired.books,
-        PaymentRequest(
-            charge_id=_charge_id(body, idempotency_key, spot, shift),
-            spot_code=spot,
-            vehicle_class=body.vehicle_class,
-            plate=body.plate or None,
-            minutes=body.minutes,
-            shift_id=shift.shift_id,
-            kind=ChargeKind.CASH,
-        ),
+        _wanted(body, idempotency_key, spot, shift, ChargeKind.CASH),
         now=datetime.now(UTC),
     )
     return await _view(transactions, wired.books, charge_id)
@@ -174,14 +178,8 @@ async def scan_consumer(
         wired.acquirer,
         wired.announcer,
         wired.books,
-        PaymentRequest(
-            charge_id=_charge_id(body, idempotency_key, spot, shift),
-            spot_code=spot,
-            vehicle_class=body.vehicle_class,
-            plate=body.plate or None,
-            minutes=body.minutes,
-            shift_id=shift.shift_id,
-            kind=ChargeKind.CPM,
+        replace(
+            _wanted(body, idempotency_key, spot, shift, ChargeKind.CPM),
             consumer_qr=body.consumer_qr,
         ),
         lifetime=CONSUMER_LIFETIME,

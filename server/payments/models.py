@@ -34,6 +34,8 @@ from domain.payment import (
 from server.database import WRITTEN_IN, Base, new_id
 
 Instant = DateTime(timezone=True)
+OWNER = "bendahara penerimaan"
+"""Who owns a case or a discrepancy until somebody else takes it up."""
 
 CASH = "cash"
 """What stands in the place of an acquirer where money was taken in cash."""

@@ -41,7 +41,7 @@ from server.payments import arrivals, cases, refunds
 from server.payments import queries as payments
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
-from server.payments.models import CASH, Case, Money, Refund
+from server.payments.models import CASH, OWNER, Case, Money, Refund
 from server.payments.refunds import SettledRefund
 from server.reconciliation import files
 from server.reconciliation.files import FileRefused, SettlementRow, StatementRow
@@ -64,7 +64,6 @@ from server.reconciliation.models import (
     StatementLine,
 )
 
-OWNER = "bendahara penerimaan"
 PAID_OUT_WITHIN = timedelta(days=31)
 """How long before a day a batch may have been settled that still speaks of it."""
 
