@@ -43,6 +43,11 @@ class FileRefused(ValueError):
         return cls(f"movement {number}: {english}", f"mutasi {number}: {indonesian}")
 
 
+LineKey = tuple[str, str | None, bool]
+"""What tells one line of an acquirer from another: its reference, the RRN, and whether it takes
+money back, since a refund may repeat the RRN of its payment."""
+
+
 @dataclass(frozen=True)
 class SettlementRow:
     """One payment of a settlement file; amounts in whole rupiah."""
@@ -57,6 +62,10 @@ class SettlementRow:
     gross_rp: int
     mdr_rp: int
     net_rp: int
+
+    @property
+    def key(self) -> LineKey:
+        return self.acquirer_reference, self.rrn, self.gross_rp < 0
 
 
 @dataclass(frozen=True)
@@ -117,16 +126,15 @@ def read_settlement(content: bytes) -> list[SettlementRow]:
         ) from exc
     if not rows:
         raise FileRefused("the file holds no lines", "berkas tidak berisi baris")
-    seen: set[tuple[str, str | None]] = set()
+    seen: set[LineKey] = set()
     for row in rows:
-        key = (row.acquirer_reference, row.rrn)
-        if key in seen:
+        if row.key in seen:
             raise FileRefused.in_line(
                 row.line_number,
                 "the same payment stands twice",
                 "pembayaran yang sama tertulis dua kali",
             )
-        seen.add(key)
+        seen.add(row.key)
     return rows
 
 

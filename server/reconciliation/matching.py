@@ -20,6 +20,8 @@ class Booked:
     acquirer_reference: str
     rrn: str | None
     amount_rp: int
+    returned_rrn: str | None = None
+    """Of a refund: the RRN of the payment it returns, under which some acquirers settle it."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def pair(
         waiting[s.acquirer_reference, s.gross_rp < 0].append(s)
     pairs: list[tuple[Booked, Settled]] = []
     left = list(booked)
-    for agrees in (_same_rrn, _rrn_unknown):
+    for agrees in (_same_rrn, _returned_rrn, _rrn_unknown):
         unpaired = []
         for b in left:
             candidates = waiting[b.acquirer_reference, b.amount_rp < 0]
@@ -152,6 +154,10 @@ def pair(
 
 def _same_rrn(booked: Booked, settled: Settled) -> bool:
     return booked.rrn is not None and booked.rrn == settled.rrn
+
+
+def _returned_rrn(booked: Booked, settled: Settled) -> bool:
+    return booked.returned_rrn is not None and booked.returned_rrn == settled.rrn
 
 
 def _rrn_unknown(booked: Booked, settled: Settled) -> bool:

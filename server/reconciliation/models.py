@@ -9,9 +9,11 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    Index,
     LargeBinary,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -41,11 +43,13 @@ class SettlementLine(Base):
     __tablename__ = "settlement_lines"
     __table_args__ = (
         CheckConstraint("gross_rp - mdr_rp = net_rp", name="net"),
-        UniqueConstraint(
+        Index(
+            "uq_settlement_lines_acquirer_reference",
             "acquirer",
             "acquirer_reference",
             "rrn",
-            name="uq_settlement_lines_acquirer_reference",
+            text("(gross_rp < 0)"),
+            unique=True,
             postgresql_nulls_not_distinct=True,
         ),
     )

@@ -220,7 +220,9 @@ async def _speak_of_money(
     )
     returned = await db.execute(
         # The money's own reference: a charge whose generate was never answered has none.
-        select(Money.acquirer_reference, Refund.acquirer_refund_number, -Refund.amount_rp)
+        select(
+            Money.acquirer_reference, Refund.acquirer_refund_number, -Refund.amount_rp, Money.rrn
+        )
         .join(Money, Money.id == Refund.money_id)
         .where(Refund.acquirer == acquirer, Money.acquirer_reference == any_(references))
         .where(Refund.method == RefundMethod.ACQUIRER, Refund.state == RefundState.DONE)
@@ -310,13 +312,17 @@ async def _new_settlement_rows(
             SettlementLine.acquirer_reference == any_(_texts(references)),
         )
     )
-    known = {(reference, rrn): tuple(told) for reference, rrn, *told in stored}
+    known = {(line.acquirer_reference, line.rrn, line.gross_rp < 0): line for line in stored}
     new = []
     for row in rows:
-        told = known.get((row.acquirer_reference, row.rrn))
+        told = known.get(row.key)
         if told is None:
             new.append(row)
-        elif told != (row.batch_id, row.gross_rp, row.mdr_rp):
+        elif (told.batch_id, told.gross_rp, told.mdr_rp) != (
+            row.batch_id,
+            row.gross_rp,
+            row.mdr_rp,
+        ):
             raise FileRefused.in_line(
                 row.line_number,
                 "settled otherwise in an earlier file",
@@ -499,6 +505,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
             money.acquirer_reference,
             refund.acquirer_refund_number,
             -refund.amount_rp,
+            money.rrn,
         )
         for refund, charge, money in await refunds.made_between(db, day, day)
     ]

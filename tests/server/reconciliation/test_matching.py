@@ -23,6 +23,10 @@ def charged(mdr_rp: int, due_rp: int | None) -> Settled:
     return replace(theirs(mdr_rp=mdr_rp), mdr_due_rp=due_rp)
 
 
+def returned(amount_rp: int = 4000) -> Booked:
+    return replace(ours("RFD1", -amount_rp), returned_rrn=RRN)
+
+
 def credit(amount_rp: int, narrative: str = "BATCH BCH-A1", subject: str = "bank/1") -> Movement:
     return Movement(subject, amount_rp, narrative)
 
@@ -114,6 +118,18 @@ CASES = {
         [charged(28, 0)],
         PAID,
         {"mdr-differs ACQ-1/100000000001": -28, "not-booked ACQ-1/100000000001": 4000},
+    ),
+    "refund under its payment's RRN": (
+        [ours(), returned()],
+        [theirs(mdr_rp=0), theirs(gross_rp=-4000, mdr_rp=0)],
+        [],
+        {},
+    ),
+    "refund under the RRN of neither": (
+        [ours(), returned()],
+        [theirs(mdr_rp=0), theirs(OTHER, -4000, 0)],
+        [],
+        {"not-settled ACQ-1/RFD1": 4000, "not-booked ACQ-1/100000000002": -4000},
     ),
     "unknown debit": ([], [], [credit(-500, "BIAYA")], {"unknown-movement bank/1": -500}),
 }

@@ -364,6 +364,15 @@ async def test_a_batch_whose_refund_cancels_its_payment_is_taken_in(office: Offi
     assert await office.balances() == {}
 
 
+async def test_a_refund_may_be_settled_under_the_rrn_of_its_payment(office: Office) -> None:
+    at = "2026-11-21T08:00:00+07:00"
+    payment, refund = line(1, at), line(1, at, gross_rp=-2000)
+    assert await office.settle(settlement(payment, refund)) == Imported(2, 0, known=0)
+    assert await office.settle(settlement(refund, payment)) == Imported(0, 0, known=2)
+    with pytest.raises(FileRefused, match="line 3: the same payment stands twice"):
+        await office.settle(settlement(refund, refund))
+
+
 async def test_a_discrepancy_has_an_owner_and_closes_when_it_is_explained(office: Office) -> None:
     at = "2026-11-21T08:00:00+07:00"
     await office.book([booked(1, at), booked(2, at)])
