@@ -1,4 +1,4 @@
-"""Structured logs and request metrics. Only listed fields are ever logged, so no plate can leak."""
+"""Structured logs and request metrics. Only listed fields are ever logged: no plate, no person."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LOGGED = {
     "event", "level", "timestamp", "request_id", "charge_id", "device_id", "state", "status",
     "flag", "amount_rp", "outcome", "code", "path", "error", "route", "duration_ms", "count",
-    "exception", "reason",
+    "exception", "reason", "refund",
 }  # fmt: skip
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

@@ -325,7 +325,7 @@ async def _advance(
     if money.flag == MoneyFlag.EXACT and charge.state in DRIVEN and event in CHARGE_EVENTS:
         why = f"{refund.number} {why}"
         await service.advance(db, charge, CHARGE_EVENTS[event], who=who, why=why, now=now)
-    log.info("refund", refund=refund.number, state=refund.state, who=who)
+    log.info("refund", refund=refund.number, state=refund.state)
 
 
 async def reject(

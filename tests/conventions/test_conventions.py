@@ -18,6 +18,7 @@ from domain.payment import CASE_TABLE, CHARGE_TABLE, PAYMENT_TABLE, REFUND_TABLE
 from domain.states import diagram
 from server import verify
 from server.errors import Problem
+from server.observability import LOGGED
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
 
@@ -103,6 +104,19 @@ def test_money_is_never_a_float() -> None:
             if is_float or rounds or (divides and "Path" not in ast.unparse(node)):
                 found.append(f"{name}:{node.lineno}")
     assert found == []
+
+
+def test_every_field_the_server_logs_is_one_that_logs_keep() -> None:
+    lost = [
+        f"{path}:{call.lineno} {field.arg}"
+        for path, tree in sources()
+        if path.parts[0] == "server" and "sandbox" not in path.parts
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("log.")
+        for field in call.keywords
+        if field.arg not in LOGGED
+    ]
+    assert lost == []
 
 
 def test_every_module_says_what_it_owns() -> None:
