@@ -128,18 +128,6 @@ def for_refund_by_transfer(amount_rp: int) -> tuple[Leg, ...]:
     return _balanced(Leg(REFUNDS_PAYABLE, amount_rp), Leg(TRANSFERS_IN_TRANSIT, -amount_rp))
 
 
-def for_refund_refused(
-    amount_rp: int, zone_code: str, shares: Shares = NO_SHARES
-) -> tuple[Leg, ...]:
-    """A refund of earned money will not be made after all."""
-    return reverse(for_refund_due(amount_rp, zone_code, shares))
-
-
-def for_suspense_refund_refused(amount_rp: int) -> tuple[Leg, ...]:
-    """A refund of money in suspense will not be made after all."""
-    return reverse(for_suspense_refund_due(amount_rp))
-
-
 def for_settlement(gross_rp: int, mdr_rp: int) -> tuple[Leg, ...]:
     """A settled batch: the acquirer paid out the gross less its fee."""
     return _balanced(
