@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import BigInteger, cast, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.payment import RefundState
 from server.integrators.feed import CursorNotUsable, Horizon, Position
 from server.parking.models import ParkingSession
-from server.payments.models import Charge, ChargeChange, Payment, Receipt
+from server.payments.models import Charge, ChargeChange, Payment, Receipt, Refund
 from server.spots.models import Spot, Zone
 
 Row = TypeVar("Row")
@@ -33,6 +34,7 @@ class ChangedCharge:
     spot: Spot
     zone: Zone
     receipt_number: str | None
+    refunded_rp: int
     changed_at: datetime
 
 
@@ -51,8 +53,13 @@ async def charges(
     )
     changes = found.all()
     changed_at = {charge_id: at for _, _, charge_id, at in changes}
+    refunded_rp = (
+        select(cast(func.coalesce(func.sum(Refund.amount_rp), 0), BigInteger))
+        .where(Refund.charge_id == Charge.id, Refund.state == RefundState.DONE)
+        .scalar_subquery()
+    )
     rows = await db.execute(
-        select(Charge, ParkingSession, Spot, Zone, Receipt.number)
+        select(Charge, ParkingSession, Spot, Zone, Receipt.number, refunded_rp)
         .join(Payment, Payment.id == Charge.payment_id)
         .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
         .join(Spot, Spot.id == ParkingSession.spot_id)
@@ -60,7 +67,10 @@ async def charges(
         .outerjoin(Receipt, Receipt.charge_id == Charge.id)
         .where(Charge.id.in_(changed_at))
     )
-    views = {row[0].id: ChangedCharge(*row, changed_at[row[0].id]) for row in rows}
+    views = {
+        charge.id: ChangedCharge(charge, stay, spot, zone, number, back_rp, changed_at[charge.id])
+        for charge, stay, spot, zone, number, back_rp in rows
+    }
     last = Position(changes[-1][0], str(changes[-1][1])) if changes else after
     return Page([views[charge_id] for charge_id in changed_at], last, len(changes) == limit)
 

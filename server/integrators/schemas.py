@@ -26,6 +26,7 @@ class ListedCharge(BaseModel):
     expires_at: datetime
     paid_at: datetime | None
     receipt: str | None
+    refunded_rp: int = Field(description="What went back of all that came for it.")
     changed_at: datetime
 
     @classmethod
@@ -42,6 +43,7 @@ class ListedCharge(BaseModel):
             expires_at=charge.expires_at,
             paid_at=charge.paid_at,
             receipt=row.receipt_number,
+            refunded_rp=row.refunded_rp,
             changed_at=row.changed_at,
         )
 

@@ -6,6 +6,7 @@ import pytest
 
 from domain.payment import CaseOutcome, RefundMethod
 from server.database import new_id
+from server.identity.api_keys import Scope
 from server.identity.service import RoleNotAllowed
 from server.payments import refunds
 from server.payments.acquirer import AcquirerRefused
@@ -70,6 +71,17 @@ async def test_parts_are_given_back_until_nothing_is_left(desk, office):
     assert await desk.balances() == {}, "the parts take back exactly the shares that were given"
     assert (await office.charge(charge_id))["state"] == "refunded"
     assert len(await office.story(charge_id)) == 5, "only the first refund moves the charge"
+
+
+async def test_programs_are_told_how_much_of_a_charge_went_back(desk, api, issue_key):
+    await desk.paid()
+    (money,) = await desk.money(await desk.paid())
+    await desk.approve(await desk.ask(money["id"], 1_001))
+    await desk.approve(await desk.ask(money["id"], 999))
+    await desk.ask(money["id"], 1_000)
+    listed = await api.get("/v1/charges", headers=await issue_key(Scope.CHARGES_READ))
+    told = {charge["state"]: charge["refunded_rp"] for charge in listed.json()["items"]}
+    assert told == {"paid": 0, "refunded": 2_000}
 
 
 async def test_what_is_asked_wrongly_is_refused_by_its_name(desk, office):
