@@ -6,14 +6,15 @@ light later is posted and reconciled as ever.
 
 from datetime import date, datetime
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.errors import Problem
 from server.identity.models import Officer
+from server.ledger.models import Entry
 from server.payments.books import Books
-from server.payments.models import Case, Money
+from server.payments.models import Case, Money, Refund
 from server.reconciliation import service
 from server.reconciliation.models import ClosedDay, Reconciliation
 from server.webhooks import service as webhooks
@@ -84,9 +85,12 @@ async def close_day(
 
 
 async def _has_open_cases(db: AsyncSession, day: date) -> bool:
+    """Of money that came on the day, or of a refund that was decided on it."""
     open_case = (
         select(Case.id)
-        .join(Money, Money.id == Case.money_id)
-        .where(Money.business_day == day, Case.state != "closed")
+        .outerjoin(Money, Money.id == Case.money_id)
+        .outerjoin(Refund, Refund.id == Case.refund_id)
+        .outerjoin(Entry, Entry.id == Refund.due_entry_id)
+        .where(or_(Money.business_day == day, Entry.business_day == day), Case.state != "closed")
     )
     return bool(await db.scalar(select(exists(open_case))))

@@ -1,13 +1,17 @@
 """Settlement files and bank statements decide what nobody told us, and every rupiah has a case."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from domain.payment import CaseOutcome, RefundMethod
+from server.identity.models import Officer
+from server.payments.acquirer import AcquirerRefused
 from server.payments.cases import AlreadyDecided, OutcomeUnfit, SamePerson
+from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
+from server.reconciliation.closing import DayHasDifferences
 from tests.server.payments.conftest import CAR_RP
 from tests.server.payments.refunding import Desk, outcomes
 
@@ -51,6 +55,12 @@ class Bank(Desk):
             report = await reconciliation.reconcile(db, day, self.office.wired.books, now=self.now)
         return [(d.kind.value, d.difference_rp) for d in report.differences]
 
+    async def close(self, day: date) -> None:
+        async with self.office.transactions.begin() as db:
+            officer = await db.get_one(Officer, self.maker)
+            after = self.now + timedelta(days=1)
+            await closing.close_day(db, day, officer, self.office.wired.books, now=after)
+
 
 @pytest.fixture
 async def desk(office, sandbox, owner_url, now) -> Bank:
@@ -68,6 +78,23 @@ async def test_a_day_with_a_refund_reconciles_to_zero(desk):
     assert await desk.reconcile(day) == []
     assert (await desk.balances()).get("1120") is None, "nothing is left that the acquirer owes"
     assert (await desk.balances()).get("2190") is None
+
+
+async def test_a_day_is_not_closed_over_a_refund_that_waits_for_people(desk, office):
+    """By the day it was decided on, whose books it is in."""
+    (money,) = await desk.money(await desk.paid())
+    desk.line.refuses = AcquirerRefused("4037801", "Feature Not Allowed")
+    await desk.approve(await desk.ask(money["id"], CAR_RP))
+    day = await desk.settle()
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+    with pytest.raises(DayHasDifferences):
+        await desk.close(day)
+    case = await desk.case("refund-refused")
+    await desk.propose(case["id"], CaseOutcome.KEPT)
+    await desk.decide(case["id"])
+    await desk.close(day)
+    assert await office.count("closed_days") == 1
 
 
 @pytest.mark.parametrize("answered", [True, False])
