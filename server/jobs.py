@@ -19,7 +19,7 @@ from sqlalchemy import text
 from server import verify
 from server.announcements import Announcer
 from server.database import Transactions, plain_url
-from server.payments import inquiries, queries, refunds
+from server.payments import inquiries, pursuit, queries
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
 from server.webhooks import service as webhooks
@@ -131,12 +131,12 @@ def _pursue_refunds(
     @queue.entrypoint("pursue_refund", concurrency_limit=2)
     async def pursue_refund(job: Job) -> None:
         refund_id = UUID(bytes=job.payload)
-        await refunds.pursue(transactions, acquirer, announcer, books, refund_id, datetime.now(UTC))
+        await pursuit.pursue(transactions, acquirer, announcer, books, refund_id, datetime.now(UTC))
 
     @queue.schedule("claim_due_refunds", EVERY_SECOND)
     async def claim_due_refunds(_schedule: Schedule) -> None:
         async with transactions.begin() as db:
-            ids = await refunds.due(db, datetime.now(UTC), BATCH)
+            ids = await pursuit.due(db, datetime.now(UTC), BATCH)
         if ids:
             await queries_of_queue.enqueue(
                 ["pursue_refund"] * len(ids), [refund_id.bytes for refund_id in ids], [0] * len(ids)

@@ -18,7 +18,7 @@ from domain.tariff import FlatRate, HourlyRate, TariffVersion, VehicleClass
 from server import pages
 from server.database import Transaction, TransactionsDep, new_id
 from server.errors import language_of
-from server.payments import queries, receipts, refunds, schemas, service
+from server.payments import queries, receipts, refund_queries, schemas, service
 from server.payments.service import LONGEST_STAY_MINUTES, ChargeNotFound, PaymentRequest
 from server.payments.wiring import WiringDep
 from server.spots import service as spots
@@ -116,7 +116,7 @@ async def charge_page(
     rows = await queries.charge_view(db, charge_id)
     if rows is None:
         raise ChargeNotFound
-    view = schemas.Charge.of(rows, wired.books, await refunds.of_view(db, rows[0]))
+    view = schemas.Charge.of(rows, wired.books, await refund_queries.of_view(db, rows[0]))
     return pages.render(
         request,
         TEMPLATES,
@@ -134,11 +134,11 @@ async def receipt_page(
     number: str, request: Request, db: Transaction, wired: WiringDep
 ) -> Response:
     request.app.state.receipt_limit.check(request)
-    refund = await refunds.find_receipt(db, number)
+    refund = await refund_queries.find_receipt(db, number)
     if refund is not None:
         return pages.render(request, TEMPLATES, "refund.html", books=wired.books, facts=refund)
     facts = await receipts.find(db, number)
-    returned = await refunds.told_of_receipt(db, facts.number)
+    returned = await refund_queries.told_of_receipt(db, facts.number)
     return pages.render(
         request, TEMPLATES, "receipt.html", books=wired.books, facts=facts, refunds=returned
     )

@@ -16,9 +16,9 @@ from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.refunds import Password, Reason
 from server.office.signed_in import OfficerDep, allowed, confirm
-from server.payments import cases
-from server.payments.cases import CaseNotFound
+from server.payments import cases, proposals
 from server.payments.models import Case, Money, Refund
+from server.payments.proposals import CaseNotFound
 from server.payments.wiring import WiringDep
 from server.spots import service as spots
 from server.spots.models import Zone
@@ -90,7 +90,7 @@ async def propose(
 ) -> Response:
     confirm(request, officer, password)
     now = datetime.now(UTC)
-    await cases.propose(db, officer.id, case_id, outcome, zone or None, reason, now=now)
+    await proposals.propose(db, officer.id, case_id, outcome, zone or None, reason, now=now)
     return RedirectResponse(f"/office/cases/{case_id}", 303)
 
 
@@ -106,7 +106,7 @@ async def decide(
     why: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     confirm(request, officer, password)
-    await cases.decide(
+    await proposals.decide(
         db,
         officer.id,
         case_id,

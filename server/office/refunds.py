@@ -19,7 +19,8 @@ from server.office.signed_in import OfficerDep, allowed, confirm
 from server.payments import cancelling, refunds
 from server.payments.models import Refund, RefundProof
 from server.payments.queries import charge_view
-from server.payments.refunds import RefundLimits, RefundNotFound, RefundRequest
+from server.payments.refunds import RefundLimits, RefundRequest
+from server.payments.returning import RefundNotFound
 from server.payments.service import ChargeNotFound
 from server.payments.wiring import WiringDep
 

@@ -28,7 +28,7 @@ from server.payments import (
     cash,
     queries,
     receipts,
-    refunds,
+    refund_queries,
     schemas,
     service,
 )
@@ -193,7 +193,7 @@ async def _view(transactions: Transactions, books: Books, charge_id: UUID) -> sc
         rows = await queries.charge_view(db, charge_id)
         if rows is None:
             raise ChargeNotFound
-        returned = await refunds.of_view(db, rows[0])
+        returned = await refund_queries.of_view(db, rows[0])
     return schemas.Charge.of(rows, books, returned)
 
 
@@ -292,7 +292,7 @@ async def charge_events(
 @router.get("/v1/receipts/{number}", tags=["receipts"])
 async def receipt(number: str, request: Request, db: Transaction) -> schemas.Receipt:
     request.app.state.receipt_limit.check(request)
-    refund = await refunds.find_receipt(db, number)
+    refund = await refund_queries.find_receipt(db, number)
     return schemas.Receipt.of(refund or await receipts.find(db, number))
 
 

@@ -1,19 +1,17 @@
 """Refunds: one officer asks, another decides, and the acquirer or a bank transfer gives back.
 
 The database holds maker apart from checker, and all refunds of an arrival within what arrived. The
-acquirer is called with no transaction open; what became of a call whose answer was lost is asked,
-and at last told by the settlement file.
+acquirer is called with no transaction open; `pursuit` finds out what became of a lost answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
-from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,81 +19,39 @@ from domain.money import format_rp
 from domain.payment import (
     REFUND_UNDECIDED,
     REFUND_VOID,
-    CaseOutcome,
-    CaseState,
-    ChargeEvent,
     ChargeKind,
-    ChargeState,
-    MoneyFlag,
     RefundEvent,
     RefundMethod,
     RefundReason,
     RefundState,
-    advance_refund,
 )
-from domain.receipt import (
-    REFUND_SERIES,
-    ReceiptNumberError,
-    RefundFacts,
-    parse_receipt_number,
-    receipt_number,
-    series,
-)
+from domain.receipt import REFUND_SERIES, receipt_number, series
 from server.announcements import Announcer
 from server.database import Transactions, new_id
-from server.errors import NotFound, Problem
+from server.errors import Problem
 from server.faults import crash_point
 from server.identity import service as identity
 from server.identity.service import Right
-from server.ledger import postings
-from server.ledger import service as ledger
-from server.payments import cases, queries, service
+from server.payments import pursuit, returning
 from server.payments.acquirer import (
     Acquirer,
     AcquirerProfile,
     AcquirerRefused,
     AcquirerUnknown,
-    InquiryAnswer,
-    PaidStatus,
     RefundAnswer,
 )
 from server.payments.books import Books
 from server.payments.cases import AlreadyDecided, SamePerson
-from server.payments.inquiries import OWN_CALL
-from server.payments.models import (
-    Case,
-    Charge,
-    Inquiry,
-    Money,
-    Receipt,
-    ReceiptSeries,
-    Refund,
-    RefundChange,
-    RefundProof,
-    RefundReceipt,
-)
+from server.payments.models import Charge, Money, ReceiptSeries, Refund, RefundProof
+from server.payments.returning import Locked
 from server.payments.service import ChargeNotFound, IdempotencyConflict
-from server.webhooks import service as webhooks
-from server.webhooks.facts import ChargeRefunded
 
 log = structlog.get_logger()
 
-STEPS_S = (2, 4, 8, 15, 30, 60, 900, 3_600, 21_600, 86_400)
-"""Seconds between inquiries from the approval on; after the last the settlement file decides."""
-NOT_TOLD_COUNTS = timedelta(minutes=15)
-"""How long after approval an acquirer that does not tell of a refund may only be slow with it."""
-CLAIM = timedelta(seconds=60)
-"""How long a refund taken up for inquiry is left alone by the other workers."""
 PROOF_BYTES = 1_000_000
 PROOF_TYPES: Mapping[bytes, str] = MappingProxyType(
     {b"%PDF-": "application/pdf", b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 )
-
-
-class RefundNotFound(NotFound):
-    slug = "refund-not-found"
-    title_id = "Pengembalian tidak ditemukan"
-    title_en = "This refund is not known"
 
 
 class RefundUndecided(Problem):
@@ -259,83 +215,14 @@ async def _next_number(db: AsyncSession, day: date) -> tuple[str, int]:
     return name, int(last.scalar_one())
 
 
-@dataclass(frozen=True)
-class Locked:
-    """A refund with its charge, both locked, in this order, and the money it returns."""
-
-    charge: Charge
-    refund: Refund
-    money: Money
-
-
-async def _lock(db: AsyncSession, refund_id: UUID) -> Locked:
-    known = await db.get(Refund, refund_id)
-    if known is None:
-        raise RefundNotFound
-    charge = await db.get_one(Charge, known.charge_id, with_for_update=True)
-    refund = await db.get_one(Refund, refund_id, with_for_update=True, populate_existing=True)
-    return Locked(charge, refund, await db.get_one(Money, refund.money_id))
-
-
-CHARGE_EVENTS: Mapping[RefundEvent, ChargeEvent] = MappingProxyType(
-    {
-        RefundEvent.APPROVED: ChargeEvent.REFUND_REQUESTED,
-        RefundEvent.APPROVED_FOR_TRANSFER: ChargeEvent.REFUND_REQUESTED,
-        RefundEvent.ACCEPTED: ChargeEvent.REFUND_ACCEPTED,
-        RefundEvent.TRANSFERRED: ChargeEvent.REFUND_ACCEPTED,
-        RefundEvent.DECLINED: ChargeEvent.REFUND_REJECTED,
-        RefundEvent.UNANSWERED: ChargeEvent.REFUND_UNANSWERED,
-        RefundEvent.FOUND: ChargeEvent.REFUND_FOUND,
-        RefundEvent.NOT_FOUND: ChargeEvent.REFUND_NOT_FOUND,
-    }
-)
-"""What the first refund of the money that paid a charge does to the charge."""
-DRIVEN = {ChargeState.PAID, ChargeState.REFUND_PENDING, ChargeState.REFUND_UNKNOWN}
-"""Once a charge is refunded or refund_refused, its further refunds tell of themselves only."""
-
-
-async def _advance(
-    db: AsyncSession,
-    locked: Locked,
-    event: RefundEvent,
-    *,
-    who: str,
-    why: str,
-    now: datetime,
-    **changes: Any,
-) -> None:
-    """Move a locked refund, and its charge where it drives it; keep who moved it, when and why."""
-    charge, refund, money = locked.charge, locked.refund, locked.money
-    before = RefundState(refund.state)
-    refund.state = advance_refund(before, event).value
-    for name, value in changes.items():
-        setattr(refund, name, value)
-    await db.flush()
-    await db.execute(
-        insert(RefundChange).values(
-            id=new_id(),
-            refund_id=refund.id,
-            changed_at=now,
-            state_before=before.value,
-            state_after=refund.state,
-            who=who,
-            why=why[:200],
-        )
-    )
-    if money.flag == MoneyFlag.EXACT and charge.state in DRIVEN and event in CHARGE_EVENTS:
-        why = f"{refund.number} {why}"
-        await service.advance(db, charge, CHARGE_EVENTS[event], who=who, why=why, now=now)
-    log.info("refund", refund=refund.number, state=refund.state)
-
-
 async def reject(
     db: AsyncSession, officer_id: UUID, refund_id: UUID, why: str, *, now: datetime
 ) -> None:
     """Decide that nothing is given back."""
     checker = await identity.acting(db, officer_id, Right.DECIDE_REFUND)
-    locked = await _lock(db, refund_id)
+    locked = await returning.lock(db, refund_id)
     _refuse_decision(locked.refund, checker.id)
-    await _advance(
+    await returning.advance(
         db,
         locked,
         RefundEvent.REJECTED,
@@ -376,7 +263,7 @@ async def approve(
         outcome = await _send(acquirer, charge, refund)
         crash_point("refunded-not-recorded")
         async with transactions.begin() as db:
-            await _record_answer(db, await _lock(db, refund_id), outcome, books, now)
+            await _record_answer(db, await returning.lock(db, refund_id), outcome, books, now)
             crash_point("refund-not-committed")
     announcer.announce(charge.id)
 
@@ -385,12 +272,12 @@ async def _approve(
     db: AsyncSession, officer_id: UUID, refund_id: UUID, books: Books, now: datetime
 ) -> Locked:
     checker = await identity.acting(db, officer_id, Right.DECIDE_REFUND)
-    locked = await _lock(db, refund_id)
+    locked = await returning.lock(db, refund_id)
     refund = locked.refund
     _refuse_decision(refund, checker.id)
     by_acquirer = refund.method == RefundMethod.ACQUIRER
-    legs, from_suspense = await _due(db, locked)
-    await _advance(
+    legs, from_suspense = await returning.due_legs(db, locked)
+    await returning.advance(
         db,
         locked,
         RefundEvent.APPROVED if by_acquirer else RefundEvent.APPROVED_FOR_TRANSFER,
@@ -400,46 +287,10 @@ async def _approve(
         decided_by=checker.id,
         decided_at=now,
         from_suspense=from_suspense,
-        due_entry_id=await _post(db, refund, "due", legs, books.day(now), now),
-        next_inquiry_at=now + timedelta(seconds=STEPS_S[0]) if by_acquirer else None,
+        due_entry_id=await returning.post(db, refund, "due", legs, books.day(now), now),
+        next_inquiry_at=now + timedelta(seconds=pursuit.STEPS_S[0]) if by_acquirer else None,
     )
     return locked
-
-
-async def _due(db: AsyncSession, locked: Locked) -> tuple[tuple[postings.Leg, ...], bool]:
-    """What approval posts, and whether the money is taken out of suspense or out of earnings."""
-    refund, money = locked.refund, locked.money
-    case = await cases.of_money(db, money.id)
-    if case is not None and case.outcome != CaseOutcome.RECOGNISED:
-        return postings.for_suspense_refund_due(refund.amount_rp), True
-    before = await db.scalar(
-        select(func.coalesce(func.sum(Refund.amount_rp), 0))
-        .where(Refund.money_id == money.id, Refund.state == RefundState.DONE)
-        .where(Refund.from_suspense.is_(False))
-    )
-    before_rp = int(before or 0)
-    earning = await cases.earning(db, money)
-    # By what was returned in all, so that the parts of a full return take back what was given.
-    shares = earning.shares(before_rp + refund.amount_rp) - earning.shares(before_rp)
-    return postings.for_refund_due(refund.amount_rp, earning.zone_code, shares), False
-
-
-async def _post(
-    db: AsyncSession,
-    refund: Refund,
-    fact: str,
-    legs: Sequence[postings.Leg],
-    day: date,
-    now: datetime,
-) -> UUID:
-    return await ledger.record(
-        db,
-        legs,
-        source=f"refund-{fact}:{refund.id}",
-        description=f"Pengembalian {refund.number} {format_rp(refund.amount_rp)} ({fact})",
-        business_day=day,
-        now=now,
-    )
 
 
 async def _send(
@@ -470,7 +321,7 @@ async def _record_answer(
     if isinstance(outcome, RefundAnswer):
         if refund.state in (RefundState.SENDING, RefundState.UNKNOWN):
             direct = refund.state == RefundState.SENDING
-            await _finish(
+            await returning.finish(
                 db,
                 locked,
                 RefundEvent.ACCEPTED if direct else RefundEvent.FOUND,
@@ -486,281 +337,13 @@ async def _record_answer(
     elif refund.state != RefundState.SENDING:
         return
     elif isinstance(outcome, AcquirerRefused):
-        await _refuse(db, locked, RefundEvent.DECLINED, "acquirer", str(outcome), books, now)
+        await returning.refuse(
+            db, locked, RefundEvent.DECLINED, "acquirer", str(outcome), books, now
+        )
     else:
-        await _advance(
+        await returning.advance(
             db, locked, RefundEvent.UNANSWERED, who="acquirer", why=str(outcome), now=now
         )
-
-
-async def _finish(
-    db: AsyncSession,
-    locked: Locked,
-    event: RefundEvent,
-    *,
-    who: str,
-    why: str,
-    refunded_at: datetime,
-    books: Books,
-    now: datetime,
-    **evidence: Any,
-) -> None:
-    """The money went back: post it, give the driver proof, and close the cases it settles."""
-    refund = locked.refund
-    day = books.day(refunded_at)
-    legs = (
-        postings.for_refund_by_acquirer(refund.amount_rp)
-        if refund.method == RefundMethod.ACQUIRER
-        else postings.for_refund_by_transfer(refund.amount_rp)
-    )
-    await _advance(
-        db,
-        locked,
-        event,
-        who=who,
-        why=why,
-        now=now,
-        done_entry_id=await _post(db, refund, "done", legs, day, now),
-        refunded_at=refunded_at,
-        business_day=day,
-        next_inquiry_at=None,
-        **evidence,
-    )
-    facts = await _facts(db, locked, books)
-    db.add(RefundReceipt(refund_id=refund.id, issued_at=now, facts=facts.to_json()))
-    await db.flush()
-    await _settle_cases(db, locked.money, refund, now)
-    told = ChargeRefunded(
-        charge_id=refund.charge_id,
-        refund_id=refund.id,
-        amount_rp=refund.amount_rp,
-        refunded_at=refunded_at,
-    )
-    await webhooks.publish(db, [told])
-
-
-async def _facts(db: AsyncSession, locked: Locked, books: Books) -> RefundFacts:
-    charge, refund, money = locked.charge, locked.refund, locked.money
-    rows = await queries.charge_view(db, charge.id)
-    if rows is None or refund.refunded_at is None:
-        raise RuntimeError("a refund without its charge or its time")
-    _, _, _, spot, zone, receipt = rows
-    return RefundFacts(
-        number=refund.number,
-        original_number=receipt.number if receipt and receipt.money_id == money.id else "",
-        regency=books.regency,
-        agency=books.agency,
-        spot_code=spot.code,
-        zone=zone.name,
-        paid_rp=money.amount_rp,
-        amount_rp=refund.amount_rp,
-        reason=refund.reason,
-        method=refund.method,
-        refunded_at=refund.refunded_at.astimezone(books.timezone),
-        reference=charge.reference,
-        complaint=books.complaint,
-        verify_url=f"{books.base_url}/r/{refund.number}",
-    )
-
-
-async def _settle_cases(db: AsyncSession, money: Money, refund: Refund, now: datetime) -> None:
-    """Close the money's case once nothing of it is held, and those of refunds refused before."""
-    own = await cases.of_money(db, money.id)
-    held = own is not None and own.state != CaseState.CLOSED
-    settled = [own] if own and held and not await cases.held_rp(db, own) else []
-    refused = await db.scalars(
-        select(Case)
-        .join(Refund, Refund.id == Case.refund_id)
-        .where(Refund.money_id == money.id, Case.state != CaseState.CLOSED)
-        .with_for_update(of=Case)
-        .execution_options(populate_existing=True)
-    )
-    for case in [*settled, *refused]:
-        await cases.settle(db, case, CaseOutcome.REFUNDED, refund.number, now)
-
-
-async def _refuse(
-    db: AsyncSession,
-    locked: Locked,
-    event: RefundEvent,
-    who: str,
-    why: str,
-    books: Books,
-    now: datetime,
-) -> None:
-    """Nothing was given back: undo what approval posted, and open a case for what to do now."""
-    refund = locked.refund
-    if refund.due_entry_id is None:
-        raise RuntimeError("a refund was sent that was never approved")
-    legs = postings.reverse(await ledger.legs_of(db, refund.due_entry_id))
-    await _advance(
-        db,
-        locked,
-        event,
-        who=who,
-        why=why,
-        now=now,
-        reversal_entry_id=await _post(db, refund, "refused", legs, books.day(now), now),
-        next_inquiry_at=None,
-    )
-    await cases.open_cases(
-        db, cases.REFUND_REFUSED, "refund_id", [(refund.id, refund.amount_rp)], now
-    )
-
-
-def next_inquiry(decided_at: datetime, now: datetime) -> datetime | None:
-    """The next moment to ask what became of a refund, or None when asking is over."""
-    moment = decided_at
-    for step in STEPS_S:
-        moment += timedelta(seconds=step)
-        if moment > now:
-            return moment
-    return None
-
-
-async def due(db: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:
-    """Refunds to be asked about now, each claimed by one worker."""
-    ready = (
-        select(Refund.id)
-        .where(Refund.next_inquiry_at <= now)
-        .order_by(Refund.next_inquiry_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    rows = await db.scalars(
-        update(Refund)
-        .where(Refund.id.in_(ready.scalar_subquery()))
-        .values(next_inquiry_at=now + CLAIM)
-        .returning(Refund.id)
-    )
-    return rows.all()
-
-
-async def pursue(
-    transactions: Transactions,
-    acquirer: Acquirer,
-    announcer: Announcer,
-    books: Books,
-    refund_id: UUID,
-    now: datetime,
-) -> None:
-    """Ask the acquirer what became of a refund, and record what its answer proves."""
-    async with transactions.begin() as db:
-        known = await db.get(Refund, refund_id)
-        charge = None if known is None else await db.get_one(Charge, known.charge_id)
-    if charge is None:
-        return
-    try:
-        answer = await acquirer.inquire(charge.reference, ChargeKind(charge.kind))
-    except AcquirerUnknown as exc:
-        answer = InquiryAnswer(PaidStatus.UNKNOWN, {"error": str(exc)})
-    async with transactions.begin() as db:
-        locked = await _lock(db, refund_id)
-        if locked.refund.state in (RefundState.SENDING, RefundState.UNKNOWN):
-            await _apply(db, locked, answer, books, now)
-    announcer.announce(charge.id)
-
-
-async def _apply(
-    db: AsyncSession, locked: Locked, answer: InquiryAnswer, books: Books, now: datetime
-) -> None:
-    refund = locked.refund
-    decided_at = refund.decided_at or now
-    inquiry = Inquiry(
-        charge_id=refund.charge_id, asked_at=now, status=answer.status.value, answer=answer.answer
-    )
-    db.add(inquiry)
-    refund.next_inquiry_at = next_inquiry(decided_at, now)
-    await db.flush()
-    told = next((r for r in answer.refunds or () if r.refund_reference == refund.reference), None)
-    if told is not None and told.amount_rp != refund.amount_rp:
-        log.error("refund_of_another_amount", refund=refund.number)
-    elif told is not None:
-        await _found(
-            db,
-            locked,
-            who="inquiry",
-            refunded_at=told.refunded_at or now,
-            books=books,
-            now=now,
-            inquiry_id=inquiry.id,
-        )
-    elif now >= decided_at + OWN_CALL:
-        await _lost(db, locked, "inquiry", now)
-        if answer.refunds is not None and now >= decided_at + NOT_TOLD_COUNTS:
-            why = "not among the refunds the acquirer tells of"
-            await _refuse(db, locked, RefundEvent.NOT_FOUND, "inquiry", why, books, now)
-
-
-async def _lost(db: AsyncSession, locked: Locked, who: str, now: datetime) -> None:
-    """Our own call is over and left no answer, as after a crash."""
-    if locked.refund.state == RefundState.SENDING:
-        why = "no answer was recorded"
-        await _advance(db, locked, RefundEvent.UNANSWERED, who=who, why=why, now=now)
-
-
-async def _found(
-    db: AsyncSession,
-    locked: Locked,
-    *,
-    who: str,
-    refunded_at: datetime,
-    books: Books,
-    now: datetime,
-    **evidence: Any,
-) -> None:
-    await _lost(db, locked, who, now)
-    await _finish(
-        db,
-        locked,
-        RefundEvent.FOUND,
-        who=who,
-        why="found",
-        refunded_at=refunded_at,
-        books=books,
-        now=now,
-        **evidence,
-    )
-
-
-@dataclass(frozen=True)
-class SettledRefund:
-    """A line of a settlement file that takes money back; `amount_rp` is what it returns."""
-
-    line_id: UUID
-    acquirer_reference: str
-    refund_number: str | None
-    amount_rp: int
-    refunded_at: datetime
-
-
-async def found_in_settlement(
-    db: AsyncSession, acquirer: str, lines: Sequence[SettledRefund], books: Books, *, now: datetime
-) -> None:
-    """Refunds whose answer was lost, and which the acquirer settled: they were made."""
-    for line in lines:
-        refund_id = await db.scalar(
-            select(Refund.id)
-            .join(Money, Money.id == Refund.money_id)
-            .where(Refund.acquirer == acquirer, Refund.method == RefundMethod.ACQUIRER)
-            .where(Refund.state.in_((RefundState.SENDING, RefundState.UNKNOWN)))
-            .where(Refund.amount_rp == line.amount_rp)
-            .where(Money.acquirer_reference == line.acquirer_reference)
-            .order_by(Refund.requested_at)
-            .limit(1)
-        )
-        locked = None if refund_id is None else await _lock(db, refund_id)
-        if locked and locked.refund.state in (RefundState.SENDING, RefundState.UNKNOWN):
-            await _found(
-                db,
-                locked,
-                who="settlement",
-                refunded_at=line.refunded_at,
-                books=books,
-                now=now,
-                settlement_line_id=line.line_id,
-                acquirer_refund_number=line.refund_number,
-            )
 
 
 async def record_transfer(
@@ -776,7 +359,7 @@ async def record_transfer(
 ) -> None:
     """The office transferred the money: keep the bank's reference, the day and the proof."""
     officer = await identity.acting(db, officer_id, Right.RECORD_TRANSFER)
-    locked = await _lock(db, refund_id)
+    locked = await returning.lock(db, refund_id)
     refund = locked.refund
     if refund.state != RefundState.TRANSFER_DUE or refund.decided_at is None:
         raise AlreadyDecided
@@ -791,7 +374,7 @@ async def record_transfer(
     )
     db.add(kept)
     await db.flush()
-    await _finish(
+    await returning.finish(
         db,
         locked,
         RefundEvent.TRANSFERRED,
@@ -812,77 +395,3 @@ def _media_type(proof: bytes) -> str:
         if proof.startswith(start) and len(proof) <= PROOF_BYTES:
             return media_type
     raise ProofUnfit
-
-
-async def awaited_at_bank(db: AsyncSession) -> dict[str, Refund]:
-    """Refunds by transfer that no movement of the account was matched with yet, by number."""
-    rows = await db.scalars(
-        select(Refund)
-        .where(Refund.method == RefundMethod.TRANSFER, Refund.statement_line_id.is_(None))
-        .where(Refund.state.in_((RefundState.TRANSFER_DUE, RefundState.DONE)))
-    )
-    return {refund.number: refund for refund in rows}
-
-
-async def made_between(
-    db: AsyncSession, first: date, last: date
-) -> Sequence[tuple[Refund, Charge, Money]]:
-    """Refunds the acquirer made within a span of business days: of which charge and money."""
-    rows = await db.execute(
-        select(Refund, Charge, Money)
-        .join(Charge, Charge.id == Refund.charge_id)
-        .join(Money, Money.id == Refund.money_id)
-        .where(Refund.method == RefundMethod.ACQUIRER, Refund.state == RefundState.DONE)
-        .where(Refund.business_day.between(first, last))
-    )
-    return [(refund, charge, money) for refund, charge, money in rows]
-
-
-@dataclass(frozen=True)
-class Returned:
-    """A refund as the driver is told of it: never by whom, nor while it is not approved."""
-
-    number: str
-    amount_rp: int
-    state: str
-    at: datetime
-
-
-async def told_of(db: AsyncSession, charge_id: UUID) -> list[Returned]:
-    """The approved refunds of a charge, the oldest first."""
-    rows = await db.scalars(
-        select(Refund)
-        .where(
-            Refund.charge_id == charge_id, Refund.state.in_(cases.APPROVED | {RefundState.REFUSED})
-        )
-        .order_by(Refund.sequence)
-    )
-    return [
-        Returned(r.number, r.amount_rp, r.state, r.refunded_at or r.decided_at or r.requested_at)
-        for r in rows
-    ]
-
-
-async def of_view(db: AsyncSession, charge: Charge) -> list[Returned]:
-    """The refunds to show with a charge; none is looked for before money came."""
-    return [] if charge.money_flag is None else await told_of(db, charge.id)
-
-
-async def told_of_receipt(db: AsyncSession, number: str) -> list[Returned]:
-    """The approved refunds of the charge a receipt is of."""
-    charge_id = await db.scalar(select(Receipt.charge_id).where(Receipt.number == number))
-    return [] if charge_id is None else await told_of(db, charge_id)
-
-
-async def find_receipt(db: AsyncSession, text: str) -> RefundFacts | None:
-    """What the proof of a typed or scanned refund number says; None when there is none."""
-    try:
-        number = receipt_number(*parse_receipt_number(text))
-    except ReceiptNumberError:
-        return None
-    facts = await db.scalar(
-        select(RefundReceipt.facts)
-        .join(Refund, Refund.id == RefundReceipt.refund_id)
-        .where(Refund.number == number)
-    )
-    return None if facts is None else RefundFacts.from_json(facts)

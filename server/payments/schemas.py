@@ -11,7 +11,7 @@ from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import VehicleClass
 from server.payments.books import Books
 from server.payments.queries import ChargeRows
-from server.payments.refunds import Returned
+from server.payments.refund_queries import Returned
 from server.payments.service import LONGEST_STAY_MINUTES
 
 Plate = Annotated[str, StringConstraints(max_length=16, pattern=r"^[A-Za-z0-9 .-]*$")]

@@ -37,12 +37,12 @@ from server.faults import crash_point
 from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.models import Entry
-from server.payments import arrivals, cases, refunds
+from server.payments import arrivals, cases, pursuit, refund_queries
 from server.payments import queries as payments
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
 from server.payments.models import CASH, OWNER, Case, Money, Refund
-from server.payments.refunds import SettledRefund
+from server.payments.pursuit import SettledRefund
 from server.reconciliation import files
 from server.reconciliation.files import FileRefused, SettlementRow, StatementRow
 from server.reconciliation.matching import (
@@ -151,7 +151,7 @@ async def _take_as_evidence(
         for line_id, row in rows.items()
         if row.gross_rp < 0
     ]
-    await refunds.found_in_settlement(db, acquirer, returned, books, now=now)
+    await pursuit.found_in_settlement(db, acquirer, returned, books, now=now)
 
 
 async def _post_batches(
@@ -371,7 +371,7 @@ async def import_statement(
             )
     if new:
         awaited = await _awaited(db, min(row.value_date for row in new) - PAID_OUT_WITHIN)
-        transfers = await refunds.awaited_at_bank(db)
+        transfers = await refund_queries.awaited_at_bank(db)
         for row in new:
             await _record_movement(db, file_id, statement, row, awaited, transfers, now)
     return Imported(len(new), sum(row.amount_rp for row in new), known=len(known))
@@ -507,7 +507,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
             -refund.amount_rp,
             money.rrn,
         )
-        for refund, charge, money in await refunds.made_between(db, day, day)
+        for refund, charge, money in await refund_queries.made_between(db, day, day)
     ]
     settled = await _settled_on(db, day, books)
     batches = {line.batch_id for line in settled}

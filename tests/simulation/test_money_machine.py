@@ -41,7 +41,7 @@ from server.app import create_app
 from server.database import APP_ROLE, as_role
 from server.errors import Problem
 from server.ledger import postings
-from server.payments import cancelling, inquiries, refunds, service
+from server.payments import cancelling, inquiries, pursuit, refunds, service
 from server.payments.acquirer import (
     AcquirerRefused,
     AcquirerUnknown,
@@ -403,7 +403,7 @@ class MoneyMachine(RuleBasedStateMachine):
         charge_id, refund_id = given
         ground, wired = self.ground, self.ground.wired
         self.acquirer.mood = "silent" if silent else "answered"
-        work = refunds.pursue(
+        work = pursuit.pursue(
             ground.transactions, self.acquirer, wired.announcer, wired.books, refund_id, self.now
         )
         ground.run(work)

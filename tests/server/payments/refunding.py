@@ -12,7 +12,7 @@ import asyncpg
 from domain.payment import CaseOutcome, ChargeKind, RefundMethod, RefundReason
 from server import sample
 from server.database import new_id, plain_url
-from server.payments import cases, refunds
+from server.payments import proposals, pursuit, refunds
 from server.payments.acquirer import (
     Acquirer,
     AcquirerUnknown,
@@ -163,7 +163,7 @@ class Desk:
     async def pursue(self, refund_id: UUID, after: timedelta) -> None:
         wired = self.office.wired
         row = await self.refund(refund_id)
-        await refunds.pursue(
+        await pursuit.pursue(
             self.office.transactions,
             self.line,  # type: ignore[arg-type]
             wired.announcer,
@@ -209,14 +209,14 @@ class Desk:
         self, case_id: UUID, outcome: CaseOutcome, zone: str | None = None, by: UUID | None = None
     ) -> None:
         async with self.office.transactions.begin() as db:
-            await cases.propose(
+            await proposals.propose(
                 db, by or self.maker, case_id, outcome, zone, "uji", now=datetime.now(UTC)
             )
 
     async def decide(self, case_id: UUID, *, accept: bool = True, by: UUID | None = None) -> None:
         books = self.office.wired.books
         async with self.office.transactions.begin() as db:
-            await cases.decide(
+            await proposals.decide(
                 db,
                 by or self.checker,
                 case_id,

@@ -8,19 +8,20 @@ from domain.payment import CaseOutcome, RefundMethod
 from server.database import new_id
 from server.identity.api_keys import Scope
 from server.identity.service import RoleNotAllowed
-from server.payments import refunds
+from server.payments import pursuit, refund_queries, refunds
 from server.payments.acquirer import AcquirerRefused
-from server.payments.cases import AlreadyDecided, OutcomeUnfit, SamePerson
+from server.payments.cases import AlreadyDecided, SamePerson
+from server.payments.proposals import OutcomeUnfit
 from server.payments.refunds import (
     MethodUnfit,
     ProofUnfit,
     RefundExceedsMoney,
     RefundLimits,
-    RefundNotFound,
     RefundOverLimit,
     RefundUndecided,
     TransferDateUnfit,
 )
+from server.payments.returning import RefundNotFound
 from server.payments.service import ChargeNotFound, IdempotencyConflict
 from tests.server.payments.conftest import CAR_RP
 from tests.server.payments.refunding import Desk
@@ -51,8 +52,8 @@ async def test_a_payment_is_given_back_by_the_acquirer_from_start_to_end(desk, o
     refund = await desk.refund(refund_id)
     assert refund["number"].startswith(f"KEMBALI-{refund['requested_at'].year}-000001-")
     async with office.transactions.begin() as db:
-        facts = await refunds.find_receipt(db, refund["number"].lower())
-        told = await refunds.told_of(db, charge_id)
+        facts = await refund_queries.find_receipt(db, refund["number"].lower())
+        told = await refund_queries.told_of(db, charge_id)
     assert facts is not None
     assert (facts.amount_rp, facts.paid_rp, facts.method) == (CAR_RP, CAR_RP, "acquirer")
     assert facts.original_number.startswith("PSR-")
@@ -220,7 +221,7 @@ async def test_an_acquirer_that_does_not_tell_refunds_decides_nothing(desk):
     desk.line.loses, desk.line.tells = True, False
     refund_id = await desk.ask(money["id"], CAR_RP)
     await desk.approve(refund_id)
-    steps = [sum(refunds.STEPS_S[: n + 1]) for n in range(len(refunds.STEPS_S))]
+    steps = [sum(pursuit.STEPS_S[: n + 1]) for n in range(len(pursuit.STEPS_S))]
     for after in steps:
         row = await desk.refund(refund_id)
         assert row["next_inquiry_at"] == row["decided_at"] + timedelta(seconds=after)
@@ -236,10 +237,10 @@ async def test_a_due_refund_is_claimed_once(desk, office):
     await desk.approve(refund_id)
     soon = datetime.now(UTC) + timedelta(seconds=3)
     async with office.transactions.begin() as db, office.transactions.begin() as other:
-        assert list(await refunds.due(db, soon, 10)) == [refund_id]
-        assert list(await refunds.due(other, soon, 10)) == []
+        assert list(await pursuit.due(db, soon, 10)) == [refund_id]
+        assert list(await pursuit.due(other, soon, 10)) == []
     async with office.transactions.begin() as db:
-        assert list(await refunds.due(db, soon, 10)) == []
+        assert list(await pursuit.due(db, soon, 10)) == []
 
 
 async def test_late_money_goes_back_out_of_suspense_and_closes_its_case(desk, office):

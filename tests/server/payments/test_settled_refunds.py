@@ -8,7 +8,8 @@ import pytest
 from domain.payment import CaseOutcome, RefundMethod
 from server.identity.models import Officer
 from server.payments.acquirer import AcquirerRefused
-from server.payments.cases import AlreadyDecided, OutcomeUnfit, SamePerson
+from server.payments.cases import AlreadyDecided, SamePerson
+from server.payments.proposals import OutcomeUnfit
 from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
 from server.reconciliation.closing import DayHasDifferences

@@ -1,0 +1,173 @@
+"""Closing a case by proposal and decision: by two people, never by one alone."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.payment import REFUND_UNDECIDED, CaseEvent, CaseOutcome, CaseState
+from domain.shares import NO_SHARES, Shares
+from server.errors import NotFound, Problem
+from server.identity import service as identity
+from server.identity.service import Right
+from server.ledger import postings
+from server.ledger import service as ledger
+from server.payments import cases
+from server.payments.books import Books
+from server.payments.cases import NO_PROPOSAL, AlreadyDecided, SamePerson
+from server.payments.models import Case, Charge, Money, Refund
+from server.spots.models import Zone
+
+
+class CaseNotFound(NotFound):
+    slug = "case-not-found"
+    title_id = "Kasus tidak ditemukan"
+    title_en = "This case is not known"
+
+
+class OutcomeUnfit(Problem):
+    slug = "outcome-unfit"
+    status = 409
+    title_id = "Kasus ini tidak dapat diakhiri dengan cara itu"
+    title_en = "This case cannot end in that way"
+
+
+async def propose(
+    db: AsyncSession,
+    officer_id: UUID,
+    case_id: UUID,
+    outcome: CaseOutcome,
+    zone_code: str | None,
+    reason: str,
+    *,
+    now: datetime,
+) -> None:
+    """Say how a case should end, for another officer to decide; `zone_code` where it has none."""
+    maker = await identity.acting(db, officer_id, Right.PROPOSE_CASE)
+    case = await _lock(db, case_id)
+    if case.state != CaseState.OPEN:
+        raise AlreadyDecided
+    zone_id = await _zone_of(db, case, zone_code)
+    await _refuse_unfit(db, case, outcome, zone_id)
+    await cases.advance(
+        db,
+        case,
+        CaseEvent.PROPOSED,
+        who=maker.login,
+        why=reason,
+        now=now,
+        proposed_outcome=outcome.value,
+        proposed_by=maker.id,
+        proposed_at=now,
+        zone_id=zone_id,
+        reason=reason,
+    )
+
+
+async def decide(
+    db: AsyncSession,
+    officer_id: UUID,
+    case_id: UUID,
+    books: Books,
+    *,
+    accept: bool,
+    why: str,
+    now: datetime,
+) -> None:
+    """Close a case as proposed, or send it back; raises SamePerson for who proposed it."""
+    checker = await identity.acting(db, officer_id, Right.DECIDE_CASE)
+    case = await _lock(db, case_id)
+    if case.state != CaseState.PROPOSED or case.proposed_outcome is None:
+        raise AlreadyDecided
+    if case.proposed_by == checker.id:
+        raise SamePerson
+    if not accept:
+        await cases.advance(
+            db, case, CaseEvent.DECLINED, who=checker.login, why=why, now=now, **NO_PROPOSAL
+        )
+        return
+    outcome = CaseOutcome(case.proposed_outcome)
+    await _refuse_unfit(db, case, outcome, case.zone_id)
+    entry_id = await _recognise(db, case, books, now) if outcome is CaseOutcome.RECOGNISED else None
+    await cases.advance(
+        db,
+        case,
+        CaseEvent.ACCEPTED,
+        who=checker.login,
+        why=why or outcome,
+        now=now,
+        decided_by=checker.id,
+        outcome=outcome.value,
+        closed_at=now,
+        entry_id=entry_id,
+    )
+
+
+async def _lock(db: AsyncSession, case_id: UUID) -> Case:
+    case = await db.get(Case, case_id)
+    if case is None:
+        raise CaseNotFound
+    if case.money_id is not None:  # first the charge, as refunds of its money do
+        money = await db.get_one(Money, case.money_id)
+        await db.get_one(Charge, money.charge_id, with_for_update=True)
+    return await db.get_one(Case, case_id, with_for_update=True, populate_existing=True)
+
+
+async def _zone_of(db: AsyncSession, case: Case, zone_code: str | None) -> UUID | None:
+    """Where the money was collected; for a line of a file what the officer says."""
+    if case.money_id is not None:
+        return (await cases.earning(db, await db.get_one(Money, case.money_id))).zone_id
+    found: UUID | None = await db.scalar(select(Zone.id).where(Zone.code == zone_code))
+    return found
+
+
+async def _refuse_unfit(
+    db: AsyncSession, case: Case, outcome: CaseOutcome, zone_id: UUID | None
+) -> None:
+    """Only a refused refund can be kept; only money in suspense, and no refund of it under way,
+    can be recognised."""
+    if (outcome is CaseOutcome.KEPT) != (case.refund_id is not None):
+        raise OutcomeUnfit
+    if outcome is CaseOutcome.KEPT:
+        return
+    if outcome is not CaseOutcome.RECOGNISED or not await cases.held_rp(db, case):
+        raise OutcomeUnfit
+    if case.amount_rp > 0 and zone_id is None:
+        raise OutcomeUnfit("say in which zone it was earned")
+    if case.money_id is not None and await _being_refunded(db, case.money_id):
+        raise OutcomeUnfit("a refund of this money is under way")
+
+
+async def _being_refunded(db: AsyncSession, money_id: UUID) -> bool:
+    undecided = select(Refund.id).where(
+        Refund.money_id == money_id, Refund.state.in_(REFUND_UNDECIDED)
+    )
+    return await db.scalar(undecided) is not None
+
+
+async def _recognise(db: AsyncSession, case: Case, books: Books, now: datetime) -> UUID:
+    """Money is a zone's earning after all; a debit nobody explained is a cost."""
+    amount_rp = await cases.held_rp(db, case)
+    if amount_rp < 0:
+        legs = postings.for_recognised_cost(-amount_rp)
+    else:
+        zone = await db.get_one(Zone, case.zone_id)
+        shares = await _shares(db, case, amount_rp)
+        legs = postings.for_recognised(amount_rp, zone.code, shares)
+    return await ledger.record(
+        db,
+        legs,
+        # A case may be recognised again after a later file had reopened it.
+        source=f"recognised:{case.id}:{now.isoformat()}",
+        description=f"Titipan diakui: {case.reason}"[:200],
+        business_day=books.day(now),
+        now=now,
+    )
+
+
+async def _shares(db: AsyncSession, case: Case, amount_rp: int) -> Shares:
+    """What others are owed of recognised money: as much as if it had fitted its charge."""
+    if case.money_id is None:
+        return NO_SHARES
+    return (await cases.earning(db, await db.get_one(Money, case.money_id))).shares(amount_rp)

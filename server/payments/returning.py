@@ -1,0 +1,286 @@
+"""What a refund does to its charge, to the books and to the cases it settles, step by step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.money import format_rp
+from domain.payment import (
+    CaseOutcome,
+    CaseState,
+    ChargeEvent,
+    ChargeState,
+    MoneyFlag,
+    RefundEvent,
+    RefundMethod,
+    RefundState,
+    advance_refund,
+)
+from domain.receipt import RefundFacts
+from server.errors import NotFound
+from server.ledger import postings
+from server.ledger import service as ledger
+from server.payments import cases, changes, queries, service
+from server.payments.books import Books
+from server.payments.models import Case, Charge, Money, Refund, RefundChange, RefundReceipt
+from server.webhooks import service as webhooks
+from server.webhooks.facts import ChargeRefunded
+
+log = structlog.get_logger()
+
+
+class RefundNotFound(NotFound):
+    slug = "refund-not-found"
+    title_id = "Pengembalian tidak ditemukan"
+    title_en = "This refund is not known"
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A refund with its charge, both locked, in this order, and the money it returns."""
+
+    charge: Charge
+    refund: Refund
+    money: Money
+
+
+async def lock(db: AsyncSession, refund_id: UUID) -> Locked:
+    known = await db.get(Refund, refund_id)
+    if known is None:
+        raise RefundNotFound
+    charge = await db.get_one(Charge, known.charge_id, with_for_update=True)
+    refund = await db.get_one(Refund, refund_id, with_for_update=True, populate_existing=True)
+    return Locked(charge, refund, await db.get_one(Money, refund.money_id))
+
+
+CHARGE_EVENTS: Mapping[RefundEvent, ChargeEvent] = MappingProxyType(
+    {
+        RefundEvent.APPROVED: ChargeEvent.REFUND_REQUESTED,
+        RefundEvent.APPROVED_FOR_TRANSFER: ChargeEvent.REFUND_REQUESTED,
+        RefundEvent.ACCEPTED: ChargeEvent.REFUND_ACCEPTED,
+        RefundEvent.TRANSFERRED: ChargeEvent.REFUND_ACCEPTED,
+        RefundEvent.DECLINED: ChargeEvent.REFUND_REJECTED,
+        RefundEvent.UNANSWERED: ChargeEvent.REFUND_UNANSWERED,
+        RefundEvent.FOUND: ChargeEvent.REFUND_FOUND,
+        RefundEvent.NOT_FOUND: ChargeEvent.REFUND_NOT_FOUND,
+    }
+)
+"""What the first refund of the money that paid a charge does to the charge."""
+DRIVEN = {ChargeState.PAID, ChargeState.REFUND_PENDING, ChargeState.REFUND_UNKNOWN}
+"""Once a charge is refunded or refund_refused, its further refunds tell of themselves only."""
+
+
+async def advance(
+    db: AsyncSession,
+    locked: Locked,
+    event: RefundEvent,
+    *,
+    who: str,
+    why: str,
+    now: datetime,
+    **values: Any,
+) -> None:
+    """Move a locked refund, and its charge where it drives it; keep who moved it, when and why."""
+    charge, refund, money = locked.charge, locked.refund, locked.money
+    before = RefundState(refund.state)
+    after = advance_refund(before, event)
+    refund.state = after.value
+    for name, value in values.items():
+        setattr(refund, name, value)
+    await db.flush()
+    await changes.keep(
+        db, RefundChange, before, after, who=who, why=why, now=now, refund_id=refund.id
+    )
+    if money.flag == MoneyFlag.EXACT and charge.state in DRIVEN and event in CHARGE_EVENTS:
+        why = f"{refund.number} {why}"
+        await service.advance(db, charge, CHARGE_EVENTS[event], who=who, why=why, now=now)
+    log.info("refund", refund=refund.number, state=refund.state)
+
+
+async def due_legs(db: AsyncSession, locked: Locked) -> tuple[tuple[postings.Leg, ...], bool]:
+    """What approval posts, and whether the money is taken out of suspense or out of earnings."""
+    refund, money = locked.refund, locked.money
+    case = await cases.of_money(db, money.id)
+    if case is not None and case.outcome != CaseOutcome.RECOGNISED:
+        return postings.for_suspense_refund_due(refund.amount_rp), True
+    before = await db.scalar(
+        select(func.coalesce(func.sum(Refund.amount_rp), 0))
+        .where(Refund.money_id == money.id, Refund.state == RefundState.DONE)
+        .where(Refund.from_suspense.is_(False))
+    )
+    before_rp = int(before or 0)
+    earning = await cases.earning(db, money)
+    # By what was returned in all, so that the parts of a full return take back what was given.
+    shares = earning.shares(before_rp + refund.amount_rp) - earning.shares(before_rp)
+    return postings.for_refund_due(refund.amount_rp, earning.zone_code, shares), False
+
+
+async def post(
+    db: AsyncSession,
+    refund: Refund,
+    fact: str,
+    legs: Sequence[postings.Leg],
+    day: date,
+    now: datetime,
+) -> UUID:
+    return await ledger.record(
+        db,
+        legs,
+        source=f"refund-{fact}:{refund.id}",
+        description=f"Pengembalian {refund.number} {format_rp(refund.amount_rp)} ({fact})",
+        business_day=day,
+        now=now,
+    )
+
+
+async def finish(
+    db: AsyncSession,
+    locked: Locked,
+    event: RefundEvent,
+    *,
+    who: str,
+    why: str,
+    refunded_at: datetime,
+    books: Books,
+    now: datetime,
+    **evidence: Any,
+) -> None:
+    """The money went back: post it, give the driver proof, and close the cases it settles."""
+    refund = locked.refund
+    day = books.day(refunded_at)
+    legs = (
+        postings.for_refund_by_acquirer(refund.amount_rp)
+        if refund.method == RefundMethod.ACQUIRER
+        else postings.for_refund_by_transfer(refund.amount_rp)
+    )
+    await advance(
+        db,
+        locked,
+        event,
+        who=who,
+        why=why,
+        now=now,
+        done_entry_id=await post(db, refund, "done", legs, day, now),
+        refunded_at=refunded_at,
+        business_day=day,
+        next_inquiry_at=None,
+        **evidence,
+    )
+    facts = await _facts(db, locked, books)
+    db.add(RefundReceipt(refund_id=refund.id, issued_at=now, facts=facts.to_json()))
+    await db.flush()
+    await _settle_cases(db, locked.money, refund, now)
+    told = ChargeRefunded(
+        charge_id=refund.charge_id,
+        refund_id=refund.id,
+        amount_rp=refund.amount_rp,
+        refunded_at=refunded_at,
+    )
+    await webhooks.publish(db, [told])
+
+
+async def _facts(db: AsyncSession, locked: Locked, books: Books) -> RefundFacts:
+    charge, refund, money = locked.charge, locked.refund, locked.money
+    rows = await queries.charge_view(db, charge.id)
+    if rows is None or refund.refunded_at is None:
+        raise RuntimeError("a refund without its charge or its time")
+    _, _, _, spot, zone, receipt = rows
+    return RefundFacts(
+        number=refund.number,
+        original_number=receipt.number if receipt and receipt.money_id == money.id else "",
+        regency=books.regency,
+        agency=books.agency,
+        spot_code=spot.code,
+        zone=zone.name,
+        paid_rp=money.amount_rp,
+        amount_rp=refund.amount_rp,
+        reason=refund.reason,
+        method=refund.method,
+        refunded_at=refund.refunded_at.astimezone(books.timezone),
+        reference=charge.reference,
+        complaint=books.complaint,
+        verify_url=f"{books.base_url}/r/{refund.number}",
+    )
+
+
+async def _settle_cases(db: AsyncSession, money: Money, refund: Refund, now: datetime) -> None:
+    """Close the money's case once nothing of it is held, and those of refunds refused before."""
+    own = await cases.of_money(db, money.id)
+    held = own is not None and own.state != CaseState.CLOSED
+    settled = [own] if own and held and not await cases.held_rp(db, own) else []
+    refused = await db.scalars(
+        select(Case)
+        .join(Refund, Refund.id == Case.refund_id)
+        .where(Refund.money_id == money.id, Case.state != CaseState.CLOSED)
+        .with_for_update(of=Case)
+        .execution_options(populate_existing=True)
+    )
+    for case in [*settled, *refused]:
+        await cases.settle(db, case, CaseOutcome.REFUNDED, refund.number, now)
+
+
+async def refuse(
+    db: AsyncSession,
+    locked: Locked,
+    event: RefundEvent,
+    who: str,
+    why: str,
+    books: Books,
+    now: datetime,
+) -> None:
+    """Nothing was given back: undo what approval posted, and open a case for what to do now."""
+    refund = locked.refund
+    if refund.due_entry_id is None:
+        raise RuntimeError("a refund was sent that was never approved")
+    legs = postings.reverse(await ledger.legs_of(db, refund.due_entry_id))
+    await advance(
+        db,
+        locked,
+        event,
+        who=who,
+        why=why,
+        now=now,
+        reversal_entry_id=await post(db, refund, "refused", legs, books.day(now), now),
+        next_inquiry_at=None,
+    )
+    await cases.open_cases(
+        db, cases.REFUND_REFUSED, "refund_id", [(refund.id, refund.amount_rp)], now
+    )
+
+
+async def lost(db: AsyncSession, locked: Locked, who: str, now: datetime) -> None:
+    """Our own call is over and left no answer, as after a crash."""
+    if locked.refund.state == RefundState.SENDING:
+        why = "no answer was recorded"
+        await advance(db, locked, RefundEvent.UNANSWERED, who=who, why=why, now=now)
+
+
+async def found(
+    db: AsyncSession,
+    locked: Locked,
+    *,
+    who: str,
+    refunded_at: datetime,
+    books: Books,
+    now: datetime,
+    **evidence: Any,
+) -> None:
+    await lost(db, locked, who, now)
+    await finish(
+        db,
+        locked,
+        RefundEvent.FOUND,
+        who=who,
+        why="found",
+        refunded_at=refunded_at,
+        books=books,
+        now=now,
+        **evidence,
+    )
