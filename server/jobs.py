@@ -1,24 +1,26 @@
-"""Background work on PostgreSQL (PgQueuer): asking about silent charges, telling integrators,
-watching the invariants.
+"""Background work: asking about silent charges and refunds, telling integrators, watching over all.
 
-Every second one process claims the charges that are due and enqueues an inquiry for each. Nothing
-is enqueued inside a payment's own transaction: the queue's NOTIFY would serialise its commit.
+What is due says so in its own row, and is claimed there: no queue stands between, so nothing can
+pile up in one or be lost with it. PgQueuer keeps the timetable of what one process does for all.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 import asyncpg
 import structlog
-from pgqueuer import PgQueuer
-from pgqueuer.models import Job, Schedule
+from pgqueuer.db import AsyncpgPoolDriver
+from pgqueuer.models import Schedule
 from pgqueuer.queries import Queries
-from sqlalchemy import text
+from pgqueuer.sm import SchedulerManager
 
 from server import verify
 from server.announcements import Announcer
 from server.database import Transactions, plain_url
+from server.errors import database_gone, in_the_way
 from server.payments import inquiries, pursuit, queries
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
@@ -27,16 +29,16 @@ from server.webhooks.delivery import Sender
 
 log = structlog.get_logger()
 
-EVERY_SECOND = "* * * * * *"
+T = TypeVar("T")
+P = ParamSpec("P")
+
+EVERY_FIVE_MINUTES = "*/5 * * * *"
 EVERY_NIGHT = "17 19 * * *"  # UTC; past two in the morning in western Indonesia
 AFTER_THAT = "47 19 * * *"
-EVERY_FIVE_MINUTES = "*/5 * * * *"
 WATCHED = timedelta(hours=1)
-KEPT = timedelta(days=7)
-PRUNE_LOG = "DELETE FROM pgqueuer_log WHERE created < now() - CAST(:kept AS interval)"
-PRUNE_STATISTICS = "DELETE FROM pgqueuer_statistics WHERE created < now() - CAST(:kept AS interval)"
-BATCH = 100
-RESTART_S = 2.0
+LOOK_S = 1.0
+CHARGES_AT_ONCE = 8
+REFUNDS_AT_ONCE = 2
 
 
 async def run(
@@ -47,97 +49,93 @@ async def run(
     books: Books,
     sender: Sender | None = None,
 ) -> None:
-    """Work until cancelled; when the database goes away, start over once it is back."""
-    while True:
-        try:
-            pool = await asyncpg.create_pool(plain_url(database_url), min_size=1, max_size=4)
-            async with pool:
-                await _queue(pool, transactions, acquirer, announcer, books, sender).run(
-                    dequeue_timeout=timedelta(seconds=5), batch_size=BATCH
-                )
-        except Exception as exc:  # whatever it was: a worker that is gone asks nobody
-            log.warning("jobs_interrupted", error=type(exc).__name__)
-        await asyncio.sleep(RESTART_S)
+    """Work until cancelled, whatever fails on the way: a worker that is gone asks nobody."""
 
-
-def _queue(
-    pool: asyncpg.Pool,
-    transactions: Transactions,
-    acquirer: Acquirer,
-    announcer: Announcer,
-    books: Books,
-    sender: Sender | None,
-) -> PgQueuer:
-    queue = PgQueuer.from_asyncpg_pool(pool)
-    queries_of_queue = Queries(queue.connection)
-
-    @queue.entrypoint("inquire", concurrency_limit=8)
-    async def inquire(job: Job) -> None:
-        reference = (job.payload or b"").decode()
-        await inquiries.inquire(
-            transactions, acquirer, announcer, books, reference, datetime.now(UTC)
-        )
-
-    @queue.schedule("claim_due_charges", EVERY_SECOND)
-    async def claim_due_charges(_schedule: Schedule) -> None:
+    async def due_charges(most: int) -> Sequence[str]:
         async with transactions.begin() as db:
-            references = await queries.due_references(db, datetime.now(UTC), BATCH)
-        if references:
-            await queries_of_queue.enqueue(
-                ["inquire"] * len(references),
-                [reference.encode() for reference in references],
-                [0] * len(references),
-            )
+            return await queries.due_references(db, datetime.now(UTC), most)
 
-    _pursue_refunds(queue, queries_of_queue, transactions, acquirer, announcer, books)
-
-    @queue.schedule("prune_job_log", EVERY_NIGHT)
-    async def prune_job_log(_schedule: Schedule) -> None:
-        async with transactions.begin() as db:
-            await db.execute(text(PRUNE_LOG), {"kept": KEPT})
-            await db.execute(text(PRUNE_STATISTICS), {"kept": KEPT})
-
-    @queue.schedule("verify_recent", EVERY_FIVE_MINUTES)
-    async def verify_recent(_schedule: Schedule) -> None:
+    async def inquire(reference: str) -> None:
         now = datetime.now(UTC)
-        await verify.watch(transactions, since=now - WATCHED, now=now)
+        await inquiries.inquire(transactions, acquirer, announcer, books, reference, now)
 
-    @queue.schedule("verify_all", AFTER_THAT)
-    async def verify_all(_schedule: Schedule) -> None:
-        await verify.watch(transactions, now=datetime.now(UTC))
-
-    @queue.schedule("deliver_webhooks", EVERY_SECOND)
-    async def deliver_webhooks(_schedule: Schedule) -> None:
-        if sender is not None:
-            await sender.tick()
-
-    @queue.schedule("prune_outbox", EVERY_NIGHT)
-    async def prune_outbox(_schedule: Schedule) -> None:
-        await webhooks.prune(transactions, now=datetime.now(UTC))
-
-    return queue
-
-
-def _pursue_refunds(
-    queue: PgQueuer,
-    queries_of_queue: Queries,
-    transactions: Transactions,
-    acquirer: Acquirer,
-    announcer: Announcer,
-    books: Books,
-) -> None:
-    """Every second the refunds that are due to be asked about, as charges are."""
-
-    @queue.entrypoint("pursue_refund", concurrency_limit=2)
-    async def pursue_refund(job: Job) -> None:
-        refund_id = UUID(bytes=job.payload)
-        await pursuit.pursue(transactions, acquirer, announcer, books, refund_id, datetime.now(UTC))
-
-    @queue.schedule("claim_due_refunds", EVERY_SECOND)
-    async def claim_due_refunds(_schedule: Schedule) -> None:
+    async def due_refunds(most: int) -> Sequence[UUID]:
         async with transactions.begin() as db:
-            ids = await pursuit.due(db, datetime.now(UTC), BATCH)
-        if ids:
-            await queries_of_queue.enqueue(
-                ["pursue_refund"] * len(ids), [refund_id.bytes for refund_id in ids], [0] * len(ids)
-            )
+            return await pursuit.due(db, datetime.now(UTC), most)
+
+    async def pursue(refund_id: UUID) -> None:
+        now = datetime.now(UTC)
+        await pursuit.pursue(transactions, acquirer, announcer, books, refund_id, now)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_see_to(due_charges, inquire, CHARGES_AT_ONCE))
+        group.create_task(_see_to(due_refunds, pursue, REFUNDS_AT_ONCE))
+        group.create_task(_repeat(_keep_timetable, database_url, transactions))
+        if sender is not None:
+            group.create_task(_repeat(sender.tick))
+
+
+async def _see_to(
+    claim: Callable[[int], Awaitable[Sequence[T]]],
+    see_to: Callable[[T], Awaitable[object]],
+    at_once: int,
+) -> None:
+    """Claim what is due and see to it, never more than can be taken up at once.
+
+    What waits for its turn stays due: for another process, or for later.
+    """
+    under_way: set[asyncio.Task[None]] = set()
+    async with asyncio.TaskGroup() as group:
+
+        async def take_up() -> None:
+            for found in await claim(at_once - len(under_way)):
+                task = group.create_task(_attempt(see_to, found))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+
+        while True:
+            await _attempt(take_up)
+            if len(under_way) == at_once:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(LOOK_S)
+
+
+async def _keep_timetable(database_url: str, transactions: Transactions) -> None:
+    """Start each work at its time, in one of all processes."""
+    async with asyncpg.create_pool(plain_url(database_url), min_size=1, max_size=2) as pool:
+        timetable = SchedulerManager(Queries(AsyncpgPoolDriver(pool)))
+
+        @timetable.schedule("verify_recent", EVERY_FIVE_MINUTES)
+        async def verify_recent(_schedule: Schedule) -> None:
+            now = datetime.now(UTC)
+            await verify.watch(transactions, since=now - WATCHED, now=now)
+
+        @timetable.schedule("verify_all", AFTER_THAT)
+        async def verify_all(_schedule: Schedule) -> None:
+            await verify.watch(transactions, now=datetime.now(UTC))
+
+        @timetable.schedule("prune_outbox", EVERY_NIGHT)
+        async def prune_outbox(_schedule: Schedule) -> None:
+            await webhooks.prune(transactions, now=datetime.now(UTC))
+
+        await timetable.run()
+
+
+async def _repeat(work: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs) -> None:
+    while True:
+        await _attempt(work, *given, **named)
+        await asyncio.sleep(LOOK_S)
+
+
+async def _attempt(work: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs) -> None:
+    """What fails is told, and tried again later."""
+    try:
+        await work(*given, **named)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        log.warning("jobs_interrupted", error=type(exc).__name__)
+    except Exception as exc:
+        if database_gone(exc) or in_the_way(exc):
+            log.warning("jobs_interrupted", error=type(exc).__name__)
+        else:
+            log.exception("job_failed")

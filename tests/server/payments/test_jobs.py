@@ -12,9 +12,12 @@ import httpx
 import pytest
 
 from server import jobs
+from server.database import Transactions
 from tests.server.payments.conftest import MakeAcquirer, Office, fields_of
 
 PROMPT_S = 3.0
+BACK_S = 20.0
+"""Ample on a slow machine, and less than any claim that a broken worker may leave lasts."""
 Start = Callable[[], asyncio.Task[None]]
 
 
@@ -115,15 +118,12 @@ async def admin(cluster: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def test_a_worker_outlives_its_connections_and_its_database(
-    office, asked, worker, admin, monkeypatch
-):
-    monkeypatch.setattr(jobs, "RESTART_S", 0.2)
+async def test_a_worker_outlives_its_connections_and_its_database(office, asked, worker, admin):
     task = worker()
     database = (await office.rows("SELECT current_database() AS name"))[0]["name"]
     for allowed in ("true", "false"):
         charge_id = await office.request()
-        await asked.hear_of(await due_now(office, charge_id), 8)
+        await asked.hear_of(await due_now(office, charge_id), BACK_S)
         await admin.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {allowed}")
         await admin.fetch(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", database
@@ -132,5 +132,46 @@ async def test_a_worker_outlives_its_connections_and_its_database(
         assert not task.done()
     await admin.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
     charge_id = await office.request()
-    await asked.hear_of(await due_now(office, charge_id), 8)
+    await asked.hear_of(await due_now(office, charge_id), BACK_S)
     assert not task.done()
+
+
+async def test_what_waits_for_its_turn_stays_due_and_in_no_queue(office, asked, worker):
+    most = jobs.CHARGES_AT_ONCE
+    charges = [await office.request() for _ in range(most + 4)]
+    asked.takes_s = 60.0  # an acquirer that has stopped answering
+    references = await due_now(office, *charges)
+    worker()
+    async with asyncio.timeout(BACK_S):
+        while len(asked.references) < most:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(2 * jobs.LOOK_S)
+
+    assert len(asked.references) == most
+    waiting = await office.rows(
+        "SELECT reference FROM charges WHERE next_inquiry_at <= now() ORDER BY reference"
+    )
+    assert {row["reference"] for row in waiting} == references - set(asked.references)
+    asked.takes_s = 0.0
+    worker()
+    await asked.hear_of(references, BACK_S)
+
+
+async def test_the_timetable_is_kept_after_an_outage(office, worker, admin, monkeypatch):
+    ran = asyncio.Event()
+
+    async def watch(_transactions: Transactions, *, since: datetime, now: datetime) -> None:
+        ran.set()
+
+    monkeypatch.setattr(jobs, "EVERY_FIVE_MINUTES", "* * * * * *")
+    monkeypatch.setattr(jobs.verify, "watch", watch)
+    worker()
+    database = (await office.rows("SELECT current_database() AS name"))[0]["name"]
+    await asyncio.wait_for(ran.wait(), BACK_S)
+    await admin.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", database
+    )
+    # What a broken run had taken up is free after half a minute; this does not wait for that.
+    await office.rows("UPDATE pgqueuer_schedules SET status = 'queued' RETURNING 1")
+    ran.clear()
+    await asyncio.wait_for(ran.wait(), BACK_S)
