@@ -219,8 +219,11 @@ class RefundState(StrEnum):
 class RefundEvent(StrEnum):
     """What happened to a refund.
 
-    ACCEPTED, DECLINED and UNANSWERED tell how our call to the acquirer ended; FOUND and NOT_FOUND
-    what an inquiry, or a settlement line, said after an UNANSWERED call.
+    ACCEPTED, DECLINED and UNANSWERED tell how our call to the acquirer ended. FOUND is what an
+    inquiry or a settlement line said after that, also of a refund that was held to be refused.
+    NOT_FOUND is decided by people: that an acquirer does not tell of a refund may mean that it is
+    slow, and what it makes in the end must not have been given back by another way meanwhile.
+    WITHDRAWN: a transfer that was approved will not be made.
     """
 
     APPROVED = "approved"
@@ -232,6 +235,7 @@ class RefundEvent(StrEnum):
     FOUND = "found"
     NOT_FOUND = "not_found"
     TRANSFERRED = "transferred"
+    WITHDRAWN = "withdrawn"
 
 
 REFUND_TABLE: Mapping[tuple[RefundState, RefundEvent], RefundState] = MappingProxyType(
@@ -244,7 +248,9 @@ REFUND_TABLE: Mapping[tuple[RefundState, RefundEvent], RefundState] = MappingPro
         (RefundState.SENDING, RefundEvent.UNANSWERED): RefundState.UNKNOWN,
         (RefundState.UNKNOWN, RefundEvent.FOUND): RefundState.DONE,
         (RefundState.UNKNOWN, RefundEvent.NOT_FOUND): RefundState.REFUSED,
+        (RefundState.REFUSED, RefundEvent.FOUND): RefundState.DONE,
         (RefundState.TRANSFER_DUE, RefundEvent.TRANSFERRED): RefundState.DONE,
+        (RefundState.TRANSFER_DUE, RefundEvent.WITHDRAWN): RefundState.REFUSED,
     }
 )
 
@@ -253,7 +259,7 @@ REFUND_UNDECIDED = frozenset(
 )
 """A refund that may still turn out either way; its money waits for it."""
 REFUND_VOID = frozenset({RefundState.REJECTED, RefundState.REFUSED})
-"""A refund that gave nothing back and never will."""
+"""A refund that gave nothing back, as far as anybody knows; its money may be asked for again."""
 
 
 def advance_refund(state: RefundState, event: RefundEvent) -> RefundState:
@@ -262,14 +268,16 @@ def advance_refund(state: RefundState, event: RefundEvent) -> RefundState:
 
 
 class CaseOutcome(StrEnum):
-    """How a case ended. RECOGNISED and KEPT are decided by two people, the others by the books.
+    """How a case ended. The first three are decided by two people, the others by the books.
 
     RECOGNISED: the money is a zone's earning after all. KEPT: a refund that was refused is not
-    tried again. REFUNDED: the money went back. EXPLAINED: a later file says what it was.
+    tried again. NOT_MADE: the acquirer did not make a refund that was in doubt. REFUNDED: the money
+    went back. EXPLAINED: a later file says what it was.
     """
 
     RECOGNISED = "recognised"
     KEPT = "kept"
+    NOT_MADE = "not_made"
     REFUNDED = "refunded"
     EXPLAINED = "explained"
 

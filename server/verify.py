@@ -372,7 +372,8 @@ INVARIANTS = (
         """SELECT id FROM refunds WHERE requested_by = decided_by
               OR (decided_by IS NULL AND state <> 'requested')
            UNION ALL SELECT id FROM cases WHERE proposed_by = decided_by
-              OR (outcome IN ('recognised', 'kept') AND num_nulls(proposed_by, decided_by) > 0)""",
+              OR (outcome IN ('recognised', 'kept', 'not_made')
+                  AND num_nulls(proposed_by, decided_by) > 0)""",
     ),
     Invariant(
         "I12-one-acquirer-refund",
@@ -390,6 +391,15 @@ INVARIANTS = (
                     f.acquirer_refund_number, f.inquiry_id, f.settlement_line_id) = 0)
               OR (f.state = 'done' AND f.method = 'transfer' AND num_nulls(
                     f.transfer_reference, f.transferred_on, f.proof_id) > 0)""",
+    ),
+    Invariant(
+        "I12-no-refund-is-dropped",
+        "a refund that was refused, or that nobody asks about while it is in doubt, has a case",
+        """SELECT r.id FROM refunds r WHERE NOT EXISTS (
+               SELECT FROM cases c WHERE c.refund_id = r.id
+               AND (r.state = 'refused' OR c.state <> 'closed'))
+           AND (r.state = 'refused'
+                OR r.state IN ('sending', 'unknown') AND r.next_inquiry_at IS NULL)""",
     ),
     Invariant(
         "I12-refunds-are-posted",

@@ -68,7 +68,7 @@ async def case_page(
         zones=await spots.zone_names(db),
         steps=await queries.steps_of_case(db, case_id),
         proposed_by=await queries.officer_name(db, case.proposed_by),
-        outcome=CaseOutcome.KEPT if case.refund_id else CaseOutcome.RECOGNISED,
+        outcome=proposals.fitting(case),
         may_propose=case.state == CaseState.OPEN and Right.PROPOSE_CASE in rights,
         may_decide=case.state == CaseState.PROPOSED
         and Right.DECIDE_CASE in rights

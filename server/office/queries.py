@@ -194,6 +194,13 @@ async def latest_refunds(db: AsyncSession) -> Sequence[Refund]:
     return rows.all()
 
 
+async def cases_of_refund(db: AsyncSession, refund_id: UUID) -> Sequence[Case]:
+    rows = await db.scalars(
+        select(Case).where(Case.refund_id == refund_id).order_by(Case.opened_at, Case.id)
+    )
+    return rows.all()
+
+
 @dataclass(frozen=True)
 class Step:
     """One change of a refund or a case."""

@@ -145,11 +145,13 @@ async def refund_page(
         "refund.html",
         books=wired.books,
         refund=refund,
+        cases=await queries.cases_of_refund(db, refund_id),
         steps=await queries.steps_of_refund(db, refund_id),
         asked_by=await queries.officer_name(db, refund.requested_by),
         decided_by=await queries.officer_name(db, refund.decided_by),
         may_decide=waits and refund.requested_by != officer.id,
         may_transfer=refund.state == RefundState.TRANSFER_DUE and Right.RECORD_TRANSFER in rights,
+        may_withdraw=refund.state == RefundState.TRANSFER_DUE and Right.DECIDE_REFUND in rights,
         today=wired.books.day(datetime.now(UTC)),
     )
 
@@ -206,6 +208,22 @@ async def record_transfer(
         books=wired.books,
         now=datetime.now(UTC),
     )
+    return RedirectResponse(f"/office/refunds/{refund_id}", 303)
+
+
+@router.post("/refunds/{refund_id}/withdrawal")
+async def withdraw_transfer(
+    refund_id: UUID,
+    officer: Annotated[Officer, allowed(Right.DECIDE_REFUND)],
+    request: Request,
+    db: Transaction,
+    wired: WiringDep,
+    reason: Reason,
+    password: Password,
+) -> Response:
+    confirm(request, officer, password)
+    now = datetime.now(UTC)
+    await refunds.withdraw_transfer(db, officer.id, refund_id, reason, wired.books, now=now)
     return RedirectResponse(f"/office/refunds/{refund_id}", 303)
 
 

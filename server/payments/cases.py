@@ -35,7 +35,10 @@ from server.spots.models import Spot, Zone
 
 NOT_BOOKED = "not-booked"
 UNKNOWN_MOVEMENT = "unknown-movement"
+GIVEN_TWICE = "given-twice"
 REFUND_REFUSED = "refund-refused"
+REFUND_UNKNOWN = "refund-unknown"
+REFUND_DIFFERS = "refund-differs"
 
 APPROVED = frozenset(RefundState) - REFUND_VOID - {RefundState.REQUESTED}
 

@@ -211,8 +211,9 @@ class Case(Base):
     """Something about money that people must decide, or a later file explain: whose, since when.
 
     It is about one thing: money that did not fit its charge, a settlement line or a bank movement
-    nobody knew, or a refund the acquirer refused. `amount_rp` is what went into suspense, negative
-    where it went out. People propose and decide an outcome; `entry_id` is what they had posted.
+    nobody knew, or a refund that was refused or is in doubt. `amount_rp` is what went into
+    suspense, negative where it went out. People propose and decide an outcome; `entry_id` is what
+    they had posted.
     """
 
     __tablename__ = "cases"
@@ -220,7 +221,9 @@ class Case(Base):
         CheckConstraint("amount_rp <> 0", name="amount"),
         CheckConstraint(_one_of("state", CaseState), name="state"),
         CheckConstraint(_one_of("outcome", CaseOutcome), name="outcome"),
-        CheckConstraint("proposed_outcome IN ('recognised', 'kept')", name="proposed_outcome"),
+        CheckConstraint(
+            "proposed_outcome IN ('recognised', 'kept', 'not_made')", name="proposed_outcome"
+        ),
         CheckConstraint(
             "num_nonnulls(money_id, settlement_line_id, statement_line_id, refund_id) = 1",
             name="subject",
@@ -237,11 +240,13 @@ class Case(Base):
             name="closed",
         ),
         CheckConstraint(
-            "outcome NOT IN ('recognised', 'kept') OR (num_nulls(proposed_by, decided_by) = 0"
+            "outcome NOT IN ('recognised', 'kept', 'not_made')"
+            " OR (num_nulls(proposed_by, decided_by) = 0"
             " AND outcome IS NOT DISTINCT FROM proposed_outcome)",
             name="decided",
         ),
         CheckConstraint("outcome <> 'recognised' OR entry_id IS NOT NULL", name="entry"),
+        UniqueConstraint("refund_id", "kind"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -253,7 +258,7 @@ class Case(Base):
     statement_line_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("statement_lines.id"), unique=True
     )
-    refund_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"), unique=True)
+    refund_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"))
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     owner: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(Instant)

@@ -6,14 +6,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.payment import REFUND_UNDECIDED, CaseEvent, CaseOutcome, CaseState
+from domain.payment import REFUND_UNDECIDED, CaseEvent, CaseOutcome, CaseState, RefundEvent
 from domain.shares import NO_SHARES, Shares
 from server.errors import NotFound, Problem
 from server.identity import service as identity
 from server.identity.service import Right
 from server.ledger import postings
 from server.ledger import service as ledger
-from server.payments import cases
+from server.payments import cases, returning
 from server.payments.books import Books
 from server.payments.cases import NO_PROPOSAL, AlreadyDecided, SamePerson
 from server.payments.models import Case, Charge, Money, Refund
@@ -102,13 +102,27 @@ async def decide(
         closed_at=now,
         entry_id=entry_id,
     )
+    if outcome is CaseOutcome.NOT_MADE:
+        await _refuse_refund(db, case, checker.login, books, now)
+
+
+async def _refuse_refund(
+    db: AsyncSession, case: Case, who: str, books: Books, now: datetime
+) -> None:
+    if case.refund_id is None or case.reason is None:
+        raise RuntimeError("a case that was proposed without a reason, or is about no refund")
+    locked = await returning.lock(db, case.refund_id)
+    await returning.refuse(db, locked, RefundEvent.NOT_FOUND, who, case.reason, books, now)
 
 
 async def _lock(db: AsyncSession, case_id: UUID) -> Case:
     case = await db.get(Case, case_id)
     if case is None:
         raise CaseNotFound
-    if case.money_id is not None:  # first the charge, as refunds of its money do
+    # First the charge and the refund, in the order in which the books lock them.
+    if case.refund_id is not None:
+        await returning.lock(db, case.refund_id)
+    elif case.money_id is not None:
         money = await db.get_one(Money, case.money_id)
         await db.get_one(Charge, money.charge_id, with_for_update=True)
     return await db.get_one(Case, case_id, with_for_update=True, populate_existing=True)
@@ -122,16 +136,22 @@ async def _zone_of(db: AsyncSession, case: Case, zone_code: str | None) -> UUID 
     return found
 
 
+def fitting(case: Case) -> CaseOutcome:
+    """The one outcome that people may propose for a case."""
+    if case.refund_id is None:
+        return CaseOutcome.RECOGNISED
+    return CaseOutcome.KEPT if case.kind == cases.REFUND_REFUSED else CaseOutcome.NOT_MADE
+
+
 async def _refuse_unfit(
     db: AsyncSession, case: Case, outcome: CaseOutcome, zone_id: UUID | None
 ) -> None:
-    """Only a refused refund can be kept; only money in suspense, and no refund of it under way,
-    can be recognised."""
-    if (outcome is CaseOutcome.KEPT) != (case.refund_id is not None):
+    """Only money in suspense, and no refund of it under way, can be recognised."""
+    if outcome is not fitting(case):
         raise OutcomeUnfit
-    if outcome is CaseOutcome.KEPT:
+    if outcome is not CaseOutcome.RECOGNISED:
         return
-    if outcome is not CaseOutcome.RECOGNISED or not await cases.held_rp(db, case):
+    if not await cases.held_rp(db, case):
         raise OutcomeUnfit
     if case.amount_rp > 0 and zone_id is None:
         raise OutcomeUnfit("say in which zone it was earned")

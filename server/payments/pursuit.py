@@ -1,6 +1,6 @@
-"""What became of a refund whose answer was lost: the acquirer is asked, the settlement file tells.
+"""What became of a refund: the acquirer is asked, the settlement file tells, people find out.
 
-Our call is over with a crash too, so a refund that is still `sending` is asked about as well.
+A crash loses an answer too, so a refund that is still `sending` is asked about as well.
 """
 
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import case, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.payment import ChargeKind, RefundEvent, RefundMethod, RefundState
+from domain.payment import CaseState, ChargeKind, RefundMethod, RefundState
 from server.announcements import Announcer
 from server.database import Transactions
-from server.payments import returning
+from server.payments import cases, returning
 from server.payments.acquirer import Acquirer, AcquirerUnknown, InquiryAnswer, PaidStatus
 from server.payments.books import Books
 from server.payments.inquiries import OWN_CALL
-from server.payments.models import Charge, Inquiry, Money, Refund
+from server.payments.models import Case, Charge, Inquiry, Money, Refund
 from server.payments.returning import Locked
 
 log = structlog.get_logger()
@@ -27,7 +27,12 @@ log = structlog.get_logger()
 STEPS_S = (2, 4, 8, 15, 30, 60, 900, 3_600, 21_600, 86_400)
 """Seconds between inquiries from the approval on; after the last the settlement file decides."""
 NOT_TOLD_COUNTS = timedelta(minutes=15)
-"""How long after approval an acquirer that does not tell of a refund may only be slow with it."""
+"""How long after approval an acquirer that does not tell of a refund may only be slow with it.
+
+Then people ask it in their own way: to believe that it was not made, and give the money back by
+another, is theirs to decide.
+"""
+IN_DOUBT = (RefundState.SENDING, RefundState.UNKNOWN)
 CLAIM = timedelta(seconds=60)
 """How long a refund taken up for inquiry is left alone by the other workers."""
 
@@ -80,7 +85,7 @@ async def pursue(
         answer = InquiryAnswer(PaidStatus.UNKNOWN, {"error": str(exc)})
     async with transactions.begin() as db:
         locked = await returning.lock(db, refund_id)
-        if locked.refund.state in (RefundState.SENDING, RefundState.UNKNOWN):
+        if locked.refund.state in IN_DOUBT:
             await _apply(db, locked, answer, books, now)
     announcer.announce(charge.id)
 
@@ -97,9 +102,7 @@ async def _apply(
     refund.next_inquiry_at = next_inquiry(decided_at, now)
     await db.flush()
     told = next((r for r in answer.refunds or () if r.refund_reference == refund.reference), None)
-    if told is not None and told.amount_rp != refund.amount_rp:
-        log.error("refund_of_another_amount", refund=refund.number)
-    elif told is not None:
+    if told is not None and told.amount_rp == refund.amount_rp:
         await returning.found(
             db,
             locked,
@@ -111,9 +114,19 @@ async def _apply(
         )
     elif now >= decided_at + OWN_CALL:
         await returning.lost(db, locked, "inquiry", now)
-        if answer.refunds is not None and now >= decided_at + NOT_TOLD_COUNTS:
-            why = "not among the refunds the acquirer tells of"
-            await returning.refuse(db, locked, RefundEvent.NOT_FOUND, "inquiry", why, books, now)
+        not_told = answer.refunds is not None and now >= decided_at + NOT_TOLD_COUNTS
+        if told is not None:
+            await _ask_people(db, refund, cases.REFUND_DIFFERS, now)
+        elif not_told or refund.next_inquiry_at is None:
+            await _ask_people(db, refund, cases.REFUND_UNKNOWN, now)
+
+
+async def _ask_people(db: AsyncSession, refund: Refund, kind: str, now: datetime) -> None:
+    """Open a case for a refund in doubt, once; the books close it when the refund is found."""
+    in_doubt = select(Case.id).where(Case.refund_id == refund.id, Case.state != CaseState.CLOSED)
+    if await db.scalar(in_doubt) is None:
+        log.error("refund_in_doubt", refund=refund.number, reason=kind)
+        await cases.open_cases(db, kind, "refund_id", [(refund.id, refund.amount_rp)], now)
 
 
 @dataclass(frozen=True)
@@ -129,21 +142,23 @@ class SettledRefund:
 
 async def found_in_settlement(
     db: AsyncSession, acquirer: str, lines: Sequence[SettledRefund], books: Books, *, now: datetime
-) -> None:
-    """Refunds whose answer was lost, and which the acquirer settled: they were made."""
+) -> set[UUID]:
+    """Set each line against the refund it settles, which was then made, whatever was known of it.
+
+    The ids of the lines by which money was given back that had been given back otherwise.
+    """
+    twice = set()
     for line in lines:
-        refund_id = await db.scalar(
-            select(Refund.id)
-            .join(Money, Money.id == Refund.money_id)
-            .where(Refund.acquirer == acquirer, Refund.method == RefundMethod.ACQUIRER)
-            .where(Refund.state.in_((RefundState.SENDING, RefundState.UNKNOWN)))
-            .where(Refund.amount_rp == line.amount_rp)
-            .where(Money.acquirer_reference == line.acquirer_reference)
-            .order_by(Refund.requested_at)
-            .limit(1)
-        )
-        locked = None if refund_id is None else await returning.lock(db, refund_id)
-        if locked and locked.refund.state in (RefundState.SENDING, RefundState.UNKNOWN):
+        refund_id = await _settled_by(db, acquirer, line)
+        if refund_id is None:
+            continue
+        locked = await returning.lock(db, refund_id)
+        refund, number = locked.refund, line.refund_number
+        if refund.state == RefundState.REFUSED and not await returning.fits(db, locked):
+            twice.add(line.line_id)
+        elif refund.state == RefundState.DONE:
+            refund.settlement_line_id = line.line_id
+        else:
             await returning.found(
                 db,
                 locked,
@@ -152,5 +167,36 @@ async def found_in_settlement(
                 books=books,
                 now=now,
                 settlement_line_id=line.line_id,
-                acquirer_refund_number=line.refund_number,
+                acquirer_refund_number=None if number == locked.money.rrn else number,
             )
+    await db.flush()
+    return twice
+
+
+async def _settled_by(db: AsyncSession, acquirer: str, line: SettledRefund) -> UUID | None:
+    """The refund that a line settles: first one known to be made, then one in doubt.
+
+    Some acquirers settle a refund under the RRN of its payment; that tells refunds of it apart
+    no better than no number does.
+    """
+    number = line.refund_number
+    unnumbered = or_(literal(number).is_(None), Money.rrn == number)
+    known = Refund.acquirer_refund_number
+    rank = case(
+        (known == number, 0),
+        (Refund.state == RefundState.DONE, 1),
+        (Refund.state == RefundState.REFUSED, 3),
+        else_=2,
+    )
+    refund_id: UUID | None = await db.scalar(
+        select(Refund.id)
+        .join(Money, Money.id == Refund.money_id)
+        .where(Refund.acquirer == acquirer, Refund.method == RefundMethod.ACQUIRER)
+        .where(Refund.amount_rp == line.amount_rp, Refund.settlement_line_id.is_(None))
+        .where(Money.acquirer_reference == line.acquirer_reference)
+        .where(Refund.state.in_((*IN_DOUBT, RefundState.REFUSED, RefundState.DONE)))
+        .where(or_(known.is_(None), known == number, unnumbered))
+        .order_by(rank, Refund.requested_at)
+        .limit(1)
+    )
+    return refund_id

@@ -346,6 +346,17 @@ async def _record_answer(
         )
 
 
+async def withdraw_transfer(
+    db: AsyncSession, officer_id: UUID, refund_id: UUID, why: str, books: Books, *, now: datetime
+) -> None:
+    """Decide that a transfer nobody has made, as far as office and bank know, is not to be made."""
+    checker = await identity.acting(db, officer_id, Right.DECIDE_REFUND)
+    locked = await returning.lock(db, refund_id)
+    if locked.refund.state != RefundState.TRANSFER_DUE or locked.refund.statement_line_id:
+        raise AlreadyDecided
+    await returning.refuse(db, locked, RefundEvent.WITHDRAWN, checker.login, why, books, now)
+
+
 async def record_transfer(
     db: AsyncSession,
     officer_id: UUID,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import format_rp
 from domain.payment import (
+    REFUND_VOID,
     CaseOutcome,
     CaseState,
     ChargeEvent,
@@ -70,6 +71,7 @@ CHARGE_EVENTS: Mapping[RefundEvent, ChargeEvent] = MappingProxyType(
         RefundEvent.UNANSWERED: ChargeEvent.REFUND_UNANSWERED,
         RefundEvent.FOUND: ChargeEvent.REFUND_FOUND,
         RefundEvent.NOT_FOUND: ChargeEvent.REFUND_NOT_FOUND,
+        RefundEvent.WITHDRAWN: ChargeEvent.REFUND_REJECTED,
     }
 )
 """What the first refund of the money that paid a charge does to the charge."""
@@ -211,18 +213,18 @@ async def _facts(db: AsyncSession, locked: Locked, books: Books) -> RefundFacts:
 
 
 async def _settle_cases(db: AsyncSession, money: Money, refund: Refund, now: datetime) -> None:
-    """Close the money's case once nothing of it is held, and those of refunds refused before."""
+    """Close the money's case once nothing of it is held, and those of its refunds until now."""
     own = await cases.of_money(db, money.id)
     held = own is not None and own.state != CaseState.CLOSED
     settled = [own] if own and held and not await cases.held_rp(db, own) else []
-    refused = await db.scalars(
+    of_refunds = await db.scalars(
         select(Case)
         .join(Refund, Refund.id == Case.refund_id)
         .where(Refund.money_id == money.id, Case.state != CaseState.CLOSED)
         .with_for_update(of=Case)
         .execution_options(populate_existing=True)
     )
-    for case in [*settled, *refused]:
+    for case in [*settled, *of_refunds]:
         await cases.settle(db, case, CaseOutcome.REFUNDED, refund.number, now)
 
 
@@ -272,7 +274,10 @@ async def found(
     now: datetime,
     **evidence: Any,
 ) -> None:
+    """The acquirer made it, whatever was known of it before."""
     await lost(db, locked, who, now)
+    if locked.refund.state == RefundState.REFUSED:
+        evidence |= await _owe_again(db, locked, books, now)
     await finish(
         db,
         locked,
@@ -284,3 +289,23 @@ async def found(
         now=now,
         **evidence,
     )
+
+
+async def _owe_again(
+    db: AsyncSession, locked: Locked, books: Books, now: datetime
+) -> dict[str, Any]:
+    """What was undone with the refusal is posted anew, by where the money is now."""
+    legs, from_suspense = await due_legs(db, locked)
+    entry_id = await post(db, locked.refund, "due-again", legs, books.day(now), now)
+    return {"due_entry_id": entry_id, "from_suspense": from_suspense, "reversal_entry_id": None}
+
+
+async def fits(db: AsyncSession, locked: Locked) -> bool:
+    """Whether a refused refund could have been made beside the others of its money."""
+    refund, money = locked.refund, locked.money
+    others_rp = await db.scalar(
+        select(func.coalesce(func.sum(Refund.amount_rp), 0)).where(
+            Refund.money_id == money.id, Refund.state.not_in(REFUND_VOID)
+        )
+    )
+    return refund.amount_rp + int(others_rp or 0) <= money.amount_rp

@@ -106,13 +106,14 @@ async def import_settlement(
             for line_id, row in new.items()
         ]
         await db.execute(insert(SettlementLine), values)
-        await _take_as_evidence(db, acquirer, new, books, now)
+        twice = await _take_as_evidence(db, acquirer, new, books, now)
         booked = await _speak_of_money(db, acquirer, {i: _settled(row) for i, row in new.items()})
         unbooked = {i: row for i, row in new.items() if _settled(row) not in booked}
         for line_id, row in unbooked.items():
             await _post_unbooked(db, line_id, row, now)
-        held = [(line_id, row.gross_rp) for line_id, row in unbooked.items()]
-        await cases.open_cases(db, cases.NOT_BOOKED, "settlement_line_id", held, now)
+        for kind, ids in ((cases.GIVEN_TWICE, twice), (cases.NOT_BOOKED, unbooked.keys() - twice)):
+            held = [(line_id, new[line_id].gross_rp) for line_id in ids]
+            await cases.open_cases(db, kind, "settlement_line_id", held, now)
         await _post_batches(
             db, acquirer, file_id, [row for row in new.values() if _settled(row) in booked], now
         )
@@ -130,8 +131,11 @@ async def _take_as_evidence(
     rows: Mapping[UUID, SettlementRow],
     books: Books,
     now: datetime,
-) -> None:
-    """What an acquirer pays out came, and what it takes back went: also where nobody told us."""
+) -> set[UUID]:
+    """What an acquirer pays out came, and what it takes back went: also where nobody told us.
+
+    The ids of the lines that give money back a second time.
+    """
     unpaid = await payments.charges_without_money(
         db, acquirer, [row.reference for row in rows.values()]
     )
@@ -146,12 +150,15 @@ async def _take_as_evidence(
                 settlement_line_id=line_id,
             )
             await arrivals.record_one(db, acquirer, row.reference, arrival, books, now=now)
-    returned = [
-        SettledRefund(line_id, row.acquirer_reference, row.rrn, -row.gross_rp, row.paid_at)
-        for line_id, row in rows.items()
-        if row.gross_rp < 0
+    return await pursuit.found_in_settlement(db, acquirer, _returned(rows), books, now=now)
+
+
+def _returned(lines: Mapping[UUID, SettlementRow | SettlementLine]) -> list[SettledRefund]:
+    return [
+        SettledRefund(line_id, line.acquirer_reference, line.rrn, -line.gross_rp, line.paid_at)
+        for line_id, line in lines.items()
+        if line.gross_rp < 0
     ]
-    await pursuit.found_in_settlement(db, acquirer, returned, books, now=now)
 
 
 async def _post_batches(
@@ -280,6 +287,9 @@ async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datet
     )
     for acquirer, group in groupby(lines, key=lambda line: line.acquirer):
         unexplained = list(group)
+        # One that gave back twice does so no longer when the other way was given up meanwhile.
+        returned = _returned({line.id: line for line in unexplained})
+        await pursuit.found_in_settlement(db, acquirer, returned, books, now=now)
         lines_of = {line.id: _settled(line) for line in unexplained}
         booked = await _speak_of_money(db, acquirer, lines_of)
         for line in unexplained:

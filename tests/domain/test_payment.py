@@ -152,7 +152,9 @@ REFUND_EDGES = {
     ("sending", "unanswered"): "unknown",
     ("unknown", "found"): "done",
     ("unknown", "not_found"): "refused",
+    ("refused", "found"): "done",
     ("transfer_due", "transferred"): "done",
+    ("transfer_due", "withdrawn"): "refused",
 }
 
 
@@ -169,7 +171,7 @@ def test_every_pair_of_refund_state_and_event_is_decided(state, event):
 def test_a_refund_is_undecided_void_or_done():
     assert REFUND_UNDECIDED | REFUND_VOID | {RefundState.DONE} == set(RefundState)
     assert not REFUND_UNDECIDED & REFUND_VOID
-    assert {state for state, _ in REFUND_TABLE} == REFUND_UNDECIDED
+    assert {state for state, _ in REFUND_TABLE} == REFUND_UNDECIDED | {RefundState.REFUSED}
 
 
 CASE_EDGES = {

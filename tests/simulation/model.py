@@ -10,7 +10,6 @@ OWN_CALL_S = 25
 """For so long our own call may still be under way, and not finding it proves nothing."""
 GRACE_S = 60
 """For so long a silent acquirer may hold up an expiry."""
-NOT_TOLD_S = 900
 """For so long an acquirer that does not tell of a refund may only be slow with it."""
 PAYABLE = ("issuing", "issue_unknown", "issued")
 PAID = ("paid", "refund_pending", "refund_unknown", "refund_refused", "refunded")
@@ -111,8 +110,7 @@ class Expected:
         if number in self.truth.refunded and not silent:
             self.refund_is(number, "done")
         elif now_s >= refund.decided_s + OWN_CALL_S:
-            given_up = not silent and now_s >= refund.decided_s + NOT_TOLD_S
-            self.refund_is(number, "refused" if given_up else "unknown")
+            self.refund_is(number, "unknown")
 
     def flags(self) -> Counter[tuple[str, int]]:
         return Counter(self.recorded.values())

@@ -22,6 +22,7 @@ RIGHTS = {
     "/office/charges/{charge_id}/cancel": Right.CANCEL_CHARGE,
     "/office/refunds/{refund_id}/decision": Right.DECIDE_REFUND,
     "/office/refunds/{refund_id}/transfer": Right.RECORD_TRANSFER,
+    "/office/refunds/{refund_id}/withdrawal": Right.DECIDE_REFUND,
     "/office/cases/{case_id}/proposal": Right.PROPOSE_CASE,
     "/office/cases/{case_id}/decision": Right.DECIDE_CASE,
 }

@@ -22,7 +22,7 @@ from server.payments.acquirer import (
 )
 from server.payments.refunds import RefundLimits, RefundRequest
 from tests.server.conftest import Sandbox
-from tests.server.payments.conftest import FLAT, Office
+from tests.server.payments.conftest import CAR_RP, FLAT, Office
 
 LIMITS = RefundLimits(amount_rp=500_000, days=90)
 PDF = b"%PDF-1.7 bukti transfer"
@@ -35,8 +35,10 @@ class Line:
     real: Acquirer
     sandbox: Sandbox
     loses: bool = False
+    mute: bool = False
     refuses: Exception | None = None
     tells: bool = True
+    invents: tuple[ToldRefund, ...] = ()
     asked: list[str] = field(default_factory=list)
     made: asyncio.Event = field(default_factory=asyncio.Event)
     held: asyncio.Event | None = None
@@ -49,6 +51,8 @@ class Line:
         self.asked.append(told[1])
         if self.refuses is not None:
             raise self.refuses
+        if self.mute:  # the call never reached it
+            raise AcquirerUnknown("ConnectError")
         answer = await self.real.refund(*told)
         self.made.set()
         if self.held is not None:
@@ -65,6 +69,7 @@ class Line:
         told = tuple(
             ToldRefund(refund["partner_refund_no"], refund["amount_rp"], None) for refund in made
         )
+        told += self.invents
         return InquiryAnswer(answer.status, answer.answer, refunds=told)
 
 
@@ -171,6 +176,33 @@ class Desk:
             refund_id,
             row["decided_at"] + after,
         )
+
+    async def in_doubt(self, money_id: UUID, *, told_rp: int | None = None) -> UUID:
+        """A refund of Rp4.000 that never reached the acquirer, or that it tells another amount of;
+        a day after its approval."""
+        self.line.mute = True
+        refund_id = await self.ask(money_id, CAR_RP)
+        await self.approve(refund_id)
+        self.line.mute = False
+        if told_rp is not None:
+            self.line.invents = (ToldRefund(refund_id.hex, told_rp, None),)
+        await self.pursue(refund_id, timedelta(days=1))
+        return refund_id
+
+    async def make_after_all(self, refund_id: UUID) -> None:
+        """The acquirer makes a refund it seemed not to know."""
+        row = await self.refund(refund_id)
+        charge = await self.office.charge(row["charge_id"])
+        await self.line.real.refund(
+            charge["reference"], row["reference"], row["amount_rp"], row["reason"]
+        )
+
+    async def withdraw(self, refund_id: UUID, *, by: UUID | None = None) -> None:
+        wired = self.office.wired
+        async with self.office.transactions.begin() as db:
+            await refunds.withdraw_transfer(
+                db, by or self.checker, refund_id, "uji", wired.books, now=datetime.now(UTC)
+            )
 
     async def transfer(self, refund_id: UUID, *, proof: bytes = PDF, days: int = 0) -> None:
         wired, now = self.office.wired, datetime.now(UTC)

@@ -86,6 +86,13 @@ GUARDS = {
         "UPDATE refunds SET state = 'sending', done_entry_id = NULL WHERE " + WHOLE,
         "I12-refunds-are-posted",
     ),
+    "a refund refused, and nobody told": (
+        "KA003",
+        "DROP TRIGGER refunds_only_edges ON refunds",
+        "UPDATE refunds SET state = 'refused', done_entry_id = NULL,"
+        " reversal_entry_id = due_entry_id WHERE " + WHOLE,
+        "I12-no-refund-is-dropped",
+    ),
     "a refund approved without its posting": (
         "ck_refunds_entries",
         "ALTER TABLE refunds DROP CONSTRAINT ck_refunds_entries",

@@ -56,6 +56,11 @@ class Bank(Desk):
             report = await reconciliation.reconcile(db, day, self.office.wired.books, now=self.now)
         return [(d.kind.value, d.difference_rp) for d in report.differences]
 
+    async def say_not_made(self) -> None:
+        case = await self.case("refund-unknown")
+        await self.propose(case["id"], CaseOutcome.NOT_MADE)
+        await self.decide(case["id"])
+
     async def close(self, day: date) -> None:
         async with self.office.transactions.begin() as db:
             officer = await db.get_one(Officer, self.maker)
@@ -130,6 +135,75 @@ async def test_the_settlement_file_decides_a_refund_nobody_answered(desk, office
     assert (await office.charge(charge_id))["state"] == "refunded"
     await desk.bank()
     assert await desk.reconcile(day) == []
+
+
+async def test_a_line_of_one_refund_does_not_prove_another(desk):
+    """Two parts of one payment alike: the first was made, the second never reached the acquirer."""
+    (money,) = await desk.money(await desk.paid())
+    first = await desk.ask(money["id"], 1_500)
+    await desk.approve(first)
+    desk.line.mute = True
+    second = await desk.ask(money["id"], 1_500)
+    await desk.approve(second)
+    day = await desk.settle()
+    assert (await desk.refund(first))["settlement_line_id"] is not None
+    assert await desk.state(second) == "unknown"
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+    assert (await desk.balances())["2110"] == -1_500, "the second part is still owed"
+
+
+async def test_a_refund_held_to_be_refused_is_made_after_all(desk, office):
+    """Two people said it was not made. Their word is undone, the driver gets proof."""
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.in_doubt(money["id"])
+    await desk.say_not_made()
+    await desk.make_after_all(refund_id)
+    day = await desk.settle()
+    assert (await desk.story(refund_id))[-2:] == ["refused by verifikator", "done by settlement"]
+    assert (await desk.case("refund-refused"))["outcome"] == "refunded"
+    assert await office.count("refund_receipts") == 1
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+    assert {*(await desk.balances())} == {"1110", "5110"}, "nothing but the fee is left of it"
+
+
+async def test_money_given_back_twice_has_a_case_and_is_right_in_the_books(desk, office):
+    """By transfer once two people had said the acquirer had not, then by the acquirer too."""
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.in_doubt(money["id"])
+    await desk.say_not_made()
+    instead = await desk.ask(money["id"], CAR_RP, method=TRANSFER)
+    await desk.approve(instead)
+    await desk.transfer(instead)
+    await desk.make_after_all(refund_id)
+    await desk.settle()
+    assert await desk.state(refund_id) == "refused"
+    case = await desk.case("given-twice")
+    assert (case["amount_rp"], case["owner"]) == (-CAR_RP, "bendahara penerimaan")
+    assert (await desk.balances())["2190"] == CAR_RP
+    await desk.propose(case["id"], CaseOutcome.RECOGNISED)
+    await desk.decide(case["id"])
+    balances = await desk.balances()
+    assert (balances.get("2190"), balances["5190"]) == (None, CAR_RP)
+
+
+async def test_a_transfer_is_withdrawn_when_the_acquirer_was_quicker(desk, office):
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.in_doubt(money["id"])
+    await desk.say_not_made()
+    instead = await desk.ask(money["id"], CAR_RP, method=TRANSFER)
+    await desk.approve(instead)
+    await desk.make_after_all(refund_id)
+    day = await desk.settle()
+    assert (await desk.case("given-twice"))["state"] == "open"
+    await desk.withdraw(instead)
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+    assert await desk.state(refund_id) == "done"
+    assert (await desk.case("given-twice"))["outcome"] == "explained"
+    assert await office.rows("SELECT id FROM cases WHERE state <> 'closed'") == []
+    assert {*(await desk.balances())} == {"1110", "5110"}
 
 
 async def test_a_settled_charge_nobody_notified_becomes_paid_and_gets_its_receipt(
