@@ -88,7 +88,7 @@ async def test_two_workers_ask_promptly_and_once_each(office, asked, worker):
     await asyncio.sleep(1.0)
     references = await due_now(office, *charges)
     await asked.hear_of(references, PROMPT_S)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(BACK_S):
         while await office.count("inquiries") < len(charges):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -100,11 +100,11 @@ async def test_two_workers_ask_promptly_and_once_each(office, asked, worker):
 
 
 async def test_a_due_charge_expires_and_its_listener_is_told(office, asked, worker):
-    now = datetime.now(UTC)
-    charge_id = await office.request(now=now - timedelta(minutes=14, seconds=59))
+    almost = datetime.now(UTC) - timedelta(minutes=14, seconds=55)
+    charge_id = await office.request(now=almost)
     worker()
     async with office.wired.announcer.changes(charge_id) as changed:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(BACK_S):
             while (await office.charge(charge_id))["state"] != "expired":
                 await changed.wait()
                 changed.clear()
