@@ -40,6 +40,7 @@ __all__ = [
     "advance_refund",
     "diagram",
     "judge_money",
+    "network_id",
 ]
 
 
@@ -49,6 +50,21 @@ class ChargeKind(StrEnum):
     MPM = "mpm"
     CPM = "cpm"
     CASH = "cash"
+
+
+RRN_LENGTH = 12
+
+
+def network_id(told: str | None) -> str | None:
+    """The network's id of a payment (RRN), the same however a message or a file writes it.
+
+    ISO 8583, field 37: twelve characters. Zeros in front and spaces come and go on the way.
+    """
+    written = "".join((told or "").split())
+    if not (written.isascii() and written.isdigit()):
+        return written or None
+    digits = written.lstrip("0")
+    return digits.rjust(RRN_LENGTH, "0") if digits else None
 
 
 class ChargeState(StrEnum):

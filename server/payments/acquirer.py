@@ -21,6 +21,8 @@ class AcquirerProfile:
     """How one acquirer speaks, and what it offers; kept in acquirers.toml, defaults by SNAP BI.
 
     The notify paths are those the acquirer signs, which a reverse proxy may have rewritten.
+    `rrn_field` is empty where no field is known to hold the network's own id: another id would tell
+    one payment apart from itself.
     """
 
     name: str

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import SecretStr
 
-from domain.payment import ChargeKind
+from domain.payment import ChargeKind, network_id
 from server.payments import signatures
 from server.payments.acquirer import AcquirerProfile, PaidStatus
 from server.payments.snap import STATUSES, extra_fields, read_amount, read_time
@@ -133,7 +133,7 @@ class SnapListener:
             status_text=status,
             amount_rp=amount_rp,
             merchant_id=optional_field(data, "merchantId") or optional_field(extra, "merchantId"),
-            rrn=optional_field(extra, self.profile.rrn_field),
+            rrn=network_id(optional_field(extra, self.profile.rrn_field)),
             paid_at=read_time(extra.get("paidTime")),
             signature=callback.header("x-signature"),
         )

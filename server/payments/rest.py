@@ -19,7 +19,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import SecretStr
 
-from domain.payment import ChargeKind
+from domain.payment import ChargeKind, network_id
 from server.payments.acquirer import (
     AcquirerProfile,
     AcquirerUnknown,
@@ -129,7 +129,7 @@ class RestAcquirer:
             return InquiryAnswer(PaidStatus.NOT_FOUND, answer)
         if code not in ANSWERS_AN_INQUIRY:
             raise AcquirerUnknown(f"status answered {code or 'no code'}")
-        return _inquiry_answer(answer)
+        return _inquiry_answer(answer, self.profile)
 
     async def cancel(self, reference: str, reason: str, kind: ChargeKind = MPM) -> None:
         _demand(await self._ask("POST", _of_order(reference, "cancel")))
@@ -184,7 +184,7 @@ def _demand(answer: dict[str, Any]) -> None:
     demand(MEANINGS.get(code, Meaning.UNKNOWN), code, answer.get("status_message"))
 
 
-def _inquiry_answer(answer: dict[str, Any]) -> InquiryAnswer:
+def _inquiry_answer(answer: dict[str, Any], profile: AcquirerProfile) -> InquiryAnswer:
     said = str(answer.get("transaction_status"))
     status = STATUSES.get(said, PaidStatus.UNKNOWN)
     amount_rp = None
@@ -200,7 +200,7 @@ def _inquiry_answer(answer: dict[str, Any]) -> InquiryAnswer:
         answer,
         acquirer_reference=_transaction_id(answer),
         qris=filled(answer.get("qr_string")),
-        rrn=filled(answer.get("reference_id")),
+        rrn=network_id(filled(answer.get(profile.rrn_field))),
         amount_rp=amount_rp,
         paid_at=_time(answer.get("settlement_time")),
         refunds=_told_refunds(answer.get("refunds"), said),

@@ -18,7 +18,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from pydantic import SecretStr
 
-from domain.payment import ChargeKind
+from domain.payment import ChargeKind, network_id
 from server.payments import signatures
 from server.payments.acquirer import (
     AcquirerProfile,
@@ -291,7 +291,7 @@ class SnapAcquirer:
             answer,
             acquirer_reference=filled(answer.get("originalReferenceNo")),
             qris=filled(extra.get("qrContent")),
-            rrn=filled(extra.get(self.profile.rrn_field)),
+            rrn=network_id(filled(extra.get(self.profile.rrn_field))),
             amount_rp=amount_rp,
             paid_at=read_time(answer.get("paidTime")),
             refunds=_told_refunds(extra.get("refundHistory")),

@@ -9,6 +9,8 @@ from typing import Any
 
 import mt940
 
+from domain.payment import network_id
+
 SETTLEMENT_COLUMNS = {
     "batch_id", "settlement_date", "transaction_time", "partner_reference_no", "reference_no",
     "rrn", "gross", "mdr", "net", "currency",
@@ -177,7 +179,7 @@ def _settlement_row(row: dict[str, Any], line: int) -> SettlementRow:
         paid_at=paid_at,
         reference=_name(row["partner_reference_no"], "partner_reference_no", line),
         acquirer_reference=_filled(row["reference_no"], "reference_no", line),
-        rrn=_name(row["rrn"], "rrn", line) or None,
+        rrn=network_id(_name(row["rrn"], "rrn", line)),
         gross_rp=gross,
         mdr_rp=mdr,
         net_rp=net,

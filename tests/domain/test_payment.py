@@ -24,6 +24,7 @@ from domain.payment import (
     advance_payment,
     advance_refund,
     judge_money,
+    network_id,
 )
 
 EDGES = {
@@ -192,3 +193,22 @@ def test_every_pair_of_case_state_and_event_is_decided(state, event):
             advance_case(state, event)
     else:
         assert advance_case(state, event) is CaseState(target)
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        ("000000000123", "000000000123"),
+        ("123", "000000000123"),
+        (" 000 123\t", "000000000123"),
+        ("0000000000000626100000001", "626100000001"),
+        ("626100000001", "626100000001"),
+        ("A1", "A1"),
+        ("\u0661\u0662", "\u0661\u0662"),  # digits, but not the network's
+        ("000", None),
+        (" ", None),
+        (None, None),
+    ],
+)
+def test_a_network_id_is_one_however_it_is_written(told, known):
+    assert network_id(told) == known

@@ -516,6 +516,14 @@ async def test_paying_twice_at_once_gives_one_receipt_and_one_case(office):
     assert await office.count("receipts") == 1
 
 
+async def test_one_payment_whose_network_id_is_written_differently_counts_once(office):
+    charge_id = await office.request()
+    for rrn in ("123", "000000000123", " 000123 "):
+        assert (await office.tell(charge_id, rrn=rrn)).code == "2005200"
+    assert await office.rows("SELECT rrn FROM money") == [{"rrn": "000000000123"}]
+    assert await office.count("cases") == 0
+
+
 async def test_money_without_a_network_id_counts_once(office):
     for rrns in ((None, "A1"), ("A1", None), (None, None)):
         charge_id = await office.request()
