@@ -14,8 +14,8 @@ from server.database import Transaction
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
-from server.office.refunds import Password, Reason
-from server.office.signed_in import OfficerDep, allowed, confirm
+from server.office.refunds import Reason
+from server.office.signed_in import OfficerDep, confirmed
 from server.payments import cases, proposals
 from server.payments.models import Case, Money, Refund
 from server.payments.proposals import CaseNotFound
@@ -80,15 +80,12 @@ async def case_page(
 @router.post("/cases/{case_id}/proposal")
 async def propose(
     case_id: UUID,
-    officer: Annotated[Officer, allowed(Right.PROPOSE_CASE)],
-    request: Request,
+    officer: Annotated[Officer, confirmed(Right.PROPOSE_CASE)],
     db: Transaction,
     outcome: Annotated[CaseOutcome, Form()],
     reason: Reason,
-    password: Password,
     zone: Annotated[str, Form(max_length=8)] = "",
 ) -> Response:
-    confirm(request, officer, password)
     now = datetime.now(UTC)
     await proposals.propose(db, officer.id, case_id, outcome, zone or None, reason, now=now)
     return RedirectResponse(f"/office/cases/{case_id}", 303)
@@ -97,15 +94,12 @@ async def propose(
 @router.post("/cases/{case_id}/decision")
 async def decide(
     case_id: UUID,
-    officer: Annotated[Officer, allowed(Right.DECIDE_CASE)],
-    request: Request,
+    officer: Annotated[Officer, confirmed(Right.DECIDE_CASE)],
     db: Transaction,
     wired: WiringDep,
     decision: Annotated[str, Form(pattern="^(accept|decline)$")],
-    password: Password,
     why: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    confirm(request, officer, password)
     await proposals.decide(
         db,
         officer.id,

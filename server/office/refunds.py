@@ -15,7 +15,7 @@ from server.database import Transaction, TransactionsDep, new_id
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
-from server.office.signed_in import OfficerDep, allowed, confirm
+from server.office.signed_in import OfficerDep, confirmed
 from server.payments import cancelling, refunds
 from server.payments.models import Refund, RefundProof
 from server.payments.queries import charge_view
@@ -27,7 +27,6 @@ from server.payments.wiring import WiringDep
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
 
-Password = Annotated[str, Form(max_length=200)]
 Reason = Annotated[str, Form(min_length=1, max_length=200)]
 
 
@@ -80,8 +79,7 @@ async def charge_page(
 @router.post("/charges/{charge_id}/refunds")
 async def request_refund(
     charge_id: UUID,
-    officer: Annotated[Officer, allowed(Right.REQUEST_REFUND)],
-    request: Request,
+    officer: Annotated[Officer, confirmed(Right.REQUEST_REFUND)],
     db: Transaction,
     wired: WiringDep,
     refund_id: Annotated[UUID, Form(alias="id")],
@@ -90,9 +88,7 @@ async def request_refund(
     reason: Annotated[RefundReason, Form()],
     explanation: Reason,
     method: Annotated[RefundMethod, Form()],
-    password: Password,
 ) -> Response:
-    confirm(request, officer, password)
     settings = wired.settings
     await refunds.request(
         db,
@@ -109,14 +105,11 @@ async def request_refund(
 @router.post("/charges/{charge_id}/cancel")
 async def cancel_charge(
     charge_id: UUID,
-    officer: Annotated[Officer, allowed(Right.CANCEL_CHARGE)],
-    request: Request,
+    officer: Annotated[Officer, confirmed(Right.CANCEL_CHARGE)],
     transactions: TransactionsDep,
     wired: WiringDep,
     reason: Reason,
-    password: Password,
 ) -> Response:
-    confirm(request, officer, password)
     await cancelling.cancel(
         transactions,
         wired.acquirer,
@@ -159,15 +152,12 @@ async def refund_page(
 @router.post("/refunds/{refund_id}/decision")
 async def decide_refund(
     refund_id: UUID,
-    officer: Annotated[Officer, allowed(Right.DECIDE_REFUND)],
-    request: Request,
+    officer: Annotated[Officer, confirmed(Right.DECIDE_REFUND)],
     transactions: TransactionsDep,
     wired: WiringDep,
     decision: Annotated[str, Form(pattern="^(approve|reject)$")],
-    password: Password,
     why: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    confirm(request, officer, password)
     now = datetime.now(UTC)
     if decision == "approve":
         await refunds.approve(
@@ -188,16 +178,13 @@ async def decide_refund(
 @router.post("/refunds/{refund_id}/transfer")
 async def record_transfer(
     refund_id: UUID,
-    officer: Annotated[Officer, allowed(Right.RECORD_TRANSFER)],
-    request: Request,
+    officer: Annotated[Officer, confirmed(Right.RECORD_TRANSFER)],
     db: Transaction,
     wired: WiringDep,
     reference: Annotated[str, Form(min_length=1, max_length=60)],
     on: Annotated[date, Form()],
     proof: Annotated[bytes, File(), Field(max_length=refunds.PROOF_BYTES + 1)],
-    password: Password,
 ) -> Response:
-    confirm(request, officer, password)
     await refunds.record_transfer(
         db,
         officer.id,
@@ -214,14 +201,11 @@ async def record_transfer(
 @router.post("/refunds/{refund_id}/withdrawal")
 async def withdraw_transfer(
     refund_id: UUID,
-    officer: Annotated[Officer, allowed(Right.DECIDE_REFUND)],
-    request: Request,
+    officer: Annotated[Officer, confirmed(Right.DECIDE_REFUND)],
     db: Transaction,
     wired: WiringDep,
     reason: Reason,
-    password: Password,
 ) -> Response:
-    confirm(request, officer, password)
     now = datetime.now(UTC)
     await refunds.withdraw_transfer(db, officer.id, refund_id, reason, wired.books, now=now)
     return RedirectResponse(f"/office/refunds/{refund_id}", 303)

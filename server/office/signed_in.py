@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Cookie, Depends, Request
+from fastapi import Cookie, Depends, Form, Request
 
 from server.database import Transaction, TransactionsDep
 from server.identity import service as identity
@@ -40,7 +40,19 @@ def allowed(right: Right) -> Any:
     return Depends(officer_with_right)
 
 
-def confirm(request: Request, officer: Officer, password: str) -> None:
-    """That the officer is still the one at the screen; tries are limited as signing in is."""
-    request.app.state.office_limit.check(request)
-    identity.confirm_password(officer, password)
+def confirmed(right: Right) -> Any:
+    """The same officer, still the one at the screen: the form has the password once more.
+
+    Tries are limited as signing in is.
+    """
+
+    async def officer_with_password(
+        request: Request,
+        officer: Annotated[Officer, allowed(right)],
+        password: Annotated[str, Form(max_length=200)],
+    ) -> Officer:
+        request.app.state.office_limit.check(request)
+        identity.confirm_password(officer, password)
+        return officer
+
+    return Depends(officer_with_password)

@@ -122,6 +122,28 @@ async def test_a_transfer_is_proved_with_a_file(
 
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=lambda size: str(size[0]))
+async def test_a_transfer_that_cannot_be_made_is_withdrawn_and_leaves_a_case(
+    screens: Screens, paid: dict[str, Any], size: tuple[int, int]
+) -> None:
+    maker = await sign_in(screens, sample.OFFICER, PASSWORD, size)
+    await ask(maker, paid["receipt"]["number"], "transfer", "4000")
+    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, size)
+    await checker.goto(maker.url)
+    await checker.get_by_label("Kata sandi Anda").fill(CHECKER_PASSWORD)
+    await checker.get_by_role("button", name="Setujui").click()
+    await checker.get_by_label("Alasan").fill("rekening pembayar tidak diketahui")
+    await checker.get_by_label("Kata sandi Anda").fill(CHECKER_PASSWORD)
+    await screens.examine(checker, "refund-to-withdraw")
+    await checker.get_by_role("button", name="Transfer tidak jadi").click()
+    await expect(checker.get_by_role("status")).to_have_text("gagal, belum dikembalikan")
+    await screens.examine(checker, "refund-withdrawn")
+    await checker.goto(checker.url + "?lang=en")
+    assert left_in_bahasa(await checker.locator("main").inner_text()) == []
+    await checker.get_by_role("link", name="refund failed").click()
+    await expect(checker.get_by_role("status")).to_have_text("open")
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=lambda size: str(size[0]))
 async def test_a_case_is_proposed_and_decided_by_two(
     screens: Screens, paid: dict[str, Any], size: tuple[int, int]
 ) -> None:
