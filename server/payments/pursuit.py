@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import case, literal, or_, select, update
+from sqlalchemy import Text, case, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import CaseState, ChargeKind, RefundMethod, RefundState
@@ -153,7 +153,7 @@ async def found_in_settlement(
         if refund_id is None:
             continue
         locked = await returning.lock(db, refund_id)
-        refund, number = locked.refund, line.refund_number
+        refund = locked.refund
         if refund.state == RefundState.REFUSED and not await returning.fits(db, locked):
             twice.add(line.line_id)
         elif refund.state == RefundState.DONE:
@@ -167,10 +167,14 @@ async def found_in_settlement(
                 books=books,
                 now=now,
                 settlement_line_id=line.line_id,
-                acquirer_refund_number=None if number == locked.money.rrn else number,
+                acquirer_refund_number=refund.acquirer_refund_number or _number(line, locked.money),
             )
     await db.flush()
     return twice
+
+
+def _number(line: SettledRefund, money: Money) -> str | None:
+    return None if line.refund_number == money.rrn else line.refund_number
 
 
 async def _settled_by(db: AsyncSession, acquirer: str, line: SettledRefund) -> UUID | None:
@@ -179,8 +183,8 @@ async def _settled_by(db: AsyncSession, acquirer: str, line: SettledRefund) -> U
     Some acquirers settle a refund under the RRN of its payment; that tells refunds of it apart
     no better than no number does.
     """
-    number = line.refund_number
-    unnumbered = or_(literal(number).is_(None), Money.rrn == number)
+    number = literal(line.refund_number, Text)  # compared as SQL does: no number equals none
+    unnumbered = or_(number.is_(None), Money.rrn == number)
     known = Refund.acquirer_refund_number
     rank = case(
         (known == number, 0),
