@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run once test check fix golden interface bench faults lock
+.PHONY: help setup run once test check fix golden interface bench faults mutation lock
 BIN := .venv/bin
 
 help: ## show what can be done here
@@ -34,6 +34,10 @@ bench: setup ## headline figures as ratios, into reports/bench.json (NAME=… fo
 
 faults: setup ## break the parts while money moves, into reports/faults.json (NAME=T3 SEED=1)
 	@$(BIN)/python -m tests.faults $(NAME) $(if $(SEED),--seed $(SEED))
+
+mutation: setup ## small faults put into the code of money: the tests that notice, into reports/mutation.json (SEED=1)
+	@$(BIN)/python -c 'import mutmut' 2>/dev/null || $(BIN)/pip install -q -e '.[mutation]'
+	@$(BIN)/python -m tests.mutation $(if $(SEED),--seed $(SEED))
 
 golden: setup ## rewrite docs/openapi.json from the code
 	@$(BIN)/karcis openapi

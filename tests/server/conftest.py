@@ -8,6 +8,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,7 +53,20 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
-    """The address of a cluster whose template database is migrated and holds the sample town.
+    """The address of a cluster with a template database.
+
+    A run that forks many others makes one for all of them, and names it in the environment.
+    """
+    if standing := os.environ.get("KARCIS_TEST_CLUSTER"):
+        yield standing
+    else:
+        with standing_cluster() as url:
+            yield url
+
+
+@contextmanager
+def standing_cluster() -> Iterator[str]:
+    """A cluster whose template database is migrated and holds the sample town.
 
     Not in pytest's own folder: another run that starts shuts that to all but this user, and as root
     PostgreSQL runs as another user.
