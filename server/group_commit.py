@@ -1,13 +1,14 @@
 """Work that arrives together shares one transaction, and a bad piece of it falls out alone.
 
-The next group forms while the last one commits, so that nobody waits for a timer: at one client a
-group is one piece of work, under load it is many, and the cost of a commit is divided by them.
+The next group forms while others commit, so that nobody waits for a timer: at one client a group is
+one piece of work, under load it is many, and the cost of a commit is divided by them.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Generic, TypeVar
 
 from server.errors import database_gone, in_the_way
@@ -17,6 +18,8 @@ Outcome = TypeVar("Outcome")
 
 MOST = 64
 """The largest group: a lock is held no longer than so many pieces of work take."""
+LANES = 2
+"""Groups under way at once: one is prepared here while the database is busy with the other."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,13 @@ class _Waiting(Generic[Work, Outcome]):
 
 
 class GroupCommit(Generic[Work, Outcome]):
-    """Hands groups of work to `commit`, one group at a time.
+    """Hands groups of work to `commit`, a few groups at a time.
 
     `commit` does a group in one transaction and tells the outcome of each piece in order, or raises
     and has done nothing. A group that raises is done again in halves, so that an exception reaches
     only the piece that causes it. A database out of reach is everybody's, and so is a lock that
     somebody else holds: to wait for it once more in every half would keep all later work waiting.
-    `keys` names what two pieces of one group may not both touch; the later one waits for the next.
+    `keys` names what two pieces under way may not both touch; the later one waits for the earlier.
     """
 
     def __init__(
@@ -43,7 +46,9 @@ class GroupCommit(Generic[Work, Outcome]):
         self._commit = commit
         self._keys = keys
         self._waiting: deque[_Waiting[Work, Outcome]] = deque()
-        self._working: asyncio.Task[None] | None = None
+        self._under_way: set[Hashable] = set()
+        self._busy = 0
+        self._lanes: set[asyncio.Task[None] | None] = set()
 
     async def do(self, work: Work) -> Outcome:
         """The outcome of a piece of work, once its group is committed; or what it raised.
@@ -52,28 +57,45 @@ class GroupCommit(Generic[Work, Outcome]):
         """
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(work, done))
-        if self._working is None or self._working.done():
-            self._working = asyncio.create_task(self._work())
+        if len(self._lanes) < LANES:
+            self._lanes.add(asyncio.create_task(self._work()))
         return await done
 
     async def _work(self) -> None:
-        while self._waiting:
-            await self._do(self._next_group())
+        """Do groups until nothing is left but what another lane's end will set free."""
+        try:
+            while True:
+                group, keys = self._next_group()
+                if not group:
+                    return
+                self._under_way |= keys
+                self._busy += 1
+                try:
+                    await self._do(group)
+                finally:
+                    self._busy -= 1
+                    self._under_way -= keys
+        finally:
+            # Here, not when the task has ended: what arrives in between must find a lane.
+            self._lanes.discard(asyncio.current_task())
 
-    def _next_group(self) -> list[_Waiting[Work, Outcome]]:
+    def _next_group(self) -> tuple[list[_Waiting[Work, Outcome]], set[Hashable]]:
         group: list[_Waiting[Work, Outcome]] = []
-        taken: set[Hashable] = set()
+        keys: set[Hashable] = set()
+        passed: set[Hashable] = set()
         later: list[_Waiting[Work, Outcome]] = []
-        while self._waiting and len(group) < MOST:
+        fair = ceil(len(self._waiting) / (LANES - self._busy))  # the rest is the other lanes'
+        while self._waiting and len(group) < min(fair, MOST):
             piece = self._waiting.popleft()
-            keys = self._keys(piece.work)
-            if taken.isdisjoint(keys):
+            touched = self._keys(piece.work)
+            if all(taken.isdisjoint(touched) for taken in (keys, passed, self._under_way)):
                 group.append(piece)
+                keys.update(touched)
             else:
                 later.append(piece)
-            taken.update(keys)  # also of those that wait: they stay in the order they came in
+                passed.update(touched)  # whoever comes after it stays after it
         self._waiting.extendleft(reversed(later))
-        return group
+        return group, keys
 
     async def _do(self, group: Sequence[_Waiting[Work, Outcome]]) -> None:
         try:

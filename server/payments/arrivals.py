@@ -169,13 +169,16 @@ async def record(
 
     Exact money pays the charge and allots its receipt. Any other is held in suspense with a case.
     """
+    paid = [item for item in arrivals if item.exact]
     if arrivals:
         await _add_money(db, insertions, arrivals, now)
         await _hold(db, insertions, [item for item in arrivals if not item.exact], now)
-        await _confirm(db, insertions, [item for item in arrivals if item.exact], books, now)
+        await _confirm(db, insertions, paid, now)
         total_rp = sum(item.arrival.amount_rp for item in arrivals)
         log.info("money", count=len(arrivals), amount_rp=total_rp)
     await insertions.write(db)
+    # Last: a zone's receipts are numbered one transaction after the other.
+    await _issue_receipts(db, paid, books, now)
 
 
 async def _add_money(
@@ -295,11 +298,7 @@ class ChargeMoved(RuntimeError):
 
 
 async def _confirm(
-    db: AsyncSession,
-    insertions: Insertions,
-    paid: Sequence[Weighed],
-    books: Books,
-    now: datetime,
+    db: AsyncSession, insertions: Insertions, paid: Sequence[Weighed], now: datetime
 ) -> None:
     if not paid:
         return
@@ -310,9 +309,17 @@ async def _confirm(
     moved = await db.execute(CONFIRM, {"ids": ids, "before": before, "after": after})
     if len(moved.all()) != len(paid):
         raise ChargeMoved("a payment changed under its charge's lock")
+
+
+async def _issue_receipts(
+    db: AsyncSession, paid: Sequence[Weighed], books: Books, now: datetime
+) -> None:
+    if not paid:
+        return
     sold = [
         receipts.Sold(item.charge, item.money_id, item.paid_at, item.arrival.rrn) for item in paid
     ]
+    insertions = Insertions()
     issued = await receipts.issue(db, insertions, sold, books, now)
     webhooks.add_facts(
         insertions,
@@ -322,6 +329,7 @@ async def _confirm(
             for fact in _facts(item, receipt, now)
         ],
     )
+    await insertions.write(db)
 
 
 def _facts(item: Weighed, receipt: ReceiptFacts, now: datetime) -> tuple[Fact, Fact]:
