@@ -115,6 +115,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Dibayar dua kali. Kantor mengembalikan kelebihannya.",
         "Paid twice. The office returns what is too much.",
     ),
+    "flag-returned": (
+        "Uang masuk dan sudah dikembalikan penyedia pembayaran; ini bukan tanda lunas.",
+        "Money came, and the payment provider gave it back; this does not count as paid.",
+    ),
     "receipt": ("Karcis", "Receipt"),
     # Printing
     "print-waiting-receipt": ("Menunggu nomor karcis", "Waiting for the receipt number"),

@@ -147,13 +147,18 @@ def advance_charge(state: ChargeState, event: ChargeEvent) -> ChargeState:
 
 
 class MoneyFlag(StrEnum):
-    """What verified money is to its charge; all but EXACT is posted to suspense with a case."""
+    """What verified money is to its charge; all but EXACT is posted to suspense with a case.
+
+    RETURNED is not judged by the charge: when we first hear of it the acquirer has given it back,
+    and not because we asked.
+    """
 
     EXACT = "exact"
     LATE = "late"
     OVER = "over"
     UNDER = "under"
     DUPLICATE = "duplicate"
+    RETURNED = "returned"
 
 
 _ALREADY_PAID = frozenset(

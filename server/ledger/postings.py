@@ -78,7 +78,7 @@ def for_payment(amount_rp: int, zone_code: str, shares: Shares = NO_SHARES) -> t
 
 
 def for_suspense(amount_rp: int) -> tuple[Leg, ...]:
-    """Money that does not fit its charge (late, over, under, duplicate): held until explained."""
+    """Money that does not fit its charge, as its flag says: held until explained."""
     return _balanced(Leg(RECEIVABLE, amount_rp), Leg(SUSPENSE, -amount_rp))
 
 

@@ -60,6 +60,8 @@ class Arrival:
     settlement_line_id: UUID | None = None
     shift_id: UUID | None = None
     """For cash alone: whose shift owes it. An attendant's word is evidence against himself only."""
+    returned: bool = False
+    """Whether the acquirer says that it gave all of it back already."""
 
 
 class NotRecorded(StrEnum):
@@ -135,7 +137,11 @@ def _weigh(
         elif (money.acquirer_reference, money.rrn) == (arrival.acquirer_reference, arrival.rrn):
             return NotRecorded.ELSEWHERE
     paid_at = _credible(arrival.paid_at, charge, now)
-    flag = judge_money(ChargeState(charge.state), charge.amount_rp, arrival.amount_rp)
+    flag = (
+        MoneyFlag.RETURNED
+        if arrival.returned
+        else judge_money(ChargeState(charge.state), charge.amount_rp, arrival.amount_rp)
+    )
     return Weighed(charge, arrival, flag, paid_at, books.day(paid_at), new_id())
 
 

@@ -32,6 +32,8 @@ LONG_PAST_EXPIRY = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 6 * 
 """When a charge that ended unpaid is asked about again; then only a settlement line can tell."""
 EXPIRY_GRACE = timedelta(minutes=1)
 """How long an unanswered inquiry may hold up an expiry, so that money paid in time is found."""
+BOOKED = {PaidStatus.UNPAID, PaidStatus.PAID, PaidStatus.REFUNDED}
+"""What an acquirer says only of a charge that it knows, whatever money came for it."""
 OWN_CALL = timedelta(seconds=DEADLINE_S + 5)
 """How long after a request our own call for its barcode may still be under way."""
 
@@ -99,7 +101,8 @@ async def _apply(
         and not service.unfit_barcode(answer.qris, charge.amount_rp)
     ):
         charge.qris, charge.acquirer_reference = answer.qris, answer.acquirer_reference
-    if answer.status is PaidStatus.PAID and answer.amount_rp is not None:
+    returned = answer.status is PaidStatus.REFUNDED
+    if (answer.status is PaidStatus.PAID or returned) and answer.amount_rp is not None:
         arrival = Arrival(
             acquirer_reference=(
                 answer.acquirer_reference or charge.acquirer_reference or charge.reference
@@ -108,12 +111,13 @@ async def _apply(
             amount_rp=answer.amount_rp,
             paid_at=answer.paid_at or now,
             inquiry_id=inquiry.id,
+            returned=returned,
         )
         recorded = await record_one(db, charge.acquirer, charge.reference, arrival, books, now=now)
         if recorded is NotRecorded.ELSEWHERE:
             log.error("money_told_twice", charge_id=str(charge.id))
         await db.refresh(charge)
-    elif ChargeState(charge.state) in (ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN):
+    if charge.state in (ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN):
         await _settle_issue(db, charge, answer, now)
     await _expire_when_due(db, charge, answer, now)
 
@@ -135,9 +139,10 @@ async def _settle_issue(
     if lost and charge.qris is None and now < charge.created_at + OWN_CALL:
         return  # the acquirer may not have got to it yet, so not finding it proves nothing
     shown = charge.qris is not None or charge.kind == ChargeKind.CPM
-    found = answer.status is PaidStatus.UNPAID and shown
+    booked = answer.status in BOOKED
+    found = booked and shown
     # Booked there but never to be shown here: nobody can pay what nobody saw.
-    unseen = answer.status is PaidStatus.UNPAID and now >= charge.expires_at
+    unseen = booked and now >= charge.expires_at
     if found:
         events = [*lost, ChargeEvent.ISSUE_FOUND]
     elif unseen or answer.status in (PaidStatus.NOT_FOUND, PaidStatus.CANCELLED):

@@ -10,7 +10,6 @@ OWN_CALL_S = 25
 """For so long our own call may still be under way, and not finding it proves nothing."""
 GRACE_S = 60
 """For so long a silent acquirer may hold up an expiry."""
-"""For so long an acquirer that does not tell of a refund may only be slow with it."""
 PAYABLE = ("issuing", "issue_unknown", "issued")
 PAID = ("paid", "refund_pending", "refund_unknown", "refund_refused", "refunded")
 
@@ -65,7 +64,7 @@ class Expected:
         self.has_barcode |= known
         if known and self.truth.paid:
             self.record(*self.truth.paid[0])
-        elif self.state in ("issuing", "issue_unknown"):
+        if self.state in ("issuing", "issue_unknown"):
             self._settle_issue(now_s, silent=silent)
         if self.state == "issued" and now_s >= self.expires_s + (GRACE_S if silent else 0):
             self.state = "expired"

@@ -122,6 +122,43 @@ def paid_at(moment: datetime) -> dict[str, Any]:
     }
 
 
+async def test_money_that_came_and_went_before_anybody_told_is_held_and_pays_nothing(
+    office, scripted
+):
+    """As after a refund by hand at the acquirer: its answer is the evidence, once."""
+    now = datetime.now(UTC)
+    charge_id = await office.request(now=now)
+    gone = scripted(answers(paid_at(now) | {"latestTransactionStatus": "04"}))
+    for _ in range(3):
+        await office.inquire(charge_id, now=now, acquirer=gone)
+    charge = await office.charge(charge_id)
+    assert (charge["state"], charge["money_flag"]) == ("issued", "returned")
+    (money,) = await office.rows("SELECT * FROM money")
+    assert (money["amount_rp"], money["inquiry_id"] is not None) == (CAR_RP, True)
+    (case,) = await office.rows("SELECT * FROM cases")
+    assert (case["kind"], case["state"], case["amount_rp"]) == ("returned", "open", CAR_RP)
+
+    assert (await office.tell(charge_id, rrn="A1")).code == "2005200"  # of the same payment
+    await office.inquire(charge_id, now=now + LIFETIME, acquirer=gone)
+    assert (await office.charge(charge_id))["state"] == "expired"
+    assert await office.stay(charge_id) == ("voided", "voided")
+    assert (await office.count("money"), await office.count("receipts")) == (1, 0)
+
+
+async def test_a_charge_whose_making_was_lost_ends_also_when_its_money_does_not_fit(
+    office, scripted
+):
+    now = datetime.now(UTC)
+    for status, rupiahs in (("04", CAR_RP), ("00", CAR_RP - 1)):
+        charge_id = await office.request(now=now, acquirer=scripted(answers(SILENT, 500)))
+        told = paid_at(now) | {"latestTransactionStatus": status, "amount": rupiah(rupiahs)}
+        told["additionalInfo"] = {"rrn": f"B{status}"}
+        await office.inquire(charge_id, now=now + LIFETIME, acquirer=scripted(answers(told)))
+        assert (await office.charge(charge_id))["state"] == "issue_failed"
+        assert await office.stay(charge_id) == ("voided", "voided")
+    assert await office.count("cases") == 2
+
+
 async def test_expiry_and_payment_end_in_paid_or_in_expired_with_late_money(office, scripted):
     """From two seconds before to two after, whichever is first: never both, never neither."""
     now = datetime.now(UTC)
