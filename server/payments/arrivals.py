@@ -34,9 +34,9 @@ from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.postings import Leg
 from server.ledger.service import DatedShareRule, NewEntry
-from server.payments import receipts
+from server.payments import cases, receipts
 from server.payments.books import Books
-from server.payments.models import CASH, OWNER, Case, ChargeChange, Money
+from server.payments.models import CASH, Case, ChargeChange, Money
 from server.payments.queries import KnownMoney, LockedCharge, known_money, lock_charges
 from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargePaid, Fact, ReceiptIssued
@@ -267,15 +267,7 @@ async def _hold(
     insertions.add(
         Case,
         [
-            {
-                "id": new_id(),
-                "kind": item.flag.value,
-                "money_id": item.money_id,
-                "amount_rp": item.arrival.amount_rp,
-                "owner": OWNER,
-                "opened_at": now,
-                "state": "open",
-            }
+            cases.opened(item.flag.value, "money_id", item.money_id, item.arrival.amount_rp, now)
             for item in held
         ],
     )

@@ -7,6 +7,7 @@ payer.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, insert, select
@@ -113,20 +114,27 @@ async def open_cases(
 ) -> None:
     """Open a case for each (id, amount); `subject` names the column that holds the id."""
     rows = [
-        {
-            "id": new_id(),
-            "kind": kind,
-            subject: subject_id,
-            "amount_rp": amount_rp,
-            "owner": OWNER,
-            "opened_at": now,
-            "state": CaseState.OPEN.value,
-        }
+        opened(kind, subject, subject_id, amount_rp, now)
         for subject_id, amount_rp in amounts
         if amount_rp
     ]
     if rows:
         await db.execute(insert(Case), rows)
+
+
+def opened(
+    kind: str, subject: str, subject_id: UUID, amount_rp: int, now: datetime
+) -> dict[str, Any]:
+    """The row of a new case."""
+    return {
+        "id": new_id(),
+        "kind": kind,
+        subject: subject_id,
+        "amount_rp": amount_rp,
+        "owner": OWNER,
+        "opened_at": now,
+        "state": CaseState.OPEN.value,
+    }
 
 
 async def of_money(db: AsyncSession, money_id: UUID) -> Case | None:
