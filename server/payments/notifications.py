@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.announcements import Announcer
 from server.database import Insertions, Transactions, new_id
+from server.errors import database_gone, in_the_way
 from server.faults import crash_point
 from server.group_commit import GroupCommit
 from server.payments import arrivals, queries, service
@@ -73,7 +74,23 @@ class Inbox:
         self._groups = GroupCommit(self._record, self._keys)
 
     async def receive(self, callback: Callback, *, now: datetime) -> Answer:
-        """Verify and record one notification. The answer is given once its rows are committed."""
+        """Verify and record one notification. The answer is given once its rows are committed.
+
+        A failure of ours is answered in the acquirer's own form too, so that it tries again.
+        """
+        try:
+            return await self._receive(callback, now)
+        except Exception as exc:
+            if database_gone(exc) or in_the_way(exc):
+                log.warning("unreachable", error=type(exc).__name__)
+                failure = Refused("50400", "Timeout", "unreachable")
+            else:
+                log.exception("notification_failed")
+                failure = Refused("50000", "General Error", "failed")
+        NOTIFICATIONS.labels(failure.outcome).inc()
+        return self.listener.refused(failure)
+
+    async def _receive(self, callback: Callback, now: datetime) -> Answer:
         try:
             told: Notified | Refused = self.listener.read(callback, now)
         except Refused as refusal:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import UUID
 
 import httpx
@@ -15,9 +16,11 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from server.app import create_app
 from server.database import new_id
+from server.payments import queries
 from server.payments.callbacks import MAX_BODY, Callback
 from tests.server.conftest import CLIENT_SECRET
 from tests.server.payments.conftest import CAR_RP, LIFETIME, Office, answers, on_a_socket
@@ -375,6 +378,31 @@ async def test_fifty_at_once_post_once_and_are_all_acknowledged(app, office):
         assert await office.count(table) == 1
     assert await office.count("notifications") == 50
     assert (await office.rows("SELECT last FROM receipt_series"))[0]["last"] == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "message"),
+    [
+        (ConnectionRefusedError(), "5045200", "Timeout"),
+        (NoConnectionFree(), "5045200", "Timeout"),
+        (KeyError("a bug"), "5005200", "General Error"),
+    ],
+)
+async def test_a_failure_of_ours_is_answered_in_the_acquirers_form_and_the_money_told_again(
+    office, api, monkeypatch, failure, code, message
+):
+    charge_id = await office.request()
+    content = compact(office.voice.body(charge_id, CAR_RP, "626100000001"))
+    headers = office.voice.headers(content, at=datetime.now(UTC))
+    with monkeypatch.context() as broken:
+        broken.setattr(queries, "lock_charges", AsyncMock(side_effect=failure))
+        answer = await api.post(NOTIFY, content=content, headers=headers)
+    assert answer.status_code == int(code[:3])
+    assert answer.json() == {"responseCode": code, "responseMessage": message}
+
+    answer = await api.post(NOTIFY, content=content, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, OK)
+    assert (await office.charge(charge_id))["state"] == "paid"
 
 
 async def test_another_amount_is_asked_about_and_the_answer_decides(office, sandbox):

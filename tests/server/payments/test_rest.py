@@ -6,12 +6,14 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
 from server.app import create_app
+from server.payments import queries
 from server.payments.acquirer import (
     AcquirerRefused,
     AcquirerUnknown,
@@ -331,7 +333,7 @@ async def rest_office(settings: Settings, sandbox: Sandbox, voice: Voice) -> Asy
         yield Office(application, voice)
 
 
-async def test_a_webhook_announces_and_the_inquiry_pays(rest_office, sandbox):
+async def test_a_webhook_announces_and_the_inquiry_pays(rest_office, sandbox, monkeypatch):
     office = rest_office
     charge_id = await office.request()
     charge = await office.charge(charge_id)
@@ -343,6 +345,10 @@ async def test_a_webhook_announces_and_the_inquiry_pays(rest_office, sandbox):
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as api:
         forged = await api.post(WEBHOOK, json=told | {"gross_amount": "1.00"})
         assert (forged.status_code, forged.json()["status_code"]) == (401, "401")
+        with monkeypatch.context() as broken:
+            broken.setattr(queries, "lock_charges", AsyncMock(side_effect=ConnectionRefusedError))
+            failed = await api.post(WEBHOOK, json=told)
+        assert (failed.status_code, failed.json()["status_code"]) == (504, "504")
         for _ in range(2):
             heard = await api.post(WEBHOOK, json=told)
             assert (heard.status_code, heard.json()) == (
