@@ -21,7 +21,7 @@ Cursor = Annotated[
 ]
 ModifiedSince = Annotated[
     AwareDatetime | None,
-    Query(description="Only what changed since; may repeat what changed up to a minute earlier."),
+    Query(description="All that changed since; may repeat what is a little older."),
 ]
 Limit = Annotated[int, Query(ge=1, le=500)]
 UNCHANGED: dict[int | str, dict[str, Any]] = {

@@ -17,8 +17,8 @@ from domain.ids import uuid7
 from server.errors import Problem
 from server.payments.models import ChargeChange
 
-LONGEST_TRANSACTION = timedelta(minutes=1)
-"""Longer than the timeouts of the database let one of ours last."""
+SLOWEST_CHANGE = timedelta(minutes=1)
+"""Longer than a change takes from its id, which tells its time, to its row in the database."""
 
 
 class CursorNotUsable(Problem):
@@ -69,15 +69,16 @@ async def start(
         return _read(cursor, shown)
     if modified_since is None:
         return Position(0)
-    # A transaction that committed after that moment began at most so long before it.
-    earliest_s = modified_since.timestamp() - LONGEST_TRANSACTION.total_seconds()
-    last_before = await db.scalar(
-        select(ChargeChange.written_in)
+    # Whatever committed after that moment was running when a change was written before it, or began
+    # later: its transaction is not older than the oldest of then, however long it ran.
+    earliest_s = modified_since.timestamp() - SLOWEST_CHANGE.total_seconds()
+    oldest = await db.scalar(
+        select(ChargeChange.oldest_running)
         .where(ChargeChange.id < uuid7(max(0, int(earliest_s * 1_000)), bytes(10)))
         .order_by(ChargeChange.id.desc())
         .limit(1)
     )
-    return Position((last_before or 0) + 1)
+    return Position(oldest or 0)
 
 
 def _read(cursor: str, shown: Horizon) -> Position:

@@ -104,6 +104,10 @@ class Charge(Base):
     next_inquiry_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+OLDEST_RUNNING = text("(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)")
+"""The default of a column that keeps which transaction was the oldest when a row was written."""
+
+
 class ChargeChange(Base):
     """Every change of a charge's state: when, from what to what, and why. Insert-only."""
 
@@ -118,6 +122,7 @@ class ChargeChange(Base):
     who: Mapped[str] = mapped_column(Text)
     why: Mapped[str] = mapped_column(Text)
     written_in: Mapped[int] = mapped_column(BigInteger, server_default=WRITTEN_IN)
+    oldest_running: Mapped[int] = mapped_column(BigInteger, server_default=OLDEST_RUNNING)
 
 
 class Notification(Base):

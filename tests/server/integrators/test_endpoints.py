@@ -13,6 +13,7 @@ from sqlalchemy import text
 from server import schema
 from server.database import Transactions, plain_url
 from server.identity.api_keys import Scope
+from server.integrators import feed
 from server.payments.books import Books
 from server.spots import service as spots
 from tests.server.booking import SPOT, book
@@ -155,9 +156,9 @@ async def test_since_a_moment_gives_all_that_was_written_after_it(
         query = {"modified_since": moment.isoformat()}
         return len((await api.get("/v1/charges", params=query, headers=headers)).json()["items"])
 
-    # The margin of a minute takes the first one in as well; later than that, nothing is.
+    # The margin of a minute takes the first one in as well; later than that, the last comes again.
     assert await since(before) == 2
-    assert await since(datetime.now(UTC) + timedelta(minutes=2)) == 0
+    assert await since(datetime.now(UTC) + timedelta(minutes=2)) == 1
     for moment in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59+14:00"):
         query = {"modified_since": moment}
         answer = await api.get("/v1/spots", params=query, headers=headers)
@@ -166,6 +167,27 @@ async def test_since_a_moment_gives_all_that_was_written_after_it(
         "/v1/spots", params={"modified_since": "2026-11-21T00:00:00"}, headers=headers
     )
     assert naive.status_code == 422
+
+
+async def test_since_a_moment_gives_what_a_transaction_begun_long_before_wrote(
+    api: httpx.AsyncClient,
+    headers: dict[str, str],
+    till: Till,
+    transactions: Transactions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feed, "SLOWEST_CHANGE", timedelta(0))  # so that all here is long enough
+    async with transactions() as slow:
+        await slow.execute(text("SELECT pg_current_xact_id()"))
+        await till.pay()
+        await asyncio.sleep(0.01)
+        moment = datetime.now(UTC)
+        await till.pay(slow)
+        await slow.commit()
+    query = {"modified_since": moment.isoformat()}
+    for path in ("/v1/charges", "/v1/receipts"):
+        page = (await api.get(path, params=query, headers=headers)).json()
+        assert len(page["items"]) == 2, path
 
 
 async def test_a_spot_comes_again_when_something_of_it_changed(
