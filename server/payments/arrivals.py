@@ -132,7 +132,7 @@ def _weigh(
 ) -> Weighed | NotRecorded:
     for money in known:
         if money.charge_id == charge.id:
-            if _same(money, arrival, charge):
+            if same(money, arrival, charge):
                 return NotRecorded.REPEAT
         elif (money.acquirer_reference, money.rrn) == (arrival.acquirer_reference, arrival.rrn):
             return NotRecorded.ELSEWHERE
@@ -145,7 +145,7 @@ def _weigh(
     return Weighed(charge, arrival, flag, paid_at, books.day(paid_at), new_id())
 
 
-def _same(known: KnownMoney, arrival: Arrival, charge: LockedCharge) -> bool:
+def same(known: KnownMoney, arrival: Arrival, charge: LockedCharge) -> bool:
     """Whether money already recorded for a charge is the money now told of.
 
     The network's id decides. Where one side lacks it, arrivals under one reference of the acquirer

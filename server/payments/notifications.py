@@ -26,7 +26,7 @@ from server.payments.arrivals import Arrival, NotRecorded, Weighed
 from server.payments.books import Books
 from server.payments.callbacks import Answer, Callback, Listener, Notified, Refused
 from server.payments.models import Notification
-from server.payments.queries import LockedCharge
+from server.payments.queries import KnownMoney, LockedCharge
 
 log = structlog.get_logger()
 
@@ -144,7 +144,13 @@ class Inbox:
         used = await queries.accepted_notifications(
             db, acquirer, days, [item.external_id for item in told]
         )
-        verdicts = [self._verdict(heard, charges, used) for heard in group]
+        unlike = [
+            charges[item.reference].id
+            for item in told
+            if item.reference in charges and item.amount_rp != charges[item.reference].amount_rp
+        ]
+        known = await queries.known_money(db, acquirer, unlike, ()) if unlike else []
+        verdicts = [self._verdict(heard, charges, used, known) for heard in group]
         bringing = {
             place: (charges[heard.told.reference], _arrival(heard, heard.told))
             for place, (heard, verdict) in enumerate(zip(group, verdicts, strict=True))
@@ -166,6 +172,7 @@ class Inbox:
         heard: Heard,
         charges: Mapping[str, LockedCharge],
         used: Mapping[tuple[date, str], bytes],
+        known: Sequence[KnownMoney],
     ) -> Verdict:
         """What a callback is worth before its money is weighed."""
         told = heard.told
@@ -184,7 +191,7 @@ class Inbox:
             return _refuse(
                 Refused("40418", "Inconsistent Request", "other-reference"), asking=charge.id
             )
-        if told.amount_rp != charge.amount_rp:
+        if told.amount_rp != charge.amount_rp and not _recorded(heard, told, charge, known):
             return _refuse(Refused("40413", "Invalid Amount", "other-amount"), asking=charge.id)
         if told.status is not PaidStatus.PAID:
             # Not a payment. What became of the charge is asked, not believed.
@@ -228,6 +235,18 @@ def _counted_as(verdict: Verdict) -> str:
 
 def _refuse(refusal: Refused, *, asking: UUID | None = None) -> Verdict:
     return Verdict(refusal.outcome, asking, refusal, ask=asking is not None)
+
+
+def _recorded(
+    heard: Heard, told: Notified, charge: LockedCharge, known: Sequence[KnownMoney]
+) -> bool:
+    """Whether an inquiry has found this very money before: then it is told again, not amiss."""
+    return any(
+        money.charge_id == charge.id
+        and money.amount_rp == told.amount_rp
+        and arrivals.same(money, _arrival(heard, told), charge)
+        for money in known
+    )
 
 
 def _arrival(heard: Heard, told: Notified) -> Arrival:

@@ -173,10 +173,11 @@ class KnownMoney:
     charge_id: UUID
     acquirer_reference: str
     rrn: str | None
+    amount_rp: int
 
 
 KNOWN_MONEY = text("""
-    SELECT charge_id, acquirer_reference, rrn FROM money
+    SELECT charge_id, acquirer_reference, rrn, amount_rp FROM money
     WHERE charge_id = ANY(CAST(:ids AS uuid[]))
        OR acquirer = :acquirer AND acquirer_reference = ANY(CAST(:references AS text[]))
 """)

@@ -440,6 +440,10 @@ async def test_money_of_another_amount_waits_in_suspense_for_a_person(office, sc
             await office.inquire(charge_id, acquirer=confirming)
         charge = await office.charge(charge_id)
         assert (charge["state"], charge["money_flag"]) == ("issued", flag)
+        # Told again, the acquirer may rest; of any other money it is not believed.
+        assert (await office.tell(charge_id, amount_rp)).code == "2005200"
+        assert (await office.tell(charge_id, amount_rp + 1)).code == "4045213"
+        assert (await office.tell(charge_id, amount_rp, rrn="626100000002")).code == "4045213"
     assert await suspense(office) == [
         (CAR_RP + 500, "over", "open"),
         (CAR_RP - 500, "under", "open"),
