@@ -37,6 +37,8 @@ class Settled:
     net_rp: int
     mdr_due_rp: int | None = None
     """The fee that the rule in force asks for, where there is one."""
+    recognised: bool = False
+    """Two officers decided what it is: nothing is left to explain, though we booked no money."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Movement:
     subject: str
     amount_rp: int
     narrative: str
+    recognised: bool = False
+    """Two officers decided what it is, whatever it names."""
 
 
 class DifferenceKind(StrEnum):
@@ -109,7 +113,9 @@ def match(
         _difference(DifferenceKind.NOT_SETTLED, _subject(b), b.amount_rp, 0) for b in unsettled
     ]
     differences += [
-        _difference(DifferenceKind.NOT_BOOKED, _subject(s), 0, s.gross_rp) for s in unbooked
+        _difference(DifferenceKind.NOT_BOOKED, _subject(s), 0, s.gross_rp)
+        for s in unbooked
+        if not s.recognised
     ]
     for b, s in pairs:
         if b.amount_rp == s.gross_rp:
@@ -174,6 +180,8 @@ def _payouts(
     received: dict[str, int] = defaultdict(int)
     differences = []
     for movement in movements:
+        if movement.recognised:
+            continue
         batch = batch_named(movement.narrative, nets)
         if batch is None:
             kind = DifferenceKind.UNKNOWN_MOVEMENT

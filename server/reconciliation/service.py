@@ -31,7 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.mdr import MdrRule, mdr, rule_on
-from domain.payment import RefundMethod, RefundState
+from domain.payment import CaseOutcome, RefundMethod, RefundState
 from server.database import new_id
 from server.faults import crash_point
 from server.ledger import postings
@@ -550,8 +550,22 @@ def _paid_on(day: date, books: Books) -> ColumnElement[bool]:
 async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
     """Settlement lines of payments made on a business day."""
     rule = rule_on(await ledger.mdr_rules(db), books.merchant_criteria, day)
-    lines = await db.scalars(select(SettlementLine).where(_paid_on(day, books)))
-    return [replace(_settled(line), mdr_due_rp=_mdr_due(line, rule)) for line in lines]
+    lines = await db.execute(
+        select(SettlementLine, _recognised(Case.settlement_line_id, SettlementLine.id)).where(
+            _paid_on(day, books)
+        )
+    )
+    return [
+        replace(_settled(line), mdr_due_rp=_mdr_due(line, rule), recognised=recognised)
+        for line, recognised in lines
+    ]
+
+
+def _recognised(
+    subject: InstrumentedAttribute[UUID | None], line_id: InstrumentedAttribute[UUID]
+) -> ColumnElement[bool]:
+    """Whether two officers closed the case of a line."""
+    return exists().where(subject == line_id, Case.outcome == CaseOutcome.RECOGNISED)
 
 
 def _mdr_due(line: SettlementLine, rule: MdrRule | None) -> int | None:
@@ -586,17 +600,17 @@ async def _deposited_on(db: AsyncSession, day: date) -> dict[str, int]:
 async def _movements_for(db: AsyncSession, day: date, awaited: Collection[str]) -> list[Movement]:
     """What the day's batches and slips await, that day or later, and its unknown movements."""
     all_awaited = await _awaited(db, day - PAID_OUT_WITHIN)
-    lines = await db.scalars(
-        select(StatementLine)
+    lines = await db.execute(
+        select(StatementLine, _recognised(Case.statement_line_id, StatementLine.id))
         .where(StatementLine.value_date >= day)
         .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
     )
     movements = []
-    for line in lines:
+    for line, recognised in lines:
         named = batch_named(line.narrative, all_awaited)
         if named in awaited or (named is None and line.value_date == day):
             subject = f"{line.account}/{line.statement_reference}/{line.line_number}"
-            movements.append(Movement(subject, line.amount_rp, line.narrative))
+            movements.append(Movement(subject, line.amount_rp, line.narrative, recognised))
     return movements
 
 

@@ -16,7 +16,15 @@ from server.reconciliation.closing import DayHasDifferences, DayNotOver, DayNotR
 from server.reconciliation.models import ClosedDay
 from server.webhooks.models import OutboxFact
 from tests.server.reconciliation.test_files import FIXTURES
-from tests.server.reconciliation.test_service import CSV, DAY, STATEMENT, Office
+from tests.server.reconciliation.test_service import (
+    CSV,
+    DAY,
+    STATEMENT,
+    Office,
+    line,
+    settlement,
+    statement,
+)
 
 NOON_AFTER = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 
@@ -86,3 +94,18 @@ async def test_an_open_case_of_the_day_keeps_it_open(office: Office) -> None:
         assert (await db.scalars(select(Case))).one().state == "open"
     with pytest.raises(DayHasDifferences):
         await close(office)
+
+
+async def test_what_two_officers_recognised_keeps_no_day_open(office: Office) -> None:
+    at = f"{DAY}T08:00:00+07:00"
+    await office.settle(settlement(line(1, at, mdr_rp=14)))
+    await office.bank(statement(DAY, (1986, "BATCH BCH-A1"), (700, "BUNGA")))
+    differences = (await office.reconcile()).differences
+    assert {d.kind for d in differences} == {"not-booked", "unknown-movement"}
+    with pytest.raises(DayHasDifferences):
+        await close(office)
+    await office.recognise()
+    report = await office.reconcile()
+    assert (report.differences, report.gross_rp, report.bank_rp) == ((), 2000, 2686)
+    assert await office.open() == set()
+    await close(office)

@@ -12,12 +12,16 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, MerchantCriteria
+from domain.payment import CaseOutcome
 from server import verify
 from server.database import Transactions
+from server.identity.models import Officer
 from server.ledger import postings, reports
 from server.ledger import service as ledger
 from server.ledger.models import Entry
+from server.payments import cases
 from server.payments.books import Books
+from server.payments.models import Case
 from server.reconciliation import service
 from server.reconciliation.files import FileRefused
 from server.reconciliation.models import (
@@ -27,6 +31,7 @@ from server.reconciliation.models import (
     StatementLine,
 )
 from server.reconciliation.service import Imported, Report
+from server.sample import CHECKER, OFFICER
 from tests.server.booking import book
 from tests.server.reconciliation.test_files import BAD_SETTLEMENTS, BAD_STATEMENTS, FIXTURES
 
@@ -67,6 +72,19 @@ class Office:
         async with self.transactions.begin() as db:
             accounts = await reports.trial_balance(db)
         return {a.code: a.balance_rp for a in accounts if a.balance_rp and a.code not in shares}
+
+    async def recognise(self) -> None:
+        """Two officers decide every open case: the lines are earnings of PSR, or costs."""
+        async with self.transactions.begin() as db:
+            maker, checker = await db.scalars(
+                select(Officer.id).where(Officer.login.in_((OFFICER, CHECKER))).order_by(Officer.id)
+            )
+            for case_id in await db.scalars(select(Case.id).where(Case.state == "open")):
+                recognised = CaseOutcome.RECOGNISED
+                await cases.propose(db, maker, case_id, recognised, "PSR", "uji", now=self.now)
+                await cases.decide(
+                    db, checker, case_id, self.books, accept=True, why="", now=self.now
+                )
 
     async def open(self) -> set[tuple[str, str]]:
         async with self.transactions.begin() as db:
