@@ -17,9 +17,10 @@ from server.identity.models import Attendant
 from server.ledger import postings, reports
 from server.ledger import service as ledger
 from server.payments.books import Books
-from server.reconciliation import service
+from server.reconciliation import movements, service
 from server.reconciliation.files import SHORTEST_BATCH
-from server.reconciliation.models import CashDeposit
+from server.reconciliation.models import CashDeposit, ClosedDay, SettlementLine
+from server.reconciliation.movements import PAID_OUT_WITHIN
 
 
 class AttendantNotFound(NotFound):
@@ -42,6 +43,22 @@ class DepositKnown(Problem):
     title_en = "This attendant's deposit with this slip is recorded already"
 
 
+class SlipUnfit(Problem):
+    slug = "slip-unfit"
+    status = 422
+    title_id = (
+        "Nomor slip harus memuat angka, paling sedikit enam karakter, dan bukan nama pencairan"
+    )
+    title_en = "A slip's number has a digit, six characters or more, and is no batch's name"
+
+
+class DayAlreadyClosed(Problem):
+    slug = "day-already-closed"
+    status = 409
+    title_id = "Hari usaha ini sudah ditutup; catat setoran pada hari yang masih terbuka"
+    title_en = "This business day is closed; record the deposit on a day that is still open"
+
+
 @dataclass(frozen=True)
 class Deposit:
     """What an officer records; `id` is made by the form, so that sending it twice is harmless."""
@@ -58,11 +75,12 @@ async def record(
 ) -> None:
     """Record a deposit of at most what the attendant owes; the same one again changes nothing.
 
-    Raises AttendantNotFound, DepositExceedsOwed, DepositKnown, InvalidRequest.
+    Raises AttendantNotFound, DayAlreadyClosed, DepositExceedsOwed, DepositKnown, InvalidRequest,
+    SlipUnfit.
     """
     reference = " ".join(deposit.reference.split())
-    if len("".join(reference.split())) < SHORTEST_BATCH or not reference.isprintable():
-        raise InvalidRequest(f"reference: fewer than {SHORTEST_BATCH} characters")
+    if not _can_be_found(reference):
+        raise SlipUnfit
     if deposit.deposited_on > books.day(now):
         raise InvalidRequest("deposited_on: a day that has not come yet")
     await service.one_at_a_time(db)
@@ -78,6 +96,9 @@ async def record(
         if (known.attendant_id, known.amount_rp, known.reference, known.deposited_on) == facts:
             return
         raise DepositKnown
+    await _refuse_batch_name(db, reference, deposit.deposited_on)
+    if await db.get(ClosedDay, deposit.deposited_on) is not None:
+        raise DayAlreadyClosed
     owed_rp = await reports.owed_by(db, deposit.attendant)
     if deposit.amount_rp > owed_rp:
         raise DepositExceedsOwed(format_rp(owed_rp))
@@ -102,8 +123,21 @@ async def record(
         )
     )
     await db.flush()
-    awaited = {reference: postings.DEPOSITS_IN_TRANSIT}
-    await service.explain_movements(db, awaited, deposit.deposited_on, now)
+    await movements.explain_slip(db, reference, deposit.deposited_on, now)
+
+
+def _can_be_found(reference: str) -> bool:
+    """Whether a bank's narrative that holds these words means this slip, and not just anything."""
+    squeezed = "".join(reference.split())
+    has_digit = any(character.isdigit() for character in squeezed)
+    return len(squeezed) >= SHORTEST_BATCH and has_digit and reference.isprintable()
+
+
+async def _refuse_batch_name(db: AsyncSession, reference: str, deposited_on: date) -> None:
+    recent = SettlementLine.settlement_date >= deposited_on - PAID_OUT_WITHIN
+    batches = await db.scalars(select(SettlementLine.batch_id).distinct().where(recent))
+    if "".join(reference.split()) in {"".join(batch.split()) for batch in batches}:
+        raise SlipUnfit
 
 
 async def _lock_attendant(db: AsyncSession, code: str) -> UUID:

@@ -47,9 +47,10 @@ class Movement:
 
     subject: str
     amount_rp: int
-    narrative: str
+    pays: str | None
+    """The batch or slip whose money it is in the books; None for one in suspense."""
     recognised: bool = False
-    """Two officers decided what it is, whatever it names."""
+    """Two officers decided what it is."""
 
 
 class DifferenceKind(StrEnum):
@@ -173,21 +174,18 @@ def _rrn_unknown(booked: Booked, settled: Settled) -> bool:
 def _payouts(
     settled: Sequence[Settled], elsewhere: Mapping[str, int], movements: Sequence[Movement]
 ) -> list[Difference]:
-    """Each batch's net against the bank's credits that name it."""
+    """Each batch's net against the bank's movements that pay it out."""
     nets: dict[str, int] = defaultdict(int, elsewhere)
     for line in settled:
         nets[line.batch_id] += line.net_rp
     received: dict[str, int] = defaultdict(int)
     differences = []
     for movement in movements:
-        if movement.recognised:
-            continue
-        batch = batch_named(movement.narrative, nets)
-        if batch is None:
+        if movement.pays is not None:
+            received[movement.pays] += movement.amount_rp
+        elif not movement.recognised:
             kind = DifferenceKind.UNKNOWN_MOVEMENT
             differences.append(_difference(kind, movement.subject, 0, movement.amount_rp))
-        else:
-            received[batch] += movement.amount_rp
     for batch, net_rp in nets.items():
         if batch not in received:
             if net_rp:

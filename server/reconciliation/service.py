@@ -15,8 +15,6 @@ from sqlalchemy import (
     all_,
     and_,
     any_,
-    cast,
-    exists,
     func,
     insert,
     literal,
@@ -28,30 +26,26 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 
 from domain.mdr import MdrRule, mdr, rule_on
-from domain.payment import CaseOutcome, RefundMethod, RefundState
+from domain.payment import RefundMethod, RefundState
 from server.database import new_id
 from server.faults import crash_point
 from server.ledger import postings
 from server.ledger import service as ledger
-from server.ledger.models import Entry
 from server.payments import arrivals, cases, pursuit, refund_queries
 from server.payments import queries as payments
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
 from server.payments.models import CASH, OWNER, Case, Money, Refund
 from server.payments.pursuit import SettledRefund
-from server.reconciliation import files
-from server.reconciliation.files import FileRefused, SettlementRow, StatementRow
+from server.reconciliation import files, movements
+from server.reconciliation.files import FileRefused, SettlementRow
 from server.reconciliation.matching import (
     Booked,
     Difference,
     Matched,
-    Movement,
     Settled,
-    batch_named,
     match,
     pair,
 )
@@ -64,17 +58,12 @@ from server.reconciliation.models import (
     StatementLine,
 )
 
-PAID_OUT_WITHIN = timedelta(days=31)
-"""How long before a day a batch may have been settled that still speaks of it."""
-
 ONE_AT_A_TIME = 0x7265636F6E
 """The key of the advisory lock; nothing but that it is ours."""
 
-# What the sources of entries about one line begin with; its id follows.
+# What the sources of entries about one settlement line begin with; its id follows.
 UNBOOKED = "unbooked:"
 EXPLAINED_SETTLEMENT = "explained:settlement:"
-MOVEMENT = "movement:"
-EXPLAINED = "explained:"
 
 
 @dataclass(frozen=True)
@@ -117,9 +106,9 @@ async def import_settlement(
         await _post_batches(
             db, acquirer, file_id, [row for row in new.values() if _settled(row) in booked], now
         )
-        batches = dict.fromkeys((row.batch_id for row in new.values()), postings.IN_TRANSIT)
+        batches = {row.batch_id for row in new.values()}
         latest = max(row.settlement_date for row in new.values())
-        await explain_movements(db, batches, latest, now)
+        await movements.explain_batches(db, batches, latest, now)
     crash_point("settlement-not-committed")
     total_rp = sum(row.net_rp for row in new.values())
     return Imported(len(new), total_rp, known=len(rows) - len(new))
@@ -210,11 +199,6 @@ def _settled(line: SettlementRow | SettlementLine) -> Settled:
     )
 
 
-def _posted(prefix: str, line_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
-    """Whether the ledger holds the entry that such a source names for a line."""
-    return exists().where(Entry.source == literal(prefix) + cast(line_id, Text))
-
-
 async def _speak_of_money(
     db: AsyncSession, acquirer: str, lines: Mapping[UUID, Settled]
 ) -> set[Settled]:
@@ -240,8 +224,8 @@ async def _speak_of_money(
             SettlementLine.id != all_(literal(list(lines), ARRAY(Uuid))),
             SettlementLine.acquirer_reference == any_(references),
             or_(
-                not_(_posted(UNBOOKED, SettlementLine.id)),
-                _posted(EXPLAINED_SETTLEMENT, SettlementLine.id),
+                not_(movements.posted(UNBOOKED, SettlementLine.id)),
+                movements.posted(EXPLAINED_SETTLEMENT, SettlementLine.id),
             ),
         )
     )
@@ -251,38 +235,12 @@ async def _speak_of_money(
     return {line for _, line in pairs}
 
 
-async def explain_movements(
-    db: AsyncSession, awaited: Mapping[str, str], latest: date, now: datetime
-) -> None:
-    """Movements that came before what they name was known: each name clears an in-transit account.
-
-    `latest` is the last day on which what they name was settled or deposited.
-    """
-    unexplained = await db.scalars(
-        select(StatementLine)
-        .where(StatementLine.value_date <= latest + PAID_OUT_WITHIN)
-        .where(_posted(MOVEMENT, StatementLine.id), not_(_posted(EXPLAINED, StatementLine.id)))
-    )
-    for line in unexplained:
-        name = batch_named(line.narrative, awaited)
-        if name is not None:
-            await ledger.record(
-                db,
-                postings.for_explained_movement(line.amount_rp, awaited[name]),
-                source=f"{EXPLAINED}{line.id}",
-                description=f"Mutasi {line.statement_reference} adalah {name}",
-                business_day=line.value_date,
-                now=now,
-            )
-            await cases.explained(db, Case.statement_line_id, line.id, name, now)
-
-
 async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datetime) -> None:
     """Lines of money we did not know when they were settled, and have recorded since."""
     lines = await db.scalars(
         select(SettlementLine)
-        .where(_paid_on(day, books), _posted(UNBOOKED, SettlementLine.id))
-        .where(not_(_posted(EXPLAINED_SETTLEMENT, SettlementLine.id)))
+        .where(_paid_on(day, books), movements.posted(UNBOOKED, SettlementLine.id))
+        .where(not_(movements.posted(EXPLAINED_SETTLEMENT, SettlementLine.id)))
         .order_by(SettlementLine.acquirer)
     )
     for acquirer, group in groupby(lines, key=lambda line: line.acquirer):
@@ -380,78 +338,8 @@ async def import_statement(
                 "berbeda dengan berkas yang lebih dahulu",
             )
     if new:
-        awaited = await _awaited(db, min(row.value_date for row in new) - PAID_OUT_WITHIN)
-        transfers = await refund_queries.awaited_at_bank(db)
-        for row in new:
-            await _record_movement(db, file_id, statement, row, awaited, transfers, now)
+        await movements.record(db, file_id, statement, new, now)
     return Imported(len(new), sum(row.amount_rp for row in new), known=len(known))
-
-
-async def _record_movement(
-    db: AsyncSession,
-    file_id: UUID,
-    statement: files.Statement,
-    row: StatementRow,
-    awaited: Mapping[str, str],
-    transfers: dict[str, Refund],
-    now: datetime,
-) -> None:
-    line_id = new_id()
-    await db.execute(
-        insert(StatementLine).values(
-            id=line_id,
-            file_id=file_id,
-            account=statement.account,
-            statement_reference=statement.reference,
-            **vars(row),
-        )
-    )
-    if not row.amount_rp:
-        return
-    source = f"statement:{statement.account}:{statement.reference}:{row.line_number}"
-    refund = _transfer_named(row, transfers)
-    name = batch_named(row.narrative, awaited)
-    if refund is not None:
-        del transfers[refund.number]
-        refund.statement_line_id = line_id
-        legs = postings.for_bank_credit(row.amount_rp, postings.TRANSFERS_IN_TRANSIT)
-    elif name is not None:
-        legs = postings.for_bank_credit(row.amount_rp, awaited[name])
-    else:
-        legs, source = postings.for_unknown_movement(row.amount_rp), f"{MOVEMENT}{line_id}"
-        held = [(line_id, row.amount_rp)]
-        await cases.open_cases(db, cases.UNKNOWN_MOVEMENT, "statement_line_id", held, now)
-    await ledger.record(
-        db,
-        legs,
-        source=source,
-        description=f"Mutasi bank {statement.reference}",
-        business_day=row.value_date,
-        now=now,
-    )
-
-
-def _transfer_named(row: StatementRow, transfers: Mapping[str, Refund]) -> Refund | None:
-    """The refund whose transfer a debit is: it names its number, with or without hyphens."""
-    spelled = {
-        spelling: number for number in transfers for spelling in (number, number.replace("-", ""))
-    }
-    named = batch_named(row.narrative, spelled)
-    refund = None if named is None else transfers[spelled[named]]
-    return refund if refund is not None and refund.amount_rp == -row.amount_rp else None
-
-
-async def _awaited(db: AsyncSession, since: date) -> dict[str, str]:
-    """What a movement may name, and the in-transit account on which it is awaited."""
-    batches = await db.scalars(
-        select(SettlementLine.batch_id).distinct().where(SettlementLine.settlement_date >= since)
-    )
-    slips = await db.scalars(
-        select(CashDeposit.reference).distinct().where(CashDeposit.deposited_on >= since)
-    )
-    return dict.fromkeys(slips, postings.DEPOSITS_IN_TRANSIT) | dict.fromkeys(
-        batches, postings.IN_TRANSIT
-    )
 
 
 async def _keep_file(
@@ -522,9 +410,9 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     settled = await _settled_on(db, day, books)
     batches = {line.batch_id for line in settled}
     deposited = await _deposited_on(db, day)
-    movements = await _movements_for(db, day, batches | deposited.keys())
+    moved = await movements.to_compare(db, day, batches | deposited.keys())
     elsewhere = await _settled_elsewhere(db, day, books, batches) | deposited
-    outcome = match(booked, settled, movements, elsewhere)
+    outcome = match(booked, settled, moved, elsewhere)
     await _keep_differences(db, day, outcome.differences, now)
     db.add(Reconciliation(business_day=day, ran_at=now, difference_count=len(outcome.differences)))
     await db.flush()
@@ -535,7 +423,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         gross_rp=sum(s.gross_rp for s in settled),
         mdr_rp=sum(s.mdr_rp for s in settled),
         net_rp=sum(s.net_rp for s in settled),
-        bank_rp=sum(m.amount_rp for m in movements),
+        bank_rp=sum(m.amount_rp for m in moved),
         matched=outcome.matched,
         differences=outcome.differences,
     )
@@ -551,21 +439,14 @@ async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled
     """Settlement lines of payments made on a business day."""
     rule = rule_on(await ledger.mdr_rules(db), books.merchant_criteria, day)
     lines = await db.execute(
-        select(SettlementLine, _recognised(Case.settlement_line_id, SettlementLine.id)).where(
-            _paid_on(day, books)
-        )
+        select(
+            SettlementLine, movements.recognised(Case.settlement_line_id, SettlementLine.id)
+        ).where(_paid_on(day, books))
     )
     return [
         replace(_settled(line), mdr_due_rp=_mdr_due(line, rule), recognised=recognised)
         for line, recognised in lines
     ]
-
-
-def _recognised(
-    subject: InstrumentedAttribute[UUID | None], line_id: InstrumentedAttribute[UUID]
-) -> ColumnElement[bool]:
-    """Whether two officers closed the case of a line."""
-    return exists().where(subject == line_id, Case.outcome == CaseOutcome.RECOGNISED)
 
 
 def _mdr_due(line: SettlementLine, rule: MdrRule | None) -> int | None:
@@ -579,7 +460,7 @@ async def _settled_elsewhere(
     """What the day's batches pay out, net, for payments of other days."""
     rows = await db.execute(
         select(SettlementLine.batch_id, func.sum(SettlementLine.net_rp))
-        .where(SettlementLine.settlement_date >= day - PAID_OUT_WITHIN)
+        .where(SettlementLine.settlement_date >= day - movements.PAID_OUT_WITHIN)
         .where(SettlementLine.batch_id == any_(_texts(batches)), not_(_paid_on(day, books)))
         .group_by(SettlementLine.batch_id)
     )
@@ -595,23 +476,6 @@ async def _deposited_on(db: AsyncSession, day: date) -> dict[str, int]:
         .group_by(CashDeposit.reference)
     )
     return {reference: int(amount_rp) for reference, amount_rp in rows}
-
-
-async def _movements_for(db: AsyncSession, day: date, awaited: Collection[str]) -> list[Movement]:
-    """What the day's batches and slips await, that day or later, and its unknown movements."""
-    all_awaited = await _awaited(db, day - PAID_OUT_WITHIN)
-    lines = await db.execute(
-        select(StatementLine, _recognised(Case.statement_line_id, StatementLine.id))
-        .where(StatementLine.value_date >= day)
-        .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
-    )
-    movements = []
-    for line, recognised in lines:
-        named = batch_named(line.narrative, all_awaited)
-        if named in awaited or (named is None and line.value_date == day):
-            subject = f"{line.account}/{line.statement_reference}/{line.line_number}"
-            movements.append(Movement(subject, line.amount_rp, line.narrative, recognised))
-    return movements
 
 
 def _texts(values: Collection[str]) -> ColumnElement[Any]:

@@ -2,32 +2,38 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
 from server import verify
+from server.announcements import Announcer
 from server.database import Transactions, new_id
 from server.errors import InvalidRequest
+from server.identity import service as identity
+from server.identity.models import Officer
 from server.ledger import reports
 from server.payments import cash
 from server.payments.books import Books
 from server.payments.service import PaymentRequest
-from server.reconciliation import deposits, service
+from server.reconciliation import closing, deposits, service
 from server.reconciliation.deposits import (
     AttendantNotFound,
+    DayAlreadyClosed,
     Deposit,
     DepositExceedsOwed,
     DepositKnown,
+    SlipUnfit,
 )
 from tests.server.booking import SPOT
-from tests.server.reconciliation.test_service import statement
+from tests.server.reconciliation.test_service import line, recognise, settlement, statement
 
 SLIP = "SLIP-000123"
 
@@ -35,8 +41,11 @@ SLIP = "SLIP-000123"
 class Office:
     """An office whose attendant J-001 has taken Rp8.000 in cash."""
 
-    def __init__(self, transactions: Transactions, books: Books, now: datetime) -> None:
-        self.transactions, self.books, self.now = transactions, books, now
+    def __init__(
+        self, transactions: Transactions, announcer: Announcer, books: Books, now: datetime
+    ) -> None:
+        self.transactions, self.announcer = transactions, announcer
+        self.books, self.now = books, now
         self.day = books.day(now)
 
     def slip(self, amount_rp: int = 5000, **changes: Any) -> Deposit:
@@ -47,8 +56,14 @@ class Office:
             officer_id = await db.scalar(text("SELECT id FROM officers ORDER BY login LIMIT 1"))
             await deposits.record(db, deposit, self.books, UUID(str(officer_id)), now=self.now)
 
-    async def bank(self, amount_rp: int, narrative: str, reference: str = "") -> None:
-        content = statement(self.day, (amount_rp, narrative), reference=reference)
+    async def bank(
+        self, amount_rp: int, narrative: str, reference: str = "", day: date | None = None
+    ) -> None:
+        content = statement(day or self.day, (abs(amount_rp), narrative), reference=reference)
+        if amount_rp < 0:
+            closing = f":62F:C{self.day:%y%m%d}IDR{-amount_rp},00".encode()
+            content = content.replace(f"C{-amount_rp},00N".encode(), f"D{-amount_rp},00N".encode())
+            content = content.replace(closing, closing.replace(b":C", b":D"))
         async with self.transactions.begin() as db:
             await service.import_statement(db, "s.sta", content, now=self.now)
 
@@ -63,27 +78,33 @@ class Office:
             found = {line.code: line.balance_rp for line in await reports.trial_balance(db)}
         return {code: found[code] for code in ("1110", "1140", "1150", "2190") if found[code]}
 
+    async def take_cash(self, attendant: str) -> None:
+        """Two cars of Rp4.000, on a shift of the attendant's own."""
+        async with self.transactions.begin() as db:
+            shift_id = await db.scalar(
+                text(
+                    "WITH d AS (INSERT INTO devices (id, name, public_key, state, enrolled_at)"
+                    " VALUES (gen_random_uuid(), 'HH', sha256(convert_to(:code, 'UTF8')), 'active',"
+                    " now()) RETURNING id)"
+                    " INSERT INTO shifts"
+                    " (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
+                    " SELECT gen_random_uuid(), d.id, a.id, sha256(convert_to(:code, 'UTF8')),"
+                    " now(), now() FROM d, attendants a WHERE a.code = :code RETURNING id"
+                ),
+                {"code": attendant},
+            )
+        for _ in range(2):
+            request = PaymentRequest(
+                new_id(), SPOT, VehicleClass.CAR, shift_id=shift_id, kind=ChargeKind.CASH
+            )
+            await cash.take(self.transactions, self.announcer, self.books, request, now=self.now)
+
 
 @pytest.fixture
 async def office(app: FastAPI, transactions: Transactions, books: Books, now: datetime) -> Office:
-    async with transactions.begin() as db:
-        shift_id = await db.scalar(
-            text(
-                "WITH d AS (INSERT INTO devices (id, name, public_key, state, enrolled_at)"
-                " VALUES (gen_random_uuid(), 'HH', sha256('x'), 'active', now()) RETURNING id)"
-                " INSERT INTO shifts"
-                " (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
-                " SELECT gen_random_uuid(), d.id, a.id, sha256('y'), now(), now()"
-                " FROM d, attendants a WHERE a.code = 'J-001' RETURNING id"
-            )
-        )
-    for _ in range(2):
-        request = PaymentRequest(
-            new_id(), SPOT, VehicleClass.CAR, shift_id=shift_id, kind=ChargeKind.CASH
-        )
-        announcer = app.state.payments.announcer
-        await cash.take(transactions, announcer, books, request, now=now)
-    return Office(transactions, books, now)
+    office = Office(transactions, app.state.payments.announcer, books, now)
+    await office.take_cash("J-001")
+    return office
 
 
 async def test_a_deposit_is_awaited_until_the_statement_names_its_slip(office: Office) -> None:
@@ -111,6 +132,89 @@ async def test_another_sum_on_the_statement_is_a_difference(office: Office) -> N
     await office.bank(4500, f"SETORAN {SLIP}")
     assert await office.differences() == {f"payout-differs {SLIP}": -500}
     assert await office.balances() == {"1110": 4500, "1140": 3000, "1150": 500}
+
+
+@pytest.mark.parametrize("deposit_first", [True, False])
+async def test_a_slip_explains_no_more_than_the_cash_paid_in_with_it(
+    office: Office, deposit_first: bool
+) -> None:
+    """Its name may stand in any narrative; only credits that fit it are the deposit."""
+    steps = [lambda: office.deposit(office.slip())]
+    yesterday, too_late = office.day - timedelta(days=1), office.day + timedelta(days=32)
+    movements = ((-700, office.day), (5000, yesterday), (5001, office.day), (5000, too_late))
+    for number, (amount_rp, day) in enumerate(movements):
+        steps.append(partial(office.bank, amount_rp, f"BIAYA {SLIP}", f"STM{number}", day))
+    for step in steps if deposit_first else [*steps[1:], steps[0]]:
+        await step()
+    assert await office.balances() == {
+        "1110": 14_301, "1140": 3000, "1150": 5000, "2190": -14_301
+    }  # fmt: skip
+    assert await office.differences() == {
+        f"payout-missing {SLIP}": -5000,
+        f"unknown-movement 0011223344/STM0/1/1/{office.day}/1": -700,
+        f"unknown-movement 0011223344/STM2/1/1/{office.day}/1": 5001,
+    }
+    await office.bank(2000, SLIP, "STM8")
+    await office.bank(3000, SLIP, "STM9")
+    await office.bank(1, SLIP, "STM10")
+    assert await office.balances() == {"1110": 19_302, "1140": 3000, "2190": -14_302}
+    assert not any(SLIP in name for name in await office.differences())
+
+
+async def test_of_several_credits_the_one_that_is_the_deposit_is_taken(office: Office) -> None:
+    await office.bank(3000, f"SETORAN {SLIP}", "STM1")
+    await office.bank(5000, f"SETORAN {SLIP}", "STM2")
+    await office.deposit(office.slip())
+    assert (await office.balances())["2190"] == -3000
+    (unknown,) = await office.differences()
+    assert "STM1" in unknown
+
+
+async def test_cash_of_two_attendants_comes_as_one_credit(office: Office) -> None:
+    async with office.transactions.begin() as db:
+        await identity.add_attendant(db, code="J-002", name="Juru Parkir Kedua", pin="135790")
+    await office.take_cash("J-002")
+    await office.deposit(office.slip(4000))
+    await office.bank(7000, f"SETORAN {SLIP}")
+    assert (await office.balances())["1150"] == 4000
+    await office.deposit(office.slip(3000, attendant="J-002"))
+    assert await office.differences() == {}
+    assert await office.balances() == {"1110": 7000, "1140": 9000}
+
+
+async def test_a_slip_undoes_nothing_two_officers_decided(office: Office) -> None:
+    await office.bank(5000, f"SETORAN {SLIP}")
+    await recognise(office.transactions, office.books, office.now)
+    assert await office.balances() == {"1110": 5000, "1140": 8000}
+    await office.deposit(office.slip())
+    assert await office.balances() == {"1110": 5000, "1140": 3000, "1150": 5000}
+    assert await office.differences() == {f"payout-missing {SLIP}": -5000}
+
+
+async def test_a_slip_named_as_no_slip_is_is_refused(office: Office) -> None:
+    async with office.transactions.begin() as db:
+        lines = settlement(line(1, f"{office.day}T08:00:00+07:00", batch="BCH-A1"))
+        await service.import_settlement(db, "sandbox", "s.csv", lines, office.books, now=office.now)
+    for reference in ("", "1 2 3 4 5", "SLIP\x001234", "BIAYA ADMIN", "BCH-A1", "BCH- A1"):
+        with pytest.raises(SlipUnfit):
+            await office.deposit(office.slip(reference=reference))
+    await office.deposit(office.slip(reference="1 2 3 4 5 6"))
+
+
+async def test_a_closed_day_takes_no_deposit(office: Office) -> None:
+    """A deposit would change what the day came to; it belongs to a day that is still open."""
+    yesterday = office.day - timedelta(days=1)
+    await office.deposit(before := office.slip(1000, deposited_on=yesterday))
+    await office.bank(1000, SLIP)
+    await office.differences(yesterday)
+    async with office.transactions.begin() as db:
+        officer = (await db.scalars(select(Officer).limit(1))).one()
+        await closing.close_day(db, yesterday, officer, office.books, now=office.now)
+    await office.deposit(before)  # sent again
+    other = office.slip(1000, deposited_on=yesterday, reference="SLIP-000124")
+    with pytest.raises(DayAlreadyClosed):
+        await office.deposit(other)
+    await office.deposit(replace(other, deposited_on=office.day))
 
 
 async def test_a_slip_is_no_unknown_movement_on_another_day(office: Office) -> None:
@@ -156,13 +260,9 @@ async def test_a_deposit_sent_again_changes_nothing(office: Office) -> None:
     assert await office.balances() == {"1140": 5000, "1150": 3000}
 
 
-async def test_a_deposit_names_an_attendant_and_a_slip_that_can_be_found(office: Office) -> None:
+async def test_a_deposit_names_an_attendant_and_a_day_that_has_come(office: Office) -> None:
     with pytest.raises(AttendantNotFound, match="J-999"):
         await office.deposit(office.slip(attendant="J-999"))
-    for reference in ("", "1 2 3 4 5", "SLIP\x001234"):
-        with pytest.raises(InvalidRequest):
-            await office.deposit(office.slip(reference=reference))
     tomorrow = date.fromordinal(office.day.toordinal() + 1)
     with pytest.raises(InvalidRequest, match="deposited_on"):
         await office.deposit(office.slip(deposited_on=tomorrow))
-    await office.deposit(office.slip(reference="1 2 3 4 5 6"))

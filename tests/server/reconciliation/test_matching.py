@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.reconciliation.matching import Booked, Movement, Settled, match
+from server.reconciliation.matching import Booked, Movement, Settled, batch_named, match
 
 RRN, OTHER = "100000000001", "100000000002"
 
@@ -28,7 +28,7 @@ def returned(amount_rp: int = 4000) -> Booked:
 
 
 def credit(amount_rp: int, narrative: str = "BATCH BCH-A1", subject: str = "bank/1") -> Movement:
-    return Movement(subject, amount_rp, narrative)
+    return Movement(subject, amount_rp, batch_named(narrative, ["BCH-A1", "BCH-A2", "BCH-A10"]))
 
 
 PAID = [credit(3972)]

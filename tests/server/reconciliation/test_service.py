@@ -19,7 +19,7 @@ from server.identity.models import Officer
 from server.ledger import postings, reports
 from server.ledger import service as ledger
 from server.ledger.models import Entry
-from server.payments import cases
+from server.payments import cases, proposals
 from server.payments.books import Books
 from server.payments.models import Case
 from server.reconciliation import service
@@ -74,22 +74,24 @@ class Office:
         return {a.code: a.balance_rp for a in accounts if a.balance_rp and a.code not in shares}
 
     async def recognise(self) -> None:
-        """Two officers decide every open case: the lines are earnings of PSR, or costs."""
-        async with self.transactions.begin() as db:
-            maker, checker = await db.scalars(
-                select(Officer.id).where(Officer.login.in_((OFFICER, CHECKER))).order_by(Officer.id)
-            )
-            for case_id in await db.scalars(select(Case.id).where(Case.state == "open")):
-                recognised = CaseOutcome.RECOGNISED
-                await cases.propose(db, maker, case_id, recognised, "PSR", "uji", now=self.now)
-                await cases.decide(
-                    db, checker, case_id, self.books, accept=True, why="", now=self.now
-                )
+        await recognise(self.transactions, self.books, self.now)
 
     async def open(self) -> set[tuple[str, str]]:
         async with self.transactions.begin() as db:
             rows = await db.scalars(select(Discrepancy).where(Discrepancy.state == "open"))
             return {(row.kind, row.subject) for row in rows}
+
+
+async def recognise(transactions: Transactions, books: Books, now: datetime) -> None:
+    """Two officers decide every open case: the lines are earnings of PSR, or costs."""
+    async with transactions.begin() as db:
+        maker, checker = await db.scalars(
+            select(Officer.id).where(Officer.login.in_((OFFICER, CHECKER))).order_by(Officer.id)
+        )
+        for case_id in await db.scalars(select(Case.id).where(Case.state == "open")):
+            outcome = CaseOutcome.RECOGNISED
+            await proposals.propose(db, maker, case_id, outcome, "PSR", "uji", now=now)
+            await proposals.decide(db, checker, case_id, books, accept=True, why="", now=now)
 
 
 @pytest.fixture

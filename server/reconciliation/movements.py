@@ -1,0 +1,259 @@
+"""What moves on the bank account: payouts of batches, deposits of cash, transfers of refunds.
+
+A movement that is none of them is held in suspense with a case, until a later settlement file, a
+deposit or two officers say what it is.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, literal, not_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from domain.payment import CaseOutcome
+from server.database import Insertions, new_id
+from server.ledger import postings
+from server.ledger import service as ledger
+from server.ledger.models import Entry
+from server.ledger.service import NewEntry
+from server.payments import cases, refund_queries
+from server.payments.models import Case, Refund
+from server.reconciliation.files import Statement, StatementRow
+from server.reconciliation.matching import Movement, batch_named
+from server.reconciliation.models import CashDeposit, SettlementLine, StatementLine
+
+PAID_OUT_WITHIN = timedelta(days=31)
+"""How long after its day the money of a batch or a deposit may still come."""
+
+# What the sources of entries about one movement begin with; its id follows.
+MOVEMENT = "movement:"
+EXPLAINED = "explained:"
+
+
+@dataclass
+class Slip:
+    """A bank's slip of cash paid in: since when, and how much of it has not come yet."""
+
+    deposited_on: date
+    left_rp: int
+
+    def fits(self, line: StatementRow | StatementLine) -> bool:
+        """Whether a movement that names the slip can be its cash; any other names it by chance."""
+        last = self.deposited_on + PAID_OUT_WITHIN
+        return 0 < line.amount_rp <= self.left_rp and self.deposited_on <= line.value_date <= last
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """What a movement may name; a slip and a transfer are no longer once they came."""
+
+    batches: Collection[str]
+    slips: Mapping[str, Slip]
+    transfers: dict[str, Refund]
+
+
+async def record(
+    db: AsyncSession,
+    file_id: UUID,
+    statement: Statement,
+    rows: Sequence[StatementRow],
+    now: datetime,
+) -> None:
+    """Keep new movements, and post each as what it is, or else into suspense."""
+    since = min(row.value_date for row in rows) - PAID_OUT_WITHIN
+    awaited = Awaited(
+        await _batches(db, since), await _slips(db, since), await refund_queries.awaited_at_bank(db)
+    )
+    lines = {new_id(): row for row in rows}
+    insertions = Insertions()
+    insertions.add(
+        StatementLine,
+        [
+            {
+                "id": line_id,
+                "file_id": file_id,
+                "account": statement.account,
+                "statement_reference": statement.reference,
+                **vars(row),
+            }
+            for line_id, row in lines.items()
+        ],
+    )
+    entries, held = [], []
+    for line_id, row in lines.items():
+        if row.amount_rp:
+            account = _clears(line_id, row, awaited)
+            entries.append(_entry(line_id, row, statement, account))
+            if account is None:
+                held.append((line_id, row.amount_rp))
+    ledger.add_entries(insertions, entries, now=now)
+    await insertions.write(db)
+    await cases.open_cases(db, cases.UNKNOWN_MOVEMENT, "statement_line_id", held, now)
+
+
+def _clears(line_id: UUID, row: StatementRow, awaited: Awaited) -> str | None:
+    """The account on which a movement was awaited; None for one nobody knows."""
+    refund = _transfer_named(row, awaited.transfers)
+    if refund is not None:
+        del awaited.transfers[refund.number]
+        refund.statement_line_id = line_id
+        return postings.TRANSFERS_IN_TRANSIT
+    slips = {reference: slip for reference, slip in awaited.slips.items() if slip.fits(row)}
+    name = batch_named(row.narrative, {*awaited.batches, *slips})
+    if name is None:
+        return None
+    if name in awaited.batches:
+        return postings.IN_TRANSIT
+    slips[name].left_rp -= row.amount_rp
+    return postings.DEPOSITS_IN_TRANSIT
+
+
+def _transfer_named(row: StatementRow, transfers: Mapping[str, Refund]) -> Refund | None:
+    """The refund whose transfer a debit is: it names its number, with or without hyphens."""
+    spelled = {
+        spelling: number for number in transfers for spelling in (number, number.replace("-", ""))
+    }
+    named = batch_named(row.narrative, spelled)
+    refund = None if named is None else transfers[spelled[named]]
+    return refund if refund is not None and refund.amount_rp == -row.amount_rp else None
+
+
+def _entry(line_id: UUID, row: StatementRow, statement: Statement, account: str | None) -> NewEntry:
+    known = f"statement:{statement.account}:{statement.reference}:{row.line_number}"
+    return NewEntry(
+        postings.for_unknown_movement(row.amount_rp)
+        if account is None
+        else postings.for_bank_credit(row.amount_rp, account),
+        source=f"{MOVEMENT}{line_id}" if account is None else known,
+        description=f"Mutasi bank {statement.reference}",
+        business_day=row.value_date,
+    )
+
+
+async def explain_batches(
+    db: AsyncSession, batches: Collection[str], latest: date, now: datetime
+) -> None:
+    """Movements that came before the batches they pay out; `latest` is when the last was settled.
+
+    A settlement file is the acquirer's word: it also undoes what people had recognised.
+    """
+    unexplained = await db.scalars(
+        select(StatementLine).where(
+            _in_suspense(), StatementLine.value_date <= latest + PAID_OUT_WITHIN
+        )
+    )
+    for line in unexplained:
+        name = batch_named(line.narrative, batches)
+        if name is not None:
+            await _explain(db, line, name, postings.IN_TRANSIT, now)
+
+
+async def explain_slip(db: AsyncSession, reference: str, since: date, now: datetime) -> None:
+    """Credits that came before the deposit they are; first that of the very sum still awaited.
+
+    A deposit is an officer's word: what two officers have decided stands.
+    """
+    slip = (await _slips(db, since))[reference]
+    unexplained = await db.scalars(
+        select(StatementLine)
+        .where(_in_suspense(), not_(recognised(Case.statement_line_id, StatementLine.id)))
+        .where(StatementLine.value_date >= slip.deposited_on)
+        .order_by(
+            StatementLine.amount_rp != slip.left_rp,
+            StatementLine.value_date,
+            StatementLine.id,
+        )
+    )
+    for line in unexplained:
+        if slip.fits(line) and batch_named(line.narrative, [reference]) is not None:
+            slip.left_rp -= line.amount_rp
+            await _explain(db, line, reference, postings.DEPOSITS_IN_TRANSIT, now)
+
+
+async def _explain(
+    db: AsyncSession, line: StatementLine, name: str, account: str, now: datetime
+) -> None:
+    await ledger.record(
+        db,
+        postings.for_explained_movement(line.amount_rp, account),
+        source=f"{EXPLAINED}{line.id}",
+        description=f"Mutasi {line.statement_reference} adalah {name}",
+        business_day=line.value_date,
+        now=now,
+    )
+    await cases.explained(db, Case.statement_line_id, line.id, name, now)
+
+
+async def to_compare(db: AsyncSession, day: date, awaited: Collection[str]) -> list[Movement]:
+    """What pays out a day's batches and slips, that day or later, and its unknown movements."""
+    since = day - PAID_OUT_WITHIN
+    names = {*await _batches(db, since), *await _slips(db, since)}
+    lines = await db.execute(
+        select(
+            StatementLine,
+            _in_suspense(),
+            recognised(Case.statement_line_id, StatementLine.id),
+        )
+        .where(StatementLine.value_date >= day, StatementLine.amount_rp != 0)
+        .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
+    )
+    movements = []
+    for line, in_suspense, decided in lines:
+        pays = None if in_suspense else batch_named(line.narrative, names)
+        if pays in awaited or (pays is None and line.value_date == day):
+            subject = f"{line.account}/{line.statement_reference}/{line.line_number}"
+            movements.append(Movement(subject, line.amount_rp, pays, decided))
+    return movements
+
+
+async def _batches(db: AsyncSession, since: date) -> set[str]:
+    batches = await db.scalars(
+        select(SettlementLine.batch_id).distinct().where(SettlementLine.settlement_date >= since)
+    )
+    return set(batches)
+
+
+async def _slips(db: AsyncSession, since: date) -> dict[str, Slip]:
+    """The slips with which cash was paid in since a day, for all who paid in with them."""
+    recent = select(CashDeposit.reference).where(CashDeposit.deposited_on >= since)
+    rows = await db.execute(
+        select(
+            CashDeposit.reference,
+            func.min(CashDeposit.deposited_on),
+            func.sum(CashDeposit.amount_rp),
+        )
+        .where(CashDeposit.reference.in_(recent))
+        .group_by(CashDeposit.reference)
+    )
+    slips = {reference: Slip(first, int(amount_rp)) for reference, first, amount_rp in rows}
+    if slips:
+        came = await db.scalars(
+            select(StatementLine)
+            .where(StatementLine.amount_rp > 0, not_(_in_suspense()))
+            .where(StatementLine.value_date >= min(slip.deposited_on for slip in slips.values()))
+        )
+        for line in came:
+            name = batch_named(line.narrative, slips)
+            if name is not None:
+                slips[name].left_rp -= line.amount_rp
+    return slips
+
+
+def _in_suspense() -> ColumnElement[bool]:
+    """Whether a movement was unknown when it came, and no file or deposit has explained it."""
+    return and_(posted(MOVEMENT, StatementLine.id), not_(posted(EXPLAINED, StatementLine.id)))
+
+
+def posted(prefix: str, line_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+    """Whether the ledger holds the entry that such a source names for a line."""
+    return exists().where(Entry.source == literal(prefix) + cast(line_id, Text))
+
+
+def recognised(
+    subject: InstrumentedAttribute[UUID | None], line_id: InstrumentedAttribute[UUID]
+) -> ColumnElement[bool]:
+    """Whether two officers closed the case of a line."""
+    return exists().where(subject == line_id, Case.outcome == CaseOutcome.RECOGNISED)
