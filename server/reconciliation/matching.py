@@ -5,7 +5,7 @@ Each line is used once, and the order in which lines come does not matter.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -83,6 +83,8 @@ class Matched:
 
     booked: Booked
     settled: Settled
+    across_midnight: bool = False
+    """The two are of neighbouring days: the acquirer told no time, and we heard of it later."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,16 @@ class Outcome:
 
     matched: tuple[Matched, ...]
     differences: tuple[Difference, ...]
+    explained: frozenset[tuple[DifferenceKind, str]]
+    """What this comparison shows to be no difference, on whichever day it was found as one."""
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """What the days before and after left over: money without a line, and lines without money."""
+
+    booked: Sequence[Booked] = ()
+    settled: Sequence[Settled] = ()
 
 
 def match(
@@ -98,6 +110,7 @@ def match(
     settled: Iterable[Settled],
     movements: Iterable[Movement],
     elsewhere: Mapping[str, int] = MappingProxyType({}),
+    nearby: Nearby = Nearby(),
 ) -> Outcome:
     """Match payments by the acquirer's reference, RRN and amount, and payouts by batch.
 
@@ -105,32 +118,61 @@ def match(
 
     `elsewhere` is what movements may name and pay beyond the settled lines: the same batches' net
     for payments of other days, since a batch cut off in the evening is paid out as one sum, and
-    the slips of cash deposits.
+    the slips of cash deposits. What a day leaves over may belong to the same amount `nearby`.
     """
     settled = sorted(settled, key=repr)
     pairs, unsettled, unbooked = pair(sorted(booked, key=repr), settled)
-    matched: list[Matched] = []
+    heard_here, unsettled, _ = _pair_across_midnight(unsettled, nearby.settled)
+    settled_here, _, unbooked = _pair_across_midnight(nearby.booked, unbooked)
+    matched = [Matched(b, s) for b, s in pairs if b.amount_rp == s.gross_rp]
+    matched += [Matched(b, s, across_midnight=True) for b, s in (*heard_here, *settled_here)]
+    payouts, paid = _payouts(settled, elsewhere, sorted(movements, key=repr))
     differences = [
-        _difference(DifferenceKind.NOT_SETTLED, _subject(b), b.amount_rp, 0) for b in unsettled
+        *_lines_differ(pairs, unsettled, unbooked),
+        *_fees_differ(settled),
+        *payouts,
     ]
-    differences += [
-        _difference(DifferenceKind.NOT_BOOKED, _subject(s), 0, s.gross_rp)
-        for s in unbooked
-        if not s.recognised
+    found = {(difference.kind, difference.subject) for difference in differences}
+    return Outcome(
+        tuple(matched),
+        tuple(sorted(differences, key=repr)),
+        frozenset({*_of_lines(matched), *paid} - found),
+    )
+
+
+def _lines_differ(
+    pairs: Iterable[tuple[Booked, Settled]],
+    unsettled: Iterable[Booked],
+    unbooked: Iterable[Settled],
+) -> list[Difference]:
+    return [
+        *(_difference(DifferenceKind.NOT_SETTLED, _subject(b), b.amount_rp, 0) for b in unsettled),
+        *(
+            _difference(DifferenceKind.NOT_BOOKED, _subject(s), 0, s.gross_rp)
+            for s in unbooked
+            if not s.recognised
+        ),
+        *(
+            _difference(DifferenceKind.AMOUNT_DIFFERS, _subject(b), b.amount_rp, s.gross_rp)
+            for b, s in pairs
+            if b.amount_rp != s.gross_rp
+        ),
     ]
-    for b, s in pairs:
-        if b.amount_rp == s.gross_rp:
-            matched.append(Matched(b, s))
-        else:
-            kind = DifferenceKind.AMOUNT_DIFFERS
-            differences.append(_difference(kind, _subject(b), b.amount_rp, s.gross_rp))
-    differences += [
+
+
+def _fees_differ(settled: Iterable[Settled]) -> list[Difference]:
+    return [
         _difference(DifferenceKind.MDR_DIFFERS, _subject(s), s.gross_rp - due_rp, s.net_rp)
         for s in settled
         if (due_rp := s.mdr_due_rp) is not None and due_rp != s.mdr_rp
     ]
-    differences += _payouts(settled, elsewhere, sorted(movements, key=repr))
-    return Outcome(tuple(matched), tuple(sorted(differences, key=repr)))
+
+
+def _of_lines(matched: Iterable[Matched]) -> Iterator[tuple[DifferenceKind, str]]:
+    """The differences that were found while one side of what now matches was missing."""
+    for m in matched:
+        yield DifferenceKind.NOT_SETTLED, _subject(m.booked)
+        yield DifferenceKind.NOT_BOOKED, _subject(m.settled)
 
 
 def pair(
@@ -159,6 +201,16 @@ def pair(
     return pairs, left, [s for lines in waiting.values() for s in lines]
 
 
+def _pair_across_midnight(
+    booked: Sequence[Booked], settled: Sequence[Settled]
+) -> tuple[list[tuple[Booked, Settled]], list[Booked], list[Settled]]:
+    """As `pair`, but only what agrees in amount too."""
+    pairs, unsettled, unbooked = pair(sorted(booked, key=repr), sorted(settled, key=repr))
+    alike = [(b, s) for b, s in pairs if b.amount_rp == s.gross_rp]
+    differing = [(b, s) for b, s in pairs if b.amount_rp != s.gross_rp]
+    return alike, unsettled + [b for b, _ in differing], unbooked + [s for _, s in differing]
+
+
 def _same_rrn(booked: Booked, settled: Settled) -> bool:
     return booked.rrn is not None and booked.rrn == settled.rrn
 
@@ -173,8 +225,8 @@ def _rrn_unknown(booked: Booked, settled: Settled) -> bool:
 
 def _payouts(
     settled: Sequence[Settled], elsewhere: Mapping[str, int], movements: Sequence[Movement]
-) -> list[Difference]:
-    """Each batch's net against the bank's movements that pay it out."""
+) -> tuple[list[Difference], list[tuple[DifferenceKind, str]]]:
+    """Each batch's net against the bank's movements that pay it out; and what was looked at."""
     nets: dict[str, int] = defaultdict(int, elsewhere)
     for line in settled:
         nets[line.batch_id] += line.net_rp
@@ -194,7 +246,8 @@ def _payouts(
         elif received[batch] != net_rp:
             kind = DifferenceKind.PAYOUT_DIFFERS
             differences.append(_difference(kind, batch, net_rp, received[batch]))
-    return differences
+    kinds = (DifferenceKind.PAYOUT_MISSING, DifferenceKind.PAYOUT_DIFFERS)
+    return differences, [(kind, batch) for kind in kinds for batch in nets]
 
 
 def batch_named(narrative: str, batches: Iterable[str]) -> str | None:

@@ -48,7 +48,7 @@ class Slip:
 
 @dataclass(frozen=True)
 class Awaited:
-    """What a movement may name; a slip and a transfer are no longer once they came."""
+    """What a movement may name; a slip's cash and a transfer are no longer, once they came."""
 
     batches: Collection[str]
     slips: Mapping[str, Slip]
@@ -82,25 +82,26 @@ async def record(
             for line_id, row in lines.items()
         ],
     )
-    entries, held = [], []
+    entries, held, transferred = [], [], {}
     for line_id, row in lines.items():
-        if row.amount_rp:
-            account = _clears(line_id, row, awaited)
-            entries.append(_entry(line_id, row, statement, account))
-            if account is None:
-                held.append((line_id, row.amount_rp))
+        if not row.amount_rp:
+            continue
+        refund = _transfer_named(row, awaited.transfers)
+        if refund is not None:
+            transferred[line_id] = awaited.transfers.pop(refund.number)
+        account = postings.TRANSFERS_IN_TRANSIT if refund is not None else _clears(row, awaited)
+        entries.append(_entry(line_id, row, statement, account))
+        if account is None:
+            held.append((line_id, row.amount_rp))
     ledger.add_entries(insertions, entries, now=now)
     await insertions.write(db)
+    for line_id, refund in transferred.items():
+        refund.statement_line_id = line_id
     await cases.open_cases(db, cases.UNKNOWN_MOVEMENT, "statement_line_id", held, now)
 
 
-def _clears(line_id: UUID, row: StatementRow, awaited: Awaited) -> str | None:
+def _clears(row: StatementRow, awaited: Awaited) -> str | None:
     """The account on which a movement was awaited; None for one nobody knows."""
-    refund = _transfer_named(row, awaited.transfers)
-    if refund is not None:
-        del awaited.transfers[refund.number]
-        refund.statement_line_id = line_id
-        return postings.TRANSFERS_IN_TRANSIT
     slips = {reference: slip for reference, slip in awaited.slips.items() if slip.fits(row)}
     name = batch_named(row.narrative, {*awaited.batches, *slips})
     if name is None:

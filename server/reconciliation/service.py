@@ -37,7 +37,7 @@ from server.payments import arrivals, cases, pursuit, refund_queries
 from server.payments import queries as payments
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
-from server.payments.models import CASH, OWNER, Case, Money, Refund
+from server.payments.models import CASH, OWNER, Case, Charge, Money, Refund
 from server.payments.pursuit import SettledRefund
 from server.reconciliation import files, movements
 from server.reconciliation.files import FileRefused, SettlementRow
@@ -45,6 +45,8 @@ from server.reconciliation.matching import (
     Booked,
     Difference,
     Matched,
+    Nearby,
+    Outcome,
     Settled,
     match,
     pair,
@@ -204,20 +206,7 @@ async def _speak_of_money(
 ) -> set[Settled]:
     """Those of the lines that settle recorded money or refunds no other line is set against yet."""
     references = _texts([line.acquirer_reference for line in lines.values()])
-    money = await db.execute(
-        select(Money.acquirer_reference, Money.rrn, Money.amount_rp).where(
-            Money.acquirer == acquirer, Money.acquirer_reference == any_(references)
-        )
-    )
-    returned = await db.execute(
-        # The money's own reference: a charge whose generate was never answered has none.
-        select(
-            Money.acquirer_reference, Refund.acquirer_refund_number, -Refund.amount_rp, Money.rrn
-        )
-        .join(Money, Money.id == Refund.money_id)
-        .where(Refund.acquirer == acquirer, Money.acquirer_reference == any_(references))
-        .where(Refund.method == RefundMethod.ACQUIRER, Refund.state == RefundState.DONE)
-    )
+    told = [line for _, line in await _booked_under(db, references, acquirer)]
     set_against = await db.scalars(
         select(SettlementLine).where(
             SettlementLine.acquirer == acquirer,
@@ -229,10 +218,46 @@ async def _speak_of_money(
             ),
         )
     )
-    booked = sorted((Booked("", *row) for row in [*money, *returned]), key=repr)
-    _, free, _ = pair(booked, sorted((_settled(line) for line in set_against), key=repr))
+    _, free, _ = pair(
+        sorted(told, key=repr), sorted((_settled(line) for line in set_against), key=repr)
+    )
     pairs, _, _ = pair(free, sorted(lines.values(), key=repr))
     return {line for _, line in pairs}
+
+
+async def _booked_under(
+    db: AsyncSession, references: ColumnElement[Any], acquirer: str | None = None
+) -> list[tuple[date, Booked]]:
+    """Money and refunds under some of an acquirer's references, or anybody's, with their days."""
+    money = await db.execute(
+        select(
+            Money.business_day,
+            Charge.reference,
+            Money.acquirer_reference,
+            Money.rrn,
+            Money.amount_rp,
+        )
+        .join(Charge, Charge.id == Money.charge_id)
+        .where(Money.acquirer == func.coalesce(acquirer, Money.acquirer))
+        .where(Money.acquirer_reference == any_(references))
+    )
+    returned = await db.execute(
+        # The money's own reference: a charge whose generate was never answered has none.
+        select(
+            Refund.business_day,
+            Charge.reference,
+            Money.acquirer_reference,
+            Refund.acquirer_refund_number,
+            -Refund.amount_rp,
+            Money.rrn,
+        )
+        .join(Money, Money.id == Refund.money_id)
+        .join(Charge, Charge.id == Refund.charge_id)
+        .where(Money.acquirer == func.coalesce(acquirer, Money.acquirer))
+        .where(Money.acquirer_reference == any_(references))
+        .where(Refund.method == RefundMethod.ACQUIRER, Refund.state == RefundState.DONE)
+    )
+    return [(day, Booked(*told)) for day, *told in (*money, *returned)]
 
 
 async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datetime) -> None:
@@ -412,8 +437,9 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     deposited = await _deposited_on(db, day)
     moved = await movements.to_compare(db, day, batches | deposited.keys())
     elsewhere = await _settled_elsewhere(db, day, books, batches) | deposited
-    outcome = match(booked, settled, moved, elsewhere)
-    await _keep_differences(db, day, outcome.differences, now)
+    nearby = await _nearby(db, day, books, booked, settled)
+    outcome = match(booked, settled, moved, elsewhere, nearby)
+    await _keep_differences(db, day, outcome, now)
     db.add(Reconciliation(business_day=day, ran_at=now, difference_count=len(outcome.differences)))
     await db.flush()
     crash_point("reconciled-not-committed")
@@ -427,6 +453,34 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         matched=outcome.matched,
         differences=outcome.differences,
     )
+
+
+async def _nearby(
+    db: AsyncSession,
+    day: date,
+    books: Books,
+    booked: Sequence[Booked],
+    settled: Sequence[Settled],
+) -> Nearby:
+    """What may be the other side of what a day leaves over, left over by the days next to it."""
+    _, unsettled, unbooked = pair(sorted(booked, key=repr), sorted(settled, key=repr))
+    left = {b.acquirer_reference for b in unsettled} | {s.acquirer_reference for s in unbooked}
+    if not left:
+        return Nearby()
+    references = _texts(left)
+    told = await _booked_under(db, references)
+    money: list[Booked] = []
+    lines: list[Settled] = []
+    for near in (day - timedelta(days=1), day + timedelta(days=1)):
+        under = SettlementLine.acquirer_reference == any_(references)
+        found = await db.scalars(select(SettlementLine).where(_paid_on(near, books), under))
+        _, without_line, without_money = pair(
+            sorted((line for on, line in told if on == near), key=repr),
+            sorted((_settled(line) for line in found), key=repr),
+        )
+        money += without_line
+        lines += without_money
+    return Nearby(money, lines)
 
 
 def _paid_on(day: date, books: Books) -> ColumnElement[bool]:
@@ -483,10 +537,12 @@ def _texts(values: Collection[str]) -> ColumnElement[Any]:
     return literal(list(values), ARRAY(Text))
 
 
-async def _keep_differences(
-    db: AsyncSession, day: date, differences: Sequence[Difference], now: datetime
-) -> None:
-    """Open what is new, close what has been explained since; nothing is ever deleted."""
+async def _keep_differences(db: AsyncSession, day: date, outcome: Outcome, now: datetime) -> None:
+    """Open what is new, close what has been explained since; nothing is ever deleted.
+
+    A batch may pay out two days, and money be settled across midnight: whichever of the days sees
+    it explained closes what the other had found.
+    """
     statement = upsert(Discrepancy)
     rows = [
         {
@@ -500,7 +556,7 @@ async def _keep_differences(
             "opened_at": now,
             "state": "open",
         }
-        for difference in differences
+        for difference in outcome.differences
     ]
     if rows:
         await db.execute(
@@ -512,10 +568,14 @@ async def _keep_differences(
             ),
             rows,
         )
-    still = _texts([f"{d.kind}:{d.subject}" for d in differences])
+    still = _texts([f"{d.kind}:{d.subject}" for d in outcome.differences])
+    explained = _texts([f"{kind}:{subject}" for kind, subject in outcome.explained])
+    key = Discrepancy.kind + ":" + Discrepancy.subject
     await db.execute(
         update(Discrepancy)
-        .where(Discrepancy.business_day == day, Discrepancy.state == "open")
-        .where((Discrepancy.kind + ":" + Discrepancy.subject) != all_(still))
+        .where(Discrepancy.state == "open")
+        .where(
+            or_(and_(Discrepancy.business_day == day, key != all_(still)), key == any_(explained))
+        )
         .values(state="closed")
     )

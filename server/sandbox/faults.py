@@ -176,6 +176,13 @@ _OTHERS = (
         "The payment is notified only after its refund",
     ),
     Fault(
+        "notify_without_paid_time",
+        "notification",
+        "T12",
+        "Waktu bayar tidak disebut",
+        "The time of payment is left out",
+    ),
+    Fault(
         "notify_bad_signature",
         "forgery",
         "T13",

@@ -30,6 +30,7 @@ def lied(body: dict[str, Any], take: Take) -> bool:
         "notify_other_currency": _other_currency,
         "notify_unknown_reference": _unknown_reference,
         "notify_oversized": _oversized,
+        "notify_without_paid_time": _without_paid_time,
     }
     told = [lie for name, lie in lies.items() if take(name) is not None]
     for lie in told:
@@ -86,6 +87,11 @@ def _unknown_reference(body: dict[str, Any]) -> None:
 
 def _oversized(body: dict[str, Any]) -> None:
     body["padding"] = "x" * _OVERSIZED_BYTES
+
+
+def _without_paid_time(body: dict[str, Any]) -> None:
+    for place, name in _places(body, ("paidTime", "settlement_time")):
+        del place[name]
 
 
 def _of(body: dict[str, Any], more_rp: int) -> Any:

@@ -19,7 +19,7 @@ from server.identity.models import Officer
 from server.ledger import postings, reports
 from server.ledger import service as ledger
 from server.ledger.models import Entry
-from server.payments import cases, proposals
+from server.payments import proposals
 from server.payments.books import Books
 from server.payments.models import Case
 from server.reconciliation import service
@@ -462,9 +462,47 @@ async def test_a_batch_across_midnight_is_compared_whole_on_both_days(office: Of
     await office.settle(
         settlement(line(1, evening, **cut_off), line(2, night, gross_rp=4000, **cut_off))
     )
-    await office.bank(statement(tomorrow, (6000, "BATCH BCH-A1")))
     for day in (DAY, tomorrow):
-        assert (await office.reconcile(day)).differences == ()
+        await office.reconcile(day)
+    assert await office.open() == {("payout-missing", "BCH-A1")}
+    await office.bank(statement(tomorrow, (6000, "BATCH BCH-A1")))
+    assert (await office.reconcile(tomorrow)).differences == ()
+    assert await office.open() == set()  # though the day before had found it
+    assert (await office.reconcile()).differences == ()
+
+
+@pytest.mark.parametrize(("heard", "settled"), [(1, 0), (0, 1)], ids=["after", "before"])
+async def test_money_without_a_time_may_be_settled_across_midnight(
+    office: Office, heard: int, settled: int
+) -> None:
+    """Heard just after midnight, and paid, as the file tells, just before."""
+    days, night = (DAY, DAY + timedelta(days=1)), "T23:59:59+07:00"
+    await office.book(
+        [booked(1, f"{days[heard]}{night}"), {**booked(2, f"{days[heard]}{night}"), "rrn": None}]
+    )
+    for day in days:
+        await office.reconcile(day)
+    assert {kind for kind, _ in await office.open()} == {"not-settled"}
+    lines = settlement(*(line(n, f"{days[settled]}{night}") for n in (1, 2)))
+    await office.settle(lines)
+    await office.bank(statement(days[1], (4000, "BATCH BCH-A1")))
+    for day in days:
+        report = await office.reconcile(day)
+        assert report.differences == ()
+        assert [m.across_midnight for m in report.matched] == [True, True]
+    assert await office.open() == set()
+
+
+async def test_days_farther_apart_or_other_amounts_are_never_the_same_money(
+    office: Office,
+) -> None:
+    after = DAY + timedelta(days=2)
+    await office.book([booked(1, f"{after}T00:01:00+07:00"), booked(2, f"{DAY}T23:00:00+07:00")])
+    told = [line(1, f"{DAY}T23:59:59+07:00"), line(2, "2026-11-22T00:01:00+07:00", gross_rp=2001)]
+    await office.settle(settlement(*told))
+    for day in (DAY, DAY + timedelta(days=1), after):
+        assert (await office.reconcile(day)).matched == ()
+    assert {kind for kind, _ in await office.open()} >= {"not-settled", "not-booked"}
 
 
 async def test_a_regencys_busiest_day_fits(office: Office) -> None:

@@ -223,6 +223,12 @@ async def test_forgeries(partner: Partner, receiver: Receiver, fault: str, signe
     assert told.get(fault, said == true)
 
 
+async def test_a_time_of_payment_that_is_not_told(partner: Partner, receiver: Receiver) -> None:
+    heard = await notified(partner, receiver, "notify_without_paid_time")
+    assert is_signed(heard, partner.settings)
+    assert "paidTime" not in json.loads(heard.body)["additionalInfo"]
+
+
 async def test_a_replayed_external_id(partner: Partner, receiver: Receiver) -> None:
     await partner.pay((await partner.order("K-0"))["qrContent"])
     [first] = await receiver.wait_for(1)
