@@ -4,7 +4,7 @@ Money is recorded with its evidence, entry, receipt and case, or not at all. Eve
 all arrivals of the transaction together, so that sixty cost little more than one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -115,12 +115,25 @@ async def record_one(
     now: datetime,
 ) -> MoneyFlag | NotRecorded:
     """Lock the charge of one of our references, which must exist, and record its money."""
-    locked = await lock_charges(db, acquirer, [reference])
-    (weighed,) = await weigh(db, acquirer, [(locked[reference], arrival)], books, now=now)
-    if not isinstance(weighed, Weighed):
-        return weighed
-    await record(db, [weighed], books, now=now, insertions=Insertions())
-    return weighed.flag
+    (weighed,) = await record_all(db, acquirer, {reference: arrival}, books, now=now)
+    return weighed.flag if isinstance(weighed, Weighed) else weighed
+
+
+async def record_all(
+    db: AsyncSession,
+    acquirer: str,
+    arrived: Mapping[str, Arrival],
+    books: Books,
+    *,
+    now: datetime,
+) -> list[Weighed | NotRecorded]:
+    """Lock the charges of some of our references, which must exist, and record their money."""
+    locked = await lock_charges(db, acquirer, list(arrived))
+    told = [(locked[reference], arrival) for reference, arrival in arrived.items()]
+    weighed = await weigh(db, acquirer, told, books, now=now)
+    news = [item for item in weighed if isinstance(item, Weighed)]
+    await record(db, news, books, now=now, insertions=Insertions())
+    return weighed
 
 
 def _weigh(

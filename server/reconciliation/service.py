@@ -1,10 +1,11 @@
 """Importing what acquirer and bank say, and comparing it with our books day by day."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -29,10 +30,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, mdr, rule_on
 from domain.payment import RefundMethod, RefundState
-from server.database import new_id
+from server.database import Insertions, new_id
 from server.faults import crash_point
 from server.ledger import postings
 from server.ledger import service as ledger
+from server.ledger.service import NewEntry
 from server.payments import arrivals, cases, pursuit, refund_queries
 from server.payments import queries as payments
 from server.payments.arrivals import Arrival
@@ -97,20 +99,12 @@ async def import_settlement(
             for line_id, row in new.items()
         ]
         await db.execute(insert(SettlementLine), values)
-        twice = await _take_as_evidence(db, acquirer, new, books, now)
-        booked = await _speak_of_money(db, acquirer, {i: _settled(row) for i, row in new.items()})
-        unbooked = {i: row for i, row in new.items() if _settled(row) not in booked}
-        for line_id, row in unbooked.items():
-            await _post_unbooked(db, line_id, row, now)
-        for kind, ids in ((cases.GIVEN_TWICE, twice), (cases.NOT_BOOKED, unbooked.keys() - twice)):
-            held = [(line_id, new[line_id].gross_rp) for line_id in ids]
-            await cases.open_cases(db, kind, "settlement_line_id", held, now)
-        await _post_batches(
-            db, acquirer, file_id, [row for row in new.values() if _settled(row) in booked], now
-        )
         batches = {row.batch_id for row in new.values()}
         latest = max(row.settlement_date for row in new.values())
         await movements.explain_batches(db, batches, latest, now)
+        # Last what locks charges and series of receipts, for which notifications wait.
+        twice = await _take_as_evidence(db, acquirer, new, books, now)
+        await _post(db, acquirer, file_id, new, twice, now)
     crash_point("settlement-not-committed")
     total_rp = sum(row.net_rp for row in new.values())
     return Imported(len(new), total_rp, known=len(rows) - len(new))
@@ -130,6 +124,7 @@ async def _take_as_evidence(
     unpaid = await payments.charges_without_money(
         db, acquirer, [row.reference for row in rows.values()]
     )
+    told: dict[str, list[Arrival]] = defaultdict(list)
     for line_id, row in rows.items():
         given = unpaid.get(row.reference, "")
         if row.gross_rp > 0 and given in (None, row.acquirer_reference):
@@ -140,8 +135,31 @@ async def _take_as_evidence(
                 row.paid_at,
                 settlement_line_id=line_id,
             )
-            await arrivals.record_one(db, acquirer, row.reference, arrival, books, now=now)
-    return await pursuit.found_in_settlement(db, acquirer, _returned(rows), books, now=now)
+            told[row.reference].append(arrival)
+    returned = _returned(rows)
+    await _lock(db, acquirer, told, returned)
+    # What came for one charge is weighed one after the other: the first may pay it.
+    for turn in zip_longest(*told.values()):
+        arrived = {
+            reference: arrival
+            for reference, arrival in zip(told, turn, strict=True)
+            if arrival is not None
+        }
+        await arrivals.record_all(db, acquirer, arrived, books, now=now)
+    return await pursuit.found_in_settlement(db, acquirer, returned, books, now=now)
+
+
+async def _lock(
+    db: AsyncSession, acquirer: str, paid: Collection[str], returned: Sequence[SettledRefund]
+) -> None:
+    """Lock every charge that lines may change, in the one order that notifications keep too."""
+    refunded = await db.scalars(
+        select(Charge.reference)
+        .join(Money, Money.charge_id == Charge.id)
+        .where(Money.acquirer == acquirer)
+        .where(Money.acquirer_reference == any_(_texts([r.acquirer_reference for r in returned])))
+    )
+    await payments.lock_charges(db, acquirer, [*paid, *refunded])
 
 
 def _returned(lines: Mapping[UUID, SettlementRow | SettlementLine]) -> list[SettledRefund]:
@@ -152,41 +170,56 @@ def _returned(lines: Mapping[UUID, SettlementRow | SettlementLine]) -> list[Sett
     ]
 
 
-async def _post_batches(
-    db: AsyncSession, acquirer: str, file_id: UUID, rows: Sequence[SettlementRow], now: datetime
+async def _post(
+    db: AsyncSession,
+    acquirer: str,
+    file_id: UUID,
+    rows: Mapping[UUID, SettlementRow],
+    twice: Collection[UUID],
+    now: datetime,
 ) -> None:
-    """One entry for each batch of a file, of the lines that settle money we recorded."""
+    """Post what settles money we recorded by batches, and all else by lines, each with a case."""
+    settled = {line_id: _settled(row) for line_id, row in rows.items()}
+    booked = await _speak_of_money(db, acquirer, settled)
+    unbooked = {line_id: row for line_id, row in rows.items() if settled[line_id] not in booked}
+    entries = [
+        *_batch_entries(
+            acquirer, file_id, [row for line_id, row in rows.items() if line_id not in unbooked]
+        ),
+        *(_unbooked_entry(line_id, row) for line_id, row in unbooked.items()),
+    ]
+    insertions = Insertions()
+    # Without legs: payments and refunds of one batch that cancel out, or a line of nothing.
+    ledger.add_entries(insertions, [entry for entry in entries if entry.legs], now=now)
+    await insertions.write(db)
+    for kind, ids in ((cases.GIVEN_TWICE, twice), (cases.NOT_BOOKED, unbooked.keys() - twice)):
+        held = [(line_id, rows[line_id].gross_rp) for line_id in ids]
+        await cases.open_cases(db, kind, "settlement_line_id", held, now)
+
+
+def _batch_entries(
+    acquirer: str, file_id: UUID, rows: Sequence[SettlementRow]
+) -> Iterator[NewEntry]:
     by_batch = sorted(rows, key=lambda row: row.batch_id)
     for batch_id, group in groupby(by_batch, key=lambda row: row.batch_id):
         lines = list(group)
-        legs = postings.for_settlement(
-            sum(line.gross_rp for line in lines), sum(line.mdr_rp for line in lines)
-        )
-        if not legs:  # payments and refunds of one batch that cancel out
-            continue
-        await ledger.record(
-            db,
-            legs,
+        yield NewEntry(
+            postings.for_settlement(
+                sum(line.gross_rp for line in lines), sum(line.mdr_rp for line in lines)
+            ),
             source=f"settlement:{acquirer}:{batch_id}:{file_id}",
             description=f"Pencairan {batch_id}, {len(lines)} transaksi",
             business_day=lines[0].settlement_date,
-            now=now,
         )
 
 
-async def _post_unbooked(
-    db: AsyncSession, line_id: UUID, row: SettlementRow, now: datetime
-) -> None:
-    legs = postings.for_unbooked_settlement(row.gross_rp, row.mdr_rp)
-    if legs:
-        await ledger.record(
-            db,
-            legs,
-            source=f"{UNBOOKED}{line_id}",
-            description=f"Pencairan {row.batch_id} tidak ada di buku: {row.acquirer_reference}",
-            business_day=row.settlement_date,
-            now=now,
-        )
+def _unbooked_entry(line_id: UUID, row: SettlementRow) -> NewEntry:
+    return NewEntry(
+        postings.for_unbooked_settlement(row.gross_rp, row.mdr_rp),
+        source=f"{UNBOOKED}{line_id}",
+        description=f"Pencairan {row.batch_id} tidak ada di buku: {row.acquirer_reference}",
+        business_day=row.settlement_date,
+    )
 
 
 def _settled(line: SettlementRow | SettlementLine) -> Settled:
@@ -272,6 +305,7 @@ async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datet
         unexplained = list(group)
         # One that gave back twice does so no longer when the other way was given up meanwhile.
         returned = _returned({line.id: line for line in unexplained})
+        await _lock(db, acquirer, (), returned)
         await pursuit.found_in_settlement(db, acquirer, returned, books, now=now)
         lines_of = {line.id: _settled(line) for line in unexplained}
         booked = await _speak_of_money(db, acquirer, lines_of)
