@@ -7,8 +7,8 @@ changes that are there already it is not known: 0 stands before all.
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0012'
-down_revision = '0011'
+revision = '0013'
+down_revision = '0012'
 
 
 def upgrade() -> None:
