@@ -4,12 +4,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import update
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.parking import StayEvent, StayState, advance
 from domain.tariff import VehicleClass
+from server.database import Insertions
 from server.errors import Problem
 from server.parking.models import ParkingSession
 from server.spots.service import KnownSpot
@@ -22,8 +22,13 @@ class SpotOccupied(Problem):
     title_en = "This parking spot is still taken"
 
 
+class StartedAlready(Exception):
+    """A stay of this id was started before."""
+
+
 async def start(
     db: AsyncSession,
+    insertions: Insertions,
     spot: KnownSpot,
     *,
     session_id: UUID,
@@ -31,33 +36,31 @@ async def start(
     plate_masked: str | None,
     now: datetime,
     ends_at: datetime | None,
-) -> bool:
-    """Start a stay; False when this id was started already.
+) -> None:
+    """Insert a stay together with what is inserted for it.
 
-    Raises SpotOccupied where the spot holds one vehicle and has one. The failed insert then ends
-    the caller's transaction, as any refusal does.
+    Raises StartedAlready; or SpotOccupied where the spot holds one vehicle and has one. The failed
+    insert then ends the caller's transaction, as any refusal does.
     """
+    row = {
+        "id": session_id,
+        "spot_id": spot.id,
+        "vehicle_class": vehicle_class.value,
+        "plate_masked": plate_masked,
+        "exclusive": spot.exclusive,
+        "state": StayState.OPEN.value,
+        "started_at": now,
+        "ends_at": ends_at,
+    }
+    insertions.add(ParkingSession, [row])
     try:
-        started = await db.scalar(
-            upsert(ParkingSession)
-            .values(
-                id=session_id,
-                spot_id=spot.id,
-                vehicle_class=vehicle_class.value,
-                plate_masked=plate_masked,
-                exclusive=spot.exclusive,
-                state=StayState.OPEN.value,
-                started_at=now,
-                ends_at=ends_at,
-            )
-            .on_conflict_do_nothing(index_elements=[ParkingSession.id])
-            .returning(ParkingSession.id)
-        )
+        await insertions.write(db)
     except IntegrityError as exc:
         if "ex_parking_sessions_one_per_space" in str(exc.orig):
             raise SpotOccupied from exc
+        if "pk_parking_sessions" in str(exc.orig):
+            raise StartedAlready from exc
         raise
-    return started is not None
 
 
 async def void(db: AsyncSession, session_id: UUID) -> None:

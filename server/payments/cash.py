@@ -6,6 +6,7 @@ from uuid import UUID
 from domain.payment import ChargeKind
 from server.announcements import Announcer
 from server.database import Transactions
+from server.parking.service import StartedAlready
 from server.payments import arrivals, service
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
@@ -27,13 +28,16 @@ async def take(
     """
     if request.kind is not ChargeKind.CASH or request.shift_id is None:
         raise ValueError("cash is taken by an attendant on shift")
-    async with transactions.begin() as db:
-        charge = await service.open_charge(db, CASH, books, request, timedelta(), now)
-        if charge is not None:
-            taken = Arrival(
-                charge.reference, None, charge.amount_rp, now, shift_id=request.shift_id
-            )
-            await arrivals.record_one(db, CASH, charge.reference, taken, books, now=now)
+    try:
+        async with transactions.begin() as db:
+            charge = await service.open_charge(db, CASH, books, request, timedelta(), now)
+            if charge is not None:
+                taken = Arrival(
+                    charge.reference, None, charge.amount_rp, now, shift_id=request.shift_id
+                )
+                await arrivals.record_one(db, CASH, charge.reference, taken, books, now=now)
+    except StartedAlready:
+        return await service.asked_at_once(transactions, request)
     if charge is not None:
         announcer.announce(request.charge_id)
     return request.charge_id

@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,9 +23,9 @@ from domain.payment import (
     advance_payment,
 )
 from domain.receipt import mask_plate
-from domain.tariff import TariffError, VehicleClass, quote
+from domain.tariff import Quote, TariffError, TariffVersion, VehicleClass, quote
 from server.announcements import Announcer
-from server.database import Transactions, new_id
+from server.database import Insertions, Transactions, new_id
 from server.errors import NotFound, Problem
 from server.faults import crash_point
 from server.parking import service as parking
@@ -109,10 +110,13 @@ async def request_payment(
     Two short transactions stand around the acquirer's call. A crash between them leaves the charge
     `issuing`, and the inquiry job finds out what the acquirer booked.
     """
-    async with transactions.begin() as db:
-        life = acquirer.profile.validity(lifetime)
-        charge = await open_charge(db, acquirer.profile.name, books, request, life, now)
-        crash_point("requested-not-committed")
+    life = acquirer.profile.validity(lifetime)
+    try:
+        async with transactions.begin() as db:
+            charge = await open_charge(db, acquirer.profile.name, books, request, life, now)
+            crash_point("requested-not-committed")
+    except parking.StartedAlready:
+        return await asked_at_once(transactions, request)
     if charge is None:
         return request.charge_id
     crash_point("requested-not-generated")
@@ -128,6 +132,18 @@ async def request_payment(
     return charge.id
 
 
+@dataclass(frozen=True)
+class OpenCharge:
+    """A charge that was recorded and is to be issued now."""
+
+    id: UUID
+    kind: ChargeKind
+    acquirer: str
+    reference: str
+    amount_rp: int
+    expires_at: datetime
+
+
 async def open_charge(
     db: AsyncSession,
     acquirer_name: str,
@@ -135,23 +151,33 @@ async def open_charge(
     request: PaymentRequest,
     lifetime: timedelta,
     now: datetime,
-) -> Charge | None:
-    """Insert stay, payment and charge; None when this id was already asked for."""
-    if await db.get(Charge, request.charge_id) is not None:
-        await _same_or_conflict(db, request)
+) -> OpenCharge | None:
+    """Insert stay, payment and charge; None when this id was already asked for.
+
+    Raises StartedAlready where the same request, sent twice at once, was quicker.
+    """
+    if await _asked_before(db, request):
         return None
     spot = await spots.find(db, request.spot_code)
     tariff_id, tariff = await spots.tariff_on(db, spot.zone_id, books.day(now))
     starts = now.astimezone(books.timezone)
     ends = None if request.minutes is None else starts + timedelta(minutes=request.minutes)
-    try:
-        quoted = quote(tariff, request.vehicle_class, starts, ends)
-    except TariffError as exc:
-        raise StayNotPriced(str(exc)) from exc
-    if quoted.amount_rp <= 0:
-        raise NothingToPay
-    started = await parking.start(
+    quoted = _quote(tariff, request.vehicle_class, starts, ends)
+    charge = OpenCharge(
+        request.charge_id,
+        request.kind,
+        acquirer_name,
+        request.charge_id.hex,
+        quoted.amount_rp,
+        now + lifetime,
+    )
+    insertions = Insertions()
+    insertions.add(Payment, [_payment_row(request, quoted, tariff_id, now)])
+    insertions.add(Charge, [_charge_row(request, charge, now)])
+    insertions.add(ChargeChange, [_opening_row(charge, now)])
+    await parking.start(
         db,
+        insertions,
         spot,
         session_id=request.charge_id,
         vehicle_class=request.vehicle_class,
@@ -159,55 +185,88 @@ async def open_charge(
         now=now,
         ends_at=ends,
     )
-    if not started:  # the same request, sent twice at once: the other one won
-        await _same_or_conflict(db, request)
-        return None
-    payment = Payment(
-        id=request.charge_id,
-        parking_session_id=request.charge_id,
-        tariff_id=tariff_id,
-        shift_id=request.shift_id,
-        amount_rp=quoted.amount_rp,
-        quote=[asdict(line) for line in quoted.lines],
-        state=PaymentState.REQUESTED.value,
-        requested_at=now,
-    )
-    charge = Charge(
-        id=request.charge_id,
-        payment_id=payment.id,
-        kind=request.kind.value,
-        acquirer=acquirer_name,
-        reference=request.charge_id.hex,
-        amount_rp=quoted.amount_rp,
-        state=ChargeState.NEW.value,
-        request_hash=request.fingerprint(),
-        created_at=now,
-        expires_at=now + lifetime,
-        # Nobody can be asked about cash.
-        next_inquiry_at=None if request.kind is ChargeKind.CASH else now + FIRST_INQUIRY,
-    )
-    db.add(payment)
-    await db.flush()
-    db.add(charge)
-    await db.flush()
-    await advance(db, charge, ChargeEvent.ISSUE_REQUESTED, who="request", why="requested", now=now)
     return charge
 
 
-async def _same_or_conflict(db: AsyncSession, request: PaymentRequest) -> None:
-    known = await db.get(Charge, request.charge_id)
-    if known is None or known.request_hash != request.fingerprint():
+def _quote(
+    tariff: TariffVersion, vehicle_class: VehicleClass, starts: datetime, ends: datetime | None
+) -> Quote:
+    try:
+        quoted = quote(tariff, vehicle_class, starts, ends)
+    except TariffError as exc:
+        raise StayNotPriced(str(exc)) from exc
+    if quoted.amount_rp <= 0:
+        raise NothingToPay
+    return quoted
+
+
+def _payment_row(
+    request: PaymentRequest, quoted: Quote, tariff_id: UUID, now: datetime
+) -> dict[str, Any]:
+    return {
+        "id": request.charge_id,
+        "parking_session_id": request.charge_id,
+        "tariff_id": tariff_id,
+        "shift_id": request.shift_id,
+        "amount_rp": quoted.amount_rp,
+        "quote": [asdict(line) for line in quoted.lines],
+        "state": PaymentState.REQUESTED.value,
+        "requested_at": now,
+    }
+
+
+def _charge_row(request: PaymentRequest, charge: OpenCharge, now: datetime) -> dict[str, Any]:
+    return {
+        "id": charge.id,
+        "payment_id": charge.id,
+        "kind": charge.kind.value,
+        "acquirer": charge.acquirer,
+        "reference": charge.reference,
+        "amount_rp": charge.amount_rp,
+        "state": advance_charge(ChargeState.NEW, ChargeEvent.ISSUE_REQUESTED).value,
+        "request_hash": request.fingerprint(),
+        "created_at": now,
+        "expires_at": charge.expires_at,
+        # Nobody can be asked about cash.
+        "next_inquiry_at": None if charge.kind is ChargeKind.CASH else now + FIRST_INQUIRY,
+    }
+
+
+def _opening_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "charge_id": charge.id,
+        "changed_at": now,
+        "state_before": ChargeState.NEW.value,
+        "state_after": advance_charge(ChargeState.NEW, ChargeEvent.ISSUE_REQUESTED).value,
+        "who": "request",
+        "why": "requested",
+    }
+
+
+async def asked_at_once(transactions: Transactions, request: PaymentRequest) -> UUID:
+    """The charge that the same request, sent twice at once, got; raises IdempotencyConflict."""
+    async with transactions.begin() as db:
+        await _asked_before(db, request)
+    return request.charge_id
+
+
+async def _asked_before(db: AsyncSession, request: PaymentRequest) -> bool:
+    """Whether this id was asked for; raises IdempotencyConflict where it was for something else."""
+    known = await db.scalar(select(Charge.request_hash).where(Charge.id == request.charge_id))
+    if known is not None and known != request.fingerprint():
         raise IdempotencyConflict
+    return known is not None
 
 
 Outcome = IssuedBarcode | ConsumerPayment | AcquirerRefused | AcquirerUnknown
 
 
-async def _issue(acquirer: Acquirer, charge: Charge, consumer_qr: str) -> Outcome:
+async def _issue(acquirer: Acquirer, charge: OpenCharge, consumer_qr: str) -> Outcome:
     """Ask the acquirer, with no transaction open. An outcome is data, never an exception."""
     wanted = (charge.reference, charge.amount_rp)
     try:
-        if charge.kind == ChargeKind.CPM:
+        if charge.kind is ChargeKind.CPM:
             return await acquirer.pay_consumer(*wanted, consumer_qr, charge.expires_at)
         barcode = await acquirer.generate(*wanted, charge.expires_at)
     except (AcquirerRefused, AcquirerUnknown) as exc:
@@ -228,15 +287,49 @@ def unfit_barcode(text: str, amount_rp: int) -> str:
     return ""
 
 
+ISSUED = text("""
+    WITH issued AS (
+        UPDATE charges
+        SET state = :after, acquirer_reference = :acquirer_reference, qris = :qris
+        WHERE id = :id AND state = :before RETURNING id
+    )
+    INSERT INTO charge_changes (id, charge_id, changed_at, state_before, state_after, who, why)
+    SELECT :change_id, id, :now, :before, :after, 'acquirer', 'issued' FROM issued
+    RETURNING charge_id
+""")
+
+
 async def _record_outcome(
-    transactions: Transactions, charge: Charge, outcome: Outcome, now: datetime
+    transactions: Transactions, charge: OpenCharge, outcome: Outcome, now: datetime
 ) -> None:
     async with transactions.begin() as db:
-        locked = await queries.lock_charge(db, charge.acquirer, charge.reference)
-        if locked is None:
-            raise ChargeNotFound
-        await _record_issue(db, locked, outcome, now)
+        state: str = ChargeState.ISSUED
+        if not await _issued_as_expected(db, charge, outcome, now):
+            locked = await queries.lock_charge(db, charge.acquirer, charge.reference)
+            if locked is None:
+                raise ChargeNotFound
+            await _record_issue(db, locked, outcome, now)
+            state = locked.state
         crash_point("issued-not-committed")
+    log.info("issued", charge_id=str(charge.id), state=state)
+
+
+async def _issued_as_expected(
+    db: AsyncSession, charge: OpenCharge, outcome: Outcome, now: datetime
+) -> bool:
+    """Record a barcode in one statement; False where it is none, or something else was quicker."""
+    if not isinstance(outcome, IssuedBarcode):
+        return False
+    values = {
+        "id": charge.id,
+        "change_id": new_id(),
+        "before": ChargeState.ISSUING.value,
+        "after": advance_charge(ChargeState.ISSUING, ChargeEvent.ISSUE_ACCEPTED).value,
+        "acquirer_reference": outcome.acquirer_reference,
+        "qris": outcome.qris,
+        "now": now,
+    }
+    return await db.scalar(ISSUED, values) is not None
 
 
 async def _record_issue(db: AsyncSession, charge: Charge, outcome: Outcome, now: datetime) -> None:
@@ -267,7 +360,6 @@ async def _record_issue(db: AsyncSession, charge: Charge, outcome: Outcome, now:
         await advance(
             db, charge, ChargeEvent.ISSUE_UNANSWERED, who="acquirer", why=str(outcome), now=now
         )
-    log.info("issued", charge_id=str(charge.id), state=charge.state)
 
 
 async def advance(

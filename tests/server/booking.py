@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import ChargeEvent, ChargeState, PaymentState
 from domain.tariff import VehicleClass
-from server.database import new_id
+from server.database import Insertions, new_id
 from server.parking import service as parking
 from server.payments import service as payments
 from server.payments.arrivals import Arrival, record_one
@@ -43,6 +43,7 @@ async def book(
     tariff_id, _ = await spots.tariff_on(db, spot.zone_id, books.day(paid_at))
     await parking.start(
         db,
+        Insertions(),
         spot,
         session_id=charge_id,
         vehicle_class=VehicleClass.CAR,

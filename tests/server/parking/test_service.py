@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from domain.parking import StayState
 from domain.tariff import VehicleClass
-from server.database import Transactions, new_id
+from server.database import Insertions, Transactions, new_id
 from server.parking import service
 from server.parking.models import ParkingSession
-from server.parking.service import SpotOccupied
+from server.parking.service import SpotOccupied, StartedAlready
 from server.spots import service as spots
 
 EXCLUSIVE, SHARED = "RSU-001-J", "PSR-001-U"
@@ -31,8 +31,9 @@ async def park(
     """Start a stay in a transaction of its own; `hold_s` keeps it open, as a slow request does."""
     session_id = session_id or new_id()
     async with transactions.begin() as db:
-        started = await service.start(
+        await service.start(
             db,
+            Insertions(),
             await spots.find(db, spot),
             session_id=session_id,
             vehicle_class=VehicleClass.CAR,
@@ -40,7 +41,6 @@ async def park(
             now=now,
             ends_at=ends_at,
         )
-        assert started
         await asyncio.sleep(hold_s)
     return session_id
 
@@ -90,7 +90,7 @@ async def test_a_shared_spot_takes_everyone(transactions: Transactions, now: dat
 
 async def test_the_same_stay_sent_twice_is_one(transactions: Transactions, now: datetime) -> None:
     session_id = await park(transactions, EXCLUSIVE, now, ends_at=now + HOUR)
-    with pytest.raises(AssertionError):
+    with pytest.raises(StartedAlready):
         await park(transactions, EXCLUSIVE, now, session_id=session_id, ends_at=now + HOUR)
     assert await states(transactions) == ["open"]
 
