@@ -34,8 +34,6 @@ from server.payments import changes
 from server.payments.models import OWNER, Case, CaseChange, Charge, Money, Payment, Refund
 from server.spots.models import Spot, Zone
 
-NOT_BOOKED = "not-booked"
-UNKNOWN_MOVEMENT = "unknown-movement"
 GIVEN_TWICE = "given-twice"
 REFUND_REFUSED = "refund-refused"
 REFUND_UNKNOWN = "refund-unknown"

@@ -22,7 +22,7 @@ from server.ledger.service import NewEntry
 from server.payments import cases, refund_queries
 from server.payments.models import Case, Refund
 from server.reconciliation.files import Statement, StatementRow
-from server.reconciliation.matching import Movement, batch_named
+from server.reconciliation.matching import DifferenceKind, Movement, batch_named
 from server.reconciliation.models import CashDeposit, SettlementLine, StatementLine
 
 PAID_OUT_WITHIN = timedelta(days=31)
@@ -97,7 +97,7 @@ async def record(
     await insertions.write(db)
     for line_id, refund in transferred.items():
         refund.statement_line_id = line_id
-    await cases.open_cases(db, cases.UNKNOWN_MOVEMENT, "statement_line_id", held, now)
+    await cases.open_cases(db, DifferenceKind.UNKNOWN_MOVEMENT, "statement_line_id", held, now)
 
 
 def _clears(row: StatementRow, awaited: Awaited) -> str | None:

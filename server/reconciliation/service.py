@@ -46,6 +46,7 @@ from server.reconciliation.files import FileRefused, SettlementRow
 from server.reconciliation.matching import (
     Booked,
     Difference,
+    DifferenceKind,
     Matched,
     Nearby,
     Outcome,
@@ -192,7 +193,8 @@ async def _post(
     # Without legs: payments and refunds of one batch that cancel out, or a line of nothing.
     ledger.add_entries(insertions, [entry for entry in entries if entry.legs], now=now)
     await insertions.write(db)
-    for kind, ids in ((cases.GIVEN_TWICE, twice), (cases.NOT_BOOKED, unbooked.keys() - twice)):
+    unknown = unbooked.keys() - twice
+    for kind, ids in ((cases.GIVEN_TWICE, twice), (DifferenceKind.NOT_BOOKED, unknown)):
         held = [(line_id, rows[line_id].gross_rp) for line_id in ids]
         await cases.open_cases(db, kind, "settlement_line_id", held, now)
 
