@@ -2,6 +2,10 @@
 
 import asyncio
 import itertools
+import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,7 +34,7 @@ from server.payments.snap import (
     read_time,
 )
 from server.payments.wire import AmountError
-from tests.server.conftest import Sandbox
+from tests.server.conftest import CLIENT_SECRET, Sandbox
 from tests.server.payments.conftest import answers, fields_of
 
 pytestmark = pytest.mark.usefixtures("no_faults")
@@ -550,6 +554,32 @@ async def test_the_acquirer_reads_whose_barcode_it_is(acquirer):
     assert read.pans
     with pytest.raises(AcquirerRefused):
         await acquirer.decode("bukan QRIS")
+
+
+async def test_a_person_asks_whose_barcode_it_is(acquirer, socket_sandbox, keys):
+    issued = await acquirer.generate(reference(), AMOUNT_RP, soon())
+    environment = {
+        **os.environ,
+        "KARCIS_ACQUIRER_URL": str(socket_sandbox.client.base_url),
+        "KARCIS_ACQUIRER_CLIENT_SECRET": CLIENT_SECRET,
+        "KARCIS_PRIVATE_KEY": str(keys / "karcis.pem"),
+    }
+
+    async def decode(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "server", "acquirer", "decode", *arguments]
+        return await asyncio.to_thread(
+            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60
+        )
+
+    read = await decode(issued.qris, "--json")
+    assert read.returncode == 0, read.stderr
+    told = json.loads(read.stdout)
+    assert (told["merchant_name"], told["amount_rp"]) == ("PARKIR KAB CONTOH", AMOUNT_RP)
+    shown = await decode(issued.qris)
+    assert all(pan in shown.stdout for pan in told["pans"].values())
+    unread = await decode("bukan QRIS")
+    assert (unread.returncode, unread.stdout) == (1, "")
+    assert unread.stderr.startswith("karcis: 400")
 
 
 async def test_a_barcode_is_cancelled_once_and_not_after_it_was_paid(acquirer, socket_sandbox):

@@ -1,0 +1,128 @@
+"""What all commands share: their options, how they speak and fail, and the way to the database."""
+
+import asyncio
+import getpass
+import json
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+Result = TypeVar("Result")
+FAILED, USAGE, DIFFERENCES = 1, 2, 3
+talk = Console(stderr=True, highlight=False)
+DataDir = Annotated[
+    Path, typer.Option("--data", help="Where the embedded database and all files are kept.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Day = Annotated[
+    datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="Business day, 2026-11-21.")
+]
+From = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")]
+To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")]
+Until = Annotated[
+    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day, if it has one.")
+]
+InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+Id = Annotated[UUID, typer.Argument()]
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    talk.print(f"karcis: {message}", markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def database_url(stack: ExitStack, data: Path, *, as_owner: bool = False) -> str:
+    """DATABASE_URL where it is set, else the embedded database of the data directory.
+
+    As the server's role, or as the owner of the schema.
+    """
+    from server.database import APP_ROLE, as_role, plain_url
+    from server.embedded import EmbeddedPostgres
+
+    given = os.environ.get("DATABASE_URL")
+    if as_owner:
+        given = os.environ.get("KARCIS_MIGRATION_URL") or given
+    if given:
+        try:
+            return plain_url(given)
+        except ValueError as exc:
+            fail(str(exc))
+    if not (data / "postgres").exists():
+        fail(f"there is no database in {data}; `karcis run` makes one, or set DATABASE_URL")
+    url = stack.enter_context(EmbeddedPostgres(data)).url
+    return url if as_owner else as_role(url, APP_ROLE)
+
+
+def in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
+    """Run `work(db, books)` in one transaction on the installation's database."""
+    from pydantic import ValidationError
+
+    from server.database import create_engine, create_transactions
+    from server.faults import crash_point
+    from server.payments.books import Books
+    from server.settings import Settings
+
+    async def run(url: str) -> Result:
+        engine = create_engine(url, pool_size=1)
+        try:
+            async with create_transactions(engine).begin() as db:
+                return await work(db, Books.of(Settings()))
+        finally:
+            await engine.dispose()
+
+    with ExitStack() as stack:
+        url = database_url(stack, data)
+        try:
+            done = asyncio.run(run(url))
+        except ValidationError as exc:
+            fail(str(exc))
+        except database_errors() as exc:
+            fail(why(exc))
+    crash_point("command-not-answered")
+    return done
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (OSError, SQLAlchemyError)
+
+
+def why(exc: Exception) -> str:
+    """What a person can do about a database that refused."""
+    refusal = getattr(exc, "orig", exc)
+    code = str(getattr(refusal, "sqlstate", None) or "")
+    if code == "42P01":  # undefined_table
+        return "the database has no schema yet; `karcis migrate` makes it"
+    if code == "42501":  # insufficient_privilege
+        needs = "; `karcis migrate` needs the schema's owner: set KARCIS_MIGRATION_URL"
+        return f"the database refused: {refusal}".splitlines()[0] + needs
+    # a value or a row the tables do not allow; a role that may not come in; a guard of ours
+    if code[:2] in ("22", "23", "28", "KA"):
+        return f"the database refused: {refusal}".splitlines()[0]
+    return f"the database does not answer: {type(refusal.__cause__ or refusal).__name__}"
+
+
+def login() -> str:
+    """Who works at this terminal, for the record."""
+    return f"cli:{getpass.getuser()}"
+
+
+def or_say_why(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
+    from server.errors import Problem
+
+    try:
+        return in_transaction(data, work)
+    except Problem as exc:
+        fail(f"{exc.title_id} / {exc.title_en}{f' ({exc.detail})' if exc.detail else ''}")
