@@ -226,8 +226,9 @@ class Truth:
         return None if row is None else Refund.of(row)
 
     def new_refund(self, *, now_ms: int, **values: Any) -> Refund:
-        """The refund that would be next; nothing is written."""
-        key, day = self._next_id("refunds"), self.day(now_ms)
+        """The refund that would be next; nothing is written. A lost one uses its number up."""
+        _, lost = self.fault_counts().get("refund_lost", (0, 0))
+        key, day = self._next_id("refunds") + lost, self.day(now_ms)
         number = f"R{day.replace('-', '')}{key:011d}"
         return Refund(
             id=key,

@@ -354,6 +354,16 @@ async def test_a_lost_refund_is_answered_and_not_booked(partner: Partner) -> Non
     )
 
 
+async def test_the_number_of_a_lost_refund_is_given_to_no_other(partner: Partner) -> None:
+    numbers = set()
+    for reference, lost in (("K-1", True), ("K-2", False), ("K-3", True), ("K-4", False)):
+        await partner.pay((await partner.order(reference))["qrContent"])
+        if lost:
+            await partner.fault("refund_lost")
+        numbers.add((await _refund(partner, reference)).json()["refundNo"])
+    assert len(numbers) == 4
+
+
 async def test_a_lost_cancellation_leaves_the_code_payable(partner: Partner) -> None:
     code = (await partner.order("K-1"))["qrContent"]
     await partner.fault("cancel_lost")
