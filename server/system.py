@@ -32,7 +32,7 @@ from server.embedded import EmbeddedPostgres
 from server.identity import service as identity
 from server.settings import Settings
 
-READY_S = 30.0
+READY_S = 90.0
 PAPER = "generic-58-qr"
 STOP_S = 8.0
 MOST_DEATHS = 5
@@ -47,7 +47,7 @@ class SystemFailed(Exception):
 
 def free_ports() -> int:
     """The first of four neighbouring ports nobody listens on."""
-    for base in range(18_000 + secrets.randbelow(200) * 10, 60_000, 10):
+    for base in range(18_000 + secrets.randbelow(1_400) * 10, 60_000, 10):
         if all(not _taken(base + offset) for offset in range(4)):
             return base
     raise SystemFailed("no four free ports in a row")
