@@ -1,9 +1,6 @@
 """A handheld as a real process on a real socket, and an office that can be killed under it."""
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import forks
 from tests.attendant_app.office import Office, free_port, until
 
-ROOT = Path(__file__).parents[2]
-RUN = "import typer, attendant_app.cli as cli; typer.run(cli.handheld)"
+forks.load("server.cli", "attendant_app.cli", "printer.cli")
 
 
 class Device:
@@ -29,11 +26,7 @@ class Device:
         self.port = free_port()
         self.printer_url = printer_url
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=15)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
         environment = {
-            **os.environ,
             "HANDHELD_PORT": str(self.port),
             "HANDHELD_DATA": str(self.folder),
             "HANDHELD_SERVER_URL": self.office.url,
@@ -41,37 +34,30 @@ class Device:
             "HANDHELD_PRINTER_URL": self.printer_url,
             "HANDHELD_PRINTER_PROFILE": "generic-58-qr",
         }
-        log = (self.folder.parent / f"{self.folder.name}.log").open("ab")
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", RUN], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
-        log.close()
+        log = folder.parent / f"{folder.name}.log"
+        self._process = forks.Fork(("server", "handheld"), environment, log)
+
+    def start(self) -> None:
+        self._process.start()
         until(self._answers, 20)
 
     def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log()
+        assert self._process.exit_code is None, self.log()
         try:
             return self.http.get("/api/status").status_code == 200
         except httpx.TransportError:
             return False
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
+        self._process.kill()
 
-    def stop(self) -> int:
+    def stop(self) -> int | None:
         """As Ctrl-C does; the exit code."""
-        assert self._process is not None
         self._process.terminate()
-        code = self._process.wait(10)
-        self._process = None
-        return code
+        return self._process.wait(10)
 
     def log(self) -> str:
-        return (self.folder.parent / f"{self.folder.name}.log").read_text()
+        return self._process.log.read_text()
 
     def status(self) -> dict[str, Any]:
         return dict(self.http.get("/api/status").json())

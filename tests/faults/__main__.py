@@ -7,6 +7,7 @@ Karcis broke a promise, or when the control lost nothing: then the harness is de
 import argparse
 import asyncio
 import json
+import logging
 import os
 import platform
 import random
@@ -14,13 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
+from server.system import make_keys
 from tests.faults.rows import ROWS, Row
 from tests.faults.stage import KARCIS, NAIVE, Cluster, Stage, Subject, Tally
 
@@ -31,6 +35,9 @@ REGRESSIONS = Path(__file__).with_name("regressions.txt")
 Turn = tuple[Row, int]
 Result = tuple[Tally, Tally]
 Results = dict[str, dict[int, Result]]
+UNPLAYED = "not played to its end"
+STAGES = 4
+"""How many subjects play at once: a row mostly waits, for answers that are lost or late."""
 screen = Console(highlight=False, soft_wrap=True)
 
 
@@ -39,6 +46,7 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="T3 …; all when none is named")
     parser.add_argument("--seed", type=int, help="play with this seed only")
     asked = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rows = [row for row in ROWS if not asked.rows or row.name in asked.rows]
     if len(rows) < len(asked.rows):
         parser.error(f"there are {', '.join(row.name for row in ROWS)}")
@@ -49,11 +57,11 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
         Cluster(Path(folder)) as cluster,
     ):
-        turns = [[turn] for turn in plan if not turn[0].waits]
-        turns.append([turn for turn in plan if turn[0].waits])
-        for at_once in turns:
-            asyncio.run(play(cluster, at_once, Path(folder), results))
-    write(results)
+        together = [turn for turn in plan if not turn[0].alone]
+        asyncio.run(play(cluster, together, Path(folder), results, at_once=STAGES))
+        alone = [turn for turn in plan if turn[0].alone]
+        asyncio.run(play(cluster, alone, Path(folder), results, at_once=1))
+    write(results, afresh=not asked.rows)
     screen.print(table(rows, results))
     return 1 if any(map(failures, (r for seeds in results.values() for r in seeds.values()))) else 0
 
@@ -63,39 +71,51 @@ def kept_seeds(row: Row, asked: int | None = None) -> list[int]:
     return [int(line.split()[1]) for line in lines if line.split()[0] == row.name and asked is None]
 
 
-async def play(cluster: Cluster, turns: Sequence[Turn], folder: Path, results: Results) -> None:
-    """Play rows at once, each by both subjects; one row alone is played by one after the other."""
-    for row, seed in turns:
-        screen.print(f"{row.name} {row.title} (seed {seed})")
-    parts = [
-        _play(cluster, row, subject, seed, folder / f"{row.name}-{seed}")
-        for row, seed in turns
-        for subject in (KARCIS, NAIVE)
-    ]
-    if len(turns) > 1 or any(row.waits for row, _ in turns):
-        tallies = await asyncio.gather(*parts)
-    else:
-        tallies = [await part for part in parts]
-    for (row, seed), ours, naive in zip(turns, tallies[::2], tallies[1::2], strict=True):
+async def play(
+    cluster: Cluster, turns: Sequence[Turn], folder: Path, results: Results, *, at_once: int
+) -> None:
+    """Play rows, each by both subjects, on no more than so many stages at once."""
+    stages = asyncio.Semaphore(at_once)
+
+    async def turn(row: Row, seed: int) -> None:
+        within = folder / f"{row.name}-{seed}"
+        make_keys(within / "keys")
+        ours, naive = await asyncio.gather(
+            *(_play(stages, cluster, row, subject, seed, within) for subject in (KARCIS, NAIVE))
+        )
         results.setdefault(row.name, {})[seed] = ours, naive
+        screen.print(f"{row.name} {row.title} (seed {seed}): {ours.seconds + naive.seconds:.0f} s")
         for failure in failures((ours, naive)):
             screen.print(f"  [red]{row.name}: {failure}[/]")
         if ours.violations and seed not in kept_seeds(row):
             with REGRESSIONS.open("a") as kept:
                 kept.write(f"{row.name} {seed}\n")
 
+    await asyncio.gather(*(turn(row, seed) for row, seed in turns))
 
-async def _play(cluster: Cluster, row: Row, subject: Subject, seed: int, folder: Path) -> Tally:
-    began = time.monotonic()
+
+async def _play(
+    stages: asyncio.Semaphore,
+    cluster: Cluster,
+    row: Row,
+    subject: Subject,
+    seed: int,
+    folder: Path,
+) -> Tally:
     stage = Stage(
         cluster, subject, folder / subject.name, f"{row.name} {seed}", gated=row.gated,
         **row.environment,
     )  # fmt: skip
-    async with stage.standing():
-        await row.play(stage)
-        await stage.settle()
-        await stage.judge()
-    stage.tally.seconds = round(time.monotonic() - began, 1)
+    async with stages, stage.standing():
+        began = time.monotonic()
+        try:
+            await row.play(stage)
+            await stage.settle()
+            await stage.judge()
+        except Exception:
+            # The other rows go on; this one is told as broken, whoever played it.
+            stage.tally.violate(UNPLAYED, traceback.format_exc(limit=-3))
+        stage.tally.seconds = round(time.monotonic() - began, 1)
     return stage.tally
 
 
@@ -105,12 +125,15 @@ def failures(result: Result) -> list[str]:
         f"{count} x {what} {', '.join(ours.examples.get(what, []))}"
         for what, count in ours.violations.items()
     ]
+    if UNPLAYED in naive.violations:
+        found.append(f"the naive control was not played to its end {naive.examples[UNPLAYED]}")
     return found if naive.violations else [*found, "harness dead: the naive control lost nothing"]
 
 
-def write(results: Results) -> None:
-    """Renew the rows just played; the others stay as they were found."""
-    told: dict[str, Any] = json.loads(REPORT.read_text()) if REPORT.exists() else {}
+def write(results: Results, *, afresh: bool) -> None:
+    """All rows of one run; or renew those just played, where the others stay as they were found."""
+    known = REPORT.exists() and not afresh
+    told: dict[str, Any] = json.loads(REPORT.read_text()) if known else {}
     for name, seeds in results.items():
         ours, naive = (total([result[place] for result in seeds.values()]) for place in (0, 1))
         told[name] = {

@@ -1,11 +1,13 @@
 """T14 and T15: an acquirer that does not answer, answers nonsense, or changes its mind."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
+from server.payments.pursuit import NOT_TOLD_COUNTS
 from tests.faults.gate import Mode
-from tests.faults.returning import GiveBack, paid, refunding
+from tests.faults.returning import Officers, officers_of, paid
 from tests.faults.stage import UNHEARD, Stage, reference_of
 
 CALL_FAULTS = (
@@ -18,15 +20,16 @@ VALUES = {"delay": 3, "slow_loris": 25}
 
 
 async def answer_badly(stage: Stage) -> None:
-    """T14. Every fault of a call for generate, query and refund, then a wire that is dead."""
-    async with refunding(stage) as give_back:
+    """T14. Every fault of a call for generate, query and refund; then nobody at the wire's end."""
+    async with officers_of(stage) as officers:
         turns = [_issue(stage, kind) for kind in CALL_FAULTS]
         turns += [_inquire(stage, kind) for kind in CALL_FAULTS]
-        turns += [_refund(stage, kind, give_back) for kind in CALL_FAULTS]
+        turns += [_refund(officers, kind) for kind in CALL_FAULTS]
         await asyncio.gather(*turns)
     for mode in (Mode.ACCEPT_NOTHING, Mode.READ_NOTHING):
         await _dead_wire(stage, mode)
-    stage.tally.runs = len(turns) + 2
+    await _no_such_name(stage)
+    stage.tally.runs = len(turns) + 3
 
 
 async def _load(stage: Stage, name: str, reference: str, times: int = 1) -> None:
@@ -65,12 +68,12 @@ async def _issued(stage: Stage) -> dict[str, Any] | None:
     return charge | {"qris": text} if charge and text else None
 
 
-async def _refund(stage: Stage, kind: str, give_back: GiveBack) -> None:
+async def _refund(officers: Officers, kind: str) -> None:
     """A part of the money goes back, and the answer says so badly."""
-    charge = await paid(stage)
+    charge = await paid(officers.stage)
     if charge is not None:
-        await _load(stage, f"refund_{kind}", reference_of(charge))
-        await give_back(charge, 1_000, 0)
+        await _load(officers.stage, f"refund_{kind}", reference_of(charge))
+        await officers.give_back(charge, 1_000)
 
 
 async def _dead_wire(stage: Stage, mode: Mode) -> None:
@@ -83,20 +86,58 @@ async def _dead_wire(stage: Stage, mode: Mode) -> None:
     await asyncio.gather(*waiting)
 
 
+async def _no_such_name(stage: Stage) -> None:
+    """The acquirer's host is not found, until the server is started with the right one."""
+    await stage.restart(acquirer="http://acquirer.invalid")
+    await stage.ready()
+    waiting = [asyncio.create_task(_collect(stage, stage.new_id())) for _ in range(3)]
+    await asyncio.sleep(3.0)
+    await stage.restart()
+    await asyncio.gather(*waiting)
+    stage.tally.fired["no such name"] += len(waiting)
+
+
 MINDS = ("query_flapping", "query_not_found", "pay_twice", "pay_twice_two_references")
-EACH_MIND = 5
+LOSSES = ("refund_lost", "refund_no_answer_before_booking", "")
+"""Refunds answered and never made, neither answered nor made, and as they should be."""
+EACH = 5
 
 
 async def change_its_mind(stage: Stage) -> None:
-    """T15. Told, not found, told again; and a payer who pays twice.
+    """T15. Told, not found, told again; a payer who pays twice; a refund that gets lost.
 
     What comes under a reference that the acquirer never told us is no evidence; its settlement is.
     """
-    turns = [_doubt(stage, mind) for mind in MINDS for _ in range(EACH_MIND)]
-    await asyncio.gather(*turns)
-    stage.tally.runs = len(turns)
+    async with officers_of(stage) as officers:
+        turns = [_doubt(stage, mind) for mind in MINDS for _ in range(EACH)]
+        turns += [_lose_refund(officers, loss) for loss in LOSSES for _ in range(EACH)]
+        await asyncio.gather(*turns)
+        stage.tally.runs = len(turns)
+        if officers.desk is not None:
+            await stage.office("server", "settlement", "import", str(await stage.settlement()))
+            await stage.office("server", "reconcile", "--date", stage.today())
+            await officers.desk.end_doubts(NOT_TOLD_COUNTS)
     if stage.is_ours:
-        await stage.office("server", "settlement", "import", str(await stage.settlement()))
+        await _refunds_decided(stage)
+
+
+async def _lose_refund(officers: Officers, loss: str) -> None:
+    charge = await paid(officers.stage)
+    if charge is not None:
+        if loss:
+            await officers.stage.fault(loss, reference_of(charge))
+        await officers.give_back(charge)
+
+
+async def _refunds_decided(stage: Stage) -> None:
+    """One that was never made is refused in the end, and a case waits until the money is back."""
+    rows = await stage.rows(
+        "SELECT state, (SELECT count(*) FROM cases c WHERE c.refund_id = r.id"
+        " AND c.state <> 'closed') AS open FROM refunds r"
+    )
+    seen = Counter((row["state"], row["open"]) for row in rows)
+    if seen != {("done", 0): 2 * EACH, ("refused", 1): EACH}:
+        stage.tally.violate("a lost refund was decided otherwise", dict(seen))
 
 
 async def _doubt(stage: Stage, mind: str) -> None:

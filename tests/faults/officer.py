@@ -5,16 +5,17 @@ They call the functions behind the office's pages, on the settings in the enviro
 
 import asyncio
 import sys
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from sqlalchemy import text
 
-from domain.payment import RefundMethod, RefundReason
+from domain.payment import CaseOutcome, RefundMethod, RefundReason
 from server import sample
 from server.app import create_app
 from server.errors import Problem
-from server.payments import cancelling, refunds
+from server.payments import cancelling, proposals, pursuit, refunds
 from server.payments.refunds import RefundLimits, RefundRequest
 from server.settings import Settings
 from server.webhooks import service as webhooks
@@ -89,6 +90,28 @@ class Desk:
             refund_id,
             now=datetime.now(UTC),
         )
+
+    async def end_doubts(self, later: timedelta) -> None:
+        """After so much time, what nobody tells of was not made, as two officers then say."""
+        now = datetime.now(UTC) + later
+        for refund_id in await self._ids("SELECT id FROM refunds WHERE state = 'unknown'"):
+            wired = self.wired
+            await pursuit.pursue(
+                self.transactions, wired.acquirer, wired.announcer, wired.books, refund_id, now
+            )
+        maker, checker = await self._id_of(sample.OFFICER), await self._id_of(sample.CHECKER)
+        for case_id in await self._ids("SELECT id FROM cases WHERE kind = 'refund-unknown'"):
+            async with self.transactions.begin() as db:
+                outcome, why = CaseOutcome.NOT_MADE, "acquirer menjawab tidak ada"
+                await proposals.propose(db, maker, case_id, outcome, None, why, now=now)
+            async with self.transactions.begin() as db:
+                await proposals.decide(
+                    db, checker, case_id, self.wired.books, accept=True, why="", now=now
+                )
+
+    async def _ids(self, sql: str) -> Sequence[UUID]:
+        async with self.transactions.begin() as db:
+            return (await db.scalars(text(sql))).all()
 
     async def cancel(self, charge_id: UUID) -> str:
         wired = self.wired

@@ -8,12 +8,10 @@ what the sandbox knows to be true.
 import asyncio
 import csv
 import itertools
-import os
 import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,9 +32,10 @@ from server.database import APP_ROLE, as_role, create_engine, create_transaction
 from server.embedded import EmbeddedPostgres
 from server.faults import CRASH_AT
 from server.settings import Settings
-from server.system import Program, make_keys
+from tests import forks
 from tests.faults.gate import Gate, Mode
 
+forks.load("server.cli", "server.app", "server.sandbox.app", "uvicorn", "tests.faults")
 SECRET = "rahasia gangguan"
 READY_S = 30.0
 RETRY_S = 0.1
@@ -51,7 +50,8 @@ class Subject:
     """Who takes the payments, and where it says so.
 
     `books` selects all money it recorded, `charges` all it asked for, `refunds` all that it says
-    the acquirer gave back; `repeats` counts notifications it acknowledged and knew already.
+    the acquirer gave back and reconciliation did not find missing; `repeats` counts notifications
+    it acknowledged and knew already.
     """
 
     name: str
@@ -70,7 +70,10 @@ KARCIS = Subject(
        JOIN ledger_entries e ON e.source = 'unbooked:' || l.id
        WHERE NOT EXISTS (SELECT 1 FROM money m WHERE m.rrn = l.rrn)""",
     "SELECT reference FROM charges",
-    "SELECT reference, amount_rp FROM refunds WHERE state = 'done' AND method = 'acquirer'",
+    """SELECT r.reference, r.amount_rp FROM refunds r JOIN money m ON m.id = money_id
+       WHERE r.state = 'done' AND method = 'acquirer' AND NOT EXISTS (
+           SELECT 1 FROM discrepancies d WHERE d.kind = 'not-settled'
+           AND d.subject = m.acquirer_reference || '/' || r.acquirer_refund_number)""",
     """SELECT count(*) FROM notifications n WHERE response_code = '2005200'
        AND NOT EXISTS (SELECT 1 FROM money m WHERE m.notification_id = n.id)""",
 )
@@ -116,6 +119,10 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         self._postgres.__enter__()
+        # Several servers share it, each with a pool for a whole machine.
+        asyncio.run(self.execute("ALTER SYSTEM SET max_connections = 400"))
+        self.stop()
+        self.start_again()
         asyncio.run(self.execute(f"CREATE DATABASE {self.TEMPLATE}"))
         schema.migrate(self.url(self.TEMPLATE))
         asyncio.run(self._seed())
@@ -232,7 +239,6 @@ class Stage:
         """Everything started; on exit nothing of it is left running."""
         async with AsyncExitStack() as stack:
             (self.folder / "logs").mkdir(parents=True)
-            make_keys(self.folder.parent / "keys")
             template = Cluster.TEMPLATE if self.is_ours else "template1"
             self.name = await self.cluster.new_database(template)
             stack.push_async_callback(self.cluster.drop, self.name)
@@ -245,13 +251,14 @@ class Stage:
                 program.start()
                 stack.callback(program.kill)
             self.http = await stack.enter_async_context(_client(self.port))
-            self.wallet = await stack.enter_async_context(_client(self.sandbox_port))
+            self.wallet = await stack.enter_async_context(
+                _client(self.sandbox_port, patience_s=60, connect_s=30)
+            )
             await self.ready()
             yield self
 
-    def _program(self, command: tuple[str, ...], environment: dict[str, str]) -> Program:
-        log = self.folder / "logs" / f"{command[-1]}.log"
-        return Program(command[-1], [sys.executable, "-m", *command], environment, log)
+    def _program(self, command: tuple[str, ...], environment: dict[str, str]) -> forks.Fork:
+        return forks.Fork(command, environment, self.folder / "logs" / f"{command[-1]}.log")
 
     def _server_environment(self) -> dict[str, str]:
         keys = self.folder.parent / "keys"
@@ -296,10 +303,12 @@ class Stage:
                     raise RuntimeError(f"not ready: {self.server.why_dead()} ({self.folder})")
                 await asyncio.sleep(0.05)
 
-    async def restart(self, crash_at: str = "") -> None:
-        """Start the server process anew, to die at a named point when one is given."""
+    async def restart(self, crash_at: str = "", acquirer: str | None = None) -> None:
+        """Start the server process anew: to die at a named point, or with another acquirer."""
         self.server.kill()
-        self.server.environment = {**self.server.environment, CRASH_AT: crash_at}
+        address = acquirer or f"http://127.0.0.1:{self.acquirer.port}"
+        changed = {CRASH_AT: crash_at, "KARCIS_ACQUIRER_URL": address}
+        self.server.environment = {**self.server.environment, **changed}
         self.server.start()
 
     async def up_or_dead(self) -> None:
@@ -310,7 +319,7 @@ class Stage:
     async def died(self, within_s: float) -> bool:
         """Whether the server process was killed within this time."""
         deadline = time.monotonic() + within_s
-        while self.server.process is not None and self.server.process.poll() is None:
+        while self.server.exit_code is None:
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(0.02)
@@ -350,7 +359,7 @@ class Stage:
             self.tally.violate("answered 500", f"{method} {path}")
         return answer
 
-    async def barcode(self, charge: dict[str, Any], patience_s: float = 40.0) -> str | None:
+    async def barcode(self, charge: dict[str, Any], patience_s: float = 55.0) -> str | None:
         """The barcode's text as soon as it is there; None when it never comes."""
         shown: dict[str, Any] = charge
         deadline = time.monotonic() + patience_s
@@ -421,12 +430,10 @@ class Stage:
 
     async def office(self, module: str, *command: str, crash_at: str = "") -> int | None:
         """Run a command in a process of its own; its exit code, -9 when it died as it should."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *command,
-            env={**os.environ, **self.server.environment, CRASH_AT: crash_at},
-            stdout=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        return await process.wait()
+        environment = {**self.server.environment, CRASH_AT: crash_at}
+        process = forks.Fork((module, *command), environment, self.folder / "logs" / "office.log")
+        process.start()
+        return await asyncio.to_thread(process.wait)
 
     # What became of it
 
@@ -553,10 +560,10 @@ def nothing(_piece: bytes) -> None:
     """The judge of a gate that lets everything through."""
 
 
-def _client(port: int) -> httpx.AsyncClient:
+def _client(port: int, patience_s: float = 10.0, connect_s: float = 2.0) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}",
-        timeout=httpx.Timeout(10.0, connect=2.0),
+        timeout=httpx.Timeout(patience_s, connect=connect_s),
         # Shorter than the five seconds after which uvicorn closes, lest both act at once.
         limits=httpx.Limits(max_connections=200, keepalive_expiry=2),
         trust_env=False,

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -10,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from server.settings import Settings
 from tests.faults.crashes import pay_once
+from tests.faults.returning import Officers, officers_of
 from tests.faults.stage import SECRET, UNHEARD, Stage, reference_of
 from tests.server.payments.test_notifications import forged_and_odd
 from tests.server.payments.voice import NOTIFY, Voice
@@ -56,7 +59,9 @@ async def tell_again(stage: Stage) -> None:
 class Arrival:
     """What happens to a charge, and what must be in its books in the end.
 
-    `before` are faults loaded before the charge is asked for, `then` those loaded before paying.
+    `before` are faults loaded before the charge is asked for, `then` those loaded before paying;
+    `ended` is how the charge comes to an end before `payments` are made. `lost` attempts to tell of
+    it are repeated by DOKU's plan, and nobody can inquire meanwhile.
     """
 
     name: str
@@ -65,7 +70,8 @@ class Arrival:
     before: tuple[str, ...] = ()
     then: tuple[str, ...] = ()
     payments: tuple[str, ...] = ("pay",)
-    after_expiry: bool = False
+    ended: str = ""
+    lost: int = 0
 
 
 ARRIVALS = (
@@ -81,54 +87,106 @@ ARRIVALS = (
     Arrival("paid again later", "paid", ("duplicate", "exact"), payments=("pay", "twice")),
     Arrival("paid twice, told in any order", "paid", ("duplicate", "exact"),
             then=("reorder_notifications",), payments=("twice",)),
-    Arrival("after expiry", "expired", ("late",), payments=("late",), after_expiry=True),
+    Arrival("after expiry", "expired", ("late",), payments=("late",), ended="expired"),
     Arrival("after expiry, told twice", "expired", ("late",), then=("duplicate_notifications",),
-            payments=("late",), after_expiry=True),
+            payments=("late",), ended="expired"),
     Arrival("after expiry, a rupiah more", "expired", ("late",), then=("pay_one_more",),
-            payments=("late",), after_expiry=True),
+            payments=("late",), ended="expired"),
+    Arrival("after cancelling", "cancelled", ("late",), payments=("late",), ended="cancelled"),
+    Arrival("after cancelling, told twice", "cancelled", ("late",),
+            then=("duplicate_notifications",), payments=("late",), ended="cancelled"),
+    Arrival("after a cancelling that got lost", "cancelled", ("late",), then=("cancel_lost",),
+            ended="cancelled"),
+    Arrival("told after the refund", "refunded", ("exact",), then=("notify_after_refund",),
+            payments=(), ended="refunded"),
+    Arrival("paid again after the refund", "refunded", ("duplicate", "exact"),
+            payments=("twice",), ended="refunded"),
     Arrival("never paid", "expired", (), payments=()),
 )  # fmt: skip
+DOKU_WAITS_S = (1_800, 21_600, 43_200)
+LATE_ARRIVALS = tuple(
+    arrival
+    for lost in range(1, len(DOKU_WAITS_S) + 1)
+    for arrival in (
+        Arrival(f"paid in time, {lost} x lost", "expired", ("late",), lost=lost),
+        Arrival(f"after expiry, {lost} x lost", "expired", ("late",), payments=("late",),
+                ended="expired", lost=lost),
+        Arrival(f"after cancelling, {lost} x lost", "cancelled", ("late",), payments=("late",),
+                ended="cancelled", lost=lost),
+        Arrival(f"paid again after the refund, {lost} x lost", "refunded", ("duplicate", "exact"),
+                payments=("twice",), ended="refunded", lost=lost),
+    )
+)  # fmt: skip
+"""What is told half an hour, six hours and twelve hours after the attempts before it were lost."""
 VALUES = {"late_notifications": 3, "reorder_notifications": 3, "concurrent_notifications": 5}
 EACH_ARRIVAL = 2
+UNANSWERED = 10_000
+TOLD_WITHIN_S = 3.0
+EXPIRED_WITHIN_S = 150.0
+"""A code's minute, the minute that unanswered inquiries may hold its expiry up, and some more."""
 
 
 async def tell_at_any_time(stage: Stage) -> None:
     """T12. The matrix of state and flag; the shortest life of a code is a minute."""
-    arrivals = list(ARRIVALS) * EACH_ARRIVAL
+    arrivals = [*ARRIVALS * EACH_ARRIVAL, *LATE_ARRIVALS]
     stage.rng.shuffle(arrivals)
-    spots = stage.spots
     ids = [stage.new_id() for _ in arrivals]
-    await asyncio.gather(
-        *(
-            _arrive(stage, arrival, spots[n % len(spots)], charge_id)
-            for n, (arrival, charge_id) in enumerate(zip(arrivals, ids, strict=True))
+    asking = asyncio.Semaphore(8)
+    async with officers_of(stage) as officers:
+        await asyncio.gather(
+            *(
+                _arrive(officers, asking, arrival, stage.spots[n % len(stage.spots)], charge_id)
+                for n, (arrival, charge_id) in enumerate(zip(arrivals, ids, strict=True))
+            )
         )
-    )
     stage.tally.runs = len(arrivals)
+    for passed_s in accumulate(DOKU_WAITS_S):
+        await stage.wallet.post("/sandbox/clock", json={"offset_s": passed_s})
+        await asyncio.sleep(TOLD_WITHIN_S)
     if stage.is_ours:
         await stage.settle()
-        await asyncio.gather(
-            *(_as_decided(stage, *pair) for pair in zip(arrivals, ids, strict=True))
-        )
+        for arrival, charge_id in zip(arrivals, ids, strict=True):
+            await _as_decided(stage, arrival, charge_id)
 
 
-async def _arrive(stage: Stage, arrival: Arrival, spot: str, charge_id: UUID) -> None:
-    reference = charge_id.hex if stage.is_ours else ""
-    for fault in arrival.before:
-        await stage.fault(fault, reference)
-    charge = await stage.ask(spot, charge_id)
-    text = charge and await stage.barcode(charge)
+async def _arrive(
+    officers: Officers, asking: asyncio.Semaphore, arrival: Arrival, spot: str, charge_id: UUID
+) -> None:
+    stage, reference = officers.stage, charge_id.hex if officers.stage.is_ours else ""
+    async with asking:
+        for fault in arrival.before:
+            await stage.fault(fault, reference)
+        charge = await stage.ask(spot, charge_id)
+        text = charge and await stage.barcode(charge)
     if charge is None or text is None:
         return
     for fault in arrival.then:
         more = {"value": VALUES[fault]} if fault in VALUES else {}
         await stage.fault(fault, reference_of(charge), **more)
-    if arrival.after_expiry:
-        ends = datetime.fromisoformat(charge["expires_at"])
-        await asyncio.sleep((ends - datetime.now(UTC)).total_seconds() + 3)
+    await _end(officers, arrival.ended, charge, text)
+    if arrival.lost:
+        await stage.fault("query_500", reference_of(charge), times=UNANSWERED)
+        await stage.fault("doku_schedule", reference_of(charge))
+        await stage.fault("drop_notifications", reference_of(charge), times=arrival.lost)
     for outcome in arrival.payments:
         await stage.pay(text, outcome)
         await asyncio.sleep(0.5)
+    if arrival.lost and stage.is_ours:
+        await stage.seen(charge, arrival.state, EXPIRED_WITHIN_S)
+
+
+async def _end(officers: Officers, ended: str, charge: dict[str, Any], text: str) -> None:
+    """Let the code expire, cancel it, or have it paid and the money given back."""
+    stage = officers.stage
+    if ended == "expired":
+        ends = datetime.fromisoformat(charge["expires_at"])
+        await asyncio.sleep((ends - datetime.now(UTC)).total_seconds() + 3)
+    elif ended == "cancelled":
+        await officers.cancel(charge)
+    elif ended == "refunded":
+        await stage.pay(text)
+        if await stage.seen(charge, "paid", 30.0 if stage.is_ours else 2.0):
+            await officers.give_back(charge)
 
 
 async def _as_decided(stage: Stage, arrival: Arrival, charge_id: UUID) -> None:
@@ -146,6 +204,7 @@ OWN_FORGERIES = (
     "notify_future_timestamp", "notify_swapped_algorithm", "notify_other_merchant",
     "notify_wrong_amount", "notify_amount_less", "notify_other_currency",
     "notify_unknown_reference", "notify_oversized", "notify_duplicate_keys",
+    "notify_replayed_external_id",
 )  # fmt: skip
 
 

@@ -100,7 +100,7 @@ def test_a_row_is_kept_by_karcis_and_broken_by_the_control() -> None:
         Cluster(Path(folder)) as cluster,
     ):
         results: harness.Results = {}
-        asyncio.run(harness.play(cluster, [(row, 1)], Path(folder), results))
+        asyncio.run(harness.play(cluster, [(row, 1)], Path(folder), results, at_once=2))
     ours, naive = results["T11"][1]
     assert ours.violations == {}
     assert ours.acked == ours.stored == 42
