@@ -152,9 +152,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--reach", type=Path, help="keep what tests reach here, or take it")
     asked = parser.parse_args()
-    from tests.server.conftest import standing_cluster
+    from tests.server import cluster
 
-    with standing_cluster() as url, tempfile.TemporaryDirectory(prefix="karcis-") as folder:
+    with cluster.running() as url, tempfile.TemporaryDirectory(prefix="karcis-") as folder:
         os.environ["KARCIS_TEST_CLUSTER"] = url
         reach_file = asked.reach or Path(folder, "reach.json")
         pytest.main([*QUIET, "--collect-only", "-qq", *TESTS])  # no child imports it all again

@@ -15,7 +15,8 @@ from server.ledger.postings import CHART
 from server.payments import inquiries
 from server.payments.books import Books
 from tests.browser.screen import DESK, SMALL_PHONE, Screens, left_in_bahasa
-from tests.server.conftest import PASSWORD, Sandbox
+from tests.server.cluster import PASSWORD
+from tests.server.conftest import Sandbox
 
 
 @pytest.fixture

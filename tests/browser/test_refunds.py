@@ -13,7 +13,8 @@ from server import sample
 from server.database import Transactions
 from server.payments import inquiries
 from tests.browser.screen import PHONE, Screens, left_in_bahasa
-from tests.server.conftest import CHECKER_PASSWORD, PASSWORD, Sandbox
+from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
+from tests.server.conftest import Sandbox
 
 DESK = (1280, 900)
 

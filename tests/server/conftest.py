@@ -3,27 +3,22 @@
 Tests commit as production does: deferred triggers, locks and races behave as they will there.
 """
 
-import asyncio
 import itertools
 import os
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fastapi import FastAPI
 from pydantic import SecretStr
-from sqlalchemy import make_url
 
-from server import sample, schema
+from server import sample
 from server.app import create_app
 from server.database import (
     APP_ROLE,
@@ -32,7 +27,6 @@ from server.database import (
     create_engine,
     create_transactions,
 )
-from server.embedded import EmbeddedPostgres
 from server.identity import api_keys
 from server.identity.api_keys import Scope
 from server.payments.books import Books
@@ -40,81 +34,11 @@ from server.payments.snap import SnapAcquirer
 from server.sandbox.app import create_app as create_sandbox
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
-from server.system import make_keys
+from tests.server.cluster import TEMPLATE, database_named, execute
 
-TEMPLATE = "karcis_template"
-PIN = "246810"
-PASSWORD = "kata sandi uji"
-CHECKER_PASSWORD = "kata sandi penguji"
 CLIENT_SECRET = "rahasia uji"
 WEBHOOK_KEY = "kunci uji webhook, tiga puluh dua"
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[str]:
-    """The address of a cluster with a template database.
-
-    A run that forks many others makes one for all of them, and names it in the environment.
-    """
-    if standing := os.environ.get("KARCIS_TEST_CLUSTER"):
-        yield standing
-    else:
-        with standing_cluster() as url:
-            yield url
-
-
-@contextmanager
-def standing_cluster() -> Iterator[str]:
-    """A cluster whose template database is migrated and holds the sample town.
-
-    Not in pytest's own folder: another run that starts shuts that to all but this user, and as root
-    PostgreSQL runs as another user.
-    """
-    with (
-        tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
-        EmbeddedPostgres(Path(folder)) as postgres,
-    ):
-        url = os.environ.get("DATABASE_URL") or postgres.url
-
-        async def prepare() -> None:
-            connection = await asyncpg.connect(url)
-            # Only the tests' own cluster trades durability for speed.
-            if url == postgres.url:
-                for setting in ("fsync = off", "full_page_writes = off"):
-                    await connection.execute(f"ALTER SYSTEM SET {setting}")
-                await connection.execute("SELECT pg_reload_conf()")
-            await connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
-            await connection.execute(f"CREATE DATABASE {TEMPLATE}")
-            await connection.close()
-
-        async def seed() -> None:
-            password = make_url(url).password
-            if password:
-                connection = await asyncpg.connect(url)
-                await connection.execute(f"ALTER ROLE {APP_ROLE} PASSWORD '{password}'")
-                await connection.close()
-            template = as_role(database_named(url, TEMPLATE), APP_ROLE)
-            engine = create_engine(template, pool_size=1)
-            async with create_transactions(engine).begin() as db:
-                await sample.seed(
-                    db,
-                    officer_password=PASSWORD,
-                    checker_password=CHECKER_PASSWORD,
-                    attendant_pin=PIN,
-                )
-            await engine.dispose()
-
-        asyncio.run(prepare())
-        schema.migrate(database_named(url, TEMPLATE))
-        asyncio.run(seed())
-        yield url
-
-
-def database_named(url: str, name: str) -> str:
-    """The same cluster's address for another database."""
-    head, _, query = url.partition("?")
-    return f"{head.rpartition('/')[0]}/{name}{'?' + query if query else ''}"
 
 
 @pytest.fixture
@@ -124,11 +48,9 @@ async def owner_url(cluster: str) -> AsyncIterator[str]:
     For what only an owner can do, such as dropping a guard to see who notices.
     """
     name = f"karcis_test_{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(cluster)
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    await execute(cluster, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield database_named(cluster, name)
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await admin.close()
+    await execute(cluster, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -150,14 +72,6 @@ async def transactions(database_url: str) -> AsyncIterator[Transactions]:
     engine = create_engine(database_url, pool_size=5)
     yield create_transactions(engine)
     await engine.dispose()
-
-
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both sides' RSA keys: karcis.pem, acquirer.pem and their .pub.pem."""
-    folder = tmp_path_factory.mktemp("keys")
-    make_keys(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from domain.events import GENESIS, Event, canonical, event_hash
 from server import sample
 from server.database import Transactions, new_id
 from server.identity import service as identity
-from tests.server.conftest import PIN
+from tests.server.cluster import PIN
 
 
 @dataclass

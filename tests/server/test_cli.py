@@ -18,7 +18,8 @@ from server.payments.books import Books
 from server.spots.models import Spot
 from server.spots.service import SPOT_FILE_COLUMNS
 from tests.server.booking import book
-from tests.server.conftest import WEBHOOK_KEY, database_named
+from tests.server.cluster import database_named
+from tests.server.conftest import WEBHOOK_KEY
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "settlements"
 

@@ -23,7 +23,7 @@ from server.database import (
     create_transactions,
     plain_url,
 )
-from tests.server.conftest import database_named
+from tests.server.cluster import database_named
 
 INSERT_ONLY = {
     "case_changes", "cash_deposits", "charge_changes", "closed_days", "device_events",

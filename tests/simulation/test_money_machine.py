@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import os
 import secrets
-import tempfile
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
@@ -58,14 +57,15 @@ from server.payments.service import IdempotencyConflict, PaymentRequest
 from server.sandbox import payload
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
-from server.system import make_keys
-from tests.faults.stage import Cluster, flat_spots
+from tests.faults.stage import flat_spots
+from tests.server.cluster import TEMPLATE, database_named, execute
 from tests.server.payments.voice import Voice, compact
 from tests.simulation.model import Expected, Refund
 
 SEED = int(os.environ.get("SEED", secrets.randbelow(10**6)))
 EXAMPLES = int(os.environ.get("EXAMPLES", "20"))
 SECRET = "rahasia mesin"
+DATABASE = "karcis_simulation"
 STARTS = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 LIFETIME = timedelta(minutes=15)
 PRICES_RP = {VehicleClass.MOTORCYCLE: 2_000, VehicleClass.CAR: 4_000}
@@ -193,20 +193,11 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Ground]:
-    with (
-        tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
-        Cluster(Path(folder)) as cluster,
-        asyncio.Runner() as runner,
-    ):
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-            runner.run(cluster.execute(f"ALTER SYSTEM SET {setting} = off"))
-        runner.run(cluster.execute("SELECT pg_reload_conf()"))
-        keys = Path(folder) / "keys"
-        make_keys(keys)
-        name = runner.run(cluster.new_database(Cluster.TEMPLATE))
+def ground(cluster: str, keys: Path) -> Iterator[Ground]:
+    with asyncio.Runner() as runner:
+        runner.run(execute(cluster, f"CREATE DATABASE {DATABASE} TEMPLATE {TEMPLATE}"))
         configured = Settings(
-            database_url=as_role(cluster.url(name), APP_ROLE),
+            database_url=as_role(database_named(cluster, DATABASE), APP_ROLE),
             acquirer_client_secret=SECRET,
             notify_client_secret=SECRET,
             acquirer_public_key=keys / "acquirer.pub.pem",
@@ -217,6 +208,7 @@ def ground() -> Iterator[Ground]:
         ground = Ground(configured, voice, runner)
         yield ground
         runner.run(ground.app.state.engine.dispose())
+        runner.run(execute(cluster, f"DROP DATABASE {DATABASE} WITH (FORCE)"))
 
 
 class MoneyMachine(RuleBasedStateMachine):

@@ -20,7 +20,7 @@ from server.identity.service import (
     SignInLocked,
     SignInRefused,
 )
-from tests.server.conftest import PASSWORD, PIN
+from tests.server.cluster import PASSWORD, PIN
 from tests.server.handhelds import Handheld
 
 

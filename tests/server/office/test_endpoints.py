@@ -18,7 +18,7 @@ from server.reconciliation.models import Discrepancy, ImportedFile
 from server.settings import Settings
 from server.webhooks.models import Subscription
 from tests.server.booking import book
-from tests.server.conftest import PASSWORD
+from tests.server.cluster import PASSWORD
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "settlements"
 SETTLEMENT = {"file": ("s.csv", (FIXTURES / "clean.csv").read_bytes())}

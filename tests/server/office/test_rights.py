@@ -10,7 +10,7 @@ from server.identity import service as identity
 from server.identity.models import Role
 from server.identity.service import MAY, Right
 from server.office import endpoints
-from tests.server.conftest import CHECKER_PASSWORD, PASSWORD
+from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 
 RIGHTS = {
     "/office/settlement": Right.TAKE_IN_FILES,

@@ -1,0 +1,39 @@
+"""What is made once for a run, or once for each of its workers: a PostgreSQL, and keys."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MOST_WORKERS = 4
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Every worker has a cluster of its own; a given server is not shared by several."""
+    return 1 if os.environ.get("DATABASE_URL") else min(os.cpu_count() or 1, MOST_WORKERS)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a cluster with a template database, as `tests.server.cluster` makes it.
+
+    A run that forks many others makes one for all of them, and names it in the environment.
+    """
+    if standing := os.environ.get("KARCIS_TEST_CLUSTER"):
+        yield standing
+    else:
+        from tests.server import cluster  # loads the server, which tests of other parts never do
+
+        with cluster.running() as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both sides' RSA keys: karcis.pem, acquirer.pem and their .pub.pem."""
+    from server.system import make_keys
+
+    folder = tmp_path_factory.mktemp("keys")
+    make_keys(folder)
+    return folder
