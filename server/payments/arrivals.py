@@ -4,7 +4,8 @@ Money is recorded with its evidence, entry, receipt and case, or not at all. Eve
 all arrivals of the transaction together, so that sixty cost little more than one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -102,7 +103,14 @@ async def weigh(
         [charge.id for charge, _ in arrivals],
         [arrival.acquirer_reference for _, arrival in arrivals],
     )
-    return [_weigh(charge, arrival, known, books, now) for charge, arrival in arrivals]
+    by_charge: dict[UUID, list[KnownMoney]] = defaultdict(list)
+    for money in known:
+        by_charge[money.charge_id].append(money)
+    taken = {(money.acquirer_reference, money.rrn) for money in known}
+    return [
+        _weigh(charge, arrival, by_charge[charge.id], taken, books, now)
+        for charge, arrival in arrivals
+    ]
 
 
 async def record_one(
@@ -139,16 +147,15 @@ async def record_all(
 def _weigh(
     charge: LockedCharge,
     arrival: Arrival,
-    known: Iterable[KnownMoney],
+    own: Iterable[KnownMoney],
+    taken: Container[tuple[str, str | None]],
     books: Books,
     now: datetime,
 ) -> Weighed | NotRecorded:
-    for money in known:
-        if money.charge_id == charge.id:
-            if same(money, arrival, charge):
-                return NotRecorded.REPEAT
-        elif (money.acquirer_reference, money.rrn) == (arrival.acquirer_reference, arrival.rrn):
-            return NotRecorded.ELSEWHERE
+    if any(same(money, arrival, charge) for money in own):
+        return NotRecorded.REPEAT
+    if (arrival.acquirer_reference, arrival.rrn) in taken:
+        return NotRecorded.ELSEWHERE
     paid_at = _credible(arrival.paid_at, charge, now)
     flag = (
         MoneyFlag.RETURNED

@@ -61,7 +61,7 @@ async def test_what_cannot_be_is_a_problem(api: httpx.AsyncClient) -> None:
         ({}, 409, "deposit-exceeds-owed"),
         ({"attendant": "J-999"}, 404, "attendant-not-found"),
         ({"amount_rp": "0"}, 422, "invalid-request"),
-        ({"reference": "12345"}, 422, "invalid-request"),
+        ({"reference": "12345"}, 422, "slip-unfit"),
         ({"deposited_on": "besok"}, 422, "invalid-request"),
         ({"deposited_on": f"{date.max}"}, 422, "invalid-request"),
     ):
