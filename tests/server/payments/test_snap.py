@@ -377,19 +377,39 @@ async def test_a_clear_refusal_is_known_to_have_booked_nothing(scripted, code):
     assert refused.value.code == code
 
 
-async def test_what_we_send_says_whole_rupiah_and_when_it_ends(scripted):
-    sent: list[dict[str, Any]] = []
+async def test_each_call_says_what_the_standard_asks_for_and_no_more(scripted, credentials):
+    """Whole rupiah, the end of a barcode's life, a reason in printable ASCII, which service is
+    asked about, and a consumer's payment by its own services."""
+    sent: list[tuple[str, dict[str, Any]]] = []
 
     def keep(request: httpx.Request) -> httpx.Response:
-        sent.append(fields_of(request))
+        sent.append((request.url.path.rpartition("/")[2], fields_of(request)))
         return httpx.Response(200, json={})
 
     ends = datetime(2026, 11, 21, 3, 15, 0, 123, tzinfo=UTC)
-    with pytest.raises(AcquirerUnknown):
-        await scripted(keep).generate("abc", 1_250_000, ends)
-    assert sent[0]["amount"] == {"value": "1250000.00", "currency": "IDR"}
-    assert sent[0]["validityPeriod"] == "2026-11-21T03:15:00+00:00"
-    assert sent[0]["partnerReferenceNo"] == "abc"
+    amount = {"value": "1250000.00", "currency": "IDR"}
+    ours = {"merchantId": credentials.merchant_id}
+    here = ours | {"terminalId": credentials.terminal_id}
+    original = {"originalPartnerReferenceNo": "abc"} | ours
+    back = original | {"partnerRefundNo": "R1", "refundAmount": amount, "reason": "salah ?"}
+    to, cpm, ended = scripted(keep, clock=lambda: ends), ChargeKind.CPM, "2026-11-21T03:15:00+00:00"
+    for call, service, body in (
+        (to.generate("abc", 1_250_000, ends), "qr-mpm-generate",
+         here | {"partnerReferenceNo": "abc", "amount": amount, "validityPeriod": ended}),
+        (to.pay_consumer("abc", 1_250_000, "hQ", ends), "qr-cpm-payment",
+         here | {"partnerReferenceNo": "abc", "amount": amount, "qrContent": "hQ",
+                 "expiryTime": ended}),
+        (to.decode("000201"), "qr-mpm-decode", {"qrContent": "000201", "scanTime": ended}),
+        (to.inquire("abc"), "qr-mpm-query", original | {"serviceCode": "47"}),
+        (to.inquire("abc", cpm), "qr-cpm-query", original | {"serviceCode": "60"}),
+        (to.cancel("abc", "salah\n"), "qr-mpm-cancel", original | {"reason": "salah?"}),
+        (to.cancel("abc", "salah", cpm), "qr-cpm-cancel", original | {"reason": "salah"}),
+        (to.refund("abc", "R1", 1_250_000, "salah é"), "qr-mpm-refund", back),
+        (to.refund("abc", "R1", 1_250_000, "salah é", cpm), "qr-cpm-refund", back),
+    ):  # fmt: skip
+        with pytest.raises(AcquirerUnknown):
+            await call
+        assert sent.pop() == (service, body)
 
 
 @pytest.mark.parametrize(
