@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from prometheus_client import REGISTRY
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from server.app import create_app
@@ -27,6 +28,22 @@ from tests.server.payments.conftest import CAR_RP, LIFETIME, Office, answers, on
 from tests.server.payments.voice import NOTIFY, TOKEN, Voice, compact, rupiah
 
 OK = {"responseCode": "2005200", "responseMessage": "Successful"}
+MESSAGES = {
+    "not-json": "Bad Request",
+    "oversized": "Bad Request",
+    "bad-field": "Invalid Field Format ",
+    "bad-amount": "Invalid Field Format amount",
+    "bad-timestamp": "Invalid Field Format X-TIMESTAMP",
+    "bad-external-id": "Invalid Field Format X-EXTERNAL-ID",
+    "missing-field": "Missing Mandatory Field ",
+    "stale": "Unauthorized. Timestamp out of range",
+    "bad-signature": "Unauthorized. Invalid Signature",
+    "unknown-reference": "Transaction Not Found",
+    "other-merchant": "Invalid Merchant",
+    "other-amount": "Invalid Amount",
+    "other-reference": "Inconsistent Request",
+}
+"""What the standard has the acquirer told, by our own name for what was wrong."""
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -214,6 +231,7 @@ async def test_whatever_is_forged_or_odd_is_refused_and_leaves_one_audit_row(off
             rows[0]["signature"],
         )
         expected[name] = (int(sent.code[:3]), sent.code, sent.outcome, 1, None, None)
+        assert answer.json()["responseMessage"].startswith(MESSAGES[sent.outcome]), name
         # The row names the body by its hash: nothing of a forgery is kept, no key and no token.
         kept = repr(rows[0])
         assert CLIENT_SECRET not in kept
@@ -312,10 +330,16 @@ async def test_a_signature_of_a_longer_key_fits(office):
     assert (await office.tell(charge_id)).code == "2005200"
 
 
+def counted(outcome: str) -> float:
+    return REGISTRY.get_sample_value("karcis_notify_total", {"outcome": outcome}) or 0
+
+
 async def test_a_repeat_is_acknowledged_again_and_posted_once(office):
     charge_id = await office.request()
+    posted, repeated = counted("posted"), counted("repeat")
     for external_id in ("1001", "1001", "1002", "1001"):
         assert (await office.tell(charge_id, external_id=external_id)).code == "2005200"
+    assert (counted("posted") - posted, counted("repeat") - repeated) == (1, 3)
     outcomes = Counter(row["outcome"] for row in await office.rows("SELECT * FROM notifications"))
     assert outcomes == {"accepted": 2, "repeat": 2}
     assert await office.count("money") == await office.count("receipts") == 1
