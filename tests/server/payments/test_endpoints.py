@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import httpx
 import numpy as np
@@ -65,7 +65,8 @@ async def test_an_idempotency_key_names_one_charge(office, api):
     headers = {"Idempotency-Key": "kunci-1"}
     told = await asyncio.gather(*(api.post(CHARGES, json=CAR, headers=headers) for _ in range(6)))
     assert {answer.status_code for answer in told} == {201}
-    assert len({answer.json()["id"] for answer in told}) == 1
+    (named,) = {UUID(answer.json()["id"]) for answer in told}
+    assert (named.version, named.variant) == (8, RFC_4122)
     other = await api.post(CHARGES, json={"vehicle_class": "truck"}, headers=headers)
     assert (other.status_code, other.json()["slug"]) == (409, "idempotency-conflict")
 

@@ -255,7 +255,7 @@ async def test_the_true_one_is_posted_with_entry_receipt_state_and_evidence(offi
     body = office.voice.body(charge_id, CAR_RP, "626100000001")
     body["additionalInfo"]["paidTime"] = paid_at.isoformat()
     content = compact(body)
-    headers = office.voice.headers(content, at=now)
+    headers = office.voice.headers(content, at=now, external_id="9" * 36)  # as long as may be
     answer = await api.post(NOTIFY, content=content, headers=headers)
     assert (answer.status_code, answer.json()) == (200, OK)
 

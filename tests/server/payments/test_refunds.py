@@ -88,19 +88,19 @@ async def test_programs_are_told_how_much_of_a_charge_went_back(desk, api, issue
 async def test_what_is_asked_wrongly_is_refused_by_its_name(desk, office):
     charge_id = await desk.paid()
     (money,) = await desk.money(charge_id)
-    now = datetime.now(UTC)
+    limits, last = RefundLimits(1_000, 90), money["paid_at"] + timedelta(days=90)
     with pytest.raises(ChargeNotFound):
         await desk.ask(new_id(), 1_000)
     with pytest.raises(RefundExceedsMoney):
         await desk.ask(money["id"], CAR_RP + 1)
     with pytest.raises(RefundOverLimit):
-        await desk.ask(money["id"], 1_001, limits=RefundLimits(1_000, 90))
+        await desk.ask(money["id"], 1_001, limits=limits, now=last)
     with pytest.raises(RefundOverLimit):
-        await desk.ask(money["id"], 1_000, now=now + timedelta(days=91))
+        await desk.ask(money["id"], 1_000, limits=limits, now=last + timedelta(microseconds=1))
     with pytest.raises(RoleNotAllowed):
         await desk.ask(money["id"], 1_000, by=desk.checker)
     assert await office.count("refunds") == 0
-    refund_id = await desk.ask(money["id"], 1_000)
+    refund_id = await desk.ask(money["id"], 1_000, limits=limits, now=last)
     assert await desk.ask(money["id"], 1_000, refund_id=refund_id) == refund_id
     with pytest.raises(IdempotencyConflict):
         await desk.ask(money["id"], 2_000, refund_id=refund_id)
