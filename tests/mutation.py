@@ -208,12 +208,17 @@ class Measuring:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        self._cover.switch_context(item.nodeid)
+        self._cover.switch_context(function_of(item.nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds[report.nodeid] += report.duration
+        self.seconds[function_of(report.nodeid)] += report.duration
         if report.failed:
-            self.failed.add(report.nodeid)
+            self.failed.add(function_of(report.nodeid))
+
+
+def function_of(nodeid: str) -> str:
+    """The test without its parameters, which may be texts that no command line takes back."""
+    return nodeid.partition("[")[0]
 
 
 def measure(reach_file: Path) -> int:

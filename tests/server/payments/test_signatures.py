@@ -125,3 +125,11 @@ def test_minify_drops_only_whitespace_between_tokens():
 
 def test_an_empty_body_is_hashed_as_nothing():
     assert signatures.body_digest(b"") == hashlib.sha256(b"").hexdigest()
+
+
+def test_a_signature_is_believed_only_as_it_was_written():
+    """Base64 that skips what it does not know would give one signature many spellings."""
+    signed = signatures.sign_symmetric("rahasia", "teks")
+    assert signatures.verify_symmetric("rahasia", "teks", signed)
+    for odd in (f"!{signed}", f"{signed[:9]} {signed[9:]}", f"{signed}\n", signed[:-1]):
+        assert not signatures.verify_symmetric("rahasia", "teks", odd), odd
