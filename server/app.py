@@ -1,7 +1,6 @@
 """The server's wiring: the only place that builds and mounts its parts."""
 
 import asyncio
-import gc
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -140,14 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 _webhook_sender(stack, app),
             )
             await _background(stack, work)
-        _spare_the_collector()
         yield
-
-
-def _spare_the_collector() -> None:
-    """What stands at start stands for good; and a request's rows are not garbage before it ends."""
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def _webhook_sender(stack: AsyncExitStack, app: FastAPI) -> Sender | None:

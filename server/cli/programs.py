@@ -1,5 +1,6 @@
 """Commands of the installation: its programs, its schema, and whether all is well with it."""
 
+import gc
 import json
 import signal
 import threading
@@ -119,6 +120,9 @@ def serve(data: DataDir = Path("data")) -> None:
             application = create_app(settings)
         except (NotConfigured, ValidationError, ValueError) as exc:
             fail(str(exc))
+        # What stands now stands for good: it is not to be searched for garbage again and again.
+        gc.freeze()
+        gc.set_threshold(20_000)
         uvicorn.run(
             application,
             host=settings.host,
