@@ -113,6 +113,8 @@ class Insertions:
     def add(self, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
         if table in self._rows:
             raise ValueError(f"{table.__tablename__} has its rows already")
+        if any(row.keys() != rows[0].keys() for row in rows):
+            raise ValueError(f"{table.__tablename__}: the rows name different columns")
         if rows:
             self._rows[table] = rows
 

@@ -84,21 +84,24 @@ async def _see_to(
 
     What waits for its turn stays due: for another process, or for later.
     """
-    under_way: set[asyncio.Task[None]] = set()
+    under_way: set[asyncio.Task[object]] = set()
     async with asyncio.TaskGroup() as group:
 
-        async def take_up() -> None:
-            for found in await claim(at_once - len(under_way)):
+        async def take_up() -> bool:
+            """Fill every free place; whether there was enough due to do so."""
+            free = at_once - len(under_way)
+            claimed = await claim(free)
+            for found in claimed:
                 task = group.create_task(_attempt(see_to, found))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
+            return len(claimed) == free
 
         while True:
-            await _attempt(take_up)
-            if len(under_way) == at_once:
-                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            else:
+            if not await _attempt(take_up):
                 await asyncio.sleep(LOOK_S)
+            elif len(under_way) == at_once:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _keep_timetable(database_url: str, transactions: Transactions) -> None:
@@ -128,10 +131,10 @@ async def _repeat(work: Callable[P, Awaitable[object]], *given: P.args, **named:
         await asyncio.sleep(LOOK_S)
 
 
-async def _attempt(work: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs) -> None:
-    """What fails is told, and tried again later."""
+async def _attempt(work: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T | None:
+    """What fails is told, and tried again later; None then."""
     try:
-        await work(*given, **named)
+        return await work(*given, **named)
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         log.warning("jobs_interrupted", error=type(exc).__name__)
     except Exception as exc:
@@ -139,3 +142,4 @@ async def _attempt(work: Callable[P, Awaitable[object]], *given: P.args, **named
             log.warning("jobs_interrupted", error=type(exc).__name__)
         else:
             log.exception("job_failed")
+    return None

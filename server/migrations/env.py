@@ -23,22 +23,26 @@ def _ours(_object: object, name: str | None, kind: str, _reflected: bool, _other
     return not (kind == "table" and name is not None and name.startswith("pgqueuer"))
 
 
-# A dump carries `written_in` from the cluster it was made in. In another one those transactions may
-# still be to come: their rows would be listed to nobody until then, and after all that is new.
+# A dump carries the transactions of the cluster it was made in. In another one they may still be to
+# come: their rows would be listed to nobody until then, and after all that is new.
 RENUMBER = """
     DO $$
     DECLARE
         listed text;
+        forgotten text;
         ahead boolean;
     BEGIN
-        FOR listed IN SELECT table_name FROM information_schema.columns
-            WHERE table_schema = current_schema() AND column_name = 'written_in'
+        FOR listed, forgotten IN
+            SELECT table_name, string_agg(column_name || ' = 0', ', ')
+            FROM information_schema.columns WHERE table_schema = current_schema()
+                AND column_name IN ('written_in', 'oldest_running')
+            GROUP BY table_name
         LOOP
             EXECUTE format('SELECT max(written_in) >= pg_snapshot_xmax(pg_current_snapshot())'
                            '::text::bigint FROM %I', listed) INTO ahead;
             IF ahead THEN
                 EXECUTE format('ALTER TABLE %I DISABLE TRIGGER USER', listed);
-                EXECUTE format('UPDATE %I SET written_in = 0', listed);
+                EXECUTE format('UPDATE %I SET ', listed) || forgotten;
                 EXECUTE format('ALTER TABLE %I ENABLE TRIGGER USER', listed);
             END IF;
         END LOOP;

@@ -6,7 +6,7 @@ from uuid import UUID
 from domain.payment import ChargeKind
 from server.announcements import Announcer
 from server.database import Transactions
-from server.parking.service import StartedAlready
+from server.parking.service import SpotOccupied, StartedAlready
 from server.payments import arrivals, service
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
@@ -36,8 +36,8 @@ async def take(
                     charge.reference, None, charge.amount_rp, now, shift_id=request.shift_id
                 )
                 await arrivals.record_one(db, CASH, charge.reference, taken, books, now=now)
-    except StartedAlready:
-        return await service.asked_at_once(transactions, request)
+    except (SpotOccupied, StartedAlready) as refusal:
+        return await service.asked_at_once(transactions, request, refusal)
     if charge is not None:
         announcer.announce(request.charge_id)
     return request.charge_id

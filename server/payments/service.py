@@ -1,4 +1,7 @@
-"""Requesting payments and issuing their charges. A charge is advanced only on its locked row."""
+"""Requesting payments and issuing their charges.
+
+A charge is advanced on its locked row, or by one statement that names the state it must be in.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -115,8 +118,8 @@ async def request_payment(
         async with transactions.begin() as db:
             charge = await open_charge(db, acquirer.profile.name, books, request, life, now)
             crash_point("requested-not-committed")
-    except parking.StartedAlready:
-        return await asked_at_once(transactions, request)
+    except (parking.StartedAlready, parking.SpotOccupied) as refusal:
+        return await asked_at_once(transactions, request, refusal)
     if charge is None:
         return request.charge_id
     crash_point("requested-not-generated")
@@ -244,10 +247,15 @@ def _opening_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
     }
 
 
-async def asked_at_once(transactions: Transactions, request: PaymentRequest) -> UUID:
-    """The charge that the same request, sent twice at once, got; raises IdempotencyConflict."""
+async def asked_at_once(
+    transactions: Transactions, request: PaymentRequest, refusal: Exception
+) -> UUID:
+    """The charge that the same request got, which was sent twice at once and whose stay is in the
+    way of its own; raises IdempotencyConflict, or the refusal where it was no such thing.
+    """
     async with transactions.begin() as db:
-        await _asked_before(db, request)
+        if not await _asked_before(db, request):
+            raise refusal
     return request.charge_id
 
 

@@ -19,7 +19,3 @@ def upgrade() -> None:
         'oldest_running',
         server_default=sa.text('(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)'),
     )
-
-
-def downgrade() -> None:
-    op.drop_column('charge_changes', 'oldest_running')

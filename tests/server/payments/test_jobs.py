@@ -99,6 +99,15 @@ async def test_two_workers_ask_promptly_and_once_each(office, asked, worker):
     assert waiting[0]["soonest"] > datetime.now(UTC)
 
 
+async def test_all_that_is_due_is_asked_about_without_a_pause(office, asked, worker, monkeypatch):
+    monkeypatch.setattr(jobs, "LOOK_S", 3600.0)
+    charges = [await office.request() for _ in range(2 * jobs.CHARGES_AT_ONCE + 3)]
+    asked.takes_s = 0.05
+    references = await due_now(office, *charges)
+    worker()
+    await asked.hear_of(references, BACK_S)
+
+
 async def test_a_due_charge_expires_and_its_listener_is_told(office, asked, worker):
     almost = datetime.now(UTC) - timedelta(minutes=14, seconds=55)
     charge_id = await office.request(now=almost)
