@@ -402,6 +402,11 @@ INVARIANTS = (
                 OR r.state IN ('sending', 'unknown') AND r.next_inquiry_at IS NULL)""",
     ),
     Invariant(
+        "I12-transferred-is-not-refused",
+        "no refund whose transfer left the bank account is held to be refused",
+        "SELECT id FROM refunds WHERE state = 'refused' AND statement_line_id IS NOT NULL",
+    ),
+    Invariant(
         "I12-refunds-are-posted",
         "what is still owed to payers is what refunds that are approved and not made come to",
         """SELECT owed - due FROM

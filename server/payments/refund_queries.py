@@ -15,11 +15,17 @@ from server.payments.models import Charge, Money, Receipt, Refund, RefundReceipt
 
 
 async def awaited_at_bank(db: AsyncSession) -> dict[str, Refund]:
-    """Refunds by transfer that no movement of the account was matched with yet, by number."""
+    """Refunds by transfer that no movement of the account was matched with yet, by number.
+
+    Locked, so that none is withdrawn while a movement is being taken for it.
+    """
     rows = await db.scalars(
         select(Refund)
         .where(Refund.method == RefundMethod.TRANSFER, Refund.statement_line_id.is_(None))
         .where(Refund.state.in_((RefundState.TRANSFER_DUE, RefundState.DONE)))
+        .order_by(Refund.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
     return {refund.number: refund for refund in rows}
 

@@ -93,6 +93,14 @@ GUARDS = {
         " reversal_entry_id = due_entry_id WHERE " + WHOLE,
         "I12-no-refund-is-dropped",
     ),
+    "a transfer that left the bank, and refused": (
+        "KA003",
+        "DROP TRIGGER refunds_only_edges ON refunds",
+        "UPDATE refunds SET state = 'refused', done_entry_id = NULL,"
+        " reversal_entry_id = due_entry_id, statement_line_id = gen_random_uuid() WHERE "
+        + DONE.format("transfer"),
+        "I12-transferred-is-not-refused",
+    ),
     "a refund approved without its posting": (
         "ck_refunds_entries",
         "ALTER TABLE refunds DROP CONSTRAINT ck_refunds_entries",

@@ -1,5 +1,6 @@
 """Settlement files and bank statements decide what nobody told us, and every rupiah has a case."""
 
+import asyncio
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from domain.payment import CaseOutcome, RefundMethod
 from server.identity.models import Officer
+from server.payments import refund_queries
 from server.payments.acquirer import AcquirerRefused
 from server.payments.cases import AlreadyDecided, SamePerson
 from server.payments.proposals import OutcomeUnfit
@@ -287,6 +289,24 @@ async def test_a_debit_that_names_a_refund_is_its_transfer(desk, office):
     assert await office.count("cases") == 0
     assert await desk.reconcile(day) == []
     assert (await desk.balances()).get("1160") is None
+
+
+async def test_a_transfer_is_not_withdrawn_while_its_debit_is_taken_in(desk, office):
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.ask(money["id"], CAR_RP, method=TRANSFER)
+    await desk.approve(refund_id)
+    await desk.settle()
+    number = (await desk.refund(refund_id))["number"]
+    _, _, statement = await desk.files()
+    content = with_debit(statement.decode(), number, CAR_RP)
+    async with office.transactions.begin() as db:
+        assert number in await refund_queries.awaited_at_bank(db)
+        withdrawing = asyncio.create_task(desk.withdraw(refund_id))
+        await asyncio.sleep(0.2)
+        assert not withdrawing.done()
+        await reconciliation.import_statement(db, "s.sta", content, now=desk.now)
+    assert await outcomes(withdrawing) == ["already-decided"]
+    assert await desk.state(refund_id) == "transfer_due"
 
 
 @pytest.mark.parametrize("amount_rp", [CAR_RP, CAR_RP - 1])
