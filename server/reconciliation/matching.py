@@ -4,7 +4,7 @@ Each line is used once, and the order in which lines come does not matter.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -227,7 +227,7 @@ def _payouts(
     settled: Sequence[Settled], elsewhere: Mapping[str, int], movements: Sequence[Movement]
 ) -> tuple[list[Difference], list[tuple[DifferenceKind, str]]]:
     """Each batch's net against the bank's movements that pay it out; and what was looked at."""
-    nets: dict[str, int] = defaultdict(int, elsewhere)
+    nets: Counter[str] = Counter(elsewhere)
     for line in settled:
         nets[line.batch_id] += line.net_rp
     received: dict[str, int] = defaultdict(int)
@@ -238,7 +238,8 @@ def _payouts(
         elif not movement.recognised:
             kind = DifferenceKind.UNKNOWN_MOVEMENT
             differences.append(_difference(kind, movement.subject, 0, movement.amount_rp))
-    for batch, net_rp in nets.items():
+    for batch in (*nets, *(paid for paid in received if paid not in nets)):
+        net_rp = nets[batch]
         if batch not in received:
             if net_rp:
                 kind = DifferenceKind.PAYOUT_MISSING
