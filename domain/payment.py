@@ -58,7 +58,8 @@ RRN_LENGTH = 12
 def network_id(told: str | None) -> str | None:
     """The network's id of a payment (RRN), the same however a message or a file writes it.
 
-    ISO 8583, field 37: twelve characters. Zeros in front and spaces come and go on the way.
+    ISO 8583, field 37: twelve characters. Zeros in front and spaces come and go on the way. An
+    acquirer's number of a refund is spelled so too: settlement files put it in the same column.
     """
     written = "".join((told or "").split())
     if not (written.isascii() and written.isdigit()):

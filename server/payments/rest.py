@@ -149,9 +149,9 @@ class RestAcquirer:
         if answer.get("refund_key", refund_reference) != refund_reference:
             raise AcquirerUnknown("another refund was answered")
         number = answer.get("refund_chargeback_id")
-        return RefundAnswer(
-            refund_reference if number is None else str(number), _time(answer.get("created_at"))
-        )
+        # Spelled as a settlement file's RRN is: that is where the number comes back.
+        known = network_id(None if number is None else str(number))
+        return RefundAnswer(known or refund_reference, _time(answer.get("created_at")))
 
     async def _ask(
         self,

@@ -251,7 +251,9 @@ class SnapAcquirer:
             "reason": _printable(reason),
         }
         answer = await self._accepted(service, body)
-        number = filled(answer.get("refundNo")) or filled(answer.get("referenceNo"))
+        # Spelled as a settlement file's RRN is: that is where the number comes back.
+        numbers = (network_id(filled(answer.get(name))) for name in ("refundNo", "referenceNo"))
+        number = next(filter(None, numbers), None)
         echoed = answer.get("partnerRefundNo", refund_reference)
         if number is None or echoed != refund_reference:
             raise AcquirerUnknown("refund succeeded without its number, or for another one")

@@ -269,4 +269,6 @@ def _difference(kind: DifferenceKind, subject: str, ours_rp: int, theirs_rp: int
 
 
 def _subject(line: Booked | Settled) -> str:
-    return f"{line.acquirer_reference}/{line.rrn or '-'}"
+    """What a line is about; some acquirers settle a refund under the very RRN of its payment."""
+    went_back = (line.amount_rp if isinstance(line, Booked) else line.gross_rp) < 0
+    return f"{line.acquirer_reference}/{line.rrn or '-'}{'/pengembalian' if went_back else ''}"

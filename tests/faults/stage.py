@@ -73,7 +73,8 @@ KARCIS = Subject(
     """SELECT r.reference, r.amount_rp FROM refunds r JOIN money m ON m.id = money_id
        WHERE r.state = 'done' AND method = 'acquirer' AND NOT EXISTS (
            SELECT 1 FROM discrepancies d WHERE d.kind = 'not-settled'
-           AND d.subject = m.acquirer_reference || '/' || r.acquirer_refund_number)""",
+           AND d.subject = m.acquirer_reference || '/' || r.acquirer_refund_number
+           || '/pengembalian')""",
     """SELECT count(*) FROM notifications n WHERE response_code = '2005200'
        AND NOT EXISTS (SELECT 1 FROM money m WHERE m.notification_id = n.id)""",
 )

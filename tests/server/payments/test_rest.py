@@ -171,6 +171,15 @@ async def test_an_order_nobody_knows_is_not_found():
     assert answer.status is PaidStatus.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("told", "number"), [(77, "000000000077"), ("A 1", "A1"), (None, "R1"), (0, "R1")]
+)
+async def test_the_number_of_a_refund_is_spelled_as_settlement_files_are_read(told, number):
+    acquirer = scripted(answers({"status_code": "200", "refund_chargeback_id": told}))
+    answer = await acquirer.refund("abc", "R1", AMOUNT_RP, "rusak")
+    assert answer.refund_number == number
+
+
 async def test_refunds_are_told_by_their_keys():
     entry = {
         "refund_chargeback_id": 1,

@@ -656,6 +656,27 @@ async def test_a_lost_refund_is_found_by_asking_and_not_booked_again(acquirer, s
     assert (await acquirer.inquire(name)).refunds == found
 
 
+@pytest.mark.parametrize(
+    ("told", "number"),
+    [
+        ({"refundNo": "0077"}, "000000000077"),
+        ({"refundNo": " RFD1"}, "RFD1"),
+        ({"refundNo": "", "referenceNo": "9"}, "000000000009"),
+        ({"refundNo": "000"}, None),
+    ],
+)
+async def test_the_number_of_a_refund_is_spelled_as_settlement_files_are_read(
+    scripted, told, number
+):
+    body = {"responseCode": "2007800", "responseMessage": "Successful"} | told
+    asked = scripted(answers(body)).refund(reference(), "R1", AMOUNT_RP, "salah")
+    if number is None:
+        with pytest.raises(AcquirerUnknown, match="without its number"):
+            await asked
+    else:
+        assert (await asked).refund_number == number
+
+
 async def test_told_refunds_are_read_whole_or_not_at_all(scripted):
     good = {
         "partnerRefundNo": "R1",

@@ -129,7 +129,19 @@ CASES = {
         [ours(), returned()],
         [theirs(mdr_rp=0), theirs(OTHER, -4000, 0)],
         [],
-        {"not-settled ACQ-1/RFD1": 4000, "not-booked ACQ-1/100000000002": -4000},
+        {
+            "not-settled ACQ-1/RFD1/pengembalian": 4000,
+            "not-booked ACQ-1/100000000002/pengembalian": -4000,
+        },
+    ),
+    "payment and its refund under one RRN, neither booked": (
+        [],
+        [theirs(mdr_rp=0), theirs(gross_rp=-4000, mdr_rp=0)],
+        [],
+        {
+            "not-booked ACQ-1/100000000001": 4000,
+            "not-booked ACQ-1/100000000001/pengembalian": -4000,
+        },
     ),
     "unknown debit": ([], [], [credit(-500, "BIAYA")], {"unknown-movement bank/1": -500}),
 }
