@@ -154,10 +154,12 @@ async def found_in_settlement(
             continue
         locked = await returning.lock(db, refund_id)
         refund = locked.refund
+        number = refund.acquirer_refund_number or _number(line, locked.money)
         if refund.state == RefundState.REFUSED and not await returning.fits(db, locked):
             twice.add(line.line_id)
         elif refund.state == RefundState.DONE:
             refund.settlement_line_id = line.line_id
+            refund.acquirer_refund_number = number
         else:
             await returning.found(
                 db,
@@ -167,7 +169,7 @@ async def found_in_settlement(
                 books=books,
                 now=now,
                 settlement_line_id=line.line_id,
-                acquirer_refund_number=refund.acquirer_refund_number or _number(line, locked.money),
+                acquirer_refund_number=number,
             )
     await db.flush()
     return twice

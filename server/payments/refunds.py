@@ -68,6 +68,13 @@ class RefundExceedsMoney(Problem):
     title_en = "The amount exceeds what can still be given back"
 
 
+class RefundGivenTwice(Problem):
+    slug = "refund-given-twice"
+    status = 409
+    title_id = "Menurut berkas pencairan, acquirer sudah mengembalikan uang ini; lihat kasusnya"
+    title_en = "By the settlement file the acquirer gave this money back already; see its case"
+
+
 class RefundOverLimit(Problem):
     slug = "refund-over-limit"
     status = 409
@@ -275,6 +282,8 @@ async def _approve(
     locked = await returning.lock(db, refund_id)
     refund = locked.refund
     _refuse_decision(refund, checker.id)
+    if await returning.given_twice(db, locked.money):
+        raise RefundGivenTwice
     by_acquirer = refund.method == RefundMethod.ACQUIRER
     legs, from_suspense = await returning.due_legs(db, locked)
     await returning.advance(
@@ -374,6 +383,9 @@ async def record_transfer(
     refund = locked.refund
     if refund.state != RefundState.TRANSFER_DUE or refund.decided_at is None:
         raise AlreadyDecided
+    # What the bank has shown is no longer to be prevented, only to be recorded.
+    if not refund.statement_line_id and await returning.given_twice(db, locked.money):
+        raise RefundGivenTwice
     if not books.day(refund.decided_at) <= on <= books.day(now):
         raise TransferDateUnfit
     kept = RefundProof(

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Uuid, column, func, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import format_rp
 from domain.payment import (
+    REFUND_UNDECIDED,
     REFUND_VOID,
     CaseOutcome,
     CaseState,
@@ -35,6 +36,11 @@ from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargeRefunded
 
 log = structlog.get_logger()
+
+SETTLEMENT_LINES = table(
+    "settlement_lines", column("id", Uuid), column("acquirer"), column("acquirer_reference")
+)
+"""Of the reconciliation, which knows payments and is not known by them."""
 
 
 class RefundNotFound(NotFound):
@@ -213,14 +219,18 @@ async def _facts(db: AsyncSession, locked: Locked, books: Books) -> RefundFacts:
 
 
 async def _settle_cases(db: AsyncSession, money: Money, refund: Refund, now: datetime) -> None:
-    """Close the money's case once nothing of it is held, and those of its refunds until now."""
+    """Close the money's case once nothing of it is held, and those of its decided refunds.
+
+    A refund that is still in doubt keeps its case: only people may end the doubt.
+    """
     own = await cases.of_money(db, money.id)
     held = own is not None and own.state != CaseState.CLOSED
     settled = [own] if own and held and not await cases.held_rp(db, own) else []
     of_refunds = await db.scalars(
         select(Case)
         .join(Refund, Refund.id == Case.refund_id)
-        .where(Refund.money_id == money.id, Case.state != CaseState.CLOSED)
+        .where(Refund.money_id == money.id, Refund.state.not_in(REFUND_UNDECIDED))
+        .where(Case.state != CaseState.CLOSED)
         .with_for_update(of=Case)
         .execution_options(populate_existing=True)
     )
@@ -309,3 +319,17 @@ async def fits(db: AsyncSession, locked: Locked) -> bool:
         )
     )
     return refund.amount_rp + int(others_rp or 0) <= money.amount_rp
+
+
+async def given_twice(db: AsyncSession, money: Money) -> bool:
+    """Whether a settlement line gave money back beside its refunds, and its case is open."""
+    lines = select(SETTLEMENT_LINES.c.id).where(
+        SETTLEMENT_LINES.c.acquirer == money.acquirer,
+        SETTLEMENT_LINES.c.acquirer_reference == money.acquirer_reference,
+    )
+    open_case = select(Case.id).where(
+        Case.kind == cases.GIVEN_TWICE,
+        Case.state != CaseState.CLOSED,
+        Case.settlement_line_id.in_(lines),
+    )
+    return await db.scalar(open_case.limit(1)) is not None

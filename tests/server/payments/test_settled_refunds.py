@@ -9,9 +9,10 @@ import pytest
 from domain.payment import CaseOutcome, RefundMethod
 from server.identity.models import Officer
 from server.payments import refund_queries
-from server.payments.acquirer import AcquirerRefused
+from server.payments.acquirer import AcquirerRefused, ToldRefund
 from server.payments.cases import AlreadyDecided, SamePerson
 from server.payments.proposals import OutcomeUnfit
+from server.payments.refunds import RefundGivenTwice
 from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
 from server.reconciliation.closing import DayHasDifferences
@@ -194,6 +195,62 @@ async def test_money_given_back_twice_has_a_case_and_is_right_in_the_books(desk,
     assert (balances.get("2190"), balances["5190"]) == (None, CAR_RP)
 
 
+async def test_what_the_settlement_says_was_given_back_is_not_given_again(desk, office):
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.in_doubt(money["id"])
+    await desk.say_not_made()
+    instead = await desk.ask(money["id"], CAR_RP, method=TRANSFER)
+    await desk.make_after_all(refund_id)
+    day = await desk.settle()
+    with pytest.raises(RefundGivenTwice):
+        await desk.approve(instead)
+    await desk.reject(instead)
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+    assert await desk.state(refund_id) == "done"
+    assert await office.rows("SELECT id FROM cases WHERE state <> 'closed'") == []
+
+
+async def test_a_refund_made_leaves_the_case_of_another_in_doubt(desk, office):
+    (money,) = await desk.money(await desk.paid())
+    desk.line.mute = True
+    refused, doubted = None, None
+    for amount_rp in (1_500, 1_000):
+        refused, doubted = doubted, await desk.ask(money["id"], amount_rp)
+        await desk.approve(doubted)
+        await desk.pursue(doubted, timedelta(days=1))
+        if refused is None:
+            await desk.say_not_made()
+    await desk.make_after_all(refused)
+    await desk.settle()
+    assert (await desk.state(refused), await desk.state(doubted)) == ("done", "unknown")
+    left = await office.rows("SELECT refund_id FROM cases WHERE state <> 'closed'")
+    assert [row["refund_id"] for row in left] == [doubted]
+    await desk.pursue(doubted, timedelta(days=3))
+
+
+async def test_of_two_lines_the_books_take_the_one_the_refund_was_set_against(desk, office):
+    """A refund found by asking has no number until its line tells it; the other was made twice."""
+    (money,) = await desk.money(await desk.paid())
+    refused = await desk.in_doubt(money["id"])
+    await desk.say_not_made()
+    desk.line.mute = True
+    made = await desk.ask(money["id"], CAR_RP)
+    await desk.approve(made)
+    desk.line.invents = (ToldRefund(made.hex, CAR_RP, None),)
+    await desk.pursue(made, timedelta(days=1))
+    await desk.make_after_all(refused)
+    _, settlement, _ = await desk.files()
+    lines = settlement.decode().splitlines(keepends=True)
+    (at,) = (n for n, line in enumerate(lines) if f"-{CAR_RP}" in line)
+    number = (await desk.sandbox.truth())["refunds"][0]["refund_no"]
+    lines.insert(at, lines[at].replace(number, "Z" + number[1:]))
+    await desk.settle("".join(lines).encode())
+    assert (await desk.refund(made))["acquirer_refund_number"] == "Z" + number[1:]
+    assert (await desk.case("given-twice"))["amount_rp"] == -CAR_RP
+    assert (await desk.balances())["2190"] == CAR_RP
+
+
 async def test_a_transfer_is_withdrawn_when_the_acquirer_was_quicker(desk, office):
     (money,) = await desk.money(await desk.paid())
     refund_id = await desk.in_doubt(money["id"])
@@ -203,6 +260,8 @@ async def test_a_transfer_is_withdrawn_when_the_acquirer_was_quicker(desk, offic
     await desk.make_after_all(refund_id)
     day = await desk.settle()
     assert (await desk.case("given-twice"))["state"] == "open"
+    with pytest.raises(RefundGivenTwice):
+        await desk.transfer(instead)
     await desk.withdraw(instead)
     await desk.bank()
     assert await desk.reconcile(day) == []
