@@ -1,0 +1,107 @@
+"""What a migration does to money that is there already."""
+
+import asyncio
+import importlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+from alembic import command
+from sqlalchemy.exc import IntegrityError
+
+from domain.payment import network_id
+from server import schema
+from server.database import APP_ROLE, as_role, plain_url
+from server.reconciliation import service as reconciliation
+from tests.server.payments.conftest import broken_on_purpose
+from tests.server.payments.refunding import Desk
+
+SPELLINGS = [
+    "123", "000000000123", " 000 123\t", "0000000000000626100000001", "626100000001", "A 1", "00A1",
+    "\u0661\u0662", "1\u00a02\u20033\x1f", "000", " ", "", "-", None,
+]  # fmt: skip
+AS_BEFORE = """
+    ALTER TABLE money DISABLE TRIGGER USER;
+    ALTER TABLE settlement_lines DISABLE TRIGGER USER;
+    ALTER TABLE refunds DISABLE TRIGGER USER;
+    UPDATE money SET rrn = ' 0077';
+    UPDATE settlement_lines SET rrn = CASE WHEN gross_rp < 0 THEN '0088' ELSE '77' END;
+    UPDATE refunds SET acquirer_refund_number = '88';
+    INSERT INTO discrepancies (id, kind, subject, business_day, difference_rp, details, owner,
+        opened_at, state)
+    SELECT gen_random_uuid(), 'not-settled', subject, '2026-11-21', -rp,
+        jsonb_build_object('ours_rp', rp, 'theirs_rp', 0), 'x', now(), 'open'
+    FROM (VALUES ('A/B/77', 4000), ('A/B/88', -4000), ('A/B/-', 1)) d (subject, rp);
+    ALTER TABLE money ENABLE TRIGGER USER;
+    ALTER TABLE settlement_lines ENABLE TRIGGER USER;
+    ALTER TABLE refunds ENABLE TRIGGER USER;
+"""
+BOTH_LINES_ALIKE = """
+    ALTER TABLE settlement_lines DISABLE TRIGGER USER;
+    UPDATE settlement_lines SET acquirer_reference = 'A', rrn = repeat('0', line_number) || '7',
+        gross_rp = abs(gross_rp), net_rp = abs(gross_rp) - mdr_rp;
+    ALTER TABLE settlement_lines ENABLE TRIGGER USER;
+"""
+GUARDS_OFF = "SELECT count(*) AS n FROM pg_trigger WHERE tgenabled <> 'O'"
+
+
+async def _again(owner_url: str, revision: str, before: str) -> None:
+    """Run one migration on a schema that is the newest already."""
+    config = schema._config(owner_url)
+    await asyncio.to_thread(command.stamp, config, before)
+    await asyncio.to_thread(command.upgrade, config, revision)
+
+
+async def test_ids_of_the_network_are_spelled_alike_in_sql(owner_url):
+    migration = importlib.import_module("server.migrations.versions.0014_network_ids")
+    connection = await asyncpg.connect(plain_url(owner_url))
+    try:
+        await connection.execute(migration.NETWORK_ID)
+        spelled = "SELECT pg_temp.network_id($1)"
+        for told in SPELLINGS:
+            assert await connection.fetchval(spelled, told) == network_id(told), repr(told)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def desk(office, sandbox, owner_url) -> Desk:
+    """A payment that was refunded, and both settled."""
+    desk = await Desk.at(office, sandbox, owner_url)
+    (money,) = await desk.money(await desk.paid())
+    await desk.approve(await desk.ask(money["id"], money["amount_rp"]))
+    day = (await sandbox.truth())["payments"][0]["business_date"]
+    told = await sandbox.client.post("/sandbox/day-end", json={"date": day})
+    content = await asyncio.to_thread(Path(told.json()["settlement"]).read_bytes)
+    async with office.transactions.begin() as db:
+        await reconciliation.import_settlement(
+            db, "sandbox", "s.csv", content, office.wired.books, now=datetime.now(UTC)
+        )
+    return desk
+
+
+async def test_ids_kept_before_are_spelled_as_those_that_come_now(desk, office, owner_url):
+    await desk.as_owner(AS_BEFORE)
+    await _again(owner_url, "0014", "0013")
+    assert await office.rows("SELECT rrn FROM money") == [{"rrn": "000000000077"}]
+    lines = await office.rows("SELECT rrn FROM settlement_lines ORDER BY rrn")
+    assert [line["rrn"] for line in lines] == ["000000000077", "000000000088"]
+    (refund,) = await office.rows("SELECT acquirer_refund_number AS number FROM refunds")
+    assert refund["number"] == "000000000088"
+    subjects = await office.rows("SELECT subject FROM discrepancies ORDER BY subject")
+    assert [row["subject"] for row in subjects] == [
+        "A/B/-",
+        "A/B/000000000077",
+        "A/B/000000000088/pengembalian",
+    ]
+    assert await office.rows(GUARDS_OFF) == [{"n": 0}]
+
+
+async def test_two_that_would_become_one_stop_the_migration(desk, office, owner_url):
+    broken_on_purpose.add(as_role(owner_url, APP_ROLE))
+    await desk.as_owner(BOTH_LINES_ALIKE)
+    with pytest.raises(IntegrityError, match="uq_settlement_lines_acquirer_reference"):
+        await _again(owner_url, "0014", "0013")
+    assert await office.rows("SELECT count(DISTINCT rrn) AS n FROM settlement_lines") == [{"n": 2}]
+    assert await office.rows(GUARDS_OFF) == [{"n": 0}]
