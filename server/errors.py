@@ -17,11 +17,11 @@ from starlette.exceptions import HTTPException
 
 log = structlog.get_logger()
 
-# Classes of PostgreSQL's error codes (its Appendix A) that pass by themselves. For everybody: a
-# lost connection, a database that is not there, no resources, an operator who stops it. For one
-# transaction: a deadlock, a lock not got in time.
-GONE = {"08", "3D", "53", "57"}
-IN_THE_WAY = {"40", "55"}
+# How PostgreSQL's error codes (its Appendix A) begin that pass by themselves. For everybody: a lost
+# connection, a database that takes no writes, one that is not there, no resources, an operator who
+# stops it. For one transaction: kept idle too long, a deadlock, a lock not got in time.
+GONE = ("08", "25006", "3D", "53", "57")
+IN_THE_WAY = ("25P03", "40", "55")
 NOT_STORABLE = "22"
 """The class of values a column cannot hold, such as text with a NUL in it."""
 
@@ -125,17 +125,17 @@ def _answer(request: Request, body: dict[str, Any], headers: dict[str, str]) -> 
 def database_gone(exc: Exception) -> bool:
     """Whether the database itself is out of reach, whatever was asked of it."""
     if isinstance(exc, DBAPIError):
-        return exc.connection_invalidated or _sql_class(exc) in GONE
+        return exc.connection_invalidated or _sql_state(exc).startswith(GONE)
     return isinstance(exc, OSError | NoConnectionFree)
 
 
 def in_the_way(exc: Exception) -> bool:
     """Whether another transaction held what this one needed: a deadlock, or a lock not got."""
-    return isinstance(exc, DBAPIError) and _sql_class(exc) in IN_THE_WAY
+    return isinstance(exc, DBAPIError) and _sql_state(exc).startswith(IN_THE_WAY)
 
 
-def _sql_class(exc: DBAPIError) -> str:
-    return str(getattr(exc.orig, "sqlstate", None) or "")[:2]
+def _sql_state(exc: DBAPIError) -> str:
+    return str(getattr(exc.orig, "sqlstate", None) or "")
 
 
 def install(app: FastAPI) -> None:
@@ -178,7 +178,7 @@ def install(app: FastAPI) -> None:
     async def _database_refused(request: Request, exc: DBAPIError) -> Response:
         if database_gone(exc) or in_the_way(exc):
             return await _unreachable(request, exc)
-        if _sql_class(exc) == NOT_STORABLE:
+        if _sql_state(exc).startswith(NOT_STORABLE):
             return respond(request, InvalidRequest())
         raise exc
 

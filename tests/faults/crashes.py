@@ -217,10 +217,10 @@ async def ail_database(stage: Stage) -> None:
     for ailment in ailments:
         name = ailment.__name__
         async with ailment(stage):
-            if ailment is terminated or not stage.is_ours:
-                await asyncio.sleep(1.0)
-            elif not await _readiness(stage, 503, NOTICED_S):
+            known = ailment is terminated or not stage.is_ours
+            if not known and not await _readiness(stage, 503, NOTICED_S):
                 stage.tally.violate("ready while it was not", name)
+            await asyncio.sleep(1.0)  # for the drivers to meet it
         if not await _readiness(stage, 200, BACK_S):
             stage.tally.violate("not ready again in time", name)
         stage.tally.fired[name] += 1

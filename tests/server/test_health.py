@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from server import schema
 from server.app import create_app
-from server.database import Transactions
+from server.database import Transactions, new_id
 from server.settings import Settings
 
 
@@ -52,6 +52,9 @@ async def test_not_ready_while_nothing_can_be_written(
     await execute(owner, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     await execute(owner, cut)
     assert await ready(api) == (503, "database: read-only")
+    body = {"id": str(new_id()), "vehicle_class": "motorcycle"}
+    refused = await api.post("/v1/spots/PSR-001-U/charges", json=body)
+    assert (refused.status_code, refused.json()["slug"]) == (503, "unavailable")
     await execute(owner, f"ALTER DATABASE {name} RESET default_transaction_read_only")
     await execute(owner, cut)
     async with asyncio.timeout(30):  # connections made anew take a while on a busy machine
