@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, MerchantCriteria
 from domain.shares import ShareLeg, ShareRule
-from server.database import Insertions, new_id
+from server.database import Insertions, fetch, new_id
 from server.ledger import postings
 from server.ledger.models import Account, Entry, MdrRuleRow, Posting, ShareRuleRow
 from server.ledger.postings import Leg
@@ -111,26 +111,27 @@ class DatedShareRule:
         return self.valid_from <= day and (self.valid_until is None or day <= self.valid_until)
 
 
+RULES = """
+    SELECT zone_id, valid_from, valid_until, attendant_bp, third_party_bp, third_party, remainder_to
+    FROM share_rules WHERE valid_from <= $2 AND (valid_until IS NULL OR valid_until >= $1)
+"""
+
+
 async def share_rules(db: AsyncSession, first_day: date, last_day: date) -> list[DatedShareRule]:
     """Every rule in force on some day of a span."""
-    rows = await db.scalars(
-        select(ShareRuleRow)
-        .where(ShareRuleRow.valid_from <= last_day)
-        .where(ShareRuleRow.valid_until.is_(None) | (ShareRuleRow.valid_until >= first_day))
-    )
     return [
         DatedShareRule(
-            row.zone_id,
-            row.valid_from,
-            row.valid_until,
+            row["zone_id"],
+            row["valid_from"],
+            row["valid_until"],
             ShareRule(
-                row.attendant_bp,
-                row.third_party_bp,
-                row.third_party,
-                ShareLeg(row.remainder_to),
+                row["attendant_bp"],
+                row["third_party_bp"],
+                row["third_party"],
+                ShareLeg(row["remainder_to"]),
             ),
         )
-        for row in rows
+        for row in await fetch(db, RULES, first_day, last_day)
     ]
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import format_rp
@@ -30,7 +29,7 @@ from domain.payment import (
 )
 from domain.receipt import ReceiptFacts
 from domain.shares import pool, share
-from server.database import Insertions, new_id
+from server.database import Insertions, fetch, new_id
 from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.postings import Leg
@@ -261,11 +260,11 @@ def _legs(item: Weighed, rules: Sequence[DatedShareRule]) -> tuple[Leg, ...]:
     return postings.for_payment(amount_rp, charge.zone_code, shares)
 
 
-FLAG = text("""
+FLAG = """
     UPDATE charges SET money_flag = told.flag, next_inquiry_at = NULL
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:flags AS text[])) AS told (id, flag)
+    FROM unnest($1::uuid[], $2::text[]) AS told (id, flag)
     WHERE charges.id = told.id
-""")
+"""
 
 
 async def _hold(
@@ -281,9 +280,7 @@ async def _hold(
             flag=item.flag,
             amount_rp=item.arrival.amount_rp,
         )
-    await db.execute(
-        FLAG, {"ids": [item.charge.id for item in held], "flags": [item.flag for item in held]}
-    )
+    await fetch(db, FLAG, [item.charge.id for item in held], [item.flag for item in held])
     insertions.add(
         Case,
         [
@@ -293,22 +290,21 @@ async def _hold(
     )
 
 
-MOVE = text("""
+MOVE = """
     UPDATE charges SET state = told.after,
         paid_at = CASE told.after WHEN 'paid' THEN told.paid_at ELSE charges.paid_at END,
         money_flag = 'exact', next_inquiry_at = NULL
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:before AS text[]), CAST(:after AS text[]),
-                CAST(:paid_at AS timestamptz[])) AS told (id, before, after, paid_at)
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[])
+        AS told (id, before, after, paid_at)
     WHERE charges.id = told.id AND charges.state = told.before
     RETURNING charges.id
-""")
-CONFIRM = text("""
+"""
+CONFIRM = """
     UPDATE payments SET state = told.after
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:before AS text[]), CAST(:after AS text[]))
-        AS told (id, before, after)
+    FROM unnest($1::uuid[], $2::text[], $3::text[]) AS told (id, before, after)
     WHERE payments.id = told.id AND payments.state = told.before
     RETURNING payments.id
-""")
+"""
 
 
 class ChargeMoved(RuntimeError):
@@ -324,8 +320,7 @@ async def _confirm(
     before = [PaymentState(item.charge.payment_state) for item in paid]
     after = [advance_payment(state, PaymentEvent.CONFIRMED).value for state in before]
     ids = [item.charge.payment_id for item in paid]
-    moved = await db.execute(CONFIRM, {"ids": ids, "before": before, "after": after})
-    if len(moved.all()) != len(paid):
+    if len(await fetch(db, CONFIRM, ids, before, after)) != len(paid):
         raise ChargeMoved("a payment changed under its charge's lock")
 
 
@@ -381,14 +376,15 @@ async def _advance(
     ids = iter(sorted(new_id() for path in paths for _ in path))
     for steps in zip_longest(*paths):
         moving = [(item, *step) for item, step in zip(paid, steps, strict=True) if step is not None]
-        values: dict[str, list[Any]] = {
-            "ids": [item.charge.id for item, _, _ in moving],
-            "before": [before.value for _, before, _ in moving],
-            "after": [after.value for _, _, after in moving],
-        }
-        paid_at = [item.paid_at for item, _, _ in moving]
-        moved = await db.execute(MOVE, values | {"paid_at": paid_at})
-        if len(moved.all()) != len(moving):
+        moved = await fetch(
+            db,
+            MOVE,
+            [item.charge.id for item, _, _ in moving],
+            [before.value for _, before, _ in moving],
+            [after.value for _, _, after in moving],
+            [item.paid_at for item, _, _ in moving],
+        )
+        if len(moved) != len(moving):
             raise ChargeMoved("a charge changed under its lock")
         changes += [
             {

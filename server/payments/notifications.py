@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.announcements import Announcer
-from server.database import Insertions, Transactions, new_id
+from server.database import Insertions, Transactions, new_id, quick
 from server.errors import database_gone, in_the_way
 from server.faults import crash_point
 from server.group_commit import GroupCommit
@@ -119,7 +119,7 @@ class Inbox:
         return (("charge", heard.told.reference), ("id", heard.told.external_id))
 
     async def _record(self, group: Sequence[Heard]) -> list[Verdict]:
-        async with self._transactions.begin() as db:
+        async with quick(self._transactions) as db:
             now = max(heard.at for heard in group)
             verdicts = await self._judge(db, group, now)
             rows = [

@@ -1,16 +1,17 @@
 """Questions the payments slice asks of its tables."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Text, any_, exists, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import Text, any_, exists, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import ChargeKind
+from domain.tariff import QuoteLine
+from server.database import fetch
 from server.parking.models import ParkingSession
 from server.payments.models import CASH, Charge, Money, Payment, Receipt
 from server.spots.models import Spot, Zone
@@ -93,8 +94,7 @@ async def newest_open_charge(db: AsyncSession, spot_id: UUID, now: datetime) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LockedCharge:
+class LockedCharge(NamedTuple):
     """A charge whose row is locked, with all that recording money for it needs."""
 
     id: UUID
@@ -120,12 +120,16 @@ class LockedCharge:
     attendant_name: str | None
 
     @property
+    def lines(self) -> tuple[QuoteLine, ...]:
+        return tuple(QuoteLine(**line) for line in self.quote)
+
+    @property
     def method(self) -> str:
         """How it is paid, as receipts say it."""
         return "Tunai" if self.acquirer == CASH else "QRIS"
 
 
-LOCK = text("""
+LOCK = """
     SELECT c.id, c.payment_id, c.acquirer, c.reference, c.acquirer_reference, c.amount_rp, c.state,
         c.created_at, p.state, p.quote, s.started_at, s.vehicle_class, s.plate_masked, spots.code,
         spots.place, z.id, z.code, z.name, t.regulation, a.code, a.name
@@ -137,37 +141,35 @@ LOCK = text("""
     JOIN tariffs t ON t.id = p.tariff_id
     LEFT JOIN shifts ON shifts.id = p.shift_id
     LEFT JOIN attendants a ON a.id = shifts.attendant_id
-    WHERE c.reference = ANY(CAST(:references AS text[])) AND c.acquirer = :acquirer
+    WHERE c.reference = ANY($1::text[]) AND c.acquirer = $2
     ORDER BY c.id FOR UPDATE OF c, p
-""").columns(quote=JSONB)
+"""
 
 
 async def lock_charges(
     db: AsyncSession, acquirer: str, references: Sequence[str]
 ) -> dict[str, LockedCharge]:
     """The charges of our references, locked in one order until the transaction ends."""
-    rows = await db.execute(LOCK, {"references": references, "acquirer": acquirer})
-    return {charge.reference: charge for charge in (LockedCharge(*row) for row in rows)}
+    rows = await fetch(db, LOCK, references, acquirer)
+    return {charge.reference: charge for charge in map(LockedCharge._make, rows)}
 
 
-ACCEPTED = text("""
+ACCEPTED = """
     SELECT day, external_id, body_hash FROM notifications
-    WHERE acquirer = :acquirer AND day = ANY(CAST(:days AS date[]))
-      AND external_id = ANY(CAST(:external_ids AS text[])) AND outcome = 'accepted'
-""")
+    WHERE acquirer = $1 AND day = ANY($2::date[]) AND external_id = ANY($3::text[])
+      AND outcome = 'accepted'
+"""
 
 
 async def accepted_notifications(
     db: AsyncSession, acquirer: str, days: Collection[date], external_ids: Collection[str]
 ) -> dict[tuple[date, str], bytes]:
     """The body hashes of the notifications that used these external ids on these days."""
-    values = {"acquirer": acquirer, "days": list(days), "external_ids": list(external_ids)}
-    rows = await db.execute(ACCEPTED, values)
+    rows = await fetch(db, ACCEPTED, acquirer, days, external_ids)
     return {(day, external_id): body_hash for day, external_id, body_hash in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class KnownMoney:
+class KnownMoney(NamedTuple):
     """What identifies money recorded before, of one acquirer."""
 
     charge_id: UUID
@@ -176,11 +178,10 @@ class KnownMoney:
     amount_rp: int
 
 
-KNOWN_MONEY = text("""
+KNOWN_MONEY = """
     SELECT charge_id, acquirer_reference, rrn, amount_rp FROM money
-    WHERE charge_id = ANY(CAST(:ids AS uuid[]))
-       OR acquirer = :acquirer AND acquirer_reference = ANY(CAST(:references AS text[]))
-""")
+    WHERE charge_id = ANY($2::uuid[]) OR acquirer = $1 AND acquirer_reference = ANY($3::text[])
+"""
 
 
 async def known_money(
@@ -190,13 +191,8 @@ async def known_money(
     acquirer_references: Collection[str],
 ) -> list[KnownMoney]:
     """An acquirer's money recorded so far for these charges, or under these of its references."""
-    values = {
-        "acquirer": acquirer,
-        "ids": list(charge_ids),
-        "references": list(acquirer_references),
-    }
-    rows = await db.execute(KNOWN_MONEY, values)
-    return [KnownMoney(*row) for row in rows]
+    rows = await fetch(db, KNOWN_MONEY, acquirer, charge_ids, acquirer_references)
+    return [KnownMoney._make(row) for row in rows]
 
 
 async def money_between(

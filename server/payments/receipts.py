@@ -7,7 +7,6 @@ from datetime import datetime
 from itertools import count
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.receipt import (
@@ -17,8 +16,8 @@ from domain.receipt import (
     receipt_number,
     series,
 )
-from domain.tariff import QuoteLine, VehicleClass
-from server.database import Insertions
+from domain.tariff import VehicleClass
+from server.database import Insertions, fetch
 from server.errors import Problem
 from server.payments.books import Books
 from server.payments.models import Receipt
@@ -72,12 +71,12 @@ async def issue(
     return issued
 
 
-ALLOT = text("""
+ALLOT = """
     INSERT INTO receipt_series (series, last)
-    SELECT * FROM unnest(CAST(:names AS text[]), CAST(:counts AS bigint[]))
+    SELECT * FROM unnest($1::text[], $2::bigint[])
     ON CONFLICT (series) DO UPDATE SET last = receipt_series.last + excluded.last
     RETURNING series, last
-""")
+"""
 
 
 async def _allot(db: AsyncSession, names: Sequence[str]) -> list[int]:
@@ -87,9 +86,8 @@ async def _allot(db: AsyncSession, names: Sequence[str]) -> list[int]:
     """
     wanted = Counter(names)
     series_names = sorted(wanted)
-    values = {"names": series_names, "counts": [wanted[name] for name in series_names]}
-    rows = await db.execute(ALLOT, values)
-    following = {row.series: count(row.last - wanted[row.series] + 1) for row in rows}
+    rows = await fetch(db, ALLOT, series_names, [wanted[name] for name in series_names])
+    following = {name: count(last - wanted[name] + 1) for name, last in rows}
     return [next(following[name]) for name in names]
 
 
@@ -107,7 +105,7 @@ def _facts(number: str, sold: Sold, books: Books) -> ReceiptFacts:
         started_at=charge.started_at.astimezone(books.timezone),
         paid_at=sold.paid_at.astimezone(books.timezone),
         amount_rp=charge.amount_rp,
-        lines=tuple(QuoteLine(**line) for line in charge.quote),
+        lines=charge.lines,
         method=charge.method,
         reference=charge.reference,
         complaint=books.complaint,
