@@ -15,7 +15,7 @@ from server.payments import service
 from server.payments.service import PaymentRequest
 from server.payments.snap import SnapAcquirer
 from tests.server.conftest import Sandbox
-from tests.server.payments.conftest import CAR_RP, FLAT, Office
+from tests.server.payments.conftest import CAR_RP, FLAT, MakeAcquirer, Office, answers
 
 
 @pytest.fixture
@@ -100,6 +100,28 @@ async def test_a_lost_answer_is_found_out_by_asking(
     assert (await office.charge(charge_id))["state"] == "issue_unknown"
     await office.inquire(charge_id, acquirer=over_socket)
     assert (await office.charge(charge_id))["state"] == "paid"
+
+
+async def test_of_an_answer_only_the_drivers_barcode_is_not_kept(
+    api: httpx.AsyncClient,
+    office: Office,
+    sandbox: Sandbox,
+    bearer: dict[str, str],
+    scripted: MakeAcquirer,
+) -> None:
+    """Our own barcode stays in the evidence: it pays nobody but us."""
+    scanned = UUID((await scan(api, bearer, await shown(sandbox, "pay"))).json()["id"])
+    ours = await office.request()
+    issuer = {"issuerName": "Dompet"}
+    for charge_id, code, extra, kept in (
+        (scanned, "2006100", issuer | {"qrContent": "hQVDUFYw"}, issuer),
+        (scanned, "2006100", "tertunda", "tertunda"),
+        (ours, "2005100", {"qrContent": "000201"}, {"qrContent": "000201"}),
+    ):
+        answer = {"responseCode": code, "latestTransactionStatus": "03", "additionalInfo": extra}
+        await office.inquire(charge_id, acquirer=scripted(answers(answer)))
+        rows = await office.rows("SELECT answer FROM inquiries ORDER BY id DESC LIMIT 1")
+        assert rows == [{"answer": answer | {"additionalInfo": kept}}]
 
 
 async def test_what_is_no_payers_barcode_is_refused(

@@ -17,12 +17,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from prometheus_client import REGISTRY
+from sqlalchemy import insert
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from server.app import create_app
 from server.database import new_id
 from server.payments import queries
 from server.payments.callbacks import MAX_BODY, Callback
+from server.payments.models import Notification
 from tests.server.conftest import CLIENT_SECRET
 from tests.server.payments.conftest import CAR_RP, LIFETIME, Office, answers, on_a_socket
 from tests.server.payments.voice import NOTIFY, TOKEN, Voice, compact, rupiah
@@ -373,6 +375,52 @@ async def test_one_external_id_for_two_charges_at_once_is_no_fault_of_ours(offic
     assert await office.count("notifications") == 6
 
 
+WAITING_FOR_A_LOCK = (
+    "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE datname = current_database() AND NOT granted"
+)
+
+
+async def test_an_external_id_taken_at_this_very_moment_is_a_conflict(office):
+    """By another process of ours, whose rows are not committed when this one looks."""
+    charge_id, now = await office.request(), datetime.now(UTC)
+    async with office.transactions.begin() as elsewhere:
+        await elsewhere.execute(
+            insert(Notification).values(
+                acquirer="sandbox",
+                day=office.wired.books.day(now),
+                external_id="555",
+                received_at=now,
+                outcome="accepted",
+                response_code="2005200",
+                body_hash=b"other",
+            )
+        )
+        telling = asyncio.create_task(office.tell(charge_id, external_id="555", now=now))
+        while not await office.rows(WAITING_FOR_A_LOCK):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    answer = await telling
+    assert (answer.status, answer.code) == (409, "4095200")
+    rows = await office.rows("SELECT outcome, response_code, body FROM notifications ORDER BY id")
+    assert rows[1:] == [{"outcome": "conflict", "response_code": "4095200", "body": None}]
+    assert await office.count("money") == 0
+
+    assert (await office.tell(charge_id, external_id="556")).code == "2005200"
+    assert (await office.charge(charge_id))["state"] == "paid"
+
+
+async def test_what_the_database_refuses_otherwise_is_a_fault_of_ours_and_no_conflict(
+    office, meddle
+):
+    """An acquirer that hears of a conflict may give up; one that hears of a fault tells again."""
+    charge_id = await office.request()
+    await meddle("ALTER TABLE money ADD CONSTRAINT uji CHECK (amount_rp < 0)")
+    assert (await office.tell(charge_id)).code == "5005200"
+    assert await office.count("notifications") == 0
+    await meddle("ALTER TABLE money DROP CONSTRAINT uji")
+    assert (await office.tell(charge_id)).code == "2005200"
+
+
 async def test_fifty_at_once_post_once_and_are_all_acknowledged(app, office):
     """Over real sockets: half say it with one external id, half each with its own."""
     charge_id = await office.request()
@@ -611,7 +659,7 @@ async def test_another_reference_than_the_one_it_issued_is_not_believed(office, 
 
 async def test_a_status_other_than_paid_posts_nothing_and_asks(office):
     charge_id = await office.request()
-    statuses = ("01", "02", "03", "04", "05", "06", "07", "08", "XX", "0", "000")
+    statuses = ("01", "02", "03", "04", "05", "06", "07", "08", "XX", "0", "000", "9" * 64)
     for later, status in enumerate(statuses, 1):
         now = datetime.now(UTC) + timedelta(seconds=later)
         answer = await office.tell(charge_id, latestTransactionStatus=status, now=now)
@@ -621,7 +669,8 @@ async def test_a_status_other_than_paid_posts_nothing_and_asks(office):
         assert charge["next_inquiry_at"] == now
     assert await office.count("money") == await office.count("ledger_entries") == 0
     outcomes = await office.rows("SELECT outcome FROM notifications ORDER BY id")
-    assert [row["outcome"] for row in outcomes] == [f"status-{status}" for status in statuses]
+    expected = [f"status-{status}"[:40] for status in statuses]  # it also labels a metric
+    assert [row["outcome"] for row in outcomes] == expected
 
 
 async def test_an_acquirer_whose_clock_is_wrong_still_gets_its_money_recorded(office):
