@@ -82,6 +82,7 @@ TRIGGERS = (
     "charges_issued_has_qris",
     "charges_never_changes",
     "charges_only_edges",
+    "cleared_movements_insert_only",
     "closed_days_insert_only",
     "device_events_insert_only",
     "imported_files_insert_only",

@@ -254,7 +254,7 @@ def _payouts(
 def batch_named(narrative: str, batches: Iterable[str]) -> str | None:
     """The batch a narrative speaks of, as a word of its own; the longest where it names several."""
     named = [batch for batch in batches if _word(batch).search(narrative)]
-    return max(named, key=len) if named else None
+    return max(sorted(named), key=len, default=None)
 
 
 @lru_cache(4096)

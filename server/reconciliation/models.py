@@ -85,6 +85,20 @@ class StatementLine(Base):
     narrative: Mapped[str] = mapped_column(Text)
 
 
+class ClearedMovement(Base):
+    """The batch or slip whose money a movement is, by its name. Insert-only.
+
+    A narrative may name several, and what is awaited changes: the books keep which was chosen.
+    """
+
+    __tablename__ = "cleared_movements"
+
+    statement_line_id: Mapped[UUID] = mapped_column(
+        ForeignKey("statement_lines.id"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(Text)
+
+
 class CashDeposit(Base):
     """Cash an attendant has paid in, by the bank slip that proves it. Insert-only.
 

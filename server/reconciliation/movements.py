@@ -1,7 +1,8 @@
 """What moves on the bank account: payouts of batches, deposits of cash, transfers of refunds.
 
-A movement that is none of them is held in suspense with a case, until a later settlement file, a
-deposit or two officers say what it is.
+Which of them one is, is chosen once, from what is awaited when it is posted, and kept. A movement
+that is none is held in suspense with a case, until a later settlement file, a deposit or two
+officers say what it is.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, literal, not_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, literal, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -23,7 +24,12 @@ from server.payments import cases, refund_queries
 from server.payments.models import Case, Refund
 from server.reconciliation.files import Statement, StatementRow
 from server.reconciliation.matching import DifferenceKind, Movement, batch_named
-from server.reconciliation.models import CashDeposit, SettlementLine, StatementLine
+from server.reconciliation.models import (
+    CashDeposit,
+    ClearedMovement,
+    SettlementLine,
+    StatementLine,
+)
 
 PAID_OUT_WITHIN = timedelta(days=31)
 """How long after its day the money of a batch or a deposit may still come."""
@@ -82,17 +88,24 @@ async def record(
             for line_id, row in lines.items()
         ],
     )
-    entries, held, transferred = [], [], {}
+    entries, cleared, held, transferred = [], [], [], {}
     for line_id, row in lines.items():
         if not row.amount_rp:
             continue
-        refund = _transfer_named(row, awaited.transfers)
-        if refund is not None:
+        account = None
+        if (refund := _transfer_named(row, awaited.transfers)) is not None:
+            account = postings.TRANSFERS_IN_TRANSIT
             transferred[line_id] = awaited.transfers.pop(refund.number)
-        account = postings.TRANSFERS_IN_TRANSIT if refund is not None else _clears(row, awaited)
-        entries.append(_entry(line_id, row, statement, account))
-        if account is None:
+        elif (name := _clears(row, awaited)) is not None:
+            account = postings.IN_TRANSIT
+            if name not in awaited.batches:
+                account = postings.DEPOSITS_IN_TRANSIT
+                awaited.slips[name].left_rp -= row.amount_rp
+            cleared.append({"statement_line_id": line_id, "name": name})
+        else:
             held.append((line_id, row.amount_rp))
+        entries.append(_entry(line_id, row, statement, account))
+    insertions.add(ClearedMovement, cleared)
     ledger.add_entries(insertions, entries, now=now)
     await insertions.write(db)
     for line_id, refund in transferred.items():
@@ -101,15 +114,9 @@ async def record(
 
 
 def _clears(row: StatementRow, awaited: Awaited) -> str | None:
-    """The account on which a movement was awaited; None for one nobody knows."""
-    slips = {reference: slip for reference, slip in awaited.slips.items() if slip.fits(row)}
-    name = batch_named(row.narrative, {*awaited.batches, *slips})
-    if name is None:
-        return None
-    if name in awaited.batches:
-        return postings.IN_TRANSIT
-    slips[name].left_rp -= row.amount_rp
-    return postings.DEPOSITS_IN_TRANSIT
+    """The batch or slip whose money a movement is; None for one nobody knows."""
+    fitting = [reference for reference, slip in awaited.slips.items() if slip.fits(row)]
+    return batch_named(row.narrative, {*awaited.batches, *fitting})
 
 
 def _transfer_named(row: StatementRow, transfers: Mapping[str, Refund]) -> Refund | None:
@@ -185,29 +192,33 @@ async def _explain(
         business_day=line.value_date,
         now=now,
     )
+    db.add(ClearedMovement(statement_line_id=line.id, name=name))
     await cases.explained(db, Case.statement_line_id, line.id, name, now)
 
 
 async def to_compare(db: AsyncSession, day: date, awaited: Collection[str]) -> list[Movement]:
     """What pays out a day's batches and slips, that day or later, and its unknown movements."""
-    since = day - PAID_OUT_WITHIN
-    names = {*await _batches(db, since), *await _slips(db, since)}
+    of_day = and_(ClearedMovement.name.is_(None), StatementLine.value_date == day)
     lines = await db.execute(
         select(
             StatementLine,
-            _in_suspense(),
+            ClearedMovement.name,
             recognised(Case.statement_line_id, StatementLine.id),
         )
+        .outerjoin(ClearedMovement, ClearedMovement.statement_line_id == StatementLine.id)
         .where(StatementLine.value_date >= day, StatementLine.amount_rp != 0)
+        .where(or_(ClearedMovement.name.in_(awaited), of_day))
         .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
     )
-    movements = []
-    for line, in_suspense, decided in lines:
-        pays = None if in_suspense else batch_named(line.narrative, names)
-        if pays in awaited or (pays is None and line.value_date == day):
-            subject = f"{line.account}/{line.statement_reference}/{line.line_number}"
-            movements.append(Movement(subject, line.amount_rp, pays, decided))
-    return movements
+    return [
+        Movement(
+            f"{line.account}/{line.statement_reference}/{line.line_number}",
+            line.amount_rp,
+            name,
+            decided,
+        )
+        for line, name, decided in lines
+    ]
 
 
 async def _batches(db: AsyncSession, since: date) -> set[str]:
@@ -229,18 +240,17 @@ async def _slips(db: AsyncSession, since: date) -> dict[str, Slip]:
         .where(CashDeposit.reference.in_(recent))
         .group_by(CashDeposit.reference)
     )
-    slips = {reference: Slip(first, int(amount_rp)) for reference, first, amount_rp in rows}
-    if slips:
-        came = await db.scalars(
-            select(StatementLine)
-            .where(StatementLine.amount_rp > 0, not_(_in_suspense()))
-            .where(StatementLine.value_date >= min(slip.deposited_on for slip in slips.values()))
-        )
-        for line in came:
-            name = batch_named(line.narrative, slips)
-            if name is not None:
-                slips[name].left_rp -= line.amount_rp
-    return slips
+    came = await db.execute(
+        select(ClearedMovement.name, func.sum(StatementLine.amount_rp))
+        .join(StatementLine, StatementLine.id == ClearedMovement.statement_line_id)
+        .where(ClearedMovement.name.in_(recent))
+        .group_by(ClearedMovement.name)
+    )
+    came_rp = {name: int(amount_rp) for name, amount_rp in came}
+    return {
+        reference: Slip(first, int(amount_rp) - came_rp.get(reference, 0))
+        for reference, first, amount_rp in rows
+    }
 
 
 def _in_suspense() -> ColumnElement[bool]:

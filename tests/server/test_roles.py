@@ -26,10 +26,10 @@ from server.database import (
 from tests.server.cluster import database_named
 
 INSERT_ONLY = {
-    "case_changes", "cash_deposits", "charge_changes", "closed_days", "device_events",
-    "imported_files", "inquiries", "ledger_entries", "ledger_postings", "money", "notifications",
-    "quarantined_events", "receipts", "reconciliations", "refund_changes", "refund_proofs",
-    "refund_receipts", "settlement_lines", "statement_lines",
+    "case_changes", "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
+    "device_events", "imported_files", "inquiries", "ledger_entries", "ledger_postings", "money",
+    "notifications", "quarantined_events", "receipts", "reconciliations", "refund_changes",
+    "refund_proofs", "refund_receipts", "settlement_lines", "statement_lines",
 }  # fmt: skip
 """Rows that nobody changes, not even the owner of the schema while the trigger stands."""
 

@@ -46,7 +46,7 @@ BOTH_LINES_ALIKE = """
 GUARDS_OFF = "SELECT count(*) AS n FROM pg_trigger WHERE tgenabled <> 'O'"
 
 
-async def _again(owner_url: str, revision: str, before: str) -> None:
+async def again(owner_url: str, revision: str, before: str) -> None:
     """Run one migration on a schema that is the newest already."""
     config = schema._config(owner_url)
     await asyncio.to_thread(command.stamp, config, before)
@@ -83,7 +83,7 @@ async def desk(office, sandbox, owner_url) -> Desk:
 
 async def test_ids_kept_before_are_spelled_as_those_that_come_now(desk, office, owner_url):
     await desk.as_owner(AS_BEFORE)
-    await _again(owner_url, "0014", "0013")
+    await again(owner_url, "0014", "0013")
     assert await office.rows("SELECT rrn FROM money") == [{"rrn": "000000000077"}]
     lines = await office.rows("SELECT rrn FROM settlement_lines ORDER BY rrn")
     assert [line["rrn"] for line in lines] == ["000000000077", "000000000088"]
@@ -102,6 +102,6 @@ async def test_two_that_would_become_one_stop_the_migration(desk, office, owner_
     broken_on_purpose.add(as_role(owner_url, APP_ROLE))
     await desk.as_owner(BOTH_LINES_ALIKE)
     with pytest.raises(IntegrityError, match="uq_settlement_lines_acquirer_reference"):
-        await _again(owner_url, "0014", "0013")
+        await again(owner_url, "0014", "0013")
     assert await office.rows("SELECT count(DISTINCT rrn) AS n FROM settlement_lines") == [{"n": 2}]
     assert await office.rows(GUARDS_OFF) == [{"n": 0}]

@@ -33,6 +33,7 @@ from server.reconciliation.deposits import (
     SlipUnfit,
 )
 from tests.server.booking import SPOT
+from tests.server.payments.test_upgrades import again
 from tests.server.reconciliation.test_service import line, recognise, settlement, statement
 
 SLIP = "SLIP-000123"
@@ -168,6 +169,49 @@ async def test_of_several_credits_the_one_that_is_the_deposit_is_taken(office: O
     assert (await office.balances())["2190"] == -3000
     (unknown,) = await office.differences()
     assert "STM1" in unknown
+
+
+async def test_a_movement_that_names_several_is_compared_with_what_it_was_posted_to(
+    office: Office,
+) -> None:
+    """Though a longer name stands in it: of a slip whose cash it cannot be."""
+    lines = settlement(line(1, f"{office.day}T08:00:00+07:00", gross_rp=6000, batch="BCH-A1"))
+    async with office.transactions.begin() as db:
+        await service.import_settlement(db, "sandbox", "s.csv", lines, office.books, now=office.now)
+    await office.deposit(office.slip())
+    await office.deposit(office.slip(1000, reference=f"{SLIP}-BIS"))
+    await office.bank(6000, f"BCH-A1 {SLIP}", "STM1")
+    await office.bank(5000, f"{SLIP} {SLIP}-BIS", "STM2")
+    assert await office.balances() == {"1110": 11_000, "1140": 2000, "1150": 1000, "2190": -6000}
+    payouts = {name: rp for name, rp in (await office.differences()).items() if "payout" in name}
+    assert payouts == {f"payout-missing {SLIP}-BIS": -1000}
+    await office.bank(1000, f"{SLIP}-BIS", "STM3")
+    assert not any("payout" in name for name in await office.differences())
+
+
+async def test_what_movements_paid_before_that_was_kept_is_read_from_the_ledger(
+    office: Office, owner: Transactions, owner_url: str
+) -> None:
+    await office.bank(5000, f"SETORAN {SLIP}", "STM1")
+    await office.deposit(office.slip())  # explains it
+    await office.deposit(office.slip(1000, reference="SLIP 2026 77"))
+    lines = settlement(line(1, f"{office.day}T08:00:00+07:00", gross_rp=6000, batch="BCH-A1"))
+    async with office.transactions.begin() as db:
+        await service.import_settlement(db, "sandbox", "s.csv", lines, office.books, now=office.now)
+    await office.bank(1000, "BCH-A1 SLIP 20\r\n26 77", "STM2")
+    await office.bank(6000, f"BCH-A1 {SLIP}", "STM3")
+    await office.bank(700, "BUNGA", "STM4")
+    kept = text(
+        "SELECT name FROM cleared_movements JOIN statement_lines l ON l.id = statement_line_id"
+        " ORDER BY statement_reference"
+    )
+    async with office.transactions.begin() as db:
+        assert (await db.scalars(kept)).all() == [SLIP, "SLIP 2026 77", "BCH-A1"]
+    async with owner.begin() as db:
+        await db.execute(text("DROP TABLE cleared_movements"))
+    await again(owner_url, "0015", "0014")
+    async with office.transactions.begin() as db:
+        assert (await db.scalars(kept)).all() == [SLIP, "SLIP 2026 77", "BCH-A1"]
 
 
 async def test_cash_of_two_attendants_comes_as_one_credit(office: Office) -> None:
