@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 log = structlog.get_logger()
 
@@ -24,6 +25,7 @@ GONE = ("08", "25006", "3D", "53", "57")
 IN_THE_WAY = ("25P03", "40", "55")
 NOT_STORABLE = "22"
 """The class of values a column cannot hold, such as text with a NUL in it."""
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 ProblemPage = Callable[[Request, dict[str, Any], dict[str, str]], Response]
 """How a person's browser is told of a problem; set on `app.state.problem_page`."""
@@ -122,6 +124,22 @@ def _answer(request: Request, body: dict[str, Any], headers: dict[str, str]) -> 
     )
 
 
+def _headers(request: Request, exc: HTTPException) -> dict[str, str]:
+    """The framework's, whose `Allow` names the methods of a path's first route only."""
+    headers = dict(exc.headers or {})
+    if "Allow" in headers:
+        allowed = (
+            method
+            for method in METHODS
+            if any(
+                route.matches({**request.scope, "method": method})[0] is Match.FULL
+                for route in request.app.routes
+            )
+        )
+        headers["Allow"] = ", ".join(allowed)
+    return headers
+
+
 def database_gone(exc: Exception) -> bool:
     """Whether the database itself is out of reach, whatever was asked of it."""
     if isinstance(exc, DBAPIError):
@@ -166,7 +184,7 @@ def install(app: FastAPI) -> None:
             "",
             language_of(request),
         )
-        return _answer(request, body, dict(exc.headers or {}))
+        return _answer(request, body, _headers(request, exc))
 
     @app.exception_handler(OSError)
     @app.exception_handler(NoConnectionFree)

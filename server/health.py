@@ -22,7 +22,7 @@ async def livez() -> Response:
     return JSONResponse({"status": "pass"}, media_type=HEALTH)
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "Not ready: `output` says why."}})
 async def readyz(transactions: TransactionsDep) -> Response:
     """Ready when the database answers, accepts writes, and has the newest schema."""
     try:

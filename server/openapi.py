@@ -109,7 +109,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     """Give an operation its problems; a sign-in that a driver may leave out is optional."""
     operation["responses"].pop("422", None)
     if path in MEDIA:
-        operation["responses"]["200"]["content"] = {MEDIA[path]: {"schema": {}}}
+        for told in operation["responses"].values():
+            told["content"] = {MEDIA[path]: {"schema": {}}}
     operation["responses"]["default"] = SNAP if "acquirer" in operation["tags"] else REFUSED
     if path == "/v1/spots/{spot}/charges":
         operation["security"].insert(0, {})

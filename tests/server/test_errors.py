@@ -44,6 +44,18 @@ async def test_a_problem_has_the_shape_of_rfc_9457(api: httpx.AsyncClient) -> No
     assert body["title"] == body["title_id"] != body["title_en"]
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/v1/webhooks", "GET, POST"), ("/v1/zones", ""), ("/readyz", "GET")],
+)
+async def test_a_refused_method_tells_all_that_a_path_has(
+    api: httpx.AsyncClient, path: str, allowed: str
+) -> None:
+    answer = await api.request("OPTIONS", path)
+    assert answer.status_code == (405 if allowed else 404)
+    assert answer.headers.get("allow", "") == allowed
+
+
 LANGUAGES = [
     # query, cookie, header, language
     ("", "", "", "id"),
