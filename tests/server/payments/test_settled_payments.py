@@ -6,11 +6,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from sqlalchemy import event
 
+from server.database import Insertions
+from server.payments import arrivals, queries
+from server.payments.arrivals import Arrival, ChargeMoved
 from server.reconciliation import service
 from server.reconciliation.service import Imported, Report
-from tests.server.payments.conftest import CAR_RP, Office
+from tests.server.payments.conftest import CAR_RP, LIFETIME, Office, answers
 
 HEADER = (
     "batch_id,settlement_date,transaction_time,partner_reference_no,reference_no,rrn,"
@@ -33,10 +37,12 @@ async def settlement(office: Office, charges: list[UUID], times: int = 1) -> byt
     return (HEADER + "".join(lines)).encode()
 
 
-async def settle(office: Office, content: bytes) -> Imported:
+async def settle(
+    office: Office, content: bytes, acquirer: str = "sandbox", now: datetime | None = None
+) -> Imported:
     async with office.transactions.begin() as db:
-        now, books = datetime.now(UTC), office.wired.books
-        return await service.import_settlement(db, "sandbox", "s.csv", content, books, now=now)
+        now, books = now or datetime.now(UTC), office.wired.books
+        return await service.import_settlement(db, acquirer, "s.csv", content, books, now=now)
 
 
 async def reconcile(office: Office) -> Report:
@@ -81,6 +87,48 @@ async def test_a_charge_settled_twice_is_paid_by_the_first_line(office):
     flags = await office.rows("SELECT flag FROM money ORDER BY flag")
     assert [row["flag"] for row in flags] == ["duplicate", "duplicate", "exact"]
     assert await office.count("receipts") == 1
+
+
+async def test_each_charge_of_a_file_goes_its_own_way_to_paid(office, scripted):
+    """One waits for its payment, of another the barcode never reached us."""
+    silent = scripted(answers({"responseCode": "5004700"}, 500))
+    issued, unknown = await office.request(), await office.request(acquirer=silent)
+    office.voice.references[unknown.hex] = "77"
+    now = datetime.now(UTC)
+    await settle(office, await settlement(office, [unknown, issued]), now=now)
+    to_paid = ("issued", "paid", "acquirer")
+    assert (await office.story(issued))[2:] == [to_paid]
+    assert (await office.story(unknown))[2:] == [("issue_unknown", "issued", "acquirer"), to_paid]
+    why = "SELECT DISTINCT why, changed_at FROM charge_changes WHERE why <> 'requested'"
+    paid = await office.rows(why + " AND changed_at = :now", now=now)
+    assert paid == [{"why": "money", "changed_at": now}]
+    assert await office.count("receipts") == 2
+
+
+async def test_no_money_is_posted_on_a_charge_that_moved_since_it_was_locked(office):
+    """Were the lock ever not to hold: better no record, and told again, than two truths."""
+    charge_id, now, books = await office.request(), datetime.now(UTC), office.wired.books
+    async with office.transactions.begin() as db:
+        stale = await queries.lock_charges(db, "sandbox", [charge_id.hex])
+        told = [(stale[charge_id.hex], Arrival("77", "A1", CAR_RP, now))]
+        weighed = await arrivals.weigh(db, "sandbox", told, books, now=now)
+    await office.inquire(charge_id, now=now + LIFETIME)
+    async with office.transactions.begin() as db:
+        with pytest.raises(ChargeMoved):
+            await arrivals.record(db, weighed, books, now=now, insertions=Insertions())
+    assert (await office.charge(charge_id))["state"] == "expired"
+    assert await office.count("money") == await office.count("ledger_entries") == 0
+
+
+async def test_what_another_acquirer_settles_pays_no_charge_of_this_one(office):
+    """Whatever its lines name: it is held for a person until somebody knows whose it is."""
+    charge_id = await office.request()
+    await settle(office, await settlement(office, [charge_id]), "another")
+    assert (await office.charge(charge_id))["state"] == "issued"
+    assert await office.count("money") == 0
+    assert await office.rows("SELECT kind, amount_rp FROM cases") == [
+        {"kind": "not-booked", "amount_rp": CAR_RP}
+    ]
 
 
 async def test_more_lines_take_no_more_statements(office):
