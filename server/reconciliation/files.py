@@ -19,6 +19,8 @@ STATEMENT_FIELDS = (
     "transaction_reference", "account_identification", "statement_number",
     "final_opening_balance", "final_closing_balance",
 )  # fmt: skip
+SUBFIELD = re.compile(r"\?[0-9]{2}")
+"""What some banks cut field 86 up with, wherever a line of it ends."""
 LONGEST_NAME = 100
 YEARS = range(2000, 2100)
 MAX_BYTES = 100 * 1024 * 1024
@@ -229,7 +231,7 @@ def read_statement(content: bytes) -> Statement:
     """The movements of one MT940 statement (SWIFT MT940, fields 20, 25, 28C, 60F, 61, 86, 62F)."""
     text = _decode(content)
     try:
-        parsed = mt940.parse(text)
+        parsed = _only_statement(text)
         data = parsed.data
         _require(data)
         rows = tuple(
@@ -257,6 +259,19 @@ def read_statement(content: bytes) -> Statement:
     return Statement(account, reference, rows)
 
 
+def _only_statement(text: str) -> Any:
+    """As the parser reads it, but for narratives: those in subfields it would take apart."""
+    statement, *others = mt940.parse_statements(
+        text, processors={"post_transaction_details": []}, options=mt940.Options.all()
+    )
+    if others:
+        raise FileRefused(
+            "several statements in one file: take in each as a file of its own",
+            "beberapa rekening koran dalam satu berkas: ambil masing-masing sebagai berkas sendiri",
+        )
+    return statement
+
+
 def _require(data: dict[str, Any]) -> None:
     for name in STATEMENT_FIELDS:
         if name not in data:
@@ -279,8 +294,9 @@ def _statement_row(data: dict[str, Any], number: int) -> StatementRow:
         line_number=number,
         value_date=_day(data["date"]),
         amount_rp=amount_rp,
-        narrative=" ".join(
-            str(data.get(name) or "") for name in ("customer_reference", "transaction_details")
+        narrative=SUBFIELD.sub(
+            " ",
+            f"{data.get('customer_reference') or ''} {data.get('transaction_details') or ''}",
         ),
     )
 

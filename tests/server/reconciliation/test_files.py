@@ -8,6 +8,7 @@ import pytest
 
 from server.reconciliation import files
 from server.reconciliation.files import FileRefused
+from server.reconciliation.matching import batch_named
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "settlements"
 CSV = (FIXTURES / "clean.csv").read_bytes()
@@ -124,6 +125,21 @@ def test_a_statement_is_read_to_the_rupiah() -> None:
     assert "BCH-20261121-0001" in "".join(statement.rows[0].narrative.split())
 
 
+@pytest.mark.parametrize(
+    ("mark", "closing", "amount_rp"),
+    [(b"RC", b"1005958", -5958), (b"d", b"1005958", -5958), (b"RD", b"1017874", 5958)],
+)
+def test_a_reversal_moves_the_other_way(mark: bytes, closing: bytes, amount_rp: int) -> None:
+    content = replaced(b"C5958,00", mark + b"5958,00").replace(b"1017874", closing)
+    assert files.read_statement(content).rows[0].amount_rp == amount_rp
+
+
+def test_a_narrative_in_subfields_is_read_whole() -> None:
+    told = replaced(b"PENCAIRAN QRIS BATCH BCH-", b"166?00PENCAIRAN?20BATCH BC?21H-")
+    (row, _) = files.read_statement(told).rows
+    assert batch_named(row.narrative, ["BCH-20261121-0001"]) is not None
+
+
 BAD_STATEMENTS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "not an MT940 statement"),
     "not text": (b"\xff" + STATEMENT, "not UTF-8"),
@@ -142,6 +158,11 @@ BAD_STATEMENTS: dict[str, tuple[bytes, str]] = {
         "the movements do not lead from the opening to the closing balance",
     ),
     "one rupiah off": (replaced(b"C5958,00", b"C6001,00"), "the movements do not lead"),
+    "two statements": (
+        # The first ends as it began, so that the sum of both is the second's.
+        replaced(b"C11916,00", b"D5958,00").replace(b"1017874", b"1000000") + STATEMENT,
+        "several statements in one file",
+    ),
     "debit for credit": (replaced(b"C5958,00", b"D5958,00"), "the movements do not lead"),
     "cents": (replaced(b"C5958,00", b"C5958,50"), "an amount is not whole rupiah"),
     "other currency": (STATEMENT.replace(b"IDR", b"USD"), "movement 1: currency is not IDR"),
