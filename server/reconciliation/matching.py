@@ -150,7 +150,7 @@ def _lines_differ(
         *(
             _difference(DifferenceKind.NOT_BOOKED, _subject(s), 0, s.gross_rp)
             for s in unbooked
-            if not s.recognised
+            if s.gross_rp and not s.recognised
         ),
         *(
             _difference(DifferenceKind.AMOUNT_DIFFERS, _subject(b), b.amount_rp, s.gross_rp)

@@ -197,7 +197,7 @@ async def _explain(
 
 
 async def to_compare(db: AsyncSession, day: date, awaited: Collection[str]) -> list[Movement]:
-    """What pays out a day's batches and slips, that day or later, and its unknown movements."""
+    """What pays out a day's batches and slips, also those of earlier days, and what is unknown."""
     of_day = and_(ClearedMovement.name.is_(None), StatementLine.value_date == day)
     lines = await db.execute(
         select(
@@ -206,7 +206,7 @@ async def to_compare(db: AsyncSession, day: date, awaited: Collection[str]) -> l
             recognised(Case.statement_line_id, StatementLine.id),
         )
         .outerjoin(ClearedMovement, ClearedMovement.statement_line_id == StatementLine.id)
-        .where(StatementLine.value_date >= day, StatementLine.amount_rp != 0)
+        .where(StatementLine.value_date >= day - PAID_OUT_WITHIN, StatementLine.amount_rp != 0)
         .where(or_(ClearedMovement.name.in_(awaited), of_day))
         .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
     )

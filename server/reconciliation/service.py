@@ -400,7 +400,8 @@ async def import_statement(
             )
     if new:
         await movements.record(db, file_id, statement, new, now)
-    return Imported(len(new), sum(row.amount_rp for row in new), known=len(known))
+    total_rp = sum(row.amount_rp for row in new)
+    return Imported(len(new), total_rp, known=len(statement.rows) - len(new))
 
 
 async def _keep_file(
@@ -541,7 +542,7 @@ async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled
 
 def _mdr_due(line: SettlementLine, rule: MdrRule | None) -> int | None:
     """The fee on a settled payment; what becomes of it on a refund is the acquirer's contract."""
-    return None if rule is None or line.gross_rp <= 0 else mdr(line.gross_rp, rule)
+    return None if rule is None or line.gross_rp < 0 else mdr(line.gross_rp, rule)
 
 
 async def _settled_elsewhere(

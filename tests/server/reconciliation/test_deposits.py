@@ -269,6 +269,18 @@ async def test_a_slip_is_no_unknown_movement_on_another_day(office: Office) -> N
     assert await office.differences(yesterday) == {}
 
 
+async def test_a_slip_recorded_on_two_days_is_compared_whole_on_both(office: Office) -> None:
+    async with office.transactions.begin() as db:
+        await identity.add_attendant(db, code="J-002", name="Juru Parkir Kedua", pin="135790")
+    await office.take_cash("J-002")
+    yesterday = office.day - timedelta(days=1)
+    await office.deposit(office.slip(4000, deposited_on=yesterday))
+    await office.deposit(office.slip(3000, attendant="J-002"))
+    await office.bank(7000, f"SETORAN {SLIP}", day=yesterday)
+    for day in (office.day, yesterday):
+        assert await office.differences(day) == {}
+
+
 async def test_nobody_deposits_more_than_is_owed(office: Office) -> None:
     with pytest.raises(DepositExceedsOwed, match=r"Rp8\.000"):
         await office.deposit(office.slip(8001))

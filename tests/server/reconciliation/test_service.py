@@ -219,6 +219,8 @@ async def test_a_longer_file_adds_only_what_is_new(office: Office) -> None:
     payouts = [(2000, "BATCH BCH-A1"), (4000, "BATCH BCH-A1")]
     assert await office.bank(statement(DAY, payouts[0])) == Imported(1, 2000, known=0)
     assert await office.bank(statement(DAY, *payouts)) == Imported(1, 4000, known=1)
+    shorter = statement(DAY, payouts[0]) + b"\n"
+    assert await office.bank(shorter) == Imported(0, 0, known=1)
     assert await office.balances() == {postings.BANK: 6000, postings.SUSPENSE: -6000}
 
 
@@ -382,6 +384,22 @@ async def test_a_batch_whose_refund_cancels_its_payment_is_taken_in(office: Offi
     refund = line(1, at, gross_rp=-2000, rrn="RFD1")
     assert await office.settle(settlement(line(1, at), refund)) == Imported(2, 0, known=0)
     assert await office.balances() == {}
+
+
+async def test_a_fee_without_a_payment_is_a_fee_that_differs(office: Office) -> None:
+    """Nothing came that we could have booked, and no rule asks for a fee on nothing."""
+    at = "2026-11-21T08:00:00+07:00"
+    await office.book([booked(1, at)])
+    await office.settle(settlement(line(1, at), line(2, at, gross_rp=0, mdr_rp=500, rrn="")))
+    await office.bank(statement(DAY, (1500, "BATCH BCH-A1")))
+    assert await office.balances() == {
+        postings.BANK: 1500,
+        postings.MDR_EXPENSE: 500,
+        "4110.PSR": -2000,
+    }
+    await office.reconcile()
+    assert await office.open() == {("mdr-differs", "ACQ-2/-")}
+    assert await differing_fees(office, DAY) == [("ACQ-2/-", -500)]
 
 
 async def test_a_refund_may_be_settled_under_the_rrn_of_its_payment(office: Office) -> None:
