@@ -92,6 +92,9 @@ async def test_two_rules_are_never_in_force_at_once(transactions: Transactions) 
                 await add(db, ShareRule(1), zone_id=scope, valid_from=valid_from)
     async with transactions.begin() as db:
         await add(db, ShareRule(1), zone_id=zone_id, valid_from=LATER)
+    with pytest.raises(IntegrityError, match="ex_share_rules_one_in_force"):
+        async with transactions.begin() as db:
+            await add(db, ShareRule(2), zone_id=zone_id, valid_from=LATER)
 
 
 async def test_a_rule_for_days_already_posted_is_refused(

@@ -67,6 +67,7 @@ async def test_a_cancelled_charge_is_dead_at_the_acquirer_and_frees_its_stay(off
     await cancel(office, charge_id, announce=heard.append)
     asked_again.assert_not_called()
     assert heard == [charge_id]
+    assert await office.count("inquiries") == 0, "its own word is enough"
 
     (change,) = await office.rows(
         "SELECT state_before, who, why, changed_at FROM charge_changes"
