@@ -118,6 +118,11 @@ def test_money_of_any_amount_is_judged_in_every_state(state):
     assert all(isinstance(flag, MoneyFlag) for flag in flags)
 
 
+def test_one_rupiah_is_money():
+    assert judge_money(ChargeState.ISSUED, 1, 1) is MoneyFlag.EXACT
+    assert judge_money(ChargeState.ISSUED, 2, 1) is MoneyFlag.UNDER
+
+
 def test_every_flag_but_that_of_returned_money_is_judged_by_the_charge():
     judged = {flag for flags in FLAGS.values() for flag in flags}
     assert judged | {MoneyFlag.RETURNED} == set(MoneyFlag)
