@@ -189,9 +189,10 @@ def _settlement_row(row: dict[str, Any], line: int) -> SettlementRow:
 
 
 def _filled(text: str, column: str, line: int) -> str:
-    if not text.strip():
+    name = _name(text, column, line)
+    if not name:
         raise FileRefused.in_line(line, f"{column} is empty", f"{column} kosong")
-    return _name(text, column, line)
+    return name
 
 
 def _name(text: str, column: str, line: int) -> str:
@@ -201,7 +202,7 @@ def _name(text: str, column: str, line: int) -> str:
             f"{column} is no name of {LONGEST_NAME} characters at most",
             f"{column} bukan nama sepanjang paling banyak {LONGEST_NAME} karakter",
         )
-    return text
+    return text.strip()
 
 
 def _rupiah(text: str, column: str, line: int) -> int:

@@ -53,6 +53,12 @@ def test_the_same_lines_are_read_however_they_are_written(content: bytes) -> Non
     assert [r.net_rp for r in read] == [r.net_rp for r in files.read_settlement(CSV)]
 
 
+def test_spaces_around_a_name_are_no_part_of_it() -> None:
+    padded = in_line(5, b"BCH-20261121-0002", b"BCH-20261121-0002 ")
+    padded = padded.replace(b"kami-4", b" kami-4").replace(b"ACQ-4", b"ACQ-4  ")
+    assert files.read_settlement(padded) == files.read_settlement(CSV)
+
+
 def test_a_refusal_is_told_in_both_languages() -> None:
     with pytest.raises(FileRefused) as refusal:
         files.read_settlement(in_line(3, b"IDR", b"USD"))
