@@ -352,6 +352,8 @@ async def test_an_external_id_is_not_taken_for_another_body(office):
     assert (await office.tell(first, external_id="7")).code == "2005200"
     assert (await office.tell(second, external_id="7", rrn="2")).code == "4095200"
     assert (await office.charge(second))["state"] == "issued"
+    audit = await office.rows("SELECT outcome, charge_id FROM notifications ORDER BY id DESC")
+    assert audit[0] == {"outcome": "external-id-reused", "charge_id": None}
     # Tomorrow the number is free again.
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     assert (await office.tell(second, external_id="7", rrn="2", now=tomorrow)).code == "2005200"
@@ -453,17 +455,17 @@ async def test_fifty_at_once_post_once_and_are_all_acknowledged(app, office):
 
 
 @pytest.mark.parametrize(
-    ("failure", "code", "message"),
+    ("failure", "code", "message", "outcome"),
     [
-        (ConnectionRefusedError(), "5045200", "Timeout"),
-        (NoConnectionFree(), "5045200", "Timeout"),
-        (KeyError("a bug"), "5005200", "General Error"),
+        (ConnectionRefusedError(), "5045200", "Timeout", "unreachable"),
+        (NoConnectionFree(), "5045200", "Timeout", "unreachable"),
+        (KeyError("a bug"), "5005200", "General Error", "failed"),
     ],
 )
 async def test_a_failure_of_ours_is_answered_in_the_acquirers_form_and_the_money_told_again(
-    office, api, monkeypatch, failure, code, message
+    office, api, monkeypatch, failure, code, message, outcome
 ):
-    charge_id = await office.request()
+    charge_id, before = await office.request(), counted(outcome)
     content = compact(office.voice.body(charge_id, CAR_RP, "626100000001"))
     headers = office.voice.headers(content, at=datetime.now(UTC))
     with monkeypatch.context() as broken:
@@ -471,6 +473,7 @@ async def test_a_failure_of_ours_is_answered_in_the_acquirers_form_and_the_money
         answer = await api.post(NOTIFY, content=content, headers=headers)
     assert answer.status_code == int(code[:3])
     assert answer.json() == {"responseCode": code, "responseMessage": message}
+    assert counted(outcome) - before == 1
 
     answer = await api.post(NOTIFY, content=content, headers=headers)
     assert (answer.status_code, answer.json()) == (200, OK)
@@ -702,6 +705,8 @@ async def test_one_payment_told_for_two_charges_is_recorded_once(office):
     now = datetime.now(UTC) + timedelta(seconds=1)
     answer = await office.tell(second, originalReferenceNo="77", rrn="A1", now=now)
     assert answer.code == "4045218"
+    audit = await office.rows("SELECT outcome, charge_id FROM notifications ORDER BY id DESC")
+    assert audit[0] == {"outcome": "reference-reused", "charge_id": second}
     assert (await office.charge(second))["state"] == "issued"
     assert (await office.charge(second))["next_inquiry_at"] == now, "it is asked about at once"
     assert await office.count("money") == 1
