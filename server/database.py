@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,10 +11,11 @@ from uuid import UUID
 import asyncpg
 import orjson
 from fastapi import Depends, Request
-from sqlalchemy import MetaData, make_url, text
+from sqlalchemy import MetaData, event, make_url, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
     AsyncEngine,
     AsyncSession,
     async_sessionmaker,
@@ -79,12 +80,11 @@ def as_role(database_url: str, role: str) -> str:
 
 
 def create_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         async_url(database_url),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=5,
-        pool_pre_ping=True,
         hide_parameters=True,  # an error's text goes to the log, and values may be personal
         connect_args={
             "server_settings": {
@@ -97,56 +97,95 @@ def create_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
             "timeout": 5,
         },
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: Any, *_: object) -> None:
+    """Have the pool make a connection anew that the database has closed.
+
+    The driver knows of it; SQLAlchemy's own ping would ask the database three times at each use.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def create_transactions(engine: AsyncEngine) -> Transactions:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
-_BEGIN = "SELECT 1"
-_BEGIN_QUICK = """
-    SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
-           set_config('enable_seqscan', 'off', true)
+Connected = AsyncSession | asyncpg.Connection
+"""What `fetch` sends a statement by: a session, or the driver's connection of `quick`."""
+
+# To plan a join of nine tables takes PostgreSQL longer than to record a payment.
+_PLANNED_ONCE = """
+    BEGIN; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off
 """
 
 
 @asynccontextmanager
-async def quick(transactions: Transactions) -> AsyncIterator[AsyncSession]:
+async def quick(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
     """A short transaction of `fetch`: a connection plans each of its statements once, by keys.
 
-    To plan a join of nine tables takes PostgreSQL longer than to record a payment.
+    Of SQLAlchemy it has the pool. Raises as SQLAlchemy does.
     """
-    async with transactions.begin() as db:
-        await _driver(db, _BEGIN_QUICK)
-        yield db
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        try:
+            with _as_sqlalchemy():
+                await driver.execute(_PLANNED_ONCE)
+                yield driver
+                await driver.execute("COMMIT")
+        except BaseException:
+            await _roll_back(connection, driver)
+            raise
 
 
-async def fetch(db: AsyncSession, sql: str, *values: object) -> list[asyncpg.Record]:
+async def _roll_back(connection: AsyncConnection, driver: asyncpg.Connection) -> None:
+    """Leave the connection as the pool expects it, or leave it to nobody."""
+    try:
+        await driver.execute("ROLLBACK")
+    except BaseException:  # what made it necessary is raised by the caller
+        await connection.invalidate()
+
+
+async def fetch(db: Connected, sql: str, *values: object) -> list[asyncpg.Record]:
     """The rows of a statement with `$1` … for its values, straight from the driver.
 
-    In the session's transaction and on its connection, but past SQLAlchemy's own execution, which
-    takes three times as long as the driver's. Raises as SQLAlchemy does.
+    Past SQLAlchemy's own execution, which takes three times as long as the driver's. Raises as
+    SQLAlchemy does.
     """
-    try:
-        rows: list[asyncpg.Record] = await (await _driver(db)).fetch(sql, *values)
-    except asyncpg.IntegrityConstraintViolationError as exc:
-        raise IntegrityError(sql, None, exc, hide_parameters=True) from exc
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-        gone = isinstance(exc, asyncpg.InterfaceError)
-        raise DBAPIError(sql, None, exc, hide_parameters=True, connection_invalidated=gone) from exc
+    driver = await _driver(db) if isinstance(db, AsyncSession) else db
+    with _as_sqlalchemy():
+        rows: list[asyncpg.Record] = await driver.fetch(sql, *values)
     return rows
 
 
-async def _driver(db: AsyncSession, begin: str = _BEGIN) -> Any:
+async def _driver(db: AsyncSession) -> Any:
     """The driver's own connection, in the transaction that SQLAlchemy has begun on it."""
     transaction = db.get_transaction()
     known, driver = db.info.get(_driver, (None, None))
     if driver is None or known is not transaction:
         connection = await db.connection()
-        await connection.exec_driver_sql(begin)  # a transaction begins with its first statement
+        # SQLAlchemy begins a transaction with its own first statement.
+        await connection.exec_driver_sql("SELECT 1")
         driver = (await connection.get_raw_connection()).driver_connection
         db.info[_driver] = (db.get_transaction(), driver)
     return driver
+
+
+@contextmanager
+def _as_sqlalchemy() -> Iterator[None]:
+    """The driver's errors as SQLAlchemy wraps them, without the values, which may be personal."""
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as exc:
+        raise IntegrityError(None, None, exc, hide_parameters=True) from exc
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        gone = isinstance(exc, asyncpg.InterfaceError)
+        raise DBAPIError(
+            None, None, exc, hide_parameters=True, connection_invalidated=gone
+        ) from exc
 
 
 class Insertions:
@@ -167,7 +206,7 @@ class Insertions:
         if rows:
             self._rows[table] = rows
 
-    async def write(self, db: AsyncSession) -> None:
+    async def write(self, db: Connected) -> None:
         if not self._rows:
             return
         columns = tuple((table, tuple(rows[0])) for table, rows in self._rows.items())

@@ -20,6 +20,8 @@ MOST = 64
 """The largest group: a lock is held no longer than so many pieces of work take."""
 LANES = 2
 """Groups under way at once: one is prepared here while the database is busy with the other."""
+QUIET_TURNS = 6
+"""After so many turns of the event loop without new work, what was on its way has come."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class GroupCommit(Generic[Work, Outcome]):
         """Do groups until nothing is left but what another lane's end will set free."""
         try:
             while True:
+                await self._gather()
                 group, keys = self._next_group()
                 if not group:
                     return
@@ -78,6 +81,18 @@ class GroupCommit(Generic[Work, Outcome]):
         finally:
             # Here, not when the task has ended: what arrives in between must find a lane.
             self._lanes.discard(asyncio.current_task())
+
+    async def _gather(self) -> None:
+        """Let come what is on its way already: no timer, but until the event loop has nothing new.
+
+        Whoever was answered by the last group asks again within a moment, and would else find that
+        a group of one or two has just left.
+        """
+        quiet, known = 0, len(self._waiting)
+        while quiet < QUIET_TURNS and known < MOST:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._waiting) == known else 0
+            known = len(self._waiting)
 
     def _next_group(self) -> tuple[list[_Waiting[Work, Outcome]], set[Hashable]]:
         group: list[_Waiting[Work, Outcome]] = []

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, MerchantCriteria
 from domain.shares import ShareLeg, ShareRule
-from server.database import Insertions, fetch, new_id
+from server.database import Connected, Insertions, fetch, new_id
 from server.ledger import postings
 from server.ledger.models import Account, Entry, MdrRuleRow, Posting, ShareRuleRow
 from server.ledger.postings import Leg
@@ -117,7 +117,7 @@ RULES = """
 """
 
 
-async def share_rules(db: AsyncSession, first_day: date, last_day: date) -> list[DatedShareRule]:
+async def share_rules(db: Connected, first_day: date, last_day: date) -> list[DatedShareRule]:
     """Every rule in force on some day of a span."""
     return [
         DatedShareRule(

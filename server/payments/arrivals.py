@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import format_rp
 from domain.payment import (
@@ -29,7 +28,7 @@ from domain.payment import (
 )
 from domain.receipt import ReceiptFacts
 from domain.shares import pool, share
-from server.database import Insertions, fetch, new_id
+from server.database import Connected, Insertions, fetch, new_id
 from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.postings import Leg
@@ -88,7 +87,7 @@ class Weighed:
 
 
 async def weigh(
-    db: AsyncSession,
+    db: Connected,
     acquirer: str,
     arrivals: Sequence[tuple[LockedCharge, Arrival]],
     books: Books,
@@ -113,7 +112,7 @@ async def weigh(
 
 
 async def record_one(
-    db: AsyncSession,
+    db: Connected,
     acquirer: str,
     reference: str,
     arrival: Arrival,
@@ -127,7 +126,7 @@ async def record_one(
 
 
 async def record_all(
-    db: AsyncSession,
+    db: Connected,
     acquirer: str,
     arrived: Mapping[str, Arrival],
     books: Books,
@@ -183,7 +182,7 @@ def _credible(paid_at: datetime, charge: LockedCharge, now: datetime) -> datetim
 
 
 async def record(
-    db: AsyncSession,
+    db: Connected,
     arrivals: Sequence[Weighed],
     books: Books,
     *,
@@ -207,7 +206,7 @@ async def record(
 
 
 async def _add_money(
-    db: AsyncSession, insertions: Insertions, arrivals: Sequence[Weighed], now: datetime
+    db: Connected, insertions: Insertions, arrivals: Sequence[Weighed], now: datetime
 ) -> None:
     days = [item.business_day for item in arrivals]
     rules = await ledger.share_rules(db, min(days), max(days))
@@ -268,7 +267,7 @@ FLAG = """
 
 
 async def _hold(
-    db: AsyncSession, insertions: Insertions, held: Sequence[Weighed], now: datetime
+    db: Connected, insertions: Insertions, held: Sequence[Weighed], now: datetime
 ) -> None:
     """Money that does not fit its charge: in suspense, with a case that somebody owns."""
     if not held:
@@ -312,7 +311,7 @@ class ChargeMoved(RuntimeError):
 
 
 async def _confirm(
-    db: AsyncSession, insertions: Insertions, paid: Sequence[Weighed], now: datetime
+    db: Connected, insertions: Insertions, paid: Sequence[Weighed], now: datetime
 ) -> None:
     if not paid:
         return
@@ -325,7 +324,7 @@ async def _confirm(
 
 
 async def _issue_receipts(
-    db: AsyncSession, paid: Sequence[Weighed], books: Books, now: datetime
+    db: Connected, paid: Sequence[Weighed], books: Books, now: datetime
 ) -> None:
     if not paid:
         return
@@ -367,7 +366,7 @@ def _facts(item: Weighed, receipt: ReceiptFacts, now: datetime) -> tuple[Fact, F
 
 
 async def _advance(
-    db: AsyncSession, insertions: Insertions, paid: Sequence[Weighed], now: datetime
+    db: Connected, insertions: Insertions, paid: Sequence[Weighed], now: datetime
 ) -> None:
     """Move each charge to paid, edge by edge, and keep every step."""
     changes: list[dict[str, Any]] = []

@@ -13,10 +13,10 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from server.announcements import Announcer
-from server.database import Insertions, Transactions, new_id, quick
+from server.database import Connected, Insertions, new_id, quick
 from server.errors import database_gone, in_the_way
 from server.faults import crash_point
 from server.group_commit import GroupCommit
@@ -65,9 +65,9 @@ class Inbox:
     """Where one process receives an acquirer's notifications."""
 
     def __init__(
-        self, transactions: Transactions, announcer: Announcer, listener: Listener, books: Books
+        self, engine: AsyncEngine, announcer: Announcer, listener: Listener, books: Books
     ) -> None:
-        self._transactions = transactions
+        self._engine = engine
         self._announcer = announcer
         self.listener = listener
         self._books = books
@@ -119,7 +119,7 @@ class Inbox:
         return (("charge", heard.told.reference), ("id", heard.told.external_id))
 
     async def _record(self, group: Sequence[Heard]) -> list[Verdict]:
-        async with quick(self._transactions) as db:
+        async with quick(self._engine) as db:
             now = max(heard.at for heard in group)
             verdicts = await self._judge(db, group, now)
             rows = [
@@ -134,9 +134,7 @@ class Inbox:
             crash_point("posted-not-committed")
         return verdicts
 
-    async def _judge(
-        self, db: AsyncSession, group: Sequence[Heard], now: datetime
-    ) -> list[Verdict]:
+    async def _judge(self, db: Connected, group: Sequence[Heard], now: datetime) -> list[Verdict]:
         acquirer = self.listener.profile.name
         told = [heard.told for heard in group if isinstance(heard.told, Notified)]
         charges = await queries.lock_charges(db, acquirer, [item.reference for item in told])

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import ChargeKind
 from domain.tariff import QuoteLine
-from server.database import fetch
+from server.database import Connected, fetch
 from server.parking.models import ParkingSession
 from server.payments.models import CASH, Charge, Money, Payment, Receipt
 from server.spots.models import Spot, Zone
@@ -147,7 +147,7 @@ LOCK = """
 
 
 async def lock_charges(
-    db: AsyncSession, acquirer: str, references: Sequence[str]
+    db: Connected, acquirer: str, references: Sequence[str]
 ) -> dict[str, LockedCharge]:
     """The charges of our references, locked in one order until the transaction ends."""
     rows = await fetch(db, LOCK, references, acquirer)
@@ -162,7 +162,7 @@ ACCEPTED = """
 
 
 async def accepted_notifications(
-    db: AsyncSession, acquirer: str, days: Collection[date], external_ids: Collection[str]
+    db: Connected, acquirer: str, days: Collection[date], external_ids: Collection[str]
 ) -> dict[tuple[date, str], bytes]:
     """The body hashes of the notifications that used these external ids on these days."""
     rows = await fetch(db, ACCEPTED, acquirer, days, external_ids)
@@ -185,7 +185,7 @@ KNOWN_MONEY = """
 
 
 async def known_money(
-    db: AsyncSession,
+    db: Connected,
     acquirer: str,
     charge_ids: Collection[UUID],
     acquirer_references: Collection[str],

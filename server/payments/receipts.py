@@ -17,7 +17,7 @@ from domain.receipt import (
     series,
 )
 from domain.tariff import VehicleClass
-from server.database import Insertions, fetch
+from server.database import Connected, Insertions, fetch
 from server.errors import Problem
 from server.payments.books import Books
 from server.payments.models import Receipt
@@ -42,7 +42,7 @@ class Sold:
 
 
 async def issue(
-    db: AsyncSession,
+    db: Connected,
     insertions: Insertions,
     sold: Sequence[Sold],
     books: Books,
@@ -79,7 +79,7 @@ ALLOT = """
 """
 
 
-async def _allot(db: AsyncSession, names: Sequence[str]) -> list[int]:
+async def _allot(db: Connected, names: Sequence[str]) -> list[int]:
     """For each series named, its next number.
 
     A series' row stays locked until commit, so nothing leaves a gap; rows are locked in one order.

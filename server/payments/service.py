@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,7 +28,7 @@ from domain.payment import (
 from domain.receipt import mask_plate
 from domain.tariff import Quote, TariffError, TariffVersion, VehicleClass, quote
 from server.announcements import Announcer
-from server.database import Insertions, Transactions, new_id
+from server.database import Connected, Insertions, Transactions, fetch, new_id
 from server.errors import NotFound, Problem
 from server.faults import crash_point
 from server.parking import service as parking
@@ -400,9 +400,9 @@ async def release_stay(db: AsyncSession, charge: Charge) -> None:
     await parking.void(db, payment.parking_session_id)
 
 
-async def ask_soon(db: AsyncSession, charge_ids: Sequence[UUID | None], now: datetime) -> None:
+async def ask_soon(db: Connected, charge_ids: Sequence[UUID | None], now: datetime) -> None:
     """Have the acquirer asked about charges at once, because something did not add up."""
     if charge_ids:
-        await db.execute(
-            update(Charge).where(Charge.id.in_(charge_ids)).values(next_inquiry_at=now)
+        await fetch(
+            db, "UPDATE charges SET next_inquiry_at = $2 WHERE id = ANY($1)", charge_ids, now
         )

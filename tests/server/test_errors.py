@@ -1,5 +1,6 @@
 """Refusals: one shape for programs, one page for people, and nothing in them that was not said."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -164,6 +165,7 @@ async def test_a_connection_cut_under_a_request_is_made_anew_for_the_next(
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         )
+    await asyncio.sleep(0.2)  # until the driver has heard of it
     assert (await api.get("/p/PSR-001-U")).status_code == 200
 
 

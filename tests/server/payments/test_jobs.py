@@ -180,6 +180,7 @@ async def test_the_timetable_is_kept_after_an_outage(office, worker, admin, monk
     await admin.fetch(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", database
     )
+    await asyncio.sleep(0.2)  # until our own driver has heard of it
     # What a broken run had taken up is free after half a minute; this does not wait for that.
     await office.rows("UPDATE pgqueuer_schedules SET status = 'queued' RETURNING 1")
     ran.clear()
