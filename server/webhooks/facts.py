@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Fact(BaseModel):
@@ -84,11 +84,14 @@ class DayClosed(Fact):
     moment = "closed_at"
 
     day: date
-    collected_rp: int
+    collected_rp: int = Field(description="By QRIS, less what the acquirer gave back.")
     gross_rp: int
     mdr_rp: int
     net_rp: int
-    bank_rp: int
+    bank_rp: int = Field(
+        description="What came of the day's batches and slips of cash, and what nobody awaited. "
+        "A batch or slip of several days counts whole on each of them."
+    )
     closed_at: datetime
 
 
