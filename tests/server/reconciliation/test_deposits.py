@@ -62,7 +62,7 @@ class Office:
     ) -> None:
         content = statement(day or self.day, (abs(amount_rp), narrative), reference=reference)
         if amount_rp < 0:
-            closing = f":62F:C{self.day:%y%m%d}IDR{-amount_rp},00".encode()
+            closing = f":62F:C{day or self.day:%y%m%d}IDR{-amount_rp},00".encode()
             content = content.replace(f"C{-amount_rp},00N".encode(), f"D{-amount_rp},00N".encode())
             content = content.replace(closing, closing.replace(b":C", b":D"))
         async with self.transactions.begin() as db:
