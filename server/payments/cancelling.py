@@ -88,7 +88,7 @@ async def cancel(
 
 async def _lock(db: AsyncSession, charge_id: UUID) -> Charge:
     """The charge, if it can still be cancelled or is so already."""
-    charge = await db.get(Charge, charge_id, with_for_update=True, populate_existing=True)
+    charge = await db.get(Charge, charge_id, with_for_update=True)
     if charge is None:
         raise ChargeNotFound
     if charge.money_flag is not None:

@@ -230,8 +230,7 @@ def _charge_row(request: PaymentRequest, charge: OpenCharge, now: datetime) -> d
         "request_hash": request.fingerprint(),
         "created_at": now,
         "expires_at": charge.expires_at,
-        # Nobody can be asked about cash.
-        "next_inquiry_at": None if charge.kind is ChargeKind.CASH else now + FIRST_INQUIRY,
+        "next_inquiry_at": now + FIRST_INQUIRY,
     }
 
 
