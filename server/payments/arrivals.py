@@ -86,21 +86,17 @@ class Weighed:
         return self.flag is MoneyFlag.EXACT
 
 
-async def weigh(
-    db: Connected,
-    acquirer: str,
+def weigh(
     arrivals: Sequence[tuple[LockedCharge, Arrival]],
+    known: Sequence[KnownMoney],
     books: Books,
     *,
     now: datetime,
 ) -> list[Weighed | NotRecorded]:
-    """What each arrival is to its locked charge, in order; one arrival a charge at most."""
-    known = await known_money(
-        db,
-        acquirer,
-        [charge.id for charge, _ in arrivals],
-        [arrival.acquirer_reference for _, arrival in arrivals],
-    )
+    """What each arrival is to its locked charge, in order; one arrival a charge at most.
+
+    `known` is all money known of these charges, and under these references of their acquirer.
+    """
     by_charge: dict[UUID, list[KnownMoney]] = defaultdict(list)
     for money in known:
         by_charge[money.charge_id].append(money)
@@ -136,7 +132,13 @@ async def record_all(
     """Lock the charges of some of our references, which must exist, and record their money."""
     locked = await lock_charges(db, acquirer, list(arrived))
     told = [(locked[reference], arrival) for reference, arrival in arrived.items()]
-    weighed = await weigh(db, acquirer, told, books, now=now)
+    known = await known_money(
+        db,
+        acquirer,
+        [charge.id for charge, _ in told],
+        [arrival.acquirer_reference for _, arrival in told],
+    )
+    weighed = weigh(told, known, books, now=now)
     news = [item for item in weighed if isinstance(item, Weighed)]
     await record(db, news, books, now=now, insertions=Insertions())
     return weighed
@@ -197,7 +199,7 @@ async def record(
     if arrivals:
         await _add_money(db, insertions, arrivals, now)
         await _hold(db, insertions, [item for item in arrivals if not item.exact], now)
-        await _confirm(db, insertions, paid, now)
+        await _advance(db, insertions, paid, now)
         total_rp = sum(item.arrival.amount_rp for item in arrivals)
         log.info("money", count=len(arrivals), amount_rp=total_rp)
     await insertions.write(db)
@@ -289,38 +291,28 @@ async def _hold(
     )
 
 
+# The payments are those of the charges that become paid; a row is updated once a statement.
 MOVE = """
-    UPDATE charges SET state = told.after,
-        paid_at = CASE told.after WHEN 'paid' THEN told.paid_at ELSE charges.paid_at END,
-        money_flag = 'exact', next_inquiry_at = NULL
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[])
-        AS told (id, before, after, paid_at)
-    WHERE charges.id = told.id AND charges.state = told.before
-    RETURNING charges.id
-"""
-CONFIRM = """
-    UPDATE payments SET state = told.after
-    FROM unnest($1::uuid[], $2::text[], $3::text[]) AS told (id, before, after)
-    WHERE payments.id = told.id AND payments.state = told.before
-    RETURNING payments.id
+    WITH moved AS (
+        UPDATE charges SET state = told.after,
+            paid_at = CASE told.after WHEN 'paid' THEN told.paid_at ELSE charges.paid_at END,
+            money_flag = 'exact', next_inquiry_at = NULL
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[])
+            AS told (id, before, after, paid_at)
+        WHERE charges.id = told.id AND charges.state = told.before
+        RETURNING 1
+    ), confirmed AS (
+        UPDATE payments SET state = told.after
+        FROM unnest($5::uuid[], $6::text[], $7::text[]) AS told (id, before, after)
+        WHERE payments.id = told.id AND payments.state = told.before
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM moved), (SELECT count(*) FROM confirmed)
 """
 
 
 class ChargeMoved(RuntimeError):
     """A locked row was not in the state it was locked in: the lock did not hold."""
-
-
-async def _confirm(
-    db: Connected, insertions: Insertions, paid: Sequence[Weighed], now: datetime
-) -> None:
-    if not paid:
-        return
-    await _advance(db, insertions, paid, now)
-    before = [PaymentState(item.charge.payment_state) for item in paid]
-    after = [advance_payment(state, PaymentEvent.CONFIRMED).value for state in before]
-    ids = [item.charge.payment_id for item in paid]
-    if len(await fetch(db, CONFIRM, ids, before, after)) != len(paid):
-        raise ChargeMoved("a payment changed under its charge's lock")
 
 
 async def _issue_receipts(
@@ -368,23 +360,28 @@ def _facts(item: Weighed, receipt: ReceiptFacts, now: datetime) -> tuple[Fact, F
 async def _advance(
     db: Connected, insertions: Insertions, paid: Sequence[Weighed], now: datetime
 ) -> None:
-    """Move each charge to paid, edge by edge, and keep every step."""
+    """Move each charge to paid, edge by edge, and keep every step; its payment is then paid too."""
     changes: list[dict[str, Any]] = []
     paths = [_path(ChargeState(item.charge.state)) for item in paid]
     # In the order they happened also when they happened in one millisecond.
     ids = iter(sorted(new_id() for path in paths for _ in path))
     for steps in zip_longest(*paths):
         moving = [(item, *step) for item, step in zip(paid, steps, strict=True) if step is not None]
-        moved = await fetch(
+        confirmed = [item.charge for item, _, after in moving if after is ChargeState.PAID]
+        before_paid = [PaymentState(charge.payment_state) for charge in confirmed]
+        (counts,) = await fetch(
             db,
             MOVE,
             [item.charge.id for item, _, _ in moving],
             [before.value for _, before, _ in moving],
             [after.value for _, _, after in moving],
             [item.paid_at for item, _, _ in moving],
+            [charge.payment_id for charge in confirmed],
+            [state.value for state in before_paid],
+            [advance_payment(state, PaymentEvent.CONFIRMED).value for state in before_paid],
         )
-        if len(moved) != len(moving):
-            raise ChargeMoved("a charge changed under its lock")
+        if tuple(counts) != (len(moving), len(confirmed)):
+            raise ChargeMoved("a charge or its payment changed under its lock")
         changes += [
             {
                 "id": next(ids),

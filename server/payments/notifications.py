@@ -138,23 +138,21 @@ class Inbox:
         acquirer = self.listener.profile.name
         told = [heard.told for heard in group if isinstance(heard.told, Notified)]
         charges = await queries.lock_charges(db, acquirer, [item.reference for item in told])
-        days = {self._books.day(heard.at) for heard in group}
-        used = await queries.accepted_notifications(
-            db, acquirer, days, [item.external_id for item in told]
+        used, known = await queries.heard_before(
+            db,
+            acquirer,
+            [charge.id for charge in charges.values()],
+            [item.acquirer_reference for item in told],
+            {self._books.day(heard.at) for heard in group},
+            [item.external_id for item in told],
         )
-        unlike = [
-            charges[item.reference].id
-            for item in told
-            if item.reference in charges and item.amount_rp != charges[item.reference].amount_rp
-        ]
-        known = await queries.known_money(db, acquirer, unlike, ()) if unlike else []
         verdicts = [self._verdict(heard, charges, used, known) for heard in group]
         bringing = {
             place: (charges[heard.told.reference], _arrival(heard, heard.told))
             for place, (heard, verdict) in enumerate(zip(group, verdicts, strict=True))
             if isinstance(heard.told, Notified) and verdict.brings_money
         }
-        weighed = await arrivals.weigh(db, acquirer, list(bringing.values()), self._books, now=now)
+        weighed = arrivals.weigh(list(bringing.values()), known, self._books, now=now)
         for place, arrival in zip(bringing, weighed, strict=True):
             if isinstance(arrival, Weighed):
                 verdicts[place] = replace(verdicts[place], posted=arrival)
