@@ -79,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     announcer = Announcer(plain_url(settings.database_url))
 
     def heard(listener: Listener) -> Inbox:
-        return Inbox(engine, announcer, listener, books)
+        return Inbox(transactions, announcer, listener, books)
 
     app.state.settings = settings
     app.state.engine = engine

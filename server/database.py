@@ -124,11 +124,12 @@ _PLANNED_ONCE = """
 
 
 @asynccontextmanager
-async def quick(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
+async def quick(transactions: Transactions) -> AsyncIterator[asyncpg.Connection]:
     """A short transaction of `fetch`: a connection plans each of its statements once, by keys.
 
     Of SQLAlchemy it has the pool. Raises as SQLAlchemy does.
     """
+    engine: AsyncEngine = transactions.kw["bind"]
     async with engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         try:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.parking import StayEvent, StayState, advance
 from domain.tariff import VehicleClass
-from server.database import Insertions
+from server.database import Connected, Insertions
 from server.errors import Problem
 from server.parking.models import ParkingSession
 from server.spots.service import KnownSpot
@@ -27,7 +27,7 @@ class StartedAlready(Exception):
 
 
 async def start(
-    db: AsyncSession,
+    db: Connected,
     insertions: Insertions,
     spot: KnownSpot,
     *,

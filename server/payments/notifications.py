@@ -13,10 +13,9 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from server.announcements import Announcer
-from server.database import Connected, Insertions, new_id, quick
+from server.database import Connected, Insertions, Transactions, new_id, quick
 from server.errors import database_gone, in_the_way
 from server.faults import crash_point
 from server.group_commit import GroupCommit
@@ -65,9 +64,9 @@ class Inbox:
     """Where one process receives an acquirer's notifications."""
 
     def __init__(
-        self, engine: AsyncEngine, announcer: Announcer, listener: Listener, books: Books
+        self, transactions: Transactions, announcer: Announcer, listener: Listener, books: Books
     ) -> None:
-        self._engine = engine
+        self._transactions = transactions
         self._announcer = announcer
         self.listener = listener
         self._books = books
@@ -119,7 +118,7 @@ class Inbox:
         return (("charge", heard.told.reference), ("id", heard.told.external_id))
 
     async def _record(self, group: Sequence[Heard]) -> list[Verdict]:
-        async with quick(self._engine) as db:
+        async with quick(self._transactions) as db:
             now = max(heard.at for heard in group)
             verdicts = await self._judge(db, group, now)
             rows = [

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,7 +28,7 @@ from domain.payment import (
 from domain.receipt import mask_plate
 from domain.tariff import Quote, TariffError, TariffVersion, VehicleClass, quote
 from server.announcements import Announcer
-from server.database import Connected, Insertions, Transactions, fetch, new_id
+from server.database import Connected, Insertions, Transactions, fetch, new_id, quick
 from server.errors import NotFound, Problem
 from server.faults import crash_point
 from server.parking import service as parking
@@ -115,7 +115,7 @@ async def request_payment(
     """
     life = acquirer.profile.validity(lifetime)
     try:
-        async with transactions.begin() as db:
+        async with quick(transactions) as db:
             charge = await open_charge(db, acquirer.profile.name, books, request, life, now)
             crash_point("requested-not-committed")
     except (parking.StartedAlready, parking.SpotOccupied) as refusal:
@@ -148,7 +148,7 @@ class OpenCharge:
 
 
 async def open_charge(
-    db: AsyncSession,
+    db: Connected,
     acquirer_name: str,
     books: Books,
     request: PaymentRequest,
@@ -252,18 +252,18 @@ async def asked_at_once(
     """The charge that the same request got, which was sent twice at once and whose stay is in the
     way of its own; raises IdempotencyConflict, or the refusal where it was no such thing.
     """
-    async with transactions.begin() as db:
+    async with quick(transactions) as db:
         if not await _asked_before(db, request):
             raise refusal
     return request.charge_id
 
 
-async def _asked_before(db: AsyncSession, request: PaymentRequest) -> bool:
+async def _asked_before(db: Connected, request: PaymentRequest) -> bool:
     """Whether this id was asked for; raises IdempotencyConflict where it was for something else."""
-    known = await db.scalar(select(Charge.request_hash).where(Charge.id == request.charge_id))
-    if known is not None and known != request.fingerprint():
+    known = await fetch(db, "SELECT request_hash FROM charges WHERE id = $1", request.charge_id)
+    if known and known[0]["request_hash"] != request.fingerprint():
         raise IdempotencyConflict
-    return known is not None
+    return bool(known)
 
 
 Outcome = IssuedBarcode | ConsumerPayment | AcquirerRefused | AcquirerUnknown
@@ -294,49 +294,47 @@ def unfit_barcode(text: str, amount_rp: int) -> str:
     return ""
 
 
-ISSUED = text("""
+ISSUED = """
     WITH issued AS (
-        UPDATE charges
-        SET state = :after, acquirer_reference = :acquirer_reference, qris = :qris
-        WHERE id = :id AND state = :before RETURNING id
+        UPDATE charges SET state = $3, acquirer_reference = $4, qris = $5
+        WHERE id = $1 AND state = $2 RETURNING id
     )
     INSERT INTO charge_changes (id, charge_id, changed_at, state_before, state_after, who, why)
-    SELECT :change_id, id, :now, :before, :after, 'acquirer', 'issued' FROM issued
+    SELECT $6, id, $7, $2, $3, 'acquirer', 'issued' FROM issued
     RETURNING charge_id
-""")
+"""
 
 
 async def _record_outcome(
     transactions: Transactions, charge: OpenCharge, outcome: Outcome, now: datetime
 ) -> None:
-    async with transactions.begin() as db:
-        state: str = ChargeState.ISSUED
-        if not await _issued_as_expected(db, charge, outcome, now):
+    state: str = ChargeState.ISSUED
+    if not await _issued_as_expected(transactions, charge, outcome, now):
+        async with transactions.begin() as db:
             locked = await queries.lock_charge(db, charge.acquirer, charge.reference)
             if locked is None:
                 raise ChargeNotFound
             await _record_issue(db, locked, outcome, now)
             state = locked.state
-        crash_point("issued-not-committed")
+            crash_point("issued-not-committed")
     log.info("issued", charge_id=str(charge.id), state=state)
 
 
 async def _issued_as_expected(
-    db: AsyncSession, charge: OpenCharge, outcome: Outcome, now: datetime
+    transactions: Transactions, charge: OpenCharge, outcome: Outcome, now: datetime
 ) -> bool:
     """Record a barcode in one statement; False where it is none, or something else was quicker."""
     if not isinstance(outcome, IssuedBarcode):
         return False
-    values = {
-        "id": charge.id,
-        "change_id": new_id(),
-        "before": ChargeState.ISSUING.value,
-        "after": advance_charge(ChargeState.ISSUING, ChargeEvent.ISSUE_ACCEPTED).value,
-        "acquirer_reference": outcome.acquirer_reference,
-        "qris": outcome.qris,
-        "now": now,
-    }
-    return await db.scalar(ISSUED, values) is not None
+    before = ChargeState.ISSUING
+    after = advance_charge(before, ChargeEvent.ISSUE_ACCEPTED)
+    reference, qris_text = outcome.acquirer_reference, outcome.qris
+    async with quick(transactions) as db:
+        issued = await fetch(
+            db, ISSUED, charge.id, before, after, reference, qris_text, new_id(), now
+        )
+        crash_point("issued-not-committed")
+    return bool(issued)
 
 
 async def _record_issue(db: AsyncSession, charge: Charge, outcome: Outcome, now: datetime) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.parking import SpotCodeError, parse_spot_code
 from domain.tariff import TariffVersion, tariff_from_json
-from server.database import WRITTEN_IN, new_id
+from server.database import WRITTEN_IN, Connected, fetch, new_id
 from server.errors import Problem
 from server.spots.models import ZONE_CODE, Spot, Tariff, Zone
 
@@ -62,19 +62,6 @@ class KnownSpot:
     zone_name: str
 
 
-_SPOT_COLUMNS = (
-    Spot.id,
-    Spot.code,
-    Spot.place,
-    Spot.latitude,
-    Spot.longitude,
-    Spot.exclusive,
-    Zone.id,
-    Zone.code,
-    Zone.name,
-)
-
-
 def canonical(code: str) -> str:
     """The one way a scanned or typed code is written; raises SpotCodeMistyped."""
     try:
@@ -83,39 +70,36 @@ def canonical(code: str) -> str:
         raise SpotCodeMistyped(str(exc)) from exc
 
 
-async def find(db: AsyncSession, code: str) -> KnownSpot:
+SPOTS = """
+    SELECT s.id, s.code, s.place, s.latitude, s.longitude, s.exclusive, z.id, z.code, z.name
+    FROM spots s JOIN zones z ON z.id = s.zone_id
+"""
+
+
+async def find(db: Connected, code: str) -> KnownSpot:
     """The spot of a scanned or typed code; raises SpotCodeMistyped or SpotNotFound."""
-    row = (
-        await db.execute(
-            select(*_SPOT_COLUMNS)
-            .join(Zone, Zone.id == Spot.zone_id)
-            .where(Spot.code == canonical(code))
-        )
-    ).one_or_none()
-    if row is None:
+    rows = await fetch(db, SPOTS + "WHERE s.code = $1", canonical(code))
+    if not rows:
         raise SpotNotFound
-    return KnownSpot(*row)
+    return KnownSpot(*rows[0])
 
 
-async def all_spots(db: AsyncSession) -> list[KnownSpot]:
-    rows = await db.execute(
-        select(*_SPOT_COLUMNS).join(Zone, Zone.id == Spot.zone_id).order_by(Spot.code)
-    )
-    return [KnownSpot(*row) for row in rows]
+async def all_spots(db: Connected) -> list[KnownSpot]:
+    return [KnownSpot(*row) for row in await fetch(db, SPOTS + "ORDER BY s.code")]
 
 
-async def tariff_on(db: AsyncSession, zone_id: UUID, day: date) -> tuple[UUID, TariffVersion]:
+IN_FORCE = """
+    SELECT id, version FROM tariffs
+    WHERE zone_id = $1 AND valid_from <= $2 AND (valid_until IS NULL OR valid_until >= $2)
+"""
+
+
+async def tariff_on(db: Connected, zone_id: UUID, day: date) -> tuple[UUID, TariffVersion]:
     """The version in force in a zone on a local day; raises NoTariff."""
-    row = (
-        await db.execute(
-            select(Tariff.id, Tariff.version)
-            .where(Tariff.zone_id == zone_id, Tariff.valid_from <= day)
-            .where(Tariff.valid_until.is_(None) | (Tariff.valid_until >= day))
-        )
-    ).one_or_none()
-    if row is None:
+    rows = await fetch(db, IN_FORCE, zone_id, day)
+    if not rows:
         raise NoTariff
-    return row[0], tariff_from_json(row[1])
+    return rows[0]["id"], tariff_from_json(rows[0]["version"])
 
 
 async def tariffs_from(db: AsyncSession, day: date) -> list[tuple[str, dict[str, Any]]]:
