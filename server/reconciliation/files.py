@@ -295,11 +295,17 @@ def _statement_row(data: dict[str, Any], number: int) -> StatementRow:
         line_number=number,
         value_date=_day(data["date"]),
         amount_rp=amount_rp,
-        narrative=SUBFIELD.sub(
-            " ",
-            f"{data.get('customer_reference') or ''} {data.get('transaction_details') or ''}",
-        ),
+        narrative=_narrative(data),
     )
+
+
+def _narrative(data: dict[str, Any]) -> str:
+    """All that the bank writes of a movement, in fields 61 and 86."""
+    reference, details = (
+        data.get(name) or "" for name in ("customer_reference", "transaction_details")
+    )
+    theirs = (data.get(name) for name in ("bank_reference", "extra_details"))
+    return SUBFIELD.sub(" ", " ".join((reference, details, *filter(None, theirs))))
 
 
 def _day(value: Any) -> date:

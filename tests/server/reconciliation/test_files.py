@@ -146,6 +146,12 @@ def test_a_narrative_in_subfields_is_read_whole() -> None:
     assert batch_named(row.narrative, ["BCH-20261121-0001"]) is not None
 
 
+@pytest.mark.parametrize("told", [b"//BCH-20261121-0009", b"//B1\r\nPAYOUT BCH-20261121-0009"])
+def test_a_name_may_stand_in_the_bank_s_own_reference(told: bytes) -> None:
+    (row, _) = files.read_statement(replaced(b"NONREF", b"NONREF" + told)).rows
+    assert batch_named(row.narrative, ["BCH-20261121-0009"]) is not None
+
+
 BAD_STATEMENTS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "not an MT940 statement"),
     "not text": (b"\xff" + STATEMENT, "not UTF-8"),
