@@ -85,6 +85,7 @@ def create_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=5,
+        json_deserializer=orjson.loads,
         hide_parameters=True,  # an error's text goes to the log, and values may be personal
         connect_args={
             "server_settings": {

@@ -314,7 +314,8 @@ async def _callback(request: Request) -> Callback:
         body += chunk
         if len(body) > MAX_BODY:
             break
-    return Callback(request.headers, body)
+    # A header that comes twice counts by its first.
+    return Callback(dict(reversed(request.headers.items())), body)
 
 
 @acquirer_router.post("/v1.0/access-token/b2b")

@@ -69,6 +69,7 @@ class Inbox:
         self._transactions = transactions
         self._announcer = announcer
         self.listener = listener
+        self._accepted = listener.accepted()
         self._books = books
         self._groups = GroupCommit(self._record, self._keys)
 
@@ -109,7 +110,7 @@ class Inbox:
             return self.listener.refused(verdict.refusal)
         if verdict.posted is not None:
             self._announcer.announce(verdict.posted.charge.id)
-        return self.listener.accepted()
+        return self._accepted
 
     def _keys(self, heard: Heard) -> Sequence[Hashable]:
         """Two notifications of one charge, or under one external id, are judged one by one."""
@@ -200,7 +201,7 @@ class Inbox:
         answer = (
             self.listener.refused(verdict.refusal)
             if verdict.refusal is not None
-            else self.listener.accepted()
+            else self._accepted
         )
         claimed = callback.header("x-external-id")
         return {
