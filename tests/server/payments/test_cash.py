@@ -208,7 +208,7 @@ async def test_cash_is_announced_once_and_paid_at_that_moment(
     for at in (now, now + timedelta(seconds=5)):
         taken = await cash.take(office.transactions, heard, office.wired.books, request, now=at)
         assert taken == request.charge_id
-    assert heard == [request.charge_id]
+        assert heard == [request.charge_id]
     charge = await office.charge(request.charge_id)
     assert charge["paid_at"] == charge["created_at"] == charge["expires_at"] == now
     (money,) = await office.rows("SELECT * FROM money")

@@ -42,6 +42,8 @@ async def test_a_payment_is_given_back_by_the_acquirer_from_start_to_end(desk, o
     assert (await office.charge(charge_id))["state"] == "paid"
     await desk.approve(refund_id)
     assert await desk.story(refund_id) == ["sending by verifikator", "done by acquirer"]
+    why = await office.rows("SELECT why FROM refund_changes ORDER BY id")
+    assert why[0] == {"why": "approved"}
     assert (await office.story(charge_id))[-2:] == [
         ("paid", "refund_pending", "verifikator"),
         ("refund_pending", "refunded", "acquirer"),

@@ -68,6 +68,8 @@ async def test_a_payment_is_requested_issued_and_told_from_start_to_end(office, 
     assert charge["next_inquiry_at"] == now + timedelta(seconds=2)
     assert await office.stay(charge_id) == ("requested", "open")
     assert await office.story(charge_id) == [ASKED, ("issuing", "issued", "acquirer")]
+    why = await office.rows("SELECT why FROM charge_changes ORDER BY id")
+    assert [row["why"] for row in why] == ["requested", "issued"]
     stay = (await office.rows("SELECT plate_masked, ends_at FROM parking_sessions"))[0]
     assert stay == {"plate_masked": "KH 1••• AB", "ends_at": None}
 

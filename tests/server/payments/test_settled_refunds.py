@@ -168,6 +168,8 @@ async def test_a_refund_held_to_be_refused_is_made_after_all(desk, office):
     await desk.make_after_all(refund_id)
     day = await desk.settle()
     assert (await desk.story(refund_id))[-2:] == ["refused by verifikator", "done by settlement"]
+    owed = "SELECT source FROM ledger_entries JOIN refunds r ON r.due_entry_id = ledger_entries.id"
+    assert await office.rows(owed) == [{"source": f"refund-due-again:{refund_id}"}]
     assert (await desk.case("refund-refused"))["outcome"] == "refunded"
     assert await office.count("refund_receipts") == 1
     await desk.bank()
@@ -249,6 +251,25 @@ async def test_of_two_lines_the_books_take_the_one_the_refund_was_set_against(de
     assert (await desk.refund(made))["acquirer_refund_number"] == "Z" + number[1:]
     assert (await desk.case("given-twice"))["amount_rp"] == -CAR_RP
     assert (await desk.balances())["2190"] == CAR_RP
+
+
+async def test_a_refund_that_is_not_ours_hides_none_behind_it(desk, office):
+    (money,) = await desk.money(await desk.paid())
+    desk.line.loses, desk.line.tells = True, False
+    refund_id = await desk.ask(money["id"], CAR_RP)
+    await desk.approve(refund_id)
+    _, settlement, _ = await desk.files()
+    lines = settlement.decode().splitlines(keepends=True)
+    (at,) = (n for n, line in enumerate(lines) if f"-{CAR_RP}" in line)
+    strange, (charge,) = (
+        lines[at],
+        await office.rows("SELECT reference, acquirer_reference FROM charges"),
+    )
+    number = (await desk.sandbox.truth())["refunds"][0]["refund_no"]
+    for known in (*charge.values(), number):
+        strange = strange.replace(known, "Z" + known[1:])
+    await desk.settle("".join([*lines[:at], strange, *lines[at:]]).encode())
+    assert await desk.state(refund_id) == "done"
 
 
 async def test_a_transfer_is_withdrawn_when_the_acquirer_was_quicker(desk, office):

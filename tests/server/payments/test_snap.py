@@ -111,6 +111,7 @@ async def test_twenty_calls_at_once_share_one_token(acquirer, wire):
 
     assert wire.count("access-token/b2b") == 1
     assert len({barcode.acquirer_reference for barcode in issued}) == 20
+    assert {request.headers["content-type"] for request in wire.sent} == {"application/json"}
     used = {request.headers.get("x-external-id") for request in wire.sent} - {None}
     assert len(used) == 20
     assert all(text.isdigit() and len(text) <= 36 for text in used)
@@ -125,6 +126,24 @@ async def test_token_is_renewed_shortly_before_it_ends(acquirer, wire, clock):
     clock.ahead = timedelta(minutes=14, seconds=1)
     await acquirer.inquire(reference())
     assert wire.count("access-token/b2b") == 2
+
+
+async def test_a_token_of_a_short_life_is_used_for_half_of_it(credentials, clock):
+    asked = []
+
+    def script(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json={"accessToken": "t", "expiresIn": "60"})
+
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(script), base_url="http://acquirer"
+    ) as client:
+        acquirer = SnapAcquirer(client, profile("sandbox"), credentials, clock=clock)
+        for seconds, tokens in ((0, 1), (29, 1), (31, 2)):
+            clock.ahead = timedelta(seconds=seconds)
+            with pytest.raises(AcquirerUnknown):
+                await acquirer.inquire(reference())
+            assert asked.count("/v1.0/access-token/b2b") == tokens
 
 
 async def test_revoked_token_is_renewed_once_for_all_that_held_it(acquirer, wire, socket_sandbox):
@@ -272,9 +291,10 @@ RUBBISH: list[tuple[int, bytes]] = [
         b'"amount":{"value":"0.00","currency":"IDR"}}',
     ),
     (200, b'{"responseCode":"2005100","additionalInfo":{"x":"\\u0000"}}'),
-    (200, b'{"responseCode":"2005100","x":"\\udfff"}'),
-    (200, b'{"responseCode":"2005100","x":NaN}'),
-    (200, b'{"responseCode":"2005100","x":1e999}'),
+    (200, b'{"responseCode":"2005100","latestTransactionStatus":"03","x":"\\u0000"}'),
+    (200, b'{"responseCode":"2005100","latestTransactionStatus":"03","x":"\\udfff"}'),
+    (200, b'{"responseCode":"2005100","latestTransactionStatus":"03","x":NaN}'),
+    (200, b'{"responseCode":"2005100","latestTransactionStatus":"03","x":1e999}'),
     (200, b'{"responseCode":"2005100","x":' + b"9" * 10_000 + b"}"),
     (200, b'{"responseCode":"4045100"}'),
     (404, b'{"responseCode":"4045113"}'),
