@@ -77,6 +77,7 @@ async def test_requests_are_as_the_reference_has_them():
     expected = "Basic " + base64.b64encode(f"{CLIENT_SECRET}:".encode()).decode()
     assert {request.headers["authorization"] for request in sent} == {expected}
     charge, _, _, refund = sent
+    assert charge.headers["content-type"] == refund.headers["content-type"] == "application/json"
     assert json.loads(charge.content) == {
         "payment_type": "qris",
         "transaction_details": {"order_id": "abc", "gross_amount": AMOUNT_RP},
@@ -178,6 +179,12 @@ async def test_the_number_of_a_refund_is_spelled_as_settlement_files_are_read(to
     acquirer = scripted(answers({"status_code": "200", "refund_chargeback_id": told}))
     answer = await acquirer.refund("abc", "R1", AMOUNT_RP, "rusak")
     assert answer.refund_number == number
+
+
+async def test_the_answer_to_another_refund_is_none_to_ours():
+    acquirer = scripted(answers({"status_code": "200", "refund_key": "R2"}))
+    with pytest.raises(AcquirerUnknown):
+        await acquirer.refund("abc", "R1", AMOUNT_RP, "rusak")
 
 
 async def test_refunds_are_told_by_their_keys():
