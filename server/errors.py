@@ -7,6 +7,7 @@ listed in docs/problems.md, and a test holds the two together.
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import asyncpg
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -144,7 +145,8 @@ def database_gone(exc: Exception) -> bool:
     """Whether the database itself is out of reach, whatever was asked of it."""
     if isinstance(exc, DBAPIError):
         return exc.connection_invalidated or _sql_state(exc).startswith(GONE)
-    return isinstance(exc, OSError | NoConnectionFree)
+    # The driver's client error: the database said goodbye, and the connection is not closed yet.
+    return isinstance(exc, OSError | NoConnectionFree | asyncpg.InternalClientError)
 
 
 def in_the_way(exc: Exception) -> bool:
@@ -188,6 +190,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(OSError)
     @app.exception_handler(NoConnectionFree)
+    @app.exception_handler(asyncpg.InternalClientError)
     async def _unreachable(request: Request, exc: Exception) -> Response:
         log.error("unreachable", error=type(exc).__name__, path=request.url.path)
         return respond(request, Unavailable(retry_after_s=2))

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -28,7 +29,7 @@ async def readyz(transactions: TransactionsDep) -> Response:
     try:
         async with asyncio.timeout(DEADLINE_S):
             problem = await _what_is_wrong(transactions)
-    except (OSError, SQLAlchemyError) as exc:  # TimeoutError is an OSError
+    except (OSError, SQLAlchemyError, asyncpg.InternalClientError) as exc:
         problem = f"database: {type(exc).__name__}"
     body: dict[str, Any] = {"status": "fail" if problem else "pass"}
     if problem:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -23,6 +24,7 @@ async def breaking(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         "bug": lambda: RuntimeError("RAHASIA di dalam"),
         "timeout": lambda: TimeoutError("RAHASIA"),
         "refused": lambda: ConnectionRefusedError("RAHASIA"),
+        "goodbye": lambda: asyncpg.InternalClientError("RAHASIA"),
     }
 
     @app.get("/break/{how}")
@@ -136,7 +138,7 @@ async def test_a_bug_answers_500_and_tells_nothing(
     assert "Traceback" not in answer.text
 
 
-@pytest.mark.parametrize("how", ["timeout", "refused"])
+@pytest.mark.parametrize("how", ["timeout", "refused", "goodbye"])
 async def test_a_database_that_is_away_is_said_to_be(breaking: httpx.AsyncClient, how: str) -> None:
     answer = await breaking.get(f"/break/{how}")
     assert (answer.status_code, answer.json()["slug"]) == (503, "unavailable")
