@@ -120,7 +120,7 @@ async def test_the_barcode_is_readable_as_a_picture_until_it_is_dead(office, api
 
 def drawn_in_svg(text: str) -> set[str]:
     """What a picture says that has only rectangles on a white ground, as a barcode's has."""
-    size = re.search(r'viewBox="0 0 (\d+) (\d+)"', text)
+    size = re.search(r'<svg width="\d+" height="\d+" viewBox="0 0 (\d+) (\d+)"[ >]', text)
     assert size is not None
     pixels = np.full((int(size[2]), int(size[1])), 255, np.uint8)
     for found in re.findall(r"M(\d+) (\d+)h(\d+)v(\d+)h-\d+Z", text):

@@ -235,6 +235,17 @@ async def test_one_payment_told_for_two_charges_does_not_stop_the_asking(office,
     assert await office.count("money") == 1
 
 
+async def test_no_worker_waits_for_what_another_is_claiming(office):
+    for _ in range(4):
+        await office.request()
+    later = datetime.now(UTC) + timedelta(seconds=3)
+    async with office.transactions.begin() as db, office.transactions.begin() as other:
+        async with asyncio.timeout(2):
+            first = await queries.due_references(db, later, limit=2)
+            second = await queries.due_references(other, later, limit=2)
+    assert len({*first, *second}) == 4
+
+
 async def test_an_inquiry_about_an_unknown_reference_changes_nothing(office, api):
     await office.inquire(new_id())
     assert await office.count("inquiries") == 0

@@ -180,6 +180,8 @@ async def test_a_transfer_needs_its_proof_and_a_day_that_can_be(desk):
         with pytest.raises(TransferDateUnfit):
             await desk.transfer(refund_id, days=days)
     await desk.transfer(refund_id)
+    at = (await desk.refund(refund_id))["refunded_at"].astimezone(desk.office.wired.books.timezone)
+    assert (at.hour, at.date()) == (12, datetime.now(at.tzinfo).date()), "a bank tells but the day"
     with pytest.raises(AlreadyDecided):
         await desk.transfer(refund_id)
 
@@ -300,6 +302,9 @@ async def test_late_money_goes_back_out_of_suspense_and_closes_its_case(desk, of
     money = await desk.late()
     assert money["flag"] == "late"
     part = await desk.ask(money["id"], 1_000, method=TRANSFER)
+    case = await desk.case("late")
+    with pytest.raises(OutcomeUnfit, match="under way"):
+        await desk.propose(case["id"], CaseOutcome.RECOGNISED, "PSR")
     await desk.approve(part)
     assert (await desk.balances())["2190"] == -3_000
     await desk.transfer(part)
