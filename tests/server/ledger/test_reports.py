@@ -1,5 +1,6 @@
 """What an accountant takes out of the ledger: balances of a day, statements, the journal as CSV."""
 
+import asyncio
 import csv
 import io
 from datetime import date, datetime
@@ -29,6 +30,7 @@ async def booked(transactions: Transactions, now: datetime) -> None:
             await service.record(
                 db, legs, source=source, description=f"uji {source}", business_day=day, now=now
             )
+            await asyncio.sleep(0.002)  # entries of one millisecond have no order among them
 
 
 async def test_the_trial_balance_of_a_day_knows_nothing_of_later_days(
