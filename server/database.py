@@ -178,7 +178,7 @@ async def _driver(db: AsyncSession) -> Any:
 
 @contextmanager
 def _as_sqlalchemy() -> Iterator[None]:
-    """The driver's errors as SQLAlchemy wraps them, without the values, which may be personal."""
+    """The driver's errors as SQLAlchemy wraps them."""
     try:
         yield
     except asyncpg.IntegrityConstraintViolationError as exc:
