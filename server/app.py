@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from fastapi import FastAPI, Request, Response
@@ -33,6 +32,7 @@ from server.payments.callbacks import Listener, SnapListener
 from server.payments.notifications import Inbox
 from server.payments.rest import RestAcquirer, RestListener
 from server.payments.snap import Credentials, SnapAcquirer
+from server.payments.wire import new_client
 from server.payments.wiring import Wiring
 from server.settings import Settings
 from server.sync import endpoints as sync
@@ -176,12 +176,7 @@ def _refuse_unsafe(settings: Settings) -> None:
 
 def create_acquirer(settings: Settings) -> Acquirer:
     spoken = profile(settings.acquirer)
-    client = httpx.AsyncClient(
-        base_url=settings.acquirer_url,
-        timeout=settings.acquirer_timeout_s,
-        limits=httpx.Limits(max_connections=50, max_keepalive_connections=20),
-        trust_env=False,
-    )
+    client = new_client(settings.acquirer_url, settings.acquirer_timeout_s)
     secret = _secret(settings.acquirer_client_secret, "acquirer_client_secret")
     if spoken.transport == "rest":
         return RestAcquirer(client, spoken, secret)

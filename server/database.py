@@ -116,7 +116,7 @@ def create_transactions(engine: AsyncEngine) -> Transactions:
 
 
 Connected = AsyncSession | asyncpg.Connection
-"""What `fetch` sends a statement by: a session, or the driver's connection of `quick`."""
+"""What `fetch` sends a statement by: a session, or the driver's connection of `quick`, `each`."""
 
 # To plan a join of nine tables takes PostgreSQL longer than to record a payment.
 _PLANNED_ONCE = """
@@ -141,6 +141,15 @@ async def quick(transactions: Transactions) -> AsyncIterator[asyncpg.Connection]
         except BaseException:
             await _roll_back(connection, driver)
             raise
+
+
+@asynccontextmanager
+async def each(transactions: Transactions) -> AsyncIterator[asyncpg.Connection]:
+    """A connection on which each `fetch` is a transaction of its own."""
+    engine: AsyncEngine = transactions.kw["bind"]
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        yield driver
 
 
 async def _roll_back(connection: AsyncConnection, driver: asyncpg.Connection) -> None:

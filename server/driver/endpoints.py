@@ -113,10 +113,10 @@ async def pay_at_spot(
 async def charge_page(
     charge_id: UUID, request: Request, db: Transaction, wired: WiringDep
 ) -> Response:
-    rows = await queries.charge_view(db, charge_id)
-    if rows is None:
+    found = await queries.charge_view(db, charge_id)
+    if found is None:
         raise ChargeNotFound
-    view = schemas.Charge.of(rows, wired.books, await refund_queries.of_view(db, rows[0]))
+    view = schemas.Charge.of(found, wired.books, await refund_queries.of_view(db, found))
     return pages.render(
         request,
         TEMPLATES,

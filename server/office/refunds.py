@@ -52,10 +52,9 @@ async def refunds_page(
 async def charge_page(
     charge_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
 ) -> Response:
-    rows = await charge_view(db, charge_id)
-    if rows is None:
+    charge = await charge_view(db, charge_id)
+    if charge is None:
         raise ChargeNotFound
-    charge, _, _, spot, zone, receipt = rows
     rights = MAY[Role(officer.role)]
     return pages.render(
         request,
@@ -63,9 +62,6 @@ async def charge_page(
         "charge.html",
         books=wired.books,
         charge=charge,
-        spot=spot,
-        zone=zone,
-        receipt=receipt,
         money=await queries.money_of(db, charge_id),
         refunds=await queries.refunds_of(db, charge_id),
         may_ask=Right.REQUEST_REFUND in rights,

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import qris
 import qris.consumer
 from domain.payment import ChargeKind, ChargeState
-from server.database import Transaction, Transactions, TransactionsDep, new_id
+from server.database import Transaction, Transactions, TransactionsDep, each, new_id
 from server.errors import Problem
 from server.faults import crash_point
 from server.identity.auth import OptionalShift, RequiredShift
@@ -190,12 +190,12 @@ async def scan_consumer(
 
 
 async def _view(transactions: Transactions, books: Books, charge_id: UUID) -> schemas.Charge:
-    async with transactions.begin() as db:
-        rows = await queries.charge_view(db, charge_id)
-        if rows is None:
+    async with each(transactions) as db:
+        view = await queries.charge_view(db, charge_id)
+        if view is None:
             raise ChargeNotFound
-        returned = await refund_queries.of_view(db, rows[0])
-    return schemas.Charge.of(rows, books, returned)
+        returned = await refund_queries.of_view(db, view)
+    return schemas.Charge.of(view, books, returned)
 
 
 @router.get("/v1/charges/{charge_id}", tags=["charges"])
@@ -254,11 +254,11 @@ async def spot_barcode(spot: str, db: Transaction) -> Response:
     now = datetime.now(UTC)
     found = await spots.find(db, spot)
     charge_id = await queries.newest_open_charge(db, found.id, now)
-    rows = None if charge_id is None else await queries.charge_view(db, charge_id)
-    if rows is None or rows[0].qris is None:
+    view = None if charge_id is None else await queries.charge_view(db, charge_id)
+    if view is None or view.qris is None:
         raise NoBarcode
     return Response(
-        barcodes.png(rows[0].qris), media_type="image/png", headers={"Cache-Control": "no-store"}
+        barcodes.png(view.qris), media_type="image/png", headers={"Cache-Control": "no-store"}
     )
 
 

@@ -13,8 +13,7 @@ from domain.payment import ChargeKind
 from domain.tariff import QuoteLine
 from server.database import Connected, fetch
 from server.parking.models import ParkingSession
-from server.payments.models import CASH, Charge, Money, Payment, Receipt
-from server.spots.models import Spot, Zone
+from server.payments.models import CASH, Charge, Money, Payment
 
 CLAIM = timedelta(seconds=30)
 """How long a charge taken up for inquiry is left alone by the other workers."""
@@ -56,23 +55,43 @@ async def due_references(db: AsyncSession, now: datetime, limit: int) -> Sequenc
     return rows.all()
 
 
-ChargeRows = tuple[Charge, Payment, ParkingSession, Spot, Zone, Receipt | None]
+class ChargeView(NamedTuple):
+    """A charge with all that a screen shows of it, but what was given back."""
+
+    id: UUID
+    state: str
+    amount_rp: int
+    quote: list[dict[str, Any]]
+    qris: str | None
+    money_flag: str | None
+    created_at: datetime
+    expires_at: datetime
+    paid_at: datetime | None
+    vehicle_class: str
+    spot_code: str
+    place: str
+    zone_name: str
+    receipt_number: str | None
+    receipt_facts: dict[str, Any] | None
+    receipt_money_id: UUID | None
 
 
-async def charge_view(db: AsyncSession, charge_id: UUID) -> ChargeRows | None:
-    """A charge with all that a screen shows of it."""
-    row = (
-        await db.execute(
-            select(Charge, Payment, ParkingSession, Spot, Zone, Receipt)
-            .join(Payment, Payment.id == Charge.payment_id)
-            .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
-            .join(Spot, Spot.id == ParkingSession.spot_id)
-            .join(Zone, Zone.id == Spot.zone_id)
-            .outerjoin(Receipt, Receipt.charge_id == Charge.id)
-            .where(Charge.id == charge_id)
-        )
-    ).one_or_none()
-    return None if row is None else (row[0], row[1], row[2], row[3], row[4], row[5])
+VIEW = """
+    SELECT c.id, c.state, c.amount_rp, p.quote, c.qris, c.money_flag, c.created_at, c.expires_at,
+        c.paid_at, s.vehicle_class, spots.code, spots.place, z.name, r.number, r.facts, r.money_id
+    FROM charges c
+    JOIN payments p ON p.id = c.payment_id
+    JOIN parking_sessions s ON s.id = p.parking_session_id
+    JOIN spots ON spots.id = s.spot_id
+    JOIN zones z ON z.id = spots.zone_id
+    LEFT JOIN receipts r ON r.charge_id = c.id
+    WHERE c.id = $1
+"""
+
+
+async def charge_view(db: Connected, charge_id: UUID) -> ChargeView | None:
+    rows = await fetch(db, VIEW, charge_id)
+    return ChargeView._make(rows[0]) if rows else None
 
 
 async def charge_of_barcode(db: AsyncSession, qris: str) -> UUID | None:

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import RefundMethod, RefundState
 from domain.receipt import ReceiptNumberError, RefundFacts, parse_receipt_number, receipt_number
+from server.database import Connected, fetch
 from server.payments import cases
 from server.payments.models import Charge, Money, Receipt, Refund, RefundReceipt
+from server.payments.queries import ChargeView
 
 
 async def awaited_at_bank(db: AsyncSession) -> dict[str, Refund]:
@@ -54,24 +56,21 @@ class Returned:
     at: datetime
 
 
-async def told_of(db: AsyncSession, charge_id: UUID) -> list[Returned]:
+TOLD = """
+    SELECT number, amount_rp, state, COALESCE(refunded_at, decided_at, requested_at) FROM refunds
+    WHERE charge_id = $1 AND state = ANY($2::text[]) ORDER BY sequence
+"""
+
+
+async def told_of(db: Connected, charge_id: UUID) -> list[Returned]:
     """The approved refunds of a charge, the oldest first."""
-    rows = await db.scalars(
-        select(Refund)
-        .where(
-            Refund.charge_id == charge_id, Refund.state.in_(cases.APPROVED | {RefundState.REFUSED})
-        )
-        .order_by(Refund.sequence)
-    )
-    return [
-        Returned(r.number, r.amount_rp, r.state, r.refunded_at or r.decided_at or r.requested_at)
-        for r in rows
-    ]
+    rows = await fetch(db, TOLD, charge_id, list(cases.APPROVED | {RefundState.REFUSED}))
+    return [Returned(*row) for row in rows]
 
 
-async def of_view(db: AsyncSession, charge: Charge) -> list[Returned]:
+async def of_view(db: Connected, view: ChargeView) -> list[Returned]:
     """The refunds to show with a charge; none is looked for before money came."""
-    return [] if charge.money_flag is None else await told_of(db, charge.id)
+    return [] if view.money_flag is None else await told_of(db, view.id)
 
 
 async def told_of_receipt(db: AsyncSession, number: str) -> list[Returned]:

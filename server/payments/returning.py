@@ -196,17 +196,16 @@ async def finish(
 
 async def _facts(db: AsyncSession, locked: Locked, books: Books) -> RefundFacts:
     charge, refund, money = locked.charge, locked.refund, locked.money
-    rows = await queries.charge_view(db, charge.id)
-    if rows is None or refund.refunded_at is None:
+    view = await queries.charge_view(db, charge.id)
+    if view is None or refund.refunded_at is None:
         raise RuntimeError("a refund without its charge or its time")
-    _, _, _, spot, zone, receipt = rows
     return RefundFacts(
         number=refund.number,
-        original_number=receipt.number if receipt and receipt.money_id == money.id else "",
+        original_number=(view.receipt_number or "") if view.receipt_money_id == money.id else "",
         regency=books.regency,
         agency=books.agency,
-        spot_code=spot.code,
-        zone=zone.name,
+        spot_code=view.spot_code,
+        zone=view.zone_name,
         paid_rp=money.amount_rp,
         amount_rp=refund.amount_rp,
         reason=refund.reason,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import VehicleClass
 from server.payments.books import Books
-from server.payments.queries import ChargeRows
+from server.payments.queries import ChargeView
 from server.payments.refund_queries import Returned
 from server.payments.service import LONGEST_STAY_MINUTES
 
@@ -78,25 +78,24 @@ class Charge(BaseModel):
     refunds: list[Refunded]
 
     @classmethod
-    def of(cls, rows: ChargeRows, books: Books, refunds: Sequence[Returned] = ()) -> "Charge":
-        charge, payment, stay, spot, zone, receipt = rows
+    def of(cls, view: ChargeView, books: Books, refunds: Sequence[Returned] = ()) -> "Charge":
         return cls(
-            id=charge.id,
-            spot=spot.code,
-            place=spot.place,
-            zone=zone.name,
-            vehicle_class=VehicleClass(stay.vehicle_class),
-            amount_rp=charge.amount_rp,
-            quote=[QuoteLine(**line) for line in payment.quote],
-            qris=charge.qris,
-            code=f"{charge.id.int % 10_000:04d}",
-            state=charge.state,
-            money_flag=charge.money_flag,
-            created_at=charge.created_at,
-            expires_at=charge.expires_at,
-            paid_at=charge.paid_at,
-            page=f"{books.base_url}/c/{charge.id}",
-            receipt=None if receipt is None else receipt.facts,
+            id=view.id,
+            spot=view.spot_code,
+            place=view.place,
+            zone=view.zone_name,
+            vehicle_class=VehicleClass(view.vehicle_class),
+            amount_rp=view.amount_rp,
+            quote=[QuoteLine(**line) for line in view.quote],
+            qris=view.qris,
+            code=f"{view.id.int % 10_000:04d}",
+            state=view.state,
+            money_flag=view.money_flag,
+            created_at=view.created_at,
+            expires_at=view.expires_at,
+            paid_at=view.paid_at,
+            page=f"{books.base_url}/c/{view.id}",
+            receipt=view.receipt_facts,
             refunds=[Refunded(amount_rp=r.amount_rp, state=r.state, at=r.at) for r in refunds],
         )
 

@@ -157,9 +157,9 @@ async def resolve(db: AsyncSession, books: Books, text: str) -> schemas.Resolved
     if "\0" in text:  # no column holds one
         return _foreign(text)
     charge_id = await payments.charge_of_barcode(db, text)
-    rows = None if charge_id is None else await payments.charge_view(db, charge_id)
-    if rows is not None:
-        return schemas.ResolvedBarcode(kind="charge", charge=Charge.of(rows, books))
+    view = None if charge_id is None else await payments.charge_view(db, charge_id)
+    if view is not None:
+        return schemas.ResolvedBarcode(kind="charge", charge=Charge.of(view, books))
     code = _code(text, books)
     try:
         parse_receipt_number(code)

@@ -31,6 +31,7 @@ from server.payments.acquirer import Acquirer, profile
 from server.payments.callbacks import Answer, Callback
 from server.payments.service import PaymentRequest
 from server.payments.snap import Credentials, SnapAcquirer
+from server.payments.wire import new_client
 from server.payments.wiring import Wiring
 from server.sandbox.app import create_app as create_sandbox
 from server.sandbox.settings import Settings as SandboxSettings
@@ -322,9 +323,7 @@ async def over_socket(
 ) -> AsyncIterator[SnapAcquirer]:
     """Our client of the sandbox on a real socket, with little patience."""
     await socket_sandbox.client.post("/sandbox/faults", json={"clear": True})
-    client = httpx.AsyncClient(
-        base_url=socket_sandbox.client.base_url, timeout=0.5, trust_env=False
-    )
+    client = new_client(str(socket_sandbox.client.base_url), timeout_s=0.5)
     made = SnapAcquirer(client, profile("sandbox"), credentials)
     yield made
     await made.close()

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from httpx_aiohttp import AiohttpTransport
 
 from domain.payment import ChargeKind
 from server.database import new_id
@@ -33,7 +34,7 @@ from server.payments.snap import (
     read_amount,
     read_time,
 )
-from server.payments.wire import AmountError
+from server.payments.wire import AmountError, new_client
 from tests.server.conftest import CLIENT_SECRET, Sandbox
 from tests.server.payments.conftest import answers, fields_of
 
@@ -51,7 +52,7 @@ async def no_faults(socket_sandbox: Sandbox) -> None:
     await socket_sandbox.client.post("/sandbox/faults", json={"clear": True})
 
 
-class Wire(httpx.AsyncHTTPTransport):
+class Wire(AiohttpTransport):
     """The real wire, with a tap that counts the requests of each service."""
 
     def __init__(self) -> None:
@@ -224,9 +225,7 @@ async def test_no_fault_of_the_acquirer_is_taken_for_an_outcome(
     """Each fault on a fresh client, then the same call again: it works and books nothing twice."""
     for kind in FAULTS:
         name = reference()
-        async with httpx.AsyncClient(
-            base_url=socket_sandbox.client.base_url, timeout=0.15, trust_env=False
-        ) as client:
+        async with new_client(str(socket_sandbox.client.base_url), timeout_s=0.15) as client:
             acquirer = SnapAcquirer(client, profile("sandbox"), credentials)
             if service == "query":
                 await acquirer.generate(name, AMOUNT_RP, soon())
