@@ -29,6 +29,7 @@ from server.payments import endpoints as payments
 from server.payments.acquirer import Acquirer, profile
 from server.payments.books import Books
 from server.payments.callbacks import Listener, SnapListener
+from server.payments.issuing import Issuer
 from server.payments.notifications import Inbox
 from server.payments.rest import RestAcquirer, RestListener
 from server.payments.snap import Credentials, SnapAcquirer
@@ -88,8 +89,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.receipt_limit = RateLimit(settings.receipt_lookups_per_minute)
     app.state.key_limit = RateLimit(settings.key_requests_per_minute)
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
+    acquirer = create_acquirer(settings)
     app.state.payments = Wiring(
-        acquirer=create_acquirer(settings),
+        acquirer=acquirer,
+        issuer=Issuer(transactions, acquirer, announcer, books),
         inbox=heard(create_listener(settings)),
         consumer_inbox=heard(create_listener(settings, ChargeKind.CPM)),
         announcer=announcer,

@@ -16,10 +16,11 @@ from domain.money import format_rp
 from domain.payment import ChargeState
 from domain.tariff import FlatRate, HourlyRate, TariffVersion, VehicleClass
 from server import pages
-from server.database import Transaction, TransactionsDep, new_id
+from server.database import Transaction, new_id
 from server.errors import language_of
-from server.payments import queries, receipts, refund_queries, schemas, service
-from server.payments.service import LONGEST_STAY_MINUTES, ChargeNotFound, PaymentRequest
+from server.payments import queries, receipts, refund_queries, schemas
+from server.payments.issuing import LONGEST_STAY_MINUTES, PaymentRequest
+from server.payments.service import ChargeNotFound
 from server.payments.wiring import WiringDep
 from server.spots import service as spots
 
@@ -91,15 +92,10 @@ async def pay_at_spot(
     spot: str,
     form: Annotated[SpotForm, Form()],
     request: Request,
-    transactions: TransactionsDep,
     wired: WiringDep,
 ) -> Response:
     request.app.state.driver_limit.check(request)
-    charge_id = await service.request_payment(
-        transactions,
-        wired.acquirer,
-        wired.announcer,
-        wired.books,
+    charge_id = await wired.issuer.request(
         PaymentRequest(
             form.id, spots.canonical(spot), form.vehicle_class, form.plate, form.minutes
         ),

@@ -1,6 +1,9 @@
 """Starting and ending parking sessions."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
@@ -26,33 +29,28 @@ class StartedAlready(Exception):
     """A stay of this id was started before."""
 
 
-async def start(
-    db: Connected,
-    insertions: Insertions,
-    spot: KnownSpot,
-    *,
-    session_id: UUID,
-    vehicle_class: VehicleClass,
-    plate_masked: str | None,
-    now: datetime,
-    ends_at: datetime | None,
-) -> None:
-    """Insert a stay together with what is inserted for it.
+@dataclass(frozen=True)
+class Stay:
+    """A vehicle at a spot, to be started; `ends_at` is empty for a flat tariff."""
 
-    Raises StartedAlready; or SpotOccupied where the spot holds one vehicle and has one. The failed
+    id: UUID
+    spot: KnownSpot
+    vehicle_class: VehicleClass
+    plate_masked: str | None
+    ends_at: datetime | None
+
+
+async def start(
+    db: Connected, insertions: Insertions, stays: Sequence[Stay], *, now: datetime
+) -> None:
+    """Insert stays together with what is inserted for them, all or none.
+
+    Raises StartedAlready; or SpotOccupied where a spot holds one vehicle and has one. The failed
     insert then ends the caller's transaction, as any refusal does.
     """
-    row = {
-        "id": session_id,
-        "spot_id": spot.id,
-        "vehicle_class": vehicle_class.value,
-        "plate_masked": plate_masked,
-        "exclusive": spot.exclusive,
-        "state": StayState.OPEN.value,
-        "started_at": now,
-        "ends_at": ends_at,
-    }
-    insertions.add(ParkingSession, [row])
+    # In one order everywhere: an insert waits for one under way at the same exclusive spot.
+    rows = [_row(stay, now) for stay in sorted(stays, key=lambda stay: stay.spot.id)]
+    insertions.add(ParkingSession, rows)
     try:
         await insertions.write(db)
     except IntegrityError as exc:
@@ -61,6 +59,19 @@ async def start(
         if "pk_parking_sessions" in str(exc.orig):
             raise StartedAlready from exc
         raise
+
+
+def _row(stay: Stay, now: datetime) -> dict[str, Any]:
+    return {
+        "id": stay.id,
+        "spot_id": stay.spot.id,
+        "vehicle_class": stay.vehicle_class.value,
+        "plate_masked": stay.plate_masked,
+        "exclusive": stay.spot.exclusive,
+        "state": StayState.OPEN.value,
+        "started_at": now,
+        "ends_at": stay.ends_at,
+    }
 
 
 async def void(db: AsyncSession, session_id: UUID) -> None:

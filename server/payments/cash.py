@@ -7,11 +7,11 @@ from domain.payment import ChargeKind
 from server.announcements import Announcer
 from server.database import Transactions
 from server.parking.service import SpotOccupied, StartedAlready
-from server.payments import arrivals, service
+from server.payments import arrivals, issuing
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
+from server.payments.issuing import PaymentRequest, Wanted
 from server.payments.models import CASH
-from server.payments.service import PaymentRequest
 
 
 async def take(
@@ -30,14 +30,15 @@ async def take(
         raise ValueError("cash is taken by an attendant on shift")
     try:
         async with transactions.begin() as db:
-            charge = await service.open_charge(db, CASH, books, request, timedelta(), now)
+            wanted = Wanted(request, timedelta(), now)
+            charge = await issuing.open_charge(db, CASH, books, wanted)
             if charge is not None:
                 taken = Arrival(
                     charge.reference, None, charge.amount_rp, now, shift_id=request.shift_id
                 )
                 await arrivals.record_one(db, CASH, charge.reference, taken, books, now=now)
     except (SpotOccupied, StartedAlready) as refusal:
-        return await service.asked_at_once(transactions, request, refusal)
+        return await issuing.asked_at_once(transactions, request, refusal)
     if charge is not None:
         announcer.announce(request.charge_id)
     return request.charge_id

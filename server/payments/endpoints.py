@@ -31,12 +31,12 @@ from server.payments import (
     receipts,
     refund_queries,
     schemas,
-    service,
 )
 from server.payments.books import Books
 from server.payments.callbacks import MAX_BODY, Callback
+from server.payments.issuing import PaymentRequest
 from server.payments.notifications import Inbox
-from server.payments.service import ChargeNotFound, PaymentRequest
+from server.payments.service import ChargeNotFound
 from server.payments.wiring import Wiring, WiringDep, wiring
 from server.spots import service as spots
 
@@ -121,11 +121,7 @@ async def request_charge(
     if shift is None:
         request.app.state.driver_limit.check(request)
     spot = spots.canonical(spot)
-    charge_id = await service.request_payment(
-        transactions,
-        wired.acquirer,
-        wired.announcer,
-        wired.books,
+    charge_id = await wired.issuer.request(
         _wanted(body, idempotency_key, spot, shift, ChargeKind.MPM),
         lifetime=wired.settings.charge_lifetime,
         now=datetime.now(UTC),
@@ -174,11 +170,7 @@ async def scan_consumer(
     except qris.QrisError as exc:
         raise ConsumerQrInvalid(exc.code) from exc
     spot = spots.canonical(spot)
-    charge_id = await service.request_payment(
-        transactions,
-        wired.acquirer,
-        wired.announcer,
-        wired.books,
+    charge_id = await wired.issuer.request(
         replace(
             _wanted(body, idempotency_key, spot, shift, ChargeKind.CPM),
             consumer_qr=body.consumer_qr,

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import VehicleClass
 from server.payments.books import Books
+from server.payments.issuing import LONGEST_STAY_MINUTES
 from server.payments.queries import ChargeView
 from server.payments.refund_queries import Returned
-from server.payments.service import LONGEST_STAY_MINUTES
 
 Plate = Annotated[str, StringConstraints(max_length=16, pattern=r"^[A-Za-z0-9 .-]*$")]
 

@@ -8,15 +8,17 @@ from fastapi import Depends, Request
 from server.announcements import Announcer
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
+from server.payments.issuing import Issuer
 from server.payments.notifications import Inbox
 from server.settings import Settings
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """The acquirer, where its notifications are heard, the announcer, books and settings."""
+    """An acquirer, where its charges are issued and its notifications heard; and what all need."""
 
     acquirer: Acquirer
+    issuer: Issuer
     inbox: Inbox
     consumer_inbox: Inbox
     announcer: Announcer

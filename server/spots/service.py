@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -71,17 +73,29 @@ def canonical(code: str) -> str:
 
 
 SPOTS = """
-    SELECT s.id, s.code, s.place, s.latitude, s.longitude, s.exclusive, z.id, z.code, z.name
+    SELECT s.id, s.code, s.place, s.latitude, s.longitude, s.exclusive, z.id AS zone_id,
+        z.code AS zone_code, z.name AS zone_name
     FROM spots s JOIN zones z ON z.id = s.zone_id
 """
 
 
 async def find(db: Connected, code: str) -> KnownSpot:
     """The spot of a scanned or typed code; raises SpotCodeMistyped or SpotNotFound."""
-    rows = await fetch(db, SPOTS + "WHERE s.code = $1", canonical(code))
-    if not rows:
+    code = canonical(code)
+    found = await find_all(db, [code])
+    if code not in found:
         raise SpotNotFound
-    return KnownSpot(*rows[0])
+    return found[code]
+
+
+async def find_all(db: Connected, codes: Collection[str]) -> dict[str, KnownSpot]:
+    """The spots of these scanned or typed codes, by canonical code; a mistyped one finds none."""
+    wanted = []
+    for code in codes:
+        with suppress(SpotCodeError):
+            wanted.append(parse_spot_code(code))
+    rows = await fetch(db, SPOTS + "WHERE s.code = ANY($1::text[])", wanted)
+    return {row["code"]: KnownSpot(*row) for row in rows}
 
 
 async def all_spots(db: Connected) -> list[KnownSpot]:
@@ -89,17 +103,26 @@ async def all_spots(db: Connected) -> list[KnownSpot]:
 
 
 IN_FORCE = """
-    SELECT id, version FROM tariffs
-    WHERE zone_id = $1 AND valid_from <= $2 AND (valid_until IS NULL OR valid_until >= $2)
+    SELECT zone_id, id, version FROM tariffs
+    WHERE zone_id = ANY($1::uuid[]) AND valid_from <= $2
+      AND (valid_until IS NULL OR valid_until >= $2)
 """
 
 
 async def tariff_on(db: Connected, zone_id: UUID, day: date) -> tuple[UUID, TariffVersion]:
     """The version in force in a zone on a local day; raises NoTariff."""
-    rows = await fetch(db, IN_FORCE, zone_id, day)
-    if not rows:
+    found = await tariffs_on(db, [zone_id], day)
+    if zone_id not in found:
         raise NoTariff
-    return rows[0]["id"], tariff_from_json(rows[0]["version"])
+    return found[zone_id]
+
+
+async def tariffs_on(
+    db: Connected, zone_ids: Collection[UUID], day: date
+) -> dict[UUID, tuple[UUID, TariffVersion]]:
+    """The versions in force on a local day, by zone; a zone without one is left out."""
+    rows = await fetch(db, IN_FORCE, zone_ids, day)
+    return {zone_id: (id_, tariff_from_json(version)) for zone_id, id_, version in rows}
 
 
 async def tariffs_from(db: AsyncSession, day: date) -> list[tuple[str, dict[str, Any]]]:

@@ -11,6 +11,7 @@ from domain.payment import ChargeEvent, ChargeState, PaymentState
 from domain.tariff import VehicleClass
 from server.database import Insertions, new_id
 from server.parking import service as parking
+from server.parking.service import Stay
 from server.payments import service as payments
 from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
@@ -44,12 +45,8 @@ async def book(
     await parking.start(
         db,
         Insertions(),
-        spot,
-        session_id=charge_id,
-        vehicle_class=VehicleClass.CAR,
-        plate_masked=None,
+        [Stay(charge_id, spot, VehicleClass.CAR, None, None)],
         now=paid_at,
-        ends_at=None,
     )
     line = {"label_id": "x", "label_en": "x", "quantity": 1}
     await db.execute(

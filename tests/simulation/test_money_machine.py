@@ -40,7 +40,7 @@ from server.app import create_app
 from server.database import APP_ROLE, as_role
 from server.errors import Problem
 from server.ledger import postings
-from server.payments import cancelling, inquiries, pursuit, refunds, service
+from server.payments import cancelling, inquiries, pursuit, refunds
 from server.payments.acquirer import (
     AcquirerRefused,
     AcquirerUnknown,
@@ -52,8 +52,9 @@ from server.payments.acquirer import (
     profile,
 )
 from server.payments.callbacks import Answer, Callback
+from server.payments.issuing import Issuer, PaymentRequest
 from server.payments.refunds import RefundLimits, RefundRequest
-from server.payments.service import IdempotencyConflict, PaymentRequest
+from server.payments.service import IdempotencyConflict
 from server.sandbox import payload
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
@@ -242,15 +243,9 @@ class MoneyMachine(RuleBasedStateMachine):
 
     async def _request(self, request: PaymentRequest) -> UUID:
         ground = self.ground
-        asked: UUID = await service.request_payment(
-            ground.transactions,
-            self.acquirer,
-            ground.wired.announcer,
-            ground.wired.books,
-            request,
-            lifetime=LIFETIME,
-            now=self.now,
-        )
+        wired = ground.wired
+        issuer = Issuer(ground.transactions, self.acquirer, wired.announcer, wired.books)
+        asked: UUID = await issuer.request(request, lifetime=LIFETIME, now=self.now)
         return asked
 
     @rule(

@@ -12,7 +12,7 @@ from domain.tariff import VehicleClass
 from server.database import Insertions, Transactions, new_id
 from server.parking import service
 from server.parking.models import ParkingSession
-from server.parking.service import SpotOccupied, StartedAlready
+from server.parking.service import SpotOccupied, StartedAlready, Stay
 from server.spots import service as spots
 
 EXCLUSIVE, SHARED = "RSU-001-J", "PSR-001-U"
@@ -34,12 +34,8 @@ async def park(
         await service.start(
             db,
             Insertions(),
-            await spots.find(db, spot),
-            session_id=session_id,
-            vehicle_class=VehicleClass.CAR,
-            plate_masked=None,
+            [Stay(session_id, await spots.find(db, spot), VehicleClass.CAR, None, ends_at)],
             now=now,
-            ends_at=ends_at,
         )
         await asyncio.sleep(hold_s)
     return session_id

@@ -26,10 +26,10 @@ from starlette.applications import Starlette
 from domain.tariff import VehicleClass
 from server import verify
 from server.database import Transactions, create_engine, create_transactions, new_id
-from server.payments import inquiries, service
+from server.payments import inquiries
 from server.payments.acquirer import Acquirer, profile
 from server.payments.callbacks import Answer, Callback
-from server.payments.service import PaymentRequest
+from server.payments.issuing import Issuer, PaymentRequest
 from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wire import new_client
 from server.payments.wiring import Wiring
@@ -111,11 +111,8 @@ class Office:
         acquirer: Acquirer | None = None,
     ) -> UUID:
         wired = self.wired
-        asked = await service.request_payment(
-            self.transactions,
-            acquirer or wired.acquirer,
-            wired.announcer,
-            wired.books,
+        issuer = Issuer(self.transactions, acquirer or wired.acquirer, wired.announcer, wired.books)
+        asked = await issuer.request(
             PaymentRequest(charge_id or new_id(), spot, vehicle_class, plate, minutes),
             lifetime=lifetime,
             now=now or datetime.now(UTC),

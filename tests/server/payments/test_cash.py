@@ -15,7 +15,7 @@ from domain.tariff import VehicleClass
 from server.database import Transactions, new_id
 from server.ledger import reports
 from server.payments import cash
-from server.payments.service import PaymentRequest
+from server.payments.issuing import PaymentRequest
 from server.reconciliation import service as reconciliation
 from tests.server.payments.conftest import EXCLUSIVE, FLAT, HOURLY, Office
 

@@ -11,8 +11,7 @@ import pytest
 from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
 from server.database import new_id
-from server.payments import service
-from server.payments.service import PaymentRequest
+from server.payments.issuing import Issuer, PaymentRequest
 from server.payments.snap import SnapAcquirer
 from tests.server.conftest import Sandbox
 from tests.server.payments.conftest import CAR_RP, FLAT, MakeAcquirer, Office, answers
@@ -88,11 +87,8 @@ async def test_a_lost_answer_is_found_out_by_asking(
     text = await shown(socket_sandbox, "pay")
     await socket_sandbox.fault("cpm_payment_no_answer_after_booking")
     wired = office.wired
-    charge_id = await service.request_payment(
-        office.transactions,
-        over_socket,
-        wired.announcer,
-        wired.books,
+    issuer = Issuer(office.transactions, over_socket, wired.announcer, wired.books)
+    charge_id = await issuer.request(
         PaymentRequest(new_id(), FLAT, VehicleClass.CAR, kind=ChargeKind.CPM, consumer_qr=text),
         lifetime=timedelta(minutes=2),
         now=datetime.now(UTC),

@@ -32,7 +32,7 @@ from tests.server.payments.conftest import (
     answers,
     on_a_socket,
 )
-from tests.server.payments.test_service import check_of
+from tests.server.payments.test_issuing import check_of
 from tests.server.payments.voice import NOTIFY, TOKEN
 
 CHARGES = f"/v1/spots/{FLAT}/charges"

@@ -22,7 +22,7 @@ from server.identity.models import Officer
 from server.ledger import reports
 from server.payments import cash
 from server.payments.books import Books
-from server.payments.service import PaymentRequest
+from server.payments.issuing import PaymentRequest
 from server.reconciliation import closing, deposits, service
 from server.reconciliation.deposits import (
     AttendantNotFound,

@@ -18,13 +18,9 @@ from server import faults
 from server.app import NotConfigured, create_app
 from server.database import new_id
 from server.parking.service import SpotOccupied
-from server.payments import service
-from server.payments.service import (
-    IdempotencyConflict,
-    NothingToPay,
-    PaymentRequest,
-    StayNotPriced,
-)
+from server.payments import issuing
+from server.payments.issuing import NothingToPay, PaymentRequest, StayNotPriced, Wanted
+from server.payments.service import IdempotencyConflict
 from server.settings import Settings
 from server.spots.service import SpotCodeMistyped, SpotNotFound
 from tests.server.conftest import CLIENT_SECRET, Sandbox
@@ -247,7 +243,7 @@ async def test_a_charge_whose_process_died_before_asking_is_given_up_in_time(off
     charge_id, now = new_id(), datetime.now(UTC)
     request = PaymentRequest(charge_id, FLAT, VehicleClass.CAR)
     async with office.transactions.begin() as db:
-        await service.open_charge(db, "sandbox", office.wired.books, request, LIFETIME, now)
+        await issuing.open_charge(db, "sandbox", office.wired.books, Wanted(request, LIFETIME, now))
     await office.inquire(charge_id, now=now + timedelta(seconds=60))
     assert (await office.charge(charge_id))["state"] == "issue_failed"
     assert await office.stay(charge_id) == ("voided", "voided")
@@ -264,15 +260,13 @@ async def test_a_crash_between_booking_and_recording_loses_nothing(
         from uuid import UUID
         from domain.tariff import VehicleClass
         from server.app import create_app
-        from server.payments import service
+        from server.payments.issuing import PaymentRequest
         from server.settings import Settings
 
         async def main():
-            state = create_app(Settings()).state
-            wired = state.payments
-            await service.request_payment(
-                state.transactions, wired.acquirer, wired.announcer, wired.books,
-                service.PaymentRequest(UUID(sys.argv[1]), sys.argv[2], VehicleClass.CAR),
+            wired = create_app(Settings()).state.payments
+            await wired.issuer.request(
+                PaymentRequest(UUID(sys.argv[1]), sys.argv[2], VehicleClass.CAR),
                 lifetime=timedelta(minutes=15), now=datetime.now(UTC))
 
         asyncio.run(main())

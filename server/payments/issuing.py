@@ -1,0 +1,419 @@
+"""Asking for payments, and having their charges issued.
+
+Two short transactions stand around the acquirer's call, and the charges that are asked for or
+issued at the same time share them. A crash in between leaves a charge `issuing`, and the inquiry
+job finds out what the acquirer booked.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.payment import ChargeEvent, ChargeKind, ChargeState, PaymentState, advance_charge
+from domain.receipt import mask_plate
+from domain.tariff import Quote, TariffError, TariffVersion, VehicleClass, quote
+from server.announcements import Announcer
+from server.database import Connected, Insertions, Transactions, each, fetch, new_id, quick
+from server.errors import Problem
+from server.faults import crash_point
+from server.group_commit import GroupCommit
+from server.parking import service as parking
+from server.parking.service import Stay
+from server.payments import queries
+from server.payments.acquirer import (
+    Acquirer,
+    AcquirerRefused,
+    AcquirerUnknown,
+    ConsumerPayment,
+    IssuedBarcode,
+)
+from server.payments.books import Books
+from server.payments.models import Charge, ChargeChange, Payment
+from server.payments.service import (
+    ChargeNotFound,
+    IdempotencyConflict,
+    advance,
+    release_stay,
+    unfit_barcode,
+)
+from server.spots import service as spots
+from server.spots.service import KnownSpot
+
+log = structlog.get_logger()
+
+OPENED = advance_charge(ChargeState.NEW, ChargeEvent.ISSUE_REQUESTED)
+FIRST_INQUIRY = timedelta(seconds=2)
+LONGEST_STAY_MINUTES = 24 * 60
+
+
+class StayNotPriced(Problem):
+    slug = "stay-not-priced"
+    status = 422
+    title_id = "Lama parkir belum dapat dihitung; isi berapa menit"
+    title_en = "The stay cannot be priced; say how many minutes"
+
+
+class NothingToPay(Problem):
+    slug = "nothing-to-pay"
+    status = 409
+    title_id = "Tidak ada yang perlu dibayar"
+    title_en = "There is nothing to pay"
+
+
+@dataclass(frozen=True)
+class PaymentRequest:
+    """What a driver or an attendant asks for; `charge_id` is made by the asker."""
+
+    charge_id: UUID
+    spot_code: str
+    vehicle_class: VehicleClass
+    plate: str | None = None
+    minutes: int | None = None
+    shift_id: UUID | None = None
+    kind: ChargeKind = ChargeKind.MPM
+    consumer_qr: str = field(default="", repr=False)
+    """What the driver's phone showed, for a CPM charge; it pays, so it is kept nowhere."""
+
+    def fingerprint(self) -> bytes:
+        # The plate only as it is kept, so that nobody can find it by trying hashes.
+        plate = mask_plate(self.plate) if self.plate else None
+        parts = (self.kind.value, self.spot_code, self.vehicle_class.value, plate, self.minutes)
+        return hashlib.sha256(repr(parts).encode()).digest()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A request, how long its charge shall be payable, and when it came."""
+
+    request: PaymentRequest
+    lifetime: timedelta
+    at: datetime
+
+
+@dataclass(frozen=True)
+class OpenCharge:
+    """A charge that is recorded, and to be issued now."""
+
+    request: PaymentRequest
+    stay: Stay
+    tariff_id: UUID
+    quote: Quote
+    acquirer: str
+    expires_at: datetime
+
+    @property
+    def id(self) -> UUID:
+        return self.request.charge_id
+
+    @property
+    def reference(self) -> str:
+        return self.id.hex
+
+    @property
+    def amount_rp(self) -> int:
+        return self.quote.amount_rp
+
+
+async def open_charge(
+    db: Connected, acquirer: str, books: Books, wanted: Wanted
+) -> OpenCharge | None:
+    """Insert stay, payment and charge; None when this id was already asked for.
+
+    Raises StartedAlready where the same request, sent twice at once, was quicker.
+    """
+    [opened] = await _open_charges(db, acquirer, books, [wanted])
+    if isinstance(opened, Problem):
+        raise opened
+    return opened
+
+
+async def _open_charges(
+    db: Connected, acquirer: str, books: Books, group: Sequence[Wanted]
+) -> list[OpenCharge | Problem | None]:
+    """As `open_charge` for requests of one moment; of one that is refused, the refusal.
+
+    What the database itself refuses is raised, and nothing of the group is inserted.
+    """
+    now = max(wanted.at for wanted in group)
+    asked = await _asked_before(db, [wanted.request.charge_id for wanted in group])
+    places = await spots.find_all(db, [wanted.request.spot_code for wanted in group])
+    zones = {place.zone_id for place in places.values()}
+    tariffs = await spots.tariffs_on(db, zones, books.day(now))
+    opened: list[OpenCharge | Problem | None] = []
+    for wanted in group:
+        try:
+            known = _is_known(wanted.request, asked)
+            place = places.get(spots.canonical(wanted.request.spot_code))
+            opened.append(None if known else _opening(wanted, place, tariffs, acquirer, books, now))
+        except Problem as refusal:
+            opened.append(refusal)
+    charges = [charge for charge in opened if isinstance(charge, OpenCharge)]
+    insertions = Insertions()
+    insertions.add(Payment, [_payment_row(charge, now) for charge in charges])
+    insertions.add(Charge, [_charge_row(charge, now) for charge in charges])
+    insertions.add(ChargeChange, [_opening_row(charge, now) for charge in charges])
+    await parking.start(db, insertions, [charge.stay for charge in charges], now=now)
+    return opened
+
+
+def _opening(
+    wanted: Wanted,
+    place: KnownSpot | None,
+    tariffs: Mapping[UUID, tuple[UUID, TariffVersion]],
+    acquirer: str,
+    books: Books,
+    now: datetime,
+) -> OpenCharge:
+    """The charge of a request that starts a stay now; raises why there is none."""
+    request = wanted.request
+    if place is None:
+        raise spots.SpotNotFound
+    if place.zone_id not in tariffs:
+        raise spots.NoTariff
+    tariff_id, tariff = tariffs[place.zone_id]
+    starts = now.astimezone(books.timezone)
+    ends = None if request.minutes is None else starts + timedelta(minutes=request.minutes)
+    quoted = _quote(tariff, request.vehicle_class, starts, ends)
+    plate = mask_plate(request.plate) if request.plate else None
+    stay = Stay(request.charge_id, place, request.vehicle_class, plate, ends)
+    return OpenCharge(request, stay, tariff_id, quoted, acquirer, now + wanted.lifetime)
+
+
+def _quote(
+    tariff: TariffVersion, vehicle_class: VehicleClass, starts: datetime, ends: datetime | None
+) -> Quote:
+    try:
+        quoted = quote(tariff, vehicle_class, starts, ends)
+    except TariffError as exc:
+        raise StayNotPriced(str(exc)) from exc
+    if quoted.amount_rp <= 0:
+        raise NothingToPay
+    return quoted
+
+
+def _payment_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
+    return {
+        "id": charge.id,
+        "parking_session_id": charge.stay.id,
+        "tariff_id": charge.tariff_id,
+        "shift_id": charge.request.shift_id,
+        "amount_rp": charge.amount_rp,
+        "quote": [asdict(line) for line in charge.quote.lines],
+        "state": PaymentState.REQUESTED.value,
+        "requested_at": now,
+    }
+
+
+def _charge_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
+    return {
+        "id": charge.id,
+        "payment_id": charge.id,
+        "kind": charge.request.kind.value,
+        "acquirer": charge.acquirer,
+        "reference": charge.reference,
+        "amount_rp": charge.amount_rp,
+        "state": OPENED.value,
+        "request_hash": charge.request.fingerprint(),
+        "created_at": now,
+        "expires_at": charge.expires_at,
+        "next_inquiry_at": now + FIRST_INQUIRY,
+    }
+
+
+def _opening_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "charge_id": charge.id,
+        "changed_at": now,
+        "state_before": ChargeState.NEW.value,
+        "state_after": OPENED.value,
+        "who": "request",
+        "why": "requested",
+    }
+
+
+async def _asked_before(db: Connected, charge_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """The fingerprints of the requests that used these ids before."""
+    rows = await fetch(
+        db, "SELECT id, request_hash FROM charges WHERE id = ANY($1::uuid[])", charge_ids
+    )
+    return {row["id"]: row["request_hash"] for row in rows}
+
+
+def _is_known(request: PaymentRequest, asked: Mapping[UUID, bytes]) -> bool:
+    """Whether its id was asked for; raises IdempotencyConflict where it was for something else."""
+    known = asked.get(request.charge_id)
+    if known not in (None, request.fingerprint()):
+        raise IdempotencyConflict
+    return known is not None
+
+
+async def asked_at_once(
+    transactions: Transactions, request: PaymentRequest, refusal: Exception
+) -> UUID:
+    """The charge that the same request got, which was sent twice at once and whose stay is in the
+    way of its own; raises IdempotencyConflict, or the refusal where it was no such thing.
+    """
+    async with each(transactions) as db:
+        asked = await _asked_before(db, [request.charge_id])
+    if not _is_known(request, asked):
+        raise refusal
+    return request.charge_id
+
+
+Outcome = IssuedBarcode | ConsumerPayment | AcquirerRefused | AcquirerUnknown
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A charge with the barcode that the acquirer answered."""
+
+    charge: OpenCharge
+    barcode: IssuedBarcode
+    at: datetime
+
+
+class Issuer:
+    """Where one process has its charges issued."""
+
+    def __init__(
+        self, transactions: Transactions, acquirer: Acquirer, announcer: Announcer, books: Books
+    ) -> None:
+        self._transactions = transactions
+        self._acquirer = acquirer
+        self._announcer = announcer
+        self._books = books
+        self._openings = GroupCommit(self._open, lambda wanted: (wanted.request.charge_id,))
+        self._issues = GroupCommit(self._record_issued, lambda issued: (issued.charge.id,))
+
+    async def request(self, request: PaymentRequest, *, lifetime: timedelta, now: datetime) -> UUID:
+        """Quote, record and issue one charge; asked again with the same id, it is the same one."""
+        life = self._acquirer.profile.validity(lifetime)
+        try:
+            charge = await self._openings.do(Wanted(request, life, now))
+        except (parking.StartedAlready, parking.SpotOccupied) as refusal:
+            return await asked_at_once(self._transactions, request, refusal)
+        if isinstance(charge, Problem):
+            raise charge
+        if charge is None:
+            return request.charge_id
+        crash_point("requested-not-generated")
+        outcome = await self._ask(charge)
+        crash_point("generated-not-recorded")
+        try:
+            await self._record(charge, outcome, now)
+        except IntegrityError:  # which of our charges it means, only the acquirer can tell
+            unclear = AcquirerUnknown("the acquirer's reference is that of another charge")
+            await self._record(charge, unclear, now)
+        crash_point("issued-not-answered")
+        self._announcer.announce(charge.id)
+        return charge.id
+
+    async def _open(self, group: Sequence[Wanted]) -> list[OpenCharge | Problem | None]:
+        async with quick(self._transactions) as db:
+            opened = await _open_charges(db, self._acquirer.profile.name, self._books, group)
+            crash_point("requested-not-committed")
+        return opened
+
+    async def _ask(self, charge: OpenCharge) -> Outcome:
+        """Ask the acquirer, with no transaction open. An outcome is data, never an exception."""
+        wanted, request = (charge.reference, charge.amount_rp), charge.request
+        try:
+            if request.kind is ChargeKind.CPM:
+                return await self._acquirer.pay_consumer(
+                    *wanted, request.consumer_qr, charge.expires_at
+                )
+            barcode = await self._acquirer.generate(*wanted, charge.expires_at)
+        except (AcquirerRefused, AcquirerUnknown) as exc:
+            return exc
+        unfit = unfit_barcode(barcode.qris, charge.amount_rp)
+        return AcquirerUnknown(unfit) if unfit else barcode
+
+    async def _record(self, charge: OpenCharge, outcome: Outcome, now: datetime) -> None:
+        state: str = ChargeState.ISSUED
+        if not (
+            isinstance(outcome, IssuedBarcode)
+            and await self._issues.do(Issued(charge, outcome, now))
+        ):
+            async with self._transactions.begin() as db:
+                locked = await queries.lock_charge(db, charge.acquirer, charge.reference)
+                if locked is None:
+                    raise ChargeNotFound
+                await _record_issue(db, locked, outcome, now)
+                state = locked.state
+                crash_point("issued-not-committed")
+        log.info("issued", charge_id=str(charge.id), state=state)
+
+    async def _record_issued(self, group: Sequence[Issued]) -> list[bool]:
+        """Record barcodes in one statement; False for a charge where something else was quicker."""
+        async with quick(self._transactions) as db:
+            rows = await fetch(
+                db,
+                ISSUED,
+                [issued.charge.id for issued in group],
+                [issued.barcode.acquirer_reference for issued in group],
+                [issued.barcode.qris for issued in group],
+                [new_id() for _ in group],
+                [issued.at for issued in group],
+                OPENED,
+                advance_charge(OPENED, ChargeEvent.ISSUE_ACCEPTED),
+            )
+            crash_point("issued-not-committed")
+        recorded = {row["charge_id"] for row in rows}
+        return [issued.charge.id in recorded for issued in group]
+
+
+# Locked in one order, as notifications of the same charges are.
+ISSUED = """
+    WITH told AS (
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::timestamptz[])
+            AS told (charge_id, reference, qris, change_id, at)
+    ), waiting AS (
+        SELECT id FROM charges WHERE id = ANY($1) AND state = $6 ORDER BY id FOR UPDATE
+    ), issued AS (
+        UPDATE charges SET state = $7, acquirer_reference = told.reference, qris = told.qris
+        FROM waiting JOIN told ON told.charge_id = waiting.id
+        WHERE charges.id = waiting.id RETURNING charges.id
+    )
+    INSERT INTO charge_changes (id, charge_id, changed_at, state_before, state_after, who, why)
+    SELECT told.change_id, told.charge_id, told.at, $6, $7, 'acquirer', 'issued'
+    FROM issued JOIN told ON told.charge_id = issued.id
+    RETURNING charge_id
+"""
+
+
+async def _record_issue(db: AsyncSession, charge: Charge, outcome: Outcome, now: datetime) -> None:
+    """Record how our call ended, unless a notification or an inquiry was quicker."""
+    if isinstance(outcome, IssuedBarcode | ConsumerPayment):
+        charge.acquirer_reference = outcome.acquirer_reference
+        if isinstance(outcome, IssuedBarcode):
+            charge.qris = outcome.qris
+        elif charge.next_inquiry_at is not None:
+            charge.next_inquiry_at = now  # the driver's wallet decides in seconds
+        if charge.state == ChargeState.ISSUING:
+            await advance(
+                db, charge, ChargeEvent.ISSUE_ACCEPTED, who="acquirer", why="issued", now=now
+            )
+        elif charge.state == ChargeState.ISSUE_UNKNOWN:
+            await advance(
+                db, charge, ChargeEvent.ISSUE_FOUND, who="acquirer", why="issued", now=now
+            )
+    elif charge.state != ChargeState.ISSUING:
+        return
+    elif isinstance(outcome, AcquirerRefused):
+        await advance(
+            db, charge, ChargeEvent.ISSUE_REJECTED, who="acquirer", why=str(outcome), now=now
+        )
+        charge.next_inquiry_at = None
+        await release_stay(db, charge)
+    else:
+        await advance(
+            db, charge, ChargeEvent.ISSUE_UNANSWERED, who="acquirer", why=str(outcome), now=now
+        )
