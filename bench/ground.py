@@ -129,7 +129,7 @@ def ground() -> Iterator[Ground]:
 
 
 async def _sample(url: str) -> None:
-    engine = create_engine(url, pool_size=1)
+    engine = create_engine(url)
     async with create_transactions(engine).begin() as db:
         await sample.seed(
             db, officer_password="bench", checker_password="bench", attendant_pin="000000"

@@ -33,6 +33,8 @@ APP_ROLE = "karcis_app"
 READ_ROLE = "karcis_read"
 """For reports and auditors: sees all but what would let somebody in, and changes nothing."""
 
+CONNECTIONS = 20
+"""The most that a process opens to the database, as it needs them, and keeps."""
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 15_000
 
@@ -79,11 +81,11 @@ def as_role(database_url: str, role: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def create_engine(database_url: str, *, pool_size: int = 10) -> AsyncEngine:
+def create_engine(database_url: str) -> AsyncEngine:
     engine = create_async_engine(
         async_url(database_url),
-        pool_size=pool_size,
-        max_overflow=pool_size,
+        pool_size=CONNECTIONS,
+        max_overflow=0,  # made for one use, a connection costs more than what it is used for
         pool_timeout=5,
         json_deserializer=orjson.loads,
         hide_parameters=True,  # an error's text goes to the log, and values may be personal

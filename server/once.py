@@ -259,7 +259,7 @@ async def _import_and_compare(chain: Run) -> tuple[Report, dict[str, list[str]]]
     day = date.fromisoformat(chain.facts["day"])
     settlement = (chain.folder / "settlement.csv").read_bytes()
     statement = (chain.folder / "statement.sta").read_bytes()
-    engine = create_engine(chain.system.database_url, pool_size=1)
+    engine = create_engine(chain.system.database_url)
     try:
         async with create_transactions(engine).begin() as db:
             await reconciliation.import_settlement(

@@ -225,7 +225,7 @@ class System:
         return as_role(owner, APP_ROLE)
 
     async def _seed(self) -> str:
-        engine = create_engine(self.database_url, pool_size=1)
+        engine = create_engine(self.database_url)
         try:
             async with create_transactions(engine).begin() as db:
                 await sample.seed(

@@ -74,7 +74,7 @@ def in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) ->
     from server.settings import Settings
 
     async def run(url: str) -> Result:
-        engine = create_engine(url, pool_size=1)
+        engine = create_engine(url)
         try:
             async with create_transactions(engine).begin() as db:
                 return await work(db, Books.of(Settings()))

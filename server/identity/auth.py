@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from server.database import Transaction
+from server.database import Transaction, TransactionsDep
 from server.identity import api_keys, service
 from server.identity.api_keys import KeyHolder, Scope, ScopeMissing
 from server.identity.service import NotSignedIn, OnShift
@@ -34,13 +34,14 @@ async def required_shift(
 
 async def optional_shift(
     request: Request,
-    db: Transaction,
+    transactions: TransactionsDep,
     token: Annotated[HTTPAuthorizationCredentials | None, Security(shift_token)],
 ) -> OnShift | None:
     """Nobody, for a driver; a token that is given must still be good."""
     if "authorization" not in request.headers:
         return None
-    return await required_shift(db, token)
+    async with transactions.begin() as db:
+        return await required_shift(db, token)
 
 
 async def key_holder(

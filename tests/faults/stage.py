@@ -143,7 +143,7 @@ class Cluster:
         return f"postgresql://postgres@/{database}?host={self.socket.parent}"
 
     async def _seed(self) -> None:
-        engine = create_engine(self.url(self.TEMPLATE), pool_size=1)
+        engine = create_engine(self.url(self.TEMPLATE))
         async with create_transactions(engine).begin() as db:
             await sample.seed(
                 db, officer_password=SECRET, checker_password=SECRET, attendant_pin="246810"
@@ -507,7 +507,7 @@ class Stage:
             await self._ask_invariants()
 
     async def _ask_invariants(self) -> None:
-        engine = create_engine(self.cluster.url(self.name), pool_size=1)
+        engine = create_engine(self.cluster.url(self.name))
         try:
             async with create_transactions(engine).begin() as db:
                 for name, rows in (await verify.broken(db)).items():

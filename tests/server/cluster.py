@@ -51,7 +51,7 @@ async def _seed(url: str) -> None:
     password = make_url(url).password
     if password:
         await execute(url, f"ALTER ROLE {APP_ROLE} PASSWORD '{password}'")
-    engine = create_engine(as_role(database_named(url, TEMPLATE), APP_ROLE), pool_size=1)
+    engine = create_engine(as_role(database_named(url, TEMPLATE), APP_ROLE))
     async with create_transactions(engine).begin() as db:
         await sample.seed(
             db, officer_password=PASSWORD, checker_password=CHECKER_PASSWORD, attendant_pin=PIN

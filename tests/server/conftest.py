@@ -56,7 +56,7 @@ async def owner_url(cluster: str) -> AsyncIterator[str]:
 @pytest.fixture
 async def owner(owner_url: str) -> AsyncIterator[Transactions]:
     """Transactions as the owner of the schema."""
-    engine = create_engine(owner_url, pool_size=5)
+    engine = create_engine(owner_url)
     yield create_transactions(engine)
     await engine.dispose()
 
@@ -69,7 +69,7 @@ def database_url(owner_url: str) -> str:
 
 @pytest.fixture
 async def transactions(database_url: str) -> AsyncIterator[Transactions]:
-    engine = create_engine(database_url, pool_size=5)
+    engine = create_engine(database_url)
     yield create_transactions(engine)
     await engine.dispose()
 

@@ -200,7 +200,7 @@ async def test_what_is_insert_only_is_closed_twice(
 
 
 async def test_an_auditor_can_run_every_invariant(owner_url: str) -> None:
-    engine = create_engine(as_role(owner_url, READ_ROLE), pool_size=1)
+    engine = create_engine(as_role(owner_url, READ_ROLE))
     async with create_transactions(engine).begin() as db:
         assert not any((await verify.broken(db)).values())
     await engine.dispose()
@@ -228,7 +228,7 @@ async def ordinary(cluster: str) -> AsyncIterator[Ordinary]:
 
 async def test_an_owner_without_special_rights_can_migrate(ordinary: Ordinary) -> None:
     await asyncio.to_thread(schema.migrate, ordinary.url)
-    engine = create_engine(as_role(ordinary.url, APP_ROLE), pool_size=1)
+    engine = create_engine(as_role(ordinary.url, APP_ROLE))
     async with create_transactions(engine).begin() as db:
         assert await schema.at_newest(db)
     await engine.dispose()

@@ -66,7 +66,7 @@ def unlimited(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
 
 async def credentials(system: System) -> tuple[str, str]:
     """An API key with every scope, and the token of an attendant on shift."""
-    engine = create_engine(system.database_url, pool_size=1)
+    engine = create_engine(system.database_url)
     transactions, now = create_transactions(engine), datetime.now(UTC)
     async with transactions.begin() as db:
         issued = await api_keys.issue(db, "uji", tuple(Scope), created_by="uji", now=now)

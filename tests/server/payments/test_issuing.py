@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -19,7 +20,8 @@ from server.app import NotConfigured, create_app
 from server.database import new_id
 from server.parking.service import SpotOccupied
 from server.payments import issuing
-from server.payments.issuing import NothingToPay, PaymentRequest, StayNotPriced, Wanted
+from server.payments.acquirer import Acquirer
+from server.payments.issuing import Issuer, NothingToPay, PaymentRequest, StayNotPriced, Wanted
 from server.payments.service import IdempotencyConflict
 from server.settings import Settings
 from server.spots.service import SpotCodeMistyped, SpotNotFound
@@ -70,10 +72,17 @@ async def test_a_payment_is_requested_issued_and_told_from_start_to_end(office, 
     assert stay == {"plate_masked": "KH 1••• AB", "ends_at": None}
 
 
-async def test_twenty_same_requests_at_once_are_one_charge(office, sandbox):
+@pytest.fixture(params=["one process", "several"])
+def asked(request, office) -> dict[str, Acquirer | None]:
+    """How requests at once are made: to one process, which groups them, or each to its own."""
+    return {"acquirer": office.wired.acquirer if request.param == "several" else None}
+
+
+async def test_twenty_same_requests_at_once_are_one_charge(office, sandbox, asked):
     for number, (spot, minutes) in enumerate([(FLAT, None), (EXCLUSIVE, 60)], 1):
         charge_id = new_id()
-        same = [office.request(spot, charge_id=charge_id, minutes=minutes) for _ in range(20)]
+        wanted = {"charge_id": charge_id, "minutes": minutes, **asked}
+        same = [office.request(spot, **wanted) for _ in range(20)]
         assert await asyncio.gather(*same) == [charge_id] * 20
         assert await office.request(spot, charge_id=charge_id, minutes=minutes) == charge_id
 
@@ -98,9 +107,11 @@ async def test_the_same_id_for_another_request_is_a_conflict(office):
     assert await office.count("charges") == 1
 
 
-async def test_different_requests_with_one_id_at_once_leave_one_charge(office):
+async def test_different_requests_with_one_id_at_once_leave_one_charge(office, asked):
     charge_id = new_id()
-    requests = [office.request(charge_id=charge_id, plate=f"KH {n} A") for n in range(1, 9)]
+    requests = [
+        office.request(charge_id=charge_id, plate=f"KH {n} A", **asked) for n in range(1, 9)
+    ]
     outcomes = await asyncio.gather(*requests, return_exceptions=True)
     assert outcomes.count(charge_id) == 1
     assert sum(isinstance(outcome, IdempotencyConflict) for outcome in outcomes) == 7
@@ -371,11 +382,62 @@ async def test_a_taken_spot_is_refused_without_a_trace_until_its_time_is_over(of
     assert {(await office.charge(c))["state"] for c in (first, second)} == {"issued"}
 
 
-async def test_two_drivers_at_once_cannot_both_have_one_space(office):
-    requests = [office.request(EXCLUSIVE, minutes=60) for _ in range(8)]
+async def test_two_drivers_at_once_cannot_both_have_one_space(office, asked):
+    requests = [office.request(EXCLUSIVE, minutes=60, **asked) for _ in range(8)]
     outcomes = await asyncio.gather(*requests, return_exceptions=True)
     assert sum(isinstance(outcome, SpotOccupied) for outcome in outcomes) == 7
     assert await office.count("charges") == await office.count("parking_sessions") == 1
+
+
+async def test_requests_that_come_together_share_a_transaction_and_not_a_refusal(office):
+    taken = await office.request(EXCLUSIVE, minutes=60)
+    known = await office.request()
+    good = [office.request(spot, minutes=60) for spot in (FLAT, HOURLY) for _ in range(6)]
+    refused: dict[type[Exception], dict] = {
+        SpotOccupied: {"spot": EXCLUSIVE, "minutes": 30},
+        StayNotPriced: {"spot": HOURLY},
+        SpotCodeMistyped: {"spot": "PSR-001-U\x00"},
+        SpotNotFound: {"spot": "ZZZ-001-" + check_of("ZZZ-001")},
+        IdempotencyConflict: {"charge_id": known, "plate": "KH 1 A"},
+    }
+    bad = [office.request(**request) for request in refused.values()]
+    outcomes = await asyncio.gather(*good[:6], *bad, *good[6:], return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes[6:11]] == list(refused)
+    issued = {*outcomes[:6], *outcomes[11:], taken, known}
+    charges = await office.rows("SELECT id, state FROM charges")
+    assert {row["id"] for row in charges if row["state"] == "issued"} == issued
+    assert len(charges) == await office.count("parking_sessions") == len(issued) == 14
+    written = await office.rows("SELECT DISTINCT xmin::text FROM payments")
+    assert len(written) < 14
+
+
+async def test_a_group_that_an_acquirer_mixes_up_loses_only_what_is_mixed_up(office, scripted):
+    """One reference for two of three charges at once: one of them is left to be asked about."""
+    numbers = iter(["A1", "A1", "A2"])
+    qris_text = (await office.charge(await office.request()))["qris"]
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        issued = {"referenceNo": next(numbers), "qrContent": qris_text}
+        return httpx.Response(200, json={"responseCode": "2004700", **issued})
+
+    wired = office.wired
+    issuer = Issuer(office.transactions, scripted(answer), wired.announcer, wired.books)
+    request = partial(PaymentRequest, spot_code=FLAT, vehicle_class=VehicleClass.CAR)
+    await asyncio.gather(
+        *(
+            issuer.request(request(new_id()), lifetime=LIFETIME, now=datetime.now(UTC))
+            for _ in range(3)
+        )
+    )
+    rows = await office.rows(
+        "SELECT state, acquirer_reference FROM charges WHERE acquirer_reference LIKE 'A_'"
+        " OR state = 'issue_unknown' ORDER BY acquirer_reference"
+    )
+    assert [(row["state"], row["acquirer_reference"]) for row in rows] == [
+        ("issued", "A1"),
+        ("issued", "A2"),
+        ("issue_unknown", None),
+    ]
 
 
 async def test_a_reference_given_twice_leaves_the_second_charge_to_be_asked_about(office, scripted):

@@ -114,6 +114,15 @@ async def test_only_what_surely_booked_nothing_is_called_refused(refusal):
                 await call
 
 
+@pytest.mark.parametrize("left_out", ["qr_string", "transaction_id"])
+async def test_a_charge_without_its_barcode_or_its_number_is_unknown(left_out):
+    whole = PAID | {"status_code": "201", "qr_string": "000201"}
+    assert (await scripted(answers(whole)).generate("abc", AMOUNT_RP, soon())).qris == "000201"
+    acquirer = scripted(answers({k: v for k, v in whole.items() if k != left_out}))
+    with pytest.raises(AcquirerUnknown):
+        await acquirer.generate("abc", AMOUNT_RP, soon())
+
+
 @pytest.mark.parametrize(
     ("said", "status"),
     [
