@@ -34,7 +34,7 @@ READ_ROLE = "karcis_read"
 """For reports and auditors: sees all but what would let somebody in, and changes nothing."""
 
 CONNECTIONS = 20
-"""The most that a process opens to the database, as it needs them, and keeps."""
+"""The most that the pool of a process opens, as they are needed, and keeps."""
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 15_000
 
@@ -118,7 +118,7 @@ def create_transactions(engine: AsyncEngine) -> Transactions:
 
 
 Connected = AsyncSession | asyncpg.Connection
-"""What `fetch` sends a statement by: a session, or the driver's connection of `quick`, `each`."""
+"""What `fetch` sends a statement by: a session, or the driver's connection, as of `quick`."""
 
 # To plan a join of nine tables takes PostgreSQL longer than to record a payment.
 _PLANNED_ONCE = """
@@ -146,12 +146,16 @@ async def quick(transactions: Transactions) -> AsyncIterator[asyncpg.Connection]
 
 
 @asynccontextmanager
-async def each(transactions: Transactions) -> AsyncIterator[asyncpg.Connection]:
+async def autocommit(transactions: Transactions) -> AsyncIterator[asyncpg.Connection]:
     """A connection on which each `fetch` is a transaction of its own."""
     engine: AsyncEngine = transactions.kw["bind"]
     async with engine.connect() as connection:
         driver: Any = (await connection.get_raw_connection()).driver_connection
-        yield driver
+        try:
+            yield driver
+        except BaseException:
+            await _roll_back(connection, driver)
+            raise
 
 
 async def _roll_back(connection: AsyncConnection, driver: asyncpg.Connection) -> None:
@@ -165,8 +169,8 @@ async def _roll_back(connection: AsyncConnection, driver: asyncpg.Connection) ->
 async def fetch(db: Connected, sql: str, *values: object) -> list[asyncpg.Record]:
     """The rows of a statement with `$1` … for its values, straight from the driver.
 
-    Past SQLAlchemy's own execution, which takes three times as long as the driver's. Raises as
-    SQLAlchemy does.
+    Past SQLAlchemy's own execution, which takes three times as long as the driver's. What a session
+    has not written yet is written first, as before its own statements. Raises as SQLAlchemy does.
     """
     driver = await _driver(db) if isinstance(db, AsyncSession) else db
     with _as_sqlalchemy():
@@ -176,6 +180,7 @@ async def fetch(db: Connected, sql: str, *values: object) -> list[asyncpg.Record
 
 async def _driver(db: AsyncSession) -> Any:
     """The driver's own connection, in the transaction that SQLAlchemy has begun on it."""
+    await db.flush()
     transaction = db.get_transaction()
     known, driver = db.info.get(_driver, (None, None))
     if driver is None or known is not transaction:

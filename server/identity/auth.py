@@ -24,12 +24,14 @@ api_key = HTTPBearer(
 
 
 async def required_shift(
-    db: Transaction,
+    transactions: TransactionsDep,
     token: Annotated[HTTPAuthorizationCredentials | None, Security(shift_token)],
 ) -> OnShift:
+    """Who asks. In a transaction of its own: what follows may call the acquirer for seconds."""
     if token is None:
         raise NotSignedIn
-    return await service.who_is_on_shift(db, token.credentials, now=datetime.now(UTC))
+    async with transactions.begin() as db:
+        return await service.who_is_on_shift(db, token.credentials, now=datetime.now(UTC))
 
 
 async def optional_shift(
@@ -40,8 +42,7 @@ async def optional_shift(
     """Nobody, for a driver; a token that is given must still be good."""
     if "authorization" not in request.headers:
         return None
-    async with transactions.begin() as db:
-        return await required_shift(db, token)
+    return await required_shift(transactions, token)
 
 
 async def key_holder(
@@ -61,8 +62,8 @@ async def key_holder(
     return holder
 
 
-RequiredShift = Annotated[OnShift, Depends(required_shift, scope="function")]
-OptionalShift = Annotated[OnShift | None, Depends(optional_shift, scope="function")]
+RequiredShift = Annotated[OnShift, Depends(required_shift)]
+OptionalShift = Annotated[OnShift | None, Depends(optional_shift)]
 ChargesReader = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.CHARGES_READ.value])]
 ReceiptsReader = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.RECEIPTS_READ.value])]
 SpotsReader = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.SPOTS_READ.value])]

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.parking import StayEvent, StayState, advance
 from domain.tariff import VehicleClass
-from server.database import Connected, Insertions
+from server.database import Connected, Insertions, fetch
 from server.errors import Problem
 from server.parking.models import ParkingSession
 from server.spots.service import KnownSpot
@@ -48,8 +48,8 @@ async def start(
     Raises StartedAlready; or SpotOccupied where a spot holds one vehicle and has one. The failed
     insert then ends the caller's transaction, as any refusal does.
     """
-    # In one order everywhere: an insert waits for one under way at the same exclusive spot.
-    rows = [_row(stay, now) for stay in sorted(stays, key=lambda stay: stay.spot.id)]
+    # In one order everywhere: an insert waits for one under way of that id, or exclusive spot.
+    rows = [_row(stay, now) for stay in sorted(stays, key=lambda stay: (stay.spot.id, stay.id))]
     insertions.add(ParkingSession, rows)
     try:
         await insertions.write(db)
@@ -59,6 +59,27 @@ async def start(
         if "pk_parking_sessions" in str(exc.orig):
             raise StartedAlready from exc
         raise
+
+
+TAKEN = """
+    SELECT wanted.id FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[])
+        AS wanted (id, spot_id, ends_at)
+    WHERE EXISTS (
+        SELECT FROM parking_sessions s
+        WHERE s.spot_id = wanted.spot_id AND s.exclusive AND s.state = 'open'
+          AND tstzrange(s.started_at, s.ends_at) && tstzrange($4, wanted.ends_at)
+    )
+"""
+
+
+async def without_room(db: Connected, stays: Sequence[Stay], *, now: datetime) -> set[UUID]:
+    """The ids of those stays whose spot holds one vehicle and has one. `start` decides."""
+    alone = [stay for stay in stays if stay.spot.exclusive]
+    if not alone:
+        return set()
+    ids, spot_ids = [stay.id for stay in alone], [stay.spot.id for stay in alone]
+    rows = await fetch(db, TAKEN, ids, spot_ids, [stay.ends_at for stay in alone], now)
+    return {row["id"] for row in rows}
 
 
 def _row(stay: Stay, now: datetime) -> dict[str, Any]:

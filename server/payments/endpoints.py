@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import qris
 import qris.consumer
 from domain.payment import ChargeKind, ChargeState
-from server.database import Transaction, Transactions, TransactionsDep, each, new_id
+from server.database import Transaction, Transactions, TransactionsDep, autocommit, new_id
 from server.errors import Problem
 from server.faults import crash_point
 from server.identity.auth import OptionalShift, RequiredShift
@@ -182,7 +182,7 @@ async def scan_consumer(
 
 
 async def _view(transactions: Transactions, books: Books, charge_id: UUID) -> schemas.Charge:
-    async with each(transactions) as db:
+    async with autocommit(transactions) as db:
         view = await queries.charge_view(db, charge_id)
         if view is None:
             raise ChargeNotFound

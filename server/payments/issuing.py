@@ -6,22 +6,23 @@ job finds out what the acquirer booked.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import ChargeEvent, ChargeKind, ChargeState, PaymentState, advance_charge
 from domain.receipt import mask_plate
 from domain.tariff import Quote, TariffError, TariffVersion, VehicleClass, quote
 from server.announcements import Announcer
-from server.database import Connected, Insertions, Transactions, each, fetch, new_id, quick
-from server.errors import Problem
+from server.database import Connected, Insertions, Transactions, autocommit, fetch, new_id, quick
+from server.errors import Problem, in_the_way
 from server.faults import crash_point
 from server.group_commit import GroupCommit
 from server.parking import service as parking
@@ -48,8 +49,14 @@ from server.spots.service import KnownSpot
 
 log = structlog.get_logger()
 
+Work = TypeVar("Work")
+Done = TypeVar("Done")
+
 OPENED = advance_charge(ChargeState.NEW, ChargeEvent.ISSUE_REQUESTED)
 FIRST_INQUIRY = timedelta(seconds=2)
+LONGEST_OPENING_S = 5.0
+"""A charge that took longer to be opened is not asked for any more: the acquirer's answer could
+come after an inquiry was told, and believed, that there is no such charge."""
 LONGEST_STAY_MINUTES = 24 * 60
 
 
@@ -106,6 +113,7 @@ class OpenCharge:
     tariff_id: UUID
     quote: Quote
     acquirer: str
+    opened_at: datetime
     expires_at: datetime
 
     @property
@@ -155,12 +163,20 @@ async def _open_charges(
         except Problem as refusal:
             opened.append(refusal)
     charges = [charge for charge in opened if isinstance(charge, OpenCharge)]
+    taken = await parking.without_room(db, [charge.stay for charge in charges], now=now)
+    await _insert(db, [charge for charge in charges if charge.id not in taken], now)
+    return [
+        parking.SpotOccupied() if isinstance(charge, OpenCharge) and charge.id in taken else charge
+        for charge in opened
+    ]
+
+
+async def _insert(db: Connected, charges: Sequence[OpenCharge], now: datetime) -> None:
     insertions = Insertions()
-    insertions.add(Payment, [_payment_row(charge, now) for charge in charges])
-    insertions.add(Charge, [_charge_row(charge, now) for charge in charges])
-    insertions.add(ChargeChange, [_opening_row(charge, now) for charge in charges])
+    insertions.add(Payment, [_payment_row(charge) for charge in charges])
+    insertions.add(Charge, [_charge_row(charge) for charge in charges])
+    insertions.add(ChargeChange, [_opening_row(charge) for charge in charges])
     await parking.start(db, insertions, [charge.stay for charge in charges], now=now)
-    return opened
 
 
 def _opening(
@@ -183,7 +199,7 @@ def _opening(
     quoted = _quote(tariff, request.vehicle_class, starts, ends)
     plate = mask_plate(request.plate) if request.plate else None
     stay = Stay(request.charge_id, place, request.vehicle_class, plate, ends)
-    return OpenCharge(request, stay, tariff_id, quoted, acquirer, now + wanted.lifetime)
+    return OpenCharge(request, stay, tariff_id, quoted, acquirer, now, now + wanted.lifetime)
 
 
 def _quote(
@@ -198,7 +214,7 @@ def _quote(
     return quoted
 
 
-def _payment_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
+def _payment_row(charge: OpenCharge) -> dict[str, Any]:
     return {
         "id": charge.id,
         "parking_session_id": charge.stay.id,
@@ -207,11 +223,11 @@ def _payment_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
         "amount_rp": charge.amount_rp,
         "quote": [asdict(line) for line in charge.quote.lines],
         "state": PaymentState.REQUESTED.value,
-        "requested_at": now,
+        "requested_at": charge.opened_at,
     }
 
 
-def _charge_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
+def _charge_row(charge: OpenCharge) -> dict[str, Any]:
     return {
         "id": charge.id,
         "payment_id": charge.id,
@@ -221,17 +237,17 @@ def _charge_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
         "amount_rp": charge.amount_rp,
         "state": OPENED.value,
         "request_hash": charge.request.fingerprint(),
-        "created_at": now,
+        "created_at": charge.opened_at,
         "expires_at": charge.expires_at,
-        "next_inquiry_at": now + FIRST_INQUIRY,
+        "next_inquiry_at": charge.opened_at + FIRST_INQUIRY,
     }
 
 
-def _opening_row(charge: OpenCharge, now: datetime) -> dict[str, Any]:
+def _opening_row(charge: OpenCharge) -> dict[str, Any]:
     return {
         "id": new_id(),
         "charge_id": charge.id,
-        "changed_at": now,
+        "changed_at": charge.opened_at,
         "state_before": ChargeState.NEW.value,
         "state_after": OPENED.value,
         "who": "request",
@@ -261,7 +277,7 @@ async def asked_at_once(
     """The charge that the same request got, which was sent twice at once and whose stay is in the
     way of its own; raises IdempotencyConflict, or the refusal where it was no such thing.
     """
-    async with each(transactions) as db:
+    async with autocommit(transactions) as db:
         asked = await _asked_before(db, [request.charge_id])
     if not _is_known(request, asked):
         raise refusal
@@ -277,7 +293,6 @@ class Issued:
 
     charge: OpenCharge
     barcode: IssuedBarcode
-    at: datetime
 
 
 class Issuer:
@@ -296,22 +311,25 @@ class Issuer:
     async def request(self, request: PaymentRequest, *, lifetime: timedelta, now: datetime) -> UUID:
         """Quote, record and issue one charge; asked again with the same id, it is the same one."""
         life = self._acquirer.profile.validity(lifetime)
+        began = time.monotonic()
         try:
-            charge = await self._openings.do(Wanted(request, life, now))
+            charge = await _together(self._openings, self._open, Wanted(request, life, now))
+            if isinstance(charge, Problem):
+                raise charge
         except (parking.StartedAlready, parking.SpotOccupied) as refusal:
             return await asked_at_once(self._transactions, request, refusal)
-        if isinstance(charge, Problem):
-            raise charge
         if charge is None:
             return request.charge_id
         crash_point("requested-not-generated")
-        outcome = await self._ask(charge)
+        outcome: Outcome = AcquirerUnknown("too late to ask")
+        if time.monotonic() - began < LONGEST_OPENING_S:
+            outcome = await self._ask(charge)
         crash_point("generated-not-recorded")
         try:
-            await self._record(charge, outcome, now)
+            await self._record(charge, outcome)
         except IntegrityError:  # which of our charges it means, only the acquirer can tell
             unclear = AcquirerUnknown("the acquirer's reference is that of another charge")
-            await self._record(charge, unclear, now)
+            await self._record(charge, unclear)
         crash_point("issued-not-answered")
         self._announcer.announce(charge.id)
         return charge.id
@@ -336,17 +354,17 @@ class Issuer:
         unfit = unfit_barcode(barcode.qris, charge.amount_rp)
         return AcquirerUnknown(unfit) if unfit else barcode
 
-    async def _record(self, charge: OpenCharge, outcome: Outcome, now: datetime) -> None:
+    async def _record(self, charge: OpenCharge, outcome: Outcome) -> None:
         state: str = ChargeState.ISSUED
         if not (
             isinstance(outcome, IssuedBarcode)
-            and await self._issues.do(Issued(charge, outcome, now))
+            and await _together(self._issues, self._record_issued, Issued(charge, outcome))
         ):
             async with self._transactions.begin() as db:
                 locked = await queries.lock_charge(db, charge.acquirer, charge.reference)
                 if locked is None:
                     raise ChargeNotFound
-                await _record_issue(db, locked, outcome, now)
+                await _record_issue(db, locked, outcome, charge.opened_at)
                 state = locked.state
                 crash_point("issued-not-committed")
         log.info("issued", charge_id=str(charge.id), state=state)
@@ -361,13 +379,32 @@ class Issuer:
                 [issued.barcode.acquirer_reference for issued in group],
                 [issued.barcode.qris for issued in group],
                 [new_id() for _ in group],
-                [issued.at for issued in group],
+                [issued.charge.opened_at for issued in group],
                 OPENED,
                 advance_charge(OPENED, ChargeEvent.ISSUE_ACCEPTED),
             )
             crash_point("issued-not-committed")
         recorded = {row["charge_id"] for row in rows}
         return [issued.charge.id in recorded for issued in group]
+
+
+async def _together(
+    groups: GroupCommit[Work, Done],
+    commit: Callable[[Sequence[Work]], Awaitable[Sequence[Done]]],
+    work: Work,
+) -> Done:
+    """The outcome of a piece of work in its group; alone, where what one of them needs is held.
+
+    An acquirer tells its notifications again. A driver who asks would have been refused for the
+    sake of another's spot, and nobody would bring the barcode again.
+    """
+    try:
+        return await groups.do(work)
+    except DBAPIError as exc:
+        if not in_the_way(exc):
+            raise
+    [outcome] = await commit([work])
+    return outcome
 
 
 # Locked in one order, as notifications of the same charges are.

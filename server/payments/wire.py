@@ -1,5 +1,6 @@
 """One HTTP exchange with an acquirer, whatever it speaks: bounded, and answered by sound JSON."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -20,8 +21,8 @@ MAX_ANSWER = 256 * 1024
 
 
 def new_client(base_url: str, timeout_s: float) -> httpx.AsyncClient:
-    """A client that keeps connections to one acquirer; each wait on the wire ends in time."""
-    limits = httpx.Limits(max_connections=50, max_keepalive_connections=20)
+    """A client that keeps connections to one acquirer, for less long than servers commonly do."""
+    limits = httpx.Limits(max_connections=50, keepalive_expiry=2)
     # httpx's own transport takes more of the processor than all else that issues a charge.
     transport = AiohttpTransport(limits=limits, trust_env=False)
     return httpx.AsyncClient(transport=transport, base_url=base_url, timeout=timeout_s)
@@ -34,18 +35,35 @@ async def exchange(
     headers: Mapping[str, str],
     content: bytes | None = None,
 ) -> dict[str, Any]:
-    """The object an acquirer answers; raises AcquirerUnknown when there is none."""
-    answer = bytearray()
+    """The object an acquirer answers; raises AcquirerUnknown when there is none.
+
+    To connect and to be answered may each take the client's timeout.
+    """
     try:
-        async with client.stream(method, path, content=content, headers=headers) as response:
-            async for chunk in response.aiter_bytes():
-                answer += chunk
-                if len(answer) > MAX_ANSWER:
-                    raise AcquirerUnknown("the answer is too long")
-        return _object(bytes(answer))
+        async with asyncio.timeout((client.timeout.connect or 0) + (client.timeout.read or 0)):
+            return _object(await _answer(client, method, path, headers, content))
     except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError, RecursionError) as exc:
         log.warning("acquirer_silent", path=path, error=type(exc).__name__)
         raise AcquirerUnknown(type(exc).__name__) from exc
+
+
+async def _answer(
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    content: bytes | None,
+) -> bytes:
+    # Else a connection that the acquirer has closed meanwhile would be written to.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    answer = bytearray()
+    async with client.stream(method, path, content=content, headers=headers) as response:
+        async for chunk in response.aiter_bytes():
+            answer += chunk
+            if len(answer) > MAX_ANSWER:
+                raise AcquirerUnknown("the answer is too long")
+    return bytes(answer)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -159,6 +159,23 @@ async def test_a_charge_whose_making_was_lost_ends_also_when_its_money_does_not_
     assert await office.count("cases") == 2
 
 
+async def test_a_lost_barcode_is_kept_also_when_the_money_does_not_fit(office, scripted):
+    """The driver may still pay what is owed, and the display shows it."""
+    barcode = (await office.charge(await office.request()))["qris"]
+    charge_id = await office.request(acquirer=scripted(answers(SILENT)))
+    told = {
+        "responseCode": "2005100",
+        "latestTransactionStatus": "00",
+        "originalReferenceNo": "A9",
+        "amount": rupiah(CAR_RP + 1),
+        "additionalInfo": {"rrn": "A1", "qrContent": barcode},
+    }
+    await office.inquire(charge_id, acquirer=scripted(answers(told)))
+    charge = await office.charge(charge_id)
+    assert (charge["state"], charge["money_flag"]) == ("issued", "over")
+    assert (charge["qris"], charge["acquirer_reference"]) == (barcode, "A9")
+
+
 async def test_expiry_and_payment_end_in_paid_or_in_expired_with_late_money(office, scripted):
     """From two seconds before to two after, whichever is first: never both, never neither."""
     now = datetime.now(UTC)

@@ -9,13 +9,16 @@ import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 import httpx
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from domain import check_digit
 from domain.tariff import VehicleClass
-from server import faults
+from server import database, faults
 from server.app import NotConfigured, create_app
 from server.database import new_id
 from server.parking.service import SpotOccupied
@@ -409,6 +412,45 @@ async def test_requests_that_come_together_share_a_transaction_and_not_a_refusal
     assert len(charges) == await office.count("parking_sessions") == len(issued) == 14
     written = await office.rows("SELECT DISTINCT xmin::text FROM payments")
     assert len(written) < 14
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Before an office opens: its statements wait for a lock no longer than that."""
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_MS", 300)
+
+
+async def test_a_spot_that_somebody_holds_keeps_no_other_waiting_for_nothing(
+    impatient, office, owner
+):
+    """A transaction that stalls at an exclusive spot refuses the spot's own driver, nobody else."""
+    async with owner.begin() as stalled:
+        await stalled.execute(
+            sa.text(
+                "INSERT INTO parking_sessions"
+                " (id, spot_id, vehicle_class, exclusive, state, started_at)"
+                " SELECT gen_random_uuid(), id, 'car', true, 'open', now() FROM spots"
+                " WHERE code = :code"
+            ),
+            {"code": EXCLUSIVE},
+        )
+        spots = [FLAT, FLAT, EXCLUSIVE, FLAT, FLAT]
+        outcomes = await asyncio.gather(
+            *(office.request(spot, minutes=60) for spot in spots), return_exceptions=True
+        )
+    assert [type(outcome) for outcome in outcomes] == [UUID, UUID, DBAPIError, UUID, UUID]
+    assert await office.count("charges") == 4
+
+
+async def test_a_charge_that_was_long_in_opening_is_not_asked_for(office, sandbox, monkeypatch):
+    """Else its barcode could be booked after an inquiry was told that there is none."""
+    monkeypatch.setattr(issuing, "LONGEST_OPENING_S", 0.0)
+    charge_id = await office.request()
+    assert (await office.charge(charge_id))["state"] == "issue_unknown"
+    assert await orders(sandbox, charge_id) == []
+    await office.inquire(charge_id, now=datetime.now(UTC) + timedelta(seconds=60))
+    assert (await office.charge(charge_id))["state"] == "issue_failed"
+    assert await office.stay(charge_id) == ("voided", "voided")
 
 
 async def test_a_group_that_an_acquirer_mixes_up_loses_only_what_is_mixed_up(office, scripted):

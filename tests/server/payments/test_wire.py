@@ -3,8 +3,11 @@
 import asyncio
 import gzip
 import socket
+import socketserver
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -14,6 +17,8 @@ from server.payments.wire import MAX_ANSWER, exchange, new_client
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 OBJECT = HEAD + b"content-length: 2\r\n\r\n{}"
 BOMB = gzip.compress(b'{"a":"' + b"x" * 50_000_000 + b'"}')
+PAUSE = b"<pause>"
+"""Where a server takes a breath, so that what follows comes by itself."""
 RUBBISH = {
     "nothing at all": b"",
     "no HTTP": b"220 smtp.example ESMTP\r\n",
@@ -31,6 +36,10 @@ RUBBISH = {
     + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(BOMB)
     + BOMB,
     "another protocol": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n",
+    "a broken chunk after a while": HEAD
+    + b"transfer-encoding: chunked\r\n\r\n"
+    + PAUSE
+    + b"zz\r\n",
     "too much": HEAD + b"content-length: 900000\r\n\r\n" + b" " * 900_000,
 }
 
@@ -42,8 +51,10 @@ async def answering(say: Callable[[bytes], bytes]) -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(say(head))
-            await writer.drain()
+            for piece in say(head).split(PAUSE):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.05)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -67,6 +78,29 @@ async def test_one_that_follows_rubbish_is_answered():
         with pytest.raises(AcquirerUnknown):
             await exchange(client, "POST", "/x", {}, b"{}")
         assert await exchange(client, "POST", "/x", {}, b"{}") == {}
+
+
+class HangsUp(socketserver.BaseRequestHandler):
+    """Answers what comes on a connection, and closes it once nothing came for a moment."""
+
+    def handle(self) -> None:
+        self.request.settimeout(0.05)
+        with suppress(TimeoutError):
+            while self.request.recv(65_536):
+                self.request.sendall(OBJECT)
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_not_written_to():
+    """The acquirer hangs up on idle connections while our process is busy with something else."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), HangsUp) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        async with new_client(url, timeout_s=1) as client:
+            for _ in range(5):
+                assert await exchange(client, "POST", "/x", {"connection": "keep-alive"}) == {}
+                await asyncio.sleep(0)
+                time.sleep(0.15)  # noqa: ASYNC251 - as busy as that
+        server.shutdown()
 
 
 async def test_neither_a_redirect_nor_a_proxy_leads_elsewhere(monkeypatch):
