@@ -72,9 +72,7 @@ async def get_spots(request: Request) -> Response:
 
 async def post_charge(request: Request) -> Response:
     body = await body_of(request)
-    plate, minutes = body.get("plate"), body.get("minutes")
-    if plate is not None and not isinstance(plate, str):
-        raise problems.InvalidRequest("plate")
+    plate, minutes = _plate_in(body), body.get("minutes")
     if minutes is not None and (not isinstance(minutes, int) or isinstance(minutes, bool)):
         raise problems.InvalidRequest("minutes")
     charge = await service.request_charge(
@@ -85,6 +83,21 @@ async def post_charge(request: Request) -> Response:
         minutes,
     )
     return JSONResponse(service.view(handheld_of(request), charge), 201)
+
+
+async def post_cash_charge(request: Request) -> Response:
+    handheld, body = handheld_of(request), await body_of(request)
+    charge = await service.take_cash(
+        handheld, text_in(body, "spot"), text_in(body, "vehicle_class"), _plate_in(body)
+    )
+    return JSONResponse(service.view(handheld, charge), 201)
+
+
+def _plate_in(body: dict[str, Any]) -> str | None:
+    plate = body.get("plate")
+    if plate is not None and not isinstance(plate, str):
+        raise problems.InvalidRequest("plate")
+    return plate
 
 
 async def get_charges(request: Request) -> Response:
@@ -237,6 +250,7 @@ ROUTES = [
     Route("/api/spots", get_spots),
     Route("/api/charges", get_charges, methods=["GET"]),
     Route("/api/charges", post_charge, methods=["POST"]),
+    Route("/api/cash-charges", post_cash_charge, methods=["POST"]),
     Route("/api/charges/{charge_id}", get_charge),
     Route("/api/charges/{charge_id}/barcode.svg", get_barcode_svg),
     Route("/api/charges/{charge_id}/barcode.png", get_barcode_png),

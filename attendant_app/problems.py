@@ -128,6 +128,13 @@ class UnknownSpot(Problem):
     title_en = "This spot is not known"
 
 
+class NoPrice(Problem):
+    slug = "no-price"
+    status = 409
+    title_id = "Tarif belum diketahui; sambungkan ke kantor dulu, baru terima tunai"
+    title_en = "The price is not known; connect to the office before taking cash"
+
+
 class NoReceipt(Problem):
     slug = "no-receipt"
     status = 409

@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from attendant_app.store import Charge, Outgoing, Shift, Sync, stamp
 from domain.events import EventKind
 from domain.ids import uuid7
 from domain.parking import SpotCodeError, parse_spot_code
+from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
 
 BARCODE_WAIT_S = 3.0
@@ -173,23 +174,61 @@ async def request_charge(
 
     Comes back with or without a barcode: the request is safe either way and will be pushed.
     """
-    charge_id = _write_request(handheld, spot, vehicle_class, plate, minutes)
+    charge_id = new_id()
+    _write_request(handheld, charge_id, ChargeKind.MPM, spot, vehicle_class, plate, minutes)
+    return await _first_answer(handheld, charge_id)
+
+
+async def take_cash(
+    handheld: Handheld,
+    spot: str,
+    vehicle_class: str,
+    plate: str | None = None,
+    charge_id: str | None = None,
+) -> Charge:
+    """Write down cash that the attendant has in hand and owes; asking with the same id is harmless.
+
+    Even so it is paid only once the server has it: until then it is cash received, not sent.
+    """
+    charge_id = charge_id or new_id()
+    if not _is_id(charge_id):
+        raise problems.InvalidRequest("id")
+    if handheld.store.charge(charge_id) is None:
+        _write_request(handheld, charge_id, ChargeKind.CASH, spot, vehicle_class, plate)
+    return await _first_answer(handheld, charge_id)
+
+
+async def _first_answer(handheld: Handheld, charge_id: str) -> Charge:
     handheld.nudge()
     deadline = time.monotonic() + BARCODE_WAIT_S
     while True:
         heard = handheld.bell.rings
         charge = charge_or_problem(handheld, charge_id)
-        left = deadline - time.monotonic()
-        if charge.sync is Sync.REFUSED or (charge.known or {}).get("qris") or left <= 0:
+        known, left = charge.known or {}, deadline - time.monotonic()
+        answered = known.get("qris") or charge.state not in _BEFORE_SETTLED
+        if charge.sync is Sync.REFUSED or answered or left <= 0:
             return charge
         if charge.sync is Sync.WAITING and not handheld.link.online:
             return charge
         await handheld.bell.wait(heard, left)
 
 
+# Where a request for each kind goes, and the fact that it is.
+_REQUESTS = {
+    ChargeKind.MPM: ("charges", EventKind.CHARGE_REQUESTED),
+    ChargeKind.CASH: ("cash-charges", EventKind.CASH_TAKEN),
+}
+
+
 def _write_request(
-    handheld: Handheld, spot: str, vehicle_class: str, plate: str | None, minutes: int | None
-) -> str:
+    handheld: Handheld,
+    charge_id: str,
+    kind: ChargeKind,
+    spot: str,
+    vehicle_class: str,
+    plate: str | None = None,
+    minutes: int | None = None,
+) -> None:
     shift = on_shift(handheld)
     master = handheld.store.master_data()
     try:
@@ -200,23 +239,27 @@ def _write_request(
         raise problems.InvalidRequest("vehicle_class") from error
     if prices.spot_in(master, code) is None:
         raise problems.UnknownSpot(code)
-    body: dict[str, Any] = {"id": new_id(), "vehicle_class": wheels.value}
+    body: dict[str, Any] = {"id": charge_id, "vehicle_class": wheels.value}
     if plate is not None and plate.strip():
         body["plate"] = _plate(plate)
     if minutes is not None and not 1 <= minutes <= LONGEST_STAY_MINUTES:
         raise problems.InvalidRequest("minutes")
     offer = prices.offer(master, code, wheels, handheld.office_time(), minutes)
+    if kind is ChargeKind.CASH and offer is None:
+        raise problems.NoPrice
     # What is asked for is what the button offered, stay included.
     minutes = offer.minutes if offer else minutes
     if minutes is not None:
         body["minutes"] = minutes
     now = device_time()
     quoted_rp = offer.amount_rp if offer else None
+    path, event = _REQUESTS[kind]
     with handheld.store.transaction():
         handheld.store.add_charge(
             Charge(
-                id=body["id"],
+                id=charge_id,
                 shift_id=shift.id,
+                kind=kind,
                 spot=code,
                 vehicle_class=wheels.value,
                 quoted_rp=quoted_rp,
@@ -232,8 +275,8 @@ def _write_request(
         handheld.store.add_outgoing(
             Outgoing(
                 id=new_id(),
-                charge_id=body["id"],
-                path=f"/v1/spots/{code}/charges",
+                charge_id=charge_id,
+                path=f"/v1/spots/{code}/{path}",
                 body=body,
                 made_at=stamp(now),
                 tries=0,
@@ -243,15 +286,14 @@ def _write_request(
         )
         # The plate stays out: the journal is for ever, a plate is not.
         fact = {
-            "charge_id": body["id"],
+            "charge_id": charge_id,
             "shift_id": shift.id,
             "spot": code,
             "vehicle_class": wheels.value,
             "quoted_rp": quoted_rp,
             "minutes": minutes,
         }
-        _record(handheld, EventKind.CHARGE_REQUESTED, fact, now)
-    return str(body["id"])
+        _record(handheld, event, fact, now)
 
 
 def _plate(text: str) -> str:
@@ -314,6 +356,7 @@ def adopt(handheld: Handheld, known: dict[str, Any]) -> Charge:
                 Charge(
                     id=str(known["id"]),
                     shift_id=None,
+                    kind=ChargeKind.MPM,
                     spot=str(known["spot"]),
                     vehicle_class=str(known["vehicle_class"]),
                     quoted_rp=None,
@@ -337,6 +380,7 @@ def view(handheld: Handheld, charge: Charge) -> dict[str, Any]:
     spot = prices.spot_in(master, charge.spot) or {}
     return {
         "id": charge.id,
+        "kind": charge.kind.value,
         "spot": charge.spot,
         "place": known.get("place") or spot.get("place", ""),
         "vehicle_class": charge.vehicle_class,
@@ -383,6 +427,46 @@ def spots(handheld: Handheld) -> list[dict[str, Any]]:
         }
         for spot in (master or {}).get("spots", ())
     ]
+
+
+# What the attendant on shift collected
+
+
+@dataclass(frozen=True)
+class Takings:
+    """An attendant's day as this device knows it; the office's books decide what is owed."""
+
+    qris_count: int
+    qris_rp: int
+    cash_count: int
+    cash_rp: int
+    """Cash in hand, owed to the office: what it has recorded, and what is still to be sent."""
+    cash_unsent_count: int
+
+
+def takings(handheld: Handheld) -> Takings:
+    """Today's, by the regency's clock: QRIS only once paid, cash from the moment it was taken."""
+    shift = on_shift(handheld)
+    today = handheld.office_time().astimezone(prices.zone_of(handheld.store.master_data()))
+    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
+    own = handheld.store.charges_of(shift.attendant, midnight)
+    # Where money came and went back again, only the office knows what is left of it.
+    held = [charge for charge in own if charge.state in ("new", "paid")]
+    cash = [charge for charge in held if charge.kind is ChargeKind.CASH]
+    qris_paid = [charge for charge in held if charge not in cash and charge.state == "paid"]
+    return Takings(
+        qris_count=len(qris_paid),
+        qris_rp=sum(_amount_rp(charge) for charge in qris_paid),
+        cash_count=len(cash),
+        cash_rp=sum(_amount_rp(charge) for charge in cash),
+        cash_unsent_count=sum(charge.sync is not Sync.SENT for charge in cash),
+    )
+
+
+def _amount_rp(charge: Charge) -> int:
+    """The server's amount where it has answered, else the one that was offered."""
+    told = (charge.known or {}).get("amount_rp")
+    return int(told if told is not None else charge.quoted_rp or 0)
 
 
 # What a scanned or typed text is

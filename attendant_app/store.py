@@ -16,7 +16,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
+from domain.payment import ChargeKind
+
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE device (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -42,6 +44,7 @@ CREATE TABLE master_data (
 CREATE TABLE charges (
     id TEXT PRIMARY KEY,
     shift_id TEXT,
+    kind TEXT NOT NULL CHECK (kind IN ('mpm', 'cpm', 'cash')),
     spot TEXT NOT NULL,
     vehicle_class TEXT NOT NULL,
     quoted_rp INTEGER,
@@ -99,6 +102,11 @@ CREATE TABLE print_jobs (
     UNIQUE (receipt, copy)
 ) STRICT;
 """
+# What brings a file of each earlier version to the next.
+MIGRATIONS = {
+    1: "ALTER TABLE charges ADD COLUMN kind TEXT NOT NULL DEFAULT 'mpm'"
+    " CHECK (kind IN ('mpm', 'cpm', 'cash'));",
+}
 
 
 class StoreInUseError(RuntimeError):
@@ -151,6 +159,7 @@ class Charge:
 
     id: str
     shift_id: str | None
+    kind: ChargeKind
     spot: str
     vehicle_class: str
     quoted_rp: int | None
@@ -243,10 +252,13 @@ class Store:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise RuntimeError("this data folder was written by a newer handheld")
-        if version == 0:
-            # One script, one transaction: a kill here leaves an empty file, not half a schema.
+        steps = [SCHEMA]
+        if version:
+            steps = [MIGRATIONS[step] for step in range(version, SCHEMA_VERSION)]
+        if version < SCHEMA_VERSION:
+            # One script, one transaction: a kill here leaves the file as it was, not half a schema.
             self._db.executescript(
-                f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+                f"BEGIN IMMEDIATE; {' '.join(steps)} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
             )
 
     def close(self) -> None:
@@ -330,6 +342,15 @@ class Store:
         )
         return [_charge(row) for row in rows]
 
+    def charges_of(self, attendant: str, since: datetime) -> list[Charge]:
+        """What an attendant asked for on this device since a moment, on whatever shifts."""
+        rows = self._db.execute(
+            "SELECT charges.* FROM charges JOIN shifts ON shifts.id = charges.shift_id"
+            " WHERE shifts.attendant = ? AND charges.created_at >= ?",
+            (attendant, stamp(since)),
+        )
+        return [_charge(row) for row in rows]
+
     def open_charges(self, limit: int = 50) -> list[Charge]:
         """The newest of those for which `Charge.is_open` holds."""
         rows = self._db.execute(
@@ -357,10 +378,13 @@ class Store:
 
     def add_charge(self, charge: Charge) -> None:
         self._db.execute(
-            "INSERT INTO charges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO charges (id, shift_id, kind, spot, vehicle_class, quoted_rp,"
+            " print_when_paid, sync, state, known, problem, created_at, changed_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 charge.id,
                 charge.shift_id,
+                charge.kind,
                 charge.spot,
                 charge.vehicle_class,
                 charge.quoted_rp,
@@ -566,6 +590,7 @@ def _loads(text: str | None) -> dict[str, Any] | None:
 def _charge(row: sqlite3.Row) -> Charge:
     values = dict(row)
     values["print_when_paid"] = bool(values["print_when_paid"])
+    values["kind"] = ChargeKind(values["kind"])
     values["sync"] = Sync(values["sync"])
     values["known"] = _loads(values["known"])
     values["problem"] = _loads(values["problem"])

@@ -25,6 +25,7 @@ class EventError(ValueError):
 class EventKind(StrEnum):
     SHIFT_OPENED = "shift_opened"
     CHARGE_REQUESTED = "charge_requested"
+    CASH_TAKEN = "cash_taken"
     RECEIPT_PRINTED = "receipt_printed"
     RECEIPT_REPRINTED = "receipt_reprinted"
     SHIFT_CLOSED = "shift_closed"

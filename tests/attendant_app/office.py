@@ -133,6 +133,7 @@ class Office:
                 Route("/v1/shifts", self._open_shift, methods=["POST"]),
                 Route("/v1/masterdata", self._master_data),
                 Route("/v1/spots/{spot}/charges", self._new_charge, methods=["POST"]),
+                Route("/v1/spots/{spot}/cash-charges", self._take_cash, methods=["POST"]),
                 Route("/v1/charges/{charge_id}", self._charge),
                 Route("/v1/charges/{charge_id}/events", self._charge_events),
                 Route("/v1/barcodes/resolve", self._resolve, methods=["POST"]),
@@ -217,6 +218,15 @@ class Office:
             self.lose_answers -= 1
             return Response(status_code=502)
         return JSONResponse(self.charges[body["id"]], 201)
+
+    async def _take_cash(self, request: Request) -> Response:
+        body = await request.json()
+        known = body["id"] in self.charges
+        answer = await self._new_charge(request)
+        if not known and body["id"] in self.charges:
+            self.pay(body["id"])
+            self.change(body["id"], qris=None)
+        return answer if answer.status_code != 201 else JSONResponse(self.charges[body["id"]], 201)
 
     async def _charge(self, request: Request) -> Response:
         charge = self.charges.get(request.path_params["charge_id"])

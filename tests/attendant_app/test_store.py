@@ -25,6 +25,7 @@ from attendant_app.store import (
     stamp,
 )
 from domain.events import EventKind, event_hash, verify_chain
+from domain.payment import ChargeKind
 
 NOW = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
 WRITER = """
@@ -58,6 +59,7 @@ def a_charge(charge_id: str = "c-1", **changes: object) -> Charge:
     facts: dict[str, object] = {
         "id": charge_id,
         "shift_id": "s-1",
+        "kind": ChargeKind.MPM,
         "spot": "MTG-012-3",
         "vehicle_class": "car",
         "quoted_rp": 5000,

@@ -153,6 +153,7 @@ def test_the_kinds_are_those_a_handheld_records():
     assert set(EventKind) == {
         "shift_opened",
         "charge_requested",
+        "cash_taken",
         "receipt_printed",
         "receipt_reprinted",
         "shift_closed",
