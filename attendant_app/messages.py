@@ -19,8 +19,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "quarantined": ("{n} ditahan kantor", "{n} held by the office"),
     "all-sent": ("Semua terkirim", "All sent"),
     "home": ("Beranda", "Home"),
-    "language": ("English", "Bahasa Indonesia"),
+    "language": ("English", "Bahasa"),
     "language-hint": ("Change the language to English", "Ganti bahasa ke Bahasa Indonesia"),
+    "stopped": (
+        "Layar ini berhenti. Menyambung lagi…",
+        "This screen has stopped. Reconnecting…",
+    ),
+    "sound-on": ("Suara nyala", "Sound is on"),
+    "sound-off": ("Suara mati", "Sound is off"),
     "device-inactive": (
         "Perangkat ini dinonaktifkan kantor. Hubungi koordinator.",
         "The office has switched this device off. Call the coordinator.",
@@ -42,7 +48,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Your shift has lapsed. Sign in again so that records are sent.",
     ),
     "sign-out": ("Selesai tugas", "End shift"),
-    "on-shift": ("Petugas", "Attendant"),
     # Home
     "choose-spot": ("Pilih titik parkir", "Choose a spot"),
     "change-spot": ("Ganti titik", "Change spot"),
@@ -55,6 +60,38 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "nothing-open": ("Belum ada kendaraan", "No vehicles yet"),
     "no-price": ("Tarif?", "Price?"),
     "scan": ("Pindai", "Scan"),
+    "cash": ("Tunai", "Cash"),
+    "today": ("Hari ini", "Today"),
+    # Cash
+    "cash-title": ("Terima tunai", "Take cash"),
+    "cash-ask": ("Uang tunai sudah di tangan Anda?", "Is the cash in your hand?"),
+    "cash-owed": ("Uang ini Anda setor ke kantor.", "You owe this money to the office."),
+    "cash-yes": ("Ya, sudah saya terima", "Yes, I have it"),
+    "cash-no": ("Batal", "Cancel"),
+    "cash-unsent": ("Belum terkirim", "Not sent"),
+    "cash-received": ("Tunai diterima", "Cash received"),
+    "cash-unsent-why": (
+        "Belum terkirim ke kantor. Tersimpan di sini dan dikirim sendiri.",
+        "Not sent to the office yet. It is kept here and sent by itself.",
+    ),
+    "cash-refused-why": (
+        "Uang ini tetap tercatat di sini. Hubungi koordinator.",
+        "This money stays recorded here. Call the coordinator.",
+    ),
+    "amount-differs": (
+        "Kantor mencatat {told}, bukan {quoted}.",
+        "The office recorded {told}, not {quoted}.",
+    ),
+    # The day of the attendant
+    "today-title": ("Hak saya hari ini", "My day so far"),
+    "today-qris": ("Dibayar QRIS", "Paid by QRIS"),
+    "today-cash": ("Tunai, saya setor", "Cash, I owe it"),
+    "vehicles": ("{n} kendaraan", "{n} vehicles"),
+    "today-unsent": ("{n} belum dicatat kantor", "{n} not recorded by the office"),
+    "today-source": (
+        "Menurut perangkat ini saja. Bagian Anda dihitung dari pembukuan kantor.",
+        "By this device alone. Your share is worked out from the office's books.",
+    ),
     # A charge
     "charge-title": ("Bayar parkir", "Pay for parking"),
     "match-code": ("Kode cocok", "Match code"),
@@ -70,6 +107,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "next-vehicle": ("Kendaraan berikut", "Next vehicle"),
     "paid": ("LUNAS", "PAID"),
+    "say-paid": ("Lunas, {amount}. Kode {code}.", "Paid, {amount}. Code {code}."),
+    "say-cash": (
+        "Tunai diterima, {amount}. Belum terkirim.",
+        "Cash received, {amount}. Not sent yet.",
+    ),
+    "say-unpaid": ("{verdict}. Belum lunas.", "{verdict}. Not paid."),
     "waiting": ("Menunggu", "Waiting"),
     "waiting-code": ("Meminta kode bayar…", "Asking for a payment code…"),
     "waiting-offline": (

@@ -2,7 +2,8 @@
 save the camera. What changes while a page is open is fetched again as a fragment.
 """
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,45 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
-from attendant_app import endpoints, messages, prices, printing, problems, service
+from attendant_app import endpoints, messages, prices, printing, problems, service, speech
 from attendant_app.endpoints import handheld_of
-from attendant_app.runtime import Handheld
+from attendant_app.runtime import Handheld, device_time
 from attendant_app.settings import LANGUAGES
 from attendant_app.store import Sync
 from domain.money import format_rp
+from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
 
 TEMPLATES = Jinja2Templates(directory=Path(__file__).parent / "templates")
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 YEAR_S = 365 * 24 * 3600
 
-# What a charge's screen looks like. Only `paid` is green, and only the server says `paid`.
+NEWS = 12
+FRESH = timedelta(seconds=20)
+"""How long a charge that a screen has not shown before is still worth a sound."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a charge is told apart: by its colour (the style sheet's `is-…`), and by these."""
+
+    words: str
+    icon: str
+    tone: str = ""
+
+
+# Only `paid` is green, and only the server says `paid`.
+LOOKS = {
+    "payable": Look("open-charges", "qris"),
+    "waiting": Look("waiting", "clock", "wait"),
+    "cash": Look("cash-unsent", "cash", "wait"),
+    "paid": Look("paid", "tick", "good"),
+    "expired": Look("expired", "expired", "bad"),
+    "cancelled": Look("cancelled", "cross", "bad"),
+    "failed": Look("issue-failed", "cross", "bad"),
+    "refused": Look("refused", "cross", "bad"),
+    "refund": Look("refund", "refund", "bad"),
+}
 OUTCOMES = {
     "paid": "paid",
     "expired": "expired",
@@ -48,6 +75,8 @@ def page(request: Request, name: str, status: int = 200, **values: object) -> Re
     context = {
         "t": messages.translator(language),
         "language": language,
+        "sound": request.cookies.get("sound") != "off",
+        "news": lambda: _news(handheld, language),
         "rp": format_rp,
         "status": facts,
         "oldest_age": messages.age(oldest, language) if oldest is not None else "",
@@ -55,6 +84,14 @@ def page(request: Request, name: str, status: int = 200, **values: object) -> Re
         **values,
     }
     return TEMPLATES.TemplateResponse(request, name, context, status_code=status)
+
+
+def _news(handheld: Handheld, language: str) -> list[dict[str, Any]]:
+    """The newest charges, so that any screen can sound when one of them is decided."""
+    if handheld.store.shift() is None:
+        return []
+    tiles = [tile(handheld, charge.id) for charge in handheld.store.charges(NEWS)]
+    return [{**facts, "say": speech.of_charge(facts, language)} for facts in tiles]
 
 
 def problem_page(request: Request, problem: problems.Problem) -> Response:
@@ -137,16 +174,28 @@ def _last_attendant(handheld: Handheld) -> str:
 
 
 async def shift(request: Request) -> Response:
-    service.on_shift(handheld_of(request))
-    return page(request, "shift.html")
+    return page(request, "shift.html", takings=service.takings(handheld_of(request)))
 
 
 async def sign_out(request: Request) -> Response:
     try:
         service.sign_out(handheld_of(request))
     except problems.UnsyncedRecords as problem:
-        return page(request, "shift.html", problem.status, error=words(request, problem))
+        return page(
+            request,
+            "shift.html",
+            problem.status,
+            takings=service.takings(handheld_of(request)),
+            error=words(request, problem),
+        )
     return _go("/")
+
+
+async def switch_sound(request: Request) -> Response:
+    response = _go("/shift")
+    other = "on" if request.cookies.get("sound") == "off" else "off"
+    response.set_cookie("sound", other, max_age=YEAR_S, samesite="strict", httponly=True)
+    return response
 
 
 async def switch_language(request: Request) -> Response:
@@ -166,15 +215,46 @@ async def spot_list(request: Request) -> Response:
 
 
 async def home(request: Request) -> Response:
+    handheld, spot = handheld_of(request), _spot(request)
+    response = page(request, "home.html", spot=spot, classes=list(VehicleClass), **_tiles(handheld))
+    response.set_cookie("spot", spot["code"], max_age=YEAR_S, samesite="strict", httponly=True)
+    return response
+
+
+def _spot(request: Request) -> dict[str, Any]:
     handheld = handheld_of(request)
     service.on_shift(handheld)
     code = request.path_params["spot"]
     spot = next((spot for spot in service.spots(handheld) if spot["code"] == code), None)
     if spot is None:
         raise problems.UnknownSpot
-    response = page(request, "home.html", spot=spot, classes=list(VehicleClass), **_tiles(handheld))
-    response.set_cookie("spot", code, max_age=YEAR_S, samesite="strict", httponly=True)
-    return response
+    return spot
+
+
+async def cash(request: Request) -> Response:
+    return page(request, "cash.html", spot=_spot(request), classes=list(VehicleClass))
+
+
+async def confirm_cash(request: Request) -> Response:
+    """Asks once more: cash, once recorded, is the attendant's debt."""
+    spot, vehicle_class = _spot(request), request.path_params["vehicle_class"]
+    if vehicle_class not in spot["offers"]:
+        raise problems.NotFound
+    offer = spot["offers"][vehicle_class]
+    if offer is None:
+        raise problems.NoPrice
+    # The id is made here, so that sending this form twice records the cash once.
+    facts = {"vehicle_class": vehicle_class, "offer": offer, "charge_id": service.new_id()}
+    return page(request, "cash_confirm.html", spot=spot, **facts)
+
+
+async def take_cash(request: Request) -> Response:
+    async with request.form(max_files=0, max_fields=8) as form:
+        vehicle_class, charge_id = str(form.get("vehicle_class", "")), str(form.get("id", ""))
+    charge = await service.take_cash(
+        handheld_of(request), request.path_params["spot"], vehicle_class, charge_id=charge_id
+    )
+    return _go(f"/charges/{charge.id}")
 
 
 def _tiles(handheld: Handheld) -> dict[str, Any]:
@@ -193,11 +273,20 @@ def tile(handheld: Handheld, charge_id: str) -> dict[str, Any]:
         look = "refused"
     elif charge.state in OUTCOMES:
         look = OUTCOMES[charge.state]
+    elif charge.kind is ChargeKind.CASH:
+        look = "cash"
     elif facts["qris"]:
         look = "payable"
     else:
         look = "waiting"
-    return {**facts, "look": look, "merchant": service.merchant_of(facts["qris"])}
+    age = device_time() - datetime.fromisoformat(charge.changed_at)
+    return {
+        **facts,
+        "look": look,
+        "how": LOOKS[look],
+        "fresh": charge.shift_id is not None and age < FRESH,
+        "merchant": service.merchant_of(facts["qris"]),
+    }
 
 
 async def new_charge(request: Request) -> Response:
@@ -249,6 +338,10 @@ async def tiles_fragment(request: Request) -> Response:
     return page(request, "_tiles.html", **_tiles(handheld_of(request)))
 
 
+async def today_fragment(request: Request) -> Response:
+    return page(request, "_today.html", takings=service.takings(handheld_of(request)))
+
+
 async def charge_fragment(request: Request) -> Response:
     return page(request, "_charge.html", **_charge_context(request))
 
@@ -265,8 +358,12 @@ ROUTES = [
     Route("/shift", shift),
     Route("/sign-out", sign_out, methods=["POST"]),
     Route("/language", switch_language, methods=["POST"]),
+    Route("/sound", switch_sound, methods=["POST"]),
     Route("/spots", spot_list),
     Route("/spots/{spot}", home),
+    Route("/spots/{spot}/cash", cash, methods=["GET"]),
+    Route("/spots/{spot}/cash", take_cash, methods=["POST"]),
+    Route("/spots/{spot}/cash/{vehicle_class}", confirm_cash),
     Route("/charges", new_charge, methods=["POST"]),
     Route("/charges/{charge_id}", charge),
     Route("/charges/{charge_id}/reprint", reprint, methods=["POST"]),
@@ -275,5 +372,6 @@ ROUTES = [
     Route("/fragments/status", status_fragment),
     Route("/fragments/tiles", tiles_fragment),
     Route("/fragments/spots", spots_fragment),
+    Route("/fragments/today", today_fragment),
     Route("/fragments/charges/{charge_id}", charge_fragment),
 ]

@@ -10,9 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests import forks
 from tests.attendant_app.office import Office, free_port, until
+
+SHOTS = Path("/tmp/karcis-handheld")
+CHROMIUM = "/usr/bin/chromium"
 
 forks.load("server.cli", "attendant_app.cli", "printer.cli")
 
@@ -71,6 +75,12 @@ class Device:
     def charge(self, spot: str, vehicle_class: str = "motorcycle", **more: Any) -> dict[str, Any]:
         body = {"spot": spot, "vehicle_class": vehicle_class, **more}
         answer = self.http.post("/api/charges", json=body)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    def cash(self, spot: str, vehicle_class: str = "motorcycle") -> dict[str, Any]:
+        body = {"spot": spot, "vehicle_class": vehicle_class}
+        answer = self.http.post("/api/cash-charges", json=body)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
@@ -163,3 +173,19 @@ def device(office: Office, paper: Paper, tmp_path: Path) -> Iterator[Device]:
     yield device
     device.kill()
     device.http.close()
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip("no Chromium on this machine")
+    SHOTS.mkdir(exist_ok=True)
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield browser
+    browser.close()

@@ -6,33 +6,15 @@ from pathlib import Path
 
 import cv2
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from attendant_app import scanner
 from tests.attendant_app.builders import MERCHANT, SPOT, drawn, on_canvas, photographed, qris_text
-from tests.attendant_app.conftest import Device
+from tests.attendant_app.conftest import CHROMIUM, SHOTS, Device
 from tests.attendant_app.office import Office, until
 
-SHOTS = Path("/tmp/karcis-handheld")
-CHROMIUM = "/usr/bin/chromium"
 PHONE = {"width": 360, "height": 640}
 DESK = {"width": 1280, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip("no Chromium on this machine")
-    SHOTS.mkdir(exist_ok=True)
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    yield browser
-    browser.close()
 
 
 @pytest.fixture
@@ -131,7 +113,7 @@ def test_green_comes_from_the_office_only(page: Page, device: Device, office: Of
     page.get_by_role("button", name="Cetak ulang (SALINAN)").click()
     until(lambda: len(device.get(f"/api/charges/{charge_id}/print")["jobs"]) == 2)
     page.get_by_role("link", name="Kendaraan berikut").click()
-    expect(page.locator(".tile.is-paid")).to_be_visible()
+    expect(page.locator("main .tile.is-paid")).to_be_visible()
 
 
 def test_other_outcomes_are_never_green(page: Page, device: Device, office: Office) -> None:
@@ -156,15 +138,15 @@ def test_many_charges_wait_as_tiles_on_and_offline(
     paid, expired = list(office.charges)[:2]
     office.pay(paid)
     office.change(expired, state="expired")
-    expect(page.locator(".tile.is-paid")).to_be_visible()
+    expect(page.locator("main .tile.is-paid")).to_be_visible()
     office.stop()
     expect(page.locator(".status.is-offline")).to_be_visible(timeout=5000)
     device.charge(SPOT, "car")
-    expect(page.locator(".tile.is-waiting")).to_be_visible()
+    expect(page.locator("main .tile.is-waiting")).to_be_visible()
     expect(page.locator(".status")).to_contain_text("belum terkirim")
     shoot(page, "home-offline")
     assert small_targets(page) == []
-    page.locator(".tile.is-waiting").click()
+    page.locator("main .tile.is-waiting").click()
     expect(page.get_by_text("Tidak tersambung. Permintaan tersimpan")).to_be_visible()
     shoot(page, "charge-offline")
     office.start()

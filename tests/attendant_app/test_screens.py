@@ -1,0 +1,179 @@
+"""Every screen of the handheld, at every size and in both languages, as eyes and hands meet it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.attendant_app.builders import SPOT
+from tests.attendant_app.conftest import SHOTS, Device, Paper
+from tests.attendant_app.office import Office, until
+
+SIZES = {"small": (320, 568), "phone": (360, 740), "wide": (480, 854), "side": (740, 360)}
+# Axe looks at what stands in the page, not at how well it fits: two shapes, one language.
+AXED = ("id-phone", "id-side")
+STRICTER = ("target-size", "color-contrast-enhanced")
+AXE_RULES = {"rules": {name: {"enabled": True} for name in STRICTER}}
+
+# What the handheld asks of its screens beyond axe: targets of 56 px, contrast of 7:1 (WCAG 1.4.6
+# without its exception for large text), text of 18 px, nothing beside the screen.
+FAULTS = """() => {
+  const faults = [];
+  const shown = (e) => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length;
+  const all = (selector) => [...document.querySelectorAll(selector)].filter(shown);
+  const name = (e) => e.outerHTML.replace(/\\s+/g, " ").slice(0, 90);
+  if (document.documentElement.scrollWidth > innerWidth)
+    faults.push("scrolls sideways: " + document.documentElement.scrollWidth);
+  for (const e of all("a, button, input:not([type=hidden]):not(.away), label.button")) {
+    const box = e.getBoundingClientRect();
+    if (e.parentElement.className === "banner") continue;
+    if (Math.min(box.width, box.height) < 56)
+      faults.push(`${Math.round(box.width)}x${Math.round(box.height)} px: ` + name(e));
+    if (box.left < 0 || box.right > innerWidth) faults.push("beside the screen: " + name(e));
+  }
+  for (const e of all("button, .button, .tile, .print-state, .sync-state"))
+    if (e.scrollWidth > e.clientWidth + 1) faults.push("spills over: " + name(e));
+  for (const e of all("img"))
+    if (!e.complete || !e.naturalWidth) faults.push("picture did not load: " + e.src);
+  const channels = (c) => c.match(/[\\d.]+/g).map(Number);
+  const light = (c) => {
+    const [r, g, b] = channels(c).slice(0, 3).map((v) => v / 255)
+      .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = getComputedStyle(e).backgroundColor;
+      if ((channels(c)[3] ?? 1) === 1) return c;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  for (const e of all("body *")) {
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
+    const style = getComputedStyle(e);
+    const [a, b] = [light(style.color), light(ground(e))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 7) faults.push("contrast " + ratio.toFixed(1) + ": " + name(e));
+    if (parseFloat(style.fontSize) < 18) faults.push("text of " + style.fontSize + ": " + name(e));
+  }
+  return faults;
+}"""
+
+# What a charge may come to: what is changed at the office, and the look it takes here.
+COURSES: dict[str, tuple[dict[str, Any], str]] = {
+    "expired": ({"state": "expired"}, "expired"),
+    "late": ({"state": "expired", "money_flag": "late"}, "expired"),
+    "cancelled": ({"state": "cancelled"}, "cancelled"),
+    "failed": ({"state": "issue_failed", "qris": None}, "failed"),
+    "refund": ({"state": "refund_pending"}, "refund"),
+}
+
+
+class Walk:
+    """One browser page over one handheld: goes to a screen, and sees it in every shape."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.faults: list[str] = []
+        self._axe = Axe()
+
+    def see(self, path: str, name: str, ready: str) -> None:
+        for language in ("id", "en"):
+            self.page.context.add_cookies(
+                [{"name": "language", "value": language, "url": self.page.url}]
+            )
+            self.page.goto(path)
+            expect(self.page.locator(f":is(main, footer) {ready}").first).to_be_visible()
+            self._measure(name, language)
+
+    def _measure(self, name: str, language: str) -> None:
+        for size, (width, height) in SIZES.items():
+            self.page.set_viewport_size({"width": width, "height": height})
+            shape = f"{language}-{size}"
+            self.page.screenshot(path=SHOTS / f"{name}-{shape}.png")
+            found = list(self.page.evaluate(FAULTS))
+            if shape in AXED:
+                answer = self._axe.run(self.page, options=AXE_RULES).response
+                found += [
+                    f"axe {rule['id']}: {node['html'][:120]}"
+                    for rule in answer["violations"]
+                    for node in rule["nodes"]
+                ]
+            self.faults += [f"{name} {shape}: {fault}" for fault in found]
+
+
+@pytest.fixture
+def walk(browser: Browser, device: Device) -> Iterator[Walk]:
+    context = browser.new_context(base_url=f"http://127.0.0.1:{device.port}")
+    page = context.new_page()
+    page.goto("/")
+    yield Walk(page)
+    context.close()
+
+
+def test_before_a_shift(browser: Browser, office: Office, paper: Paper, tmp_path: Path) -> None:
+    office.stop()
+    device = Device(office, tmp_path / "new", paper.url)
+    device.start()
+    context = browser.new_context(base_url=f"http://127.0.0.1:{device.port}")
+    walk = Walk(context.new_page())
+    walk.page.goto("/")
+    try:
+        walk.see("/enrol", "enrol", "#enrol")
+        office.start()
+        until(lambda: device.status()["enrolled"])
+        walk.see("/sign-in", "sign-in", ".pad")
+        device.sign_in()
+        walk.see("/spots", "spots", ".row")
+        walk.see(f"/spots/{SPOT}", "home-empty", ".vehicle")
+        walk.see("/charges/nothing", "problem", ".result")
+    finally:
+        context.close()
+        device.kill()
+        device.http.close()
+    assert not walk.faults, "\n".join(walk.faults)
+
+
+def until_state(device: Device, charge_id: str, state: str) -> None:
+    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == state)
+
+
+def test_every_course_of_a_charge(walk: Walk, device: Device, office: Office) -> None:
+    device.sign_in()
+    payable = device.charge(SPOT)["id"]
+    for name, (changes, look) in COURSES.items():
+        charge_id = device.charge(SPOT, "car")["id"]
+        office.change(charge_id, **changes)
+        until_state(device, charge_id, changes["state"])
+        walk.see(f"/charges/{charge_id}", name, f".charge.is-{look}")
+    paid = device.charge(SPOT)["id"]
+    office.pay(paid)
+    until(lambda: device.get(f"/api/charges/{paid}/print")["state"] == "PRINTED")
+    walk.see(f"/charges/{paid}", "paid", ".charge.is-paid")
+    office.refuse_charges = (409, "spot-occupied")
+    refused = device.charge(SPOT)["id"]
+    walk.see(f"/charges/{refused}", "refused", ".charge.is-refused")
+    office.refuse_charges = None
+    walk.see(f"/charges/{payable}", "payable", ".barcode")
+    walk.see(f"/spots/{SPOT}", "home", ".tile.is-payable")
+    assert not walk.faults, "\n".join(walk.faults)
+
+
+def test_cash_and_the_day(walk: Walk, device: Device, office: Office) -> None:
+    device.sign_in()
+    walk.see(f"/spots/{SPOT}/cash", "cash", ".vehicle")
+    walk.see(f"/spots/{SPOT}/cash/motorcycle", "cash-confirm", ".amount")
+    taken = device.cash(SPOT)["id"]
+    walk.see(f"/charges/{taken}", "cash-paid", ".charge.is-paid")
+    office.stop()
+    until(lambda: not device.status()["online"])
+    unsent = device.cash(SPOT, "car")["id"]
+    waiting = device.charge(SPOT)["id"]
+    walk.see(f"/charges/{unsent}", "cash-unsent", ".charge.is-cash")
+    walk.see(f"/charges/{waiting}", "waiting", ".charge.is-waiting")
+    walk.see(f"/spots/{SPOT}", "home-offline", ".tile.is-cash")
+    walk.see("/shift", "day", ".today")
+    assert not walk.faults, "\n".join(walk.faults)
