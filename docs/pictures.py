@@ -1,4 +1,4 @@
-"""Takes the pictures that README.md shows: `.venv/bin/python docs/pictures.py`.
+"""Takes the pictures of README.md and docs/attendant.md: `.venv/bin/python docs/pictures.py`.
 
 They come from the running system: charges were asked for, a sandbox wallet paid them, the virtual
 printer printed. Needs Chromium (`./setup.sh test` installs it). Each file stays under 150 kB.
@@ -74,6 +74,7 @@ class Town:
         self.handheld = system.url(HANDHELD)
         self.facts = system.ready_facts(SPOT)
         self.receipts = system.data_dir / "receipts"
+        self.stop_server = system.programs["server"].stop
         self._http = http
 
     def get(self, address: str) -> Any:
@@ -144,6 +145,39 @@ def of_the_attendant(town: Town, browser: Browser) -> None:
     save("receipt.png", paper.read_bytes())
 
 
+def of_the_guide(town: Town, browser: Browser) -> None:
+    """What an attendant meets besides: several vehicles at once, cash, no signal, the day."""
+    page = shown(browser, 360, 740)
+    town.pay(town.get(f"{town.handheld}/api/charges/{town.attendants_charge()}")["qris"])
+    town.attendants_charge()
+    page.goto(f"{town.handheld}/spots/{SPOT}")
+    page.wait_for_selector("main .tile.is-paid")
+    page.wait_for_selector("text=Semua terkirim")
+    page.locator("#told").evaluate("told => told.replaceChildren()")
+    save("attendant-home.png", page.screenshot())
+    page.goto(f"{town.handheld}/spots/{SPOT}/cash")
+    save("attendant-cash.png", page.screenshot())
+    page.click("a[href$='/cash/motorcycle']")
+    page.wait_for_selector(".amount")
+    save("attendant-cash-confirm.png", page.screenshot())
+    page.click("button.primary")
+    page.wait_for_selector("main .charge.is-paid")
+    page.goto(f"{town.handheld}/shift")
+    page.wait_for_selector("text=Semua terkirim")
+    save("attendant-today.png", page.screenshot())
+
+
+def of_an_outage(town: Town, browser: Browser) -> None:
+    """Comes last: nothing reaches the server any more."""
+    town.stop_server()
+    page = shown(browser, 360, 740)
+    page.goto(f"{town.handheld}/spots/{SPOT}/cash/car")
+    page.wait_for_selector(".status.is-offline")
+    page.click("button.primary")
+    page.wait_for_selector("main .charge.is-cash")
+    save("attendant-cash-unsent.png", page.screenshot())
+
+
 def of_the_office(town: Town, browser: Browser) -> None:
     truth = town.get(f"{town.sandbox}/sandbox/truth")
     day = truth["payments"][0]["business_date"]
@@ -177,9 +211,11 @@ def main() -> None:
         town = Town(system, http)
         town.sign_in()
         of_the_attendant(town, browser)
+        of_the_guide(town, browser)
         of_the_driver(town, browser)
         town.day()
         of_the_office(town, browser)
+        of_an_outage(town, browser)
         browser.close()
 
 
