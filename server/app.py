@@ -32,6 +32,7 @@ from server.payments.callbacks import Listener, SnapListener
 from server.payments.issuing import Issuer
 from server.payments.notifications import Inbox
 from server.payments.rest import RestAcquirer, RestListener
+from server.payments.seals import ProofKeyUnfit
 from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wire import new_client
 from server.payments.wiring import Wiring
@@ -76,7 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = create_interface()
     engine = create_engine(settings.database_url)
     transactions = create_transactions(engine)
-    books = Books.of(settings)
+    books = _books(settings)
     announcer = Announcer(plain_url(settings.database_url))
 
     def heard(listener: Listener) -> Inbox:
@@ -216,6 +217,13 @@ def _secret(value: SecretStr | None, name: str) -> SecretStr:
     if value is None or not value.get_secret_value():
         raise NotConfigured(f"KARCIS_{name.upper()} is not set")
     return value
+
+
+def _books(settings: Settings) -> Books:
+    try:
+        return Books.of(settings)
+    except ProofKeyUnfit as exc:
+        raise NotConfigured(f"the key of proofs: {exc}") from exc
 
 
 def _private_key(path: Path | None) -> RSAPrivateKey:

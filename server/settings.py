@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     acquirer_terminal_id: str = "A01"
     acquirer_public_key: Path | None = None
     private_key: Path | None = None
+    proof_key: Path | None = None
+    proof_retired_keys: Path | None = None
     notify_client_key: str = "acquirer-sandbox"
     notify_client_secret: SecretStr | None = None
     merchant_criteria: MerchantCriteria = MerchantCriteria.URE

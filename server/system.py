@@ -25,6 +25,7 @@ from typing import Any, Self
 import httpx
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server import sample, schema
 from server.database import APP_ROLE, as_role, create_engine, create_transactions
@@ -64,8 +65,11 @@ def _taken(port: int) -> bool:
 
 
 def make_keys(folder: Path) -> None:
-    """RSA pairs of both sides, made once; each private half is readable by its owner only."""
+    """RSA pairs of both sides and the Ed25519 key of proofs, made once; each private half is
+    readable by its owner only.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_seal(folder / "seal.pem")
     for name in ("karcis", "acquirer"):
         private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
         if private.exists() and public.exists():
@@ -82,6 +86,17 @@ def make_keys(folder: Path) -> None:
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
             )
         )
+
+
+def _make_seal(path: Path) -> None:
+    if path.exists():
+        return
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    _write_private(path, pem)
 
 
 def _write_private(path: Path, content: bytes) -> None:
@@ -261,6 +276,7 @@ class System:
             "KARCIS_ACQUIRER_CLIENT_SECRET": self.secrets["acquirer_client_secret"],
             "KARCIS_ACQUIRER_PUBLIC_KEY": str(keys / "acquirer.pub.pem"),
             "KARCIS_PRIVATE_KEY": str(keys / "karcis.pem"),
+            "KARCIS_PROOF_KEY": str(keys / "seal.pem"),
             "KARCIS_NOTIFY_CLIENT_SECRET": self.secrets["notify_client_secret"],
             "KARCIS_WEBHOOK_KEY": self.secrets["webhook_key"],
         }

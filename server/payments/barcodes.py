@@ -13,8 +13,8 @@ from PIL import Image
 MODULE_PX = 8
 
 
-def _symbol(text: str) -> zxingcpp.Barcode:
-    return zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
+def _symbol(text: str, correction: str = "M") -> zxingcpp.Barcode:
+    return zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level=correction)
 
 
 @lru_cache(maxsize=512)
@@ -30,7 +30,7 @@ def png(text: str) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def svg(text: str) -> str:
+def svg(text: str, correction: str = "M") -> str:
     """An SVG of one unit a module, with a view box, so that it is drawn at any size."""
-    picture = str(_symbol(text).to_svg(add_quiet_zones=True))
+    picture = str(_symbol(text, correction).to_svg(add_quiet_zones=True))
     return re.sub(r'<svg width="(\d+)" height="(\d+)"', r'\g<0> viewBox="0 0 \1 \2"', picture)

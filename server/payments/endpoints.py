@@ -36,6 +36,7 @@ from server.payments.books import Books
 from server.payments.callbacks import MAX_BODY, Callback
 from server.payments.issuing import PaymentRequest
 from server.payments.notifications import Inbox
+from server.payments.proofs import NoProof
 from server.payments.service import ChargeNotFound
 from server.payments.wiring import Wiring, WiringDep, wiring
 from server.spots import service as spots
@@ -228,6 +229,16 @@ async def barcode_png(charge_id: UUID, transactions: TransactionsDep, wired: Wir
 async def barcode_svg(charge_id: UUID, transactions: TransactionsDep, wired: WiringDep) -> Response:
     text = await _payable_barcode(transactions, wired, charge_id)
     return Response(barcodes.svg(text), media_type="image/svg+xml")
+
+
+@router.get("/v1/charges/{charge_id}/proof.svg", tags=["charges"], response_class=Response)
+async def proof_svg(charge_id: UUID, transactions: TransactionsDep, wired: WiringDep) -> Response:
+    """The proof as a QR for an attendant's or an inspector's handheld, which reads it offline."""
+    view = await _view(transactions, wired.books, charge_id)
+    if view.proof is None:
+        raise NoProof
+    # Least correction, so that its modules are as large as a QRIS's: a screen has no creases.
+    return Response(barcodes.svg(view.proof, "L"), media_type="image/svg+xml")
 
 
 async def _payable_barcode(transactions: Transactions, wired: Wiring, charge_id: UUID) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import VehicleClass
+from server.payments import proofs
 from server.payments.books import Books
 from server.payments.issuing import LONGEST_STAY_MINUTES
 from server.payments.queries import ChargeView
@@ -76,6 +77,8 @@ class Charge(BaseModel):
     page: str
     receipt: dict[str, Any] | None
     refunds: list[Refunded]
+    proof: str | None
+    """A signed text by which a handheld knows offline that it is paid."""
 
     @classmethod
     def of(cls, view: ChargeView, books: Books, refunds: Sequence[Returned] = ()) -> "Charge":
@@ -97,6 +100,7 @@ class Charge(BaseModel):
             page=f"{books.base_url}/c/{view.id}",
             receipt=view.receipt_facts,
             refunds=[Refunded(amount_rp=r.amount_rp, state=r.state, at=r.at) for r in refunds],
+            proof=proofs.of_view(view, books),
         )
 
 

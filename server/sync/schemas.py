@@ -32,11 +32,20 @@ class ZoneTariff(BaseModel):
     version: dict[str, Any]
 
 
+class Proofs(BaseModel):
+    """What proofs are read with offline: public keys (base64) by key id, and whose are void."""
+
+    keys: dict[str, str]
+    revoked: list[UUID]
+    lifetime_s: int
+
+
 class MasterData(BaseModel):
     regency: Regency
     spots: list[Spot]
     tariffs: list[ZoneTariff]
     vehicle_classes: list[VehicleClass]
+    proofs: Proofs
 
 
 class ResolveBarcode(BaseModel):

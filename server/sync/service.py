@@ -6,8 +6,10 @@ A refused event is kept in quarantine with its reason: what an attendant recorde
 import json
 import math
 import re
+from base64 import b64encode
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import func, insert, select
@@ -16,13 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import qris
 from domain.events import GENESIS, Event, EventError, canonical, event_hash
 from domain.parking import SpotCodeError, parse_spot_code
+from domain.proof import ProofError, is_proof, verify
 from domain.receipt import ReceiptNumberError, parse_receipt_number
 from domain.tariff import VehicleClass
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.service import OnShift
+from server.payments import proofs, receipts
 from server.payments import queries as payments
-from server.payments import receipts
 from server.payments.books import Books
 from server.payments.schemas import Charge
 from server.spots import service as spots
@@ -141,6 +144,11 @@ async def master_data(db: AsyncSession, books: Books, *, now: datetime) -> schem
         spots=[_spot(spot) for spot in await spots.all_spots(db)],
         tariffs=[schemas.ZoneTariff(zone=zone, version=version) for zone, version in tariffs],
         vehicle_classes=list(VehicleClass),
+        proofs=schemas.Proofs(
+            keys={name: b64encode(key).decode() for name, key in books.proof_keys.items()},
+            revoked=sorted(await proofs.revoked(db, now)),
+            lifetime_s=int(proofs.LIFETIME.total_seconds()),
+        ),
     )
 
 
@@ -156,7 +164,10 @@ async def resolve(db: AsyncSession, books: Books, text: str) -> schemas.Resolved
     """Say what a scanned or typed text is: a charge, a spot, a receipt, or somebody else's."""
     if "\0" in text:  # no column holds one
         return _foreign(text)
-    charge_id = await payments.charge_of_barcode(db, text)
+    try:
+        charge_id = await _charge_told(db, books, text)
+    except ProofError as exc:
+        return schemas.ResolvedBarcode(kind="unknown", text_kind=f"proof-{exc.reason}")
     view = None if charge_id is None else await payments.charge_view(db, charge_id)
     if view is not None:
         return schemas.ResolvedBarcode(kind="charge", charge=Charge.of(view, books))
@@ -173,6 +184,16 @@ async def resolve(db: AsyncSession, books: Books, text: str) -> schemas.Resolved
     except (SpotCodeError, spots.SpotNotFound):
         pass
     return _foreign(text)
+
+
+async def _charge_told(db: AsyncSession, books: Books, text: str) -> UUID | None:
+    """The charge that a barcode or a proof is of; raises ProofError for a proof that is none.
+
+    What became of the charge since, its own row tells: a proof of ours may be older than a refund.
+    """
+    if is_proof(text):
+        return verify(text, books.proof_keys).charge_id
+    return await payments.charge_of_barcode(db, text)
 
 
 def _code(text: str, books: Books) -> str:

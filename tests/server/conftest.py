@@ -90,6 +90,7 @@ def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
         notify_client_secret=SecretStr(CLIENT_SECRET),
         acquirer_public_key=keys / "acquirer.pub.pem",
         private_key=keys / "karcis.pem",
+        proof_key=keys / "seal.pem",
         driver_charges_per_minute=10_000,
         webhook_key=SecretStr(WEBHOOK_KEY),
         jobs=False,

@@ -1,0 +1,103 @@
+"""Proofs: what the office signs to say that a charge is paid, for handhelds to read offline.
+
+A JSON Web Signature in compact form (RFC 7515) by Ed25519 (RFC 8037). The driver's phone shows it
+as a QR, so its names are short; a screenshot of it stays true, and is told by its time and spot.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from domain.tariff import VehicleClass
+
+ALGORITHM = "EdDSA"
+KIND = "karcis"
+"""The `typ` of a proof: a JWS of the same key for anything else is none."""
+LONGEST = 600
+
+
+class ProofError(ValueError):
+    """`reason`: not-a-proof (somebody else's text), unknown-key, or forged."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A charge that is paid; `paid_at` is aware and told to the second."""
+
+    charge_id: UUID
+    spot_code: str
+    vehicle_class: VehicleClass
+    amount_rp: int
+    paid_at: datetime
+    receipt_number: str
+
+
+class Seal:
+    """The office's key for proofs, and the name that handhelds know it by."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public = key.public_key().public_bytes_raw()
+        self.key_id = key_id(self.public)
+
+    def sign(self, proof: Proof) -> str:
+        claims = {
+            "c": proof.charge_id.hex,
+            "s": proof.spot_code,
+            "v": proof.vehicle_class.value,
+            "a": proof.amount_rp,
+            "p": int(proof.paid_at.timestamp()),
+            "r": proof.receipt_number,
+        }
+        headers = {"kid": self.key_id, "typ": KIND}
+        return jwt.encode(claims, self._key, ALGORITHM, headers)
+
+
+def key_id(public: bytes) -> str:
+    """The name of a public key (32 bytes): eight characters of its SHA-256."""
+    return urlsafe_b64encode(hashlib.sha256(public).digest())[:8].decode()
+
+
+def is_proof(text: str) -> bool:
+    """Whether a scanned text claims to be a proof; whether it is one, only `verify` tells."""
+    try:
+        return len(text) <= LONGEST and jwt.get_unverified_header(text).get("typ") == KIND
+    except jwt.InvalidTokenError:
+        return False
+
+
+def verify(text: str, keys: Mapping[str, bytes]) -> Proof:
+    """What a proof says, read by the office's public keys (32 bytes) by id; raises ProofError."""
+    if not is_proof(text):
+        raise ProofError("not-a-proof")
+    public = keys.get(str(jwt.get_unverified_header(text).get("kid")))
+    if public is None:
+        raise ProofError("unknown-key")
+    try:
+        key = Ed25519PublicKey.from_public_bytes(public)
+        claims = jwt.decode(text, key, [ALGORITHM], options={"verify_aud": False})
+        return _read(claims)
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError) as exc:
+        raise ProofError("forged") from exc
+
+
+def _read(claims: Mapping[str, Any]) -> Proof:
+    return Proof(
+        charge_id=UUID(str(claims["c"])),
+        spot_code=str(claims["s"]),
+        vehicle_class=VehicleClass(claims["v"]),
+        amount_rp=int(claims["a"]),
+        paid_at=datetime.fromtimestamp(claims["p"], UTC),
+        receipt_number=str(claims["r"]),
+    )
