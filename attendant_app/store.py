@@ -485,6 +485,15 @@ class Store:
         row = self._db.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
         return (row["seq"], row["hash"]) if row else None
 
+    def first_event(self, kind: str, *, charge_id: str) -> dict[str, Any] | None:
+        """When a fact of this kind was first recorded about a charge, and what: `at` and `body`."""
+        row = self._db.execute(
+            "SELECT at, body FROM events WHERE kind = ?"
+            " AND json_extract(body, '$.charge_id') = ? ORDER BY seq LIMIT 1",
+            (kind, charge_id),
+        ).fetchone()
+        return {"at": row["at"], "body": json.loads(row["body"])} if row else None
+
     def append_event(self, event: StoredEvent) -> None:
         self._db.execute(
             "INSERT INTO events (seq, prev_hash, hash, device_id, kind, at, body, signature)"

@@ -28,6 +28,7 @@ class EventKind(StrEnum):
     CASH_TAKEN = "cash_taken"
     RECEIPT_PRINTED = "receipt_printed"
     RECEIPT_REPRINTED = "receipt_reprinted"
+    PROOF_TAKEN = "proof_taken"
     SHIFT_CLOSED = "shift_closed"
 
 
