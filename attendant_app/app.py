@@ -21,9 +21,11 @@ from attendant_app import (
     pages,
     printing,
     problems,
+    scan_pages,
     server_api,
     sync,
 )
+from attendant_app.camera import Camera
 from attendant_app.guard import Guard
 from attendant_app.runtime import Handheld, device_time
 from attendant_app.settings import Settings
@@ -41,6 +43,8 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         own.settle_interrupted_prints(device_time())
         async with server_api.new_client(settings.server_url, settings.language) as http:
             handheld = Handheld(settings, own, device_key.load_or_make(settings.data), http)
+            if settings.camera:
+                handheld.camera = Camera(settings.camera)
             app.state.handheld = handheld
             work = [
                 asyncio.create_task(sync.run(handheld)),
@@ -62,6 +66,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         routes=[
             *endpoints.ROUTES,
             *pages.ROUTES,
+            *scan_pages.ROUTES,
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Guard)],

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,10 +30,15 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def handheld() -> None:
+def handheld(
+    camera: Annotated[
+        str, typer.Option(help="A camera's number or a film, where the browser has no camera.")
+    ] = "",
+) -> None:
     """Run the attendant's handheld (settings: HANDHELD_…); open its page in a browser."""
     try:
         chosen = settings.from_environment()
+        chosen = replace(chosen, camera=camera or chosen.camera)
         store = Store(chosen.data)
     except (settings.SettingsError, StoreInUseError, OSError) as error:
         _fail(str(error))

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from attendant_app import barcode, messages, printing, problems, scanner, service
+from attendant_app import barcode, printing, problems, recognise, scanner, service
 from attendant_app.runtime import Handheld
 
 HEARTBEAT_S = 15.0
@@ -72,7 +72,7 @@ async def get_spots(request: Request) -> Response:
 
 async def post_charge(request: Request) -> Response:
     body = await body_of(request)
-    plate, minutes = _plate_in(body), body.get("minutes")
+    plate, minutes = _text_or_none(body, "plate"), body.get("minutes")
     if minutes is not None and (not isinstance(minutes, int) or isinstance(minutes, bool)):
         raise problems.InvalidRequest("minutes")
     charge = await service.request_charge(
@@ -81,6 +81,7 @@ async def post_charge(request: Request) -> Response:
         text_in(body, "vehicle_class"),
         plate,
         minutes,
+        _text_or_none(body, "consumer_qr"),
     )
     return JSONResponse(service.view(handheld_of(request), charge), 201)
 
@@ -88,16 +89,19 @@ async def post_charge(request: Request) -> Response:
 async def post_cash_charge(request: Request) -> Response:
     handheld, body = handheld_of(request), await body_of(request)
     charge = await service.take_cash(
-        handheld, text_in(body, "spot"), text_in(body, "vehicle_class"), _plate_in(body)
+        handheld,
+        text_in(body, "spot"),
+        text_in(body, "vehicle_class"),
+        _text_or_none(body, "plate"),
     )
     return JSONResponse(service.view(handheld, charge), 201)
 
 
-def _plate_in(body: dict[str, Any]) -> str | None:
-    plate = body.get("plate")
-    if plate is not None and not isinstance(plate, str):
-        raise problems.InvalidRequest("plate")
-    return plate
+def _text_or_none(body: dict[str, Any], name: str) -> str | None:
+    text = body.get(name)
+    if text is not None and not isinstance(text, str):
+        raise problems.InvalidRequest(name)
+    return text
 
 
 async def get_charges(request: Request) -> Response:
@@ -179,15 +183,30 @@ async def post_scan(request: Request) -> Response:
     """A picture, raw or as the `image` part of a form: its texts, and what the only one means."""
     handheld = handheld_of(request)
     service.on_shift(handheld)
-    data = await _picture_of(request)
     started = time.perf_counter()
-    try:
-        async with handheld.reading:
-            texts = await asyncio.to_thread(scanner.decode_bytes, data)
-    except scanner.PictureError as error:
-        raise problems.PictureRefused(error.reason) from error
+    texts = [sighting.text for sighting in await look_at(handheld, await _picture_of(request))]
     taken_ms = round((time.perf_counter() - started) * 1000)
     return JSONResponse({"texts": texts, "ms": taken_ms, "result": await _meaning(handheld, texts)})
+
+
+async def post_frame(request: Request) -> Response:
+    """One frame of a live camera: the texts in it, and where. What they mean is asked once."""
+    handheld = handheld_of(request)
+    service.on_shift(handheld)
+    started = time.perf_counter()
+    seen = await look_at(handheld, await request.body())
+    taken_ms = round((time.perf_counter() - started) * 1000)
+    codes = [{"text": code.text, "corners": code.corners.tolist()} for code in seen]
+    return JSONResponse({"codes": codes, "ms": taken_ms})
+
+
+async def look_at(handheld: Handheld, data: bytes) -> list[scanner.Sighting]:
+    """Reads a picture in memory, off the event loop."""
+    try:
+        async with handheld.reading:
+            return await asyncio.to_thread(lambda: scanner.look(scanner.unpack(data)))
+    except scanner.PictureError as error:
+        raise problems.PictureRefused(error.reason) from error
 
 
 async def _picture_of(request: Request) -> bytes:
@@ -204,25 +223,26 @@ async def _meaning(handheld: Handheld, texts: list[str]) -> dict[str, Any]:
     if not texts:
         return {"kind": "none"}
     if len(texts) == 1:
-        return await service.resolve(handheld, texts[0])
+        return await recognise.resolve(handheld, texts[0])
     # Guessing which of two codes was meant is how money goes to a stranger.
-    return {"kind": "several", "choices": [_choice(handheld, text) for text in texts]}
+    return {"kind": "several", "choices": recognise.several(handheld, texts)}
 
 
-def _choice(handheld: Handheld, text: str) -> dict[str, str]:
-    name = service.merchant_of(text)
-    if name:
-        key, hint = "choice-qris", name
-    elif text.lower().startswith(("http://", "https://")):
-        key, hint = "choice-web", text[:60]
-    else:
-        key, hint = "choice-other", text[:60]
-    return {"text": text, "label": messages.text(key, handheld.settings.language), "hint": hint}
+async def get_camera_frame(request: Request) -> Response:
+    handheld = handheld_of(request)
+    service.on_shift(handheld)
+    if handheld.camera is None:
+        raise problems.NotFound
+    return Response(await handheld.camera.frame(), media_type="image/jpeg")
+
+
+async def get_typed(request: Request) -> Response:
+    return JSONResponse(recognise.typed(handheld_of(request), request.query_params.get("text", "")))
 
 
 async def post_resolve(request: Request) -> Response:
     text = text_in(await body_of(request), "text")
-    return JSONResponse({"result": await service.resolve(handheld_of(request), text)})
+    return JSONResponse({"result": await recognise.resolve(handheld_of(request), text)})
 
 
 async def get_print(request: Request) -> Response:
@@ -259,5 +279,8 @@ ROUTES = [
     Route("/api/charges/{charge_id}/reprint", post_reprint, methods=["POST"]),
     Route("/api/charges/{charge_id}/print-confirm", post_print_confirm, methods=["POST"]),
     Route("/api/scan", post_scan, methods=["POST"]),
+    Route("/api/frames", post_frame, methods=["POST"]),
+    Route("/api/camera.jpg", get_camera_frame),
+    Route("/api/typed", get_typed),
     Route("/api/resolve", post_resolve, methods=["POST"]),
 ]

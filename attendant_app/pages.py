@@ -293,7 +293,8 @@ async def new_charge(request: Request) -> Response:
     handheld = handheld_of(request)
     async with request.form(max_files=0, max_fields=8) as form:
         spot, vehicle_class = str(form.get("spot", "")), str(form.get("vehicle_class", ""))
-    charge = await service.request_charge(handheld, spot, vehicle_class)
+        consumer_qr = str(form.get("consumer_qr", "")) or None
+    charge = await service.request_charge(handheld, spot, vehicle_class, consumer_qr=consumer_qr)
     return _go(f"/charges/{charge.id}")
 
 
@@ -319,11 +320,6 @@ async def reprint(request: Request) -> Response:
 async def print_confirm(request: Request) -> Response:
     printing.confirm(handheld_of(request), _charge_context(request)["charge"]["id"])
     return _go(f"/charges/{request.path_params['charge_id']}")
-
-
-async def scan(request: Request) -> Response:
-    service.on_shift(handheld_of(request))
-    return page(request, "scan.html")
 
 
 # Fragments: the parts of a page that change under it
@@ -368,7 +364,6 @@ ROUTES = [
     Route("/charges/{charge_id}", charge),
     Route("/charges/{charge_id}/reprint", reprint, methods=["POST"]),
     Route("/charges/{charge_id}/print-confirm", print_confirm, methods=["POST"]),
-    Route("/scan", scan),
     Route("/fragments/status", status_fragment),
     Route("/fragments/tiles", tiles_fragment),
     Route("/fragments/spots", spots_fragment),

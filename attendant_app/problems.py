@@ -156,6 +156,13 @@ class PictureRefused(Problem):
     title_en = "The picture cannot be read"
 
 
+class CameraFailed(Problem):
+    slug = "camera-failed"
+    status = 503
+    title_id = "Kamera perangkat tidak memberi gambar; periksa kabelnya, lalu coba lagi"
+    title_en = "The device's camera gives no picture; check its cable, then try again"
+
+
 class StorageFailed(Problem):
     slug = "storage-failed"
     status = 507

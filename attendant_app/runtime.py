@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from attendant_app.camera import Camera
 from attendant_app.device_key import DeviceKey
 from attendant_app.settings import Settings
 from attendant_app.store import Store
@@ -68,6 +69,8 @@ class Handheld:
     """What the printer said last, as the end of a `printer-…` message key."""
     work: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is something to push or print, so that nothing waits for a timer."""
+    camera: Camera | None = None
+    """The device's own camera, where the browser's is not to be used."""
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Reading pictures is the heavy thing here: more at once would only make each of them late."""
 

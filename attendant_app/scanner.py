@@ -84,7 +84,7 @@ class Evidence:
             any(_middle_is_inside(w, a) for a in self.accepted.values()) for w in waiting
         )
 
-    def texts(self) -> list[str]:
+    def sightings(self) -> list[Sighting]:
         found = dict(self.accepted)
         for text, sighting in self.once.items():
             if _plausible(sighting) and not any(
@@ -99,7 +99,12 @@ Treatment = Callable[[Grey], Grey]
 
 
 def decode(image: NDArray[Any], budget_s: float = BUDGET_S) -> list[str]:
-    """All distinct QR texts in a BGR or grey uint8 picture; never a text that is not there.
+    """All distinct QR texts in a BGR or grey uint8 picture; never a text that is not there."""
+    return [sighting.text for sighting in look(image, budget_s)]
+
+
+def look(image: NDArray[Any], budget_s: float = BUDGET_S) -> list[Sighting]:
+    """The texts `decode` finds, each once, with where it stands in the picture.
 
     `budget_s` is checked between steps. ValueError: not such an array.
     """
@@ -112,7 +117,7 @@ def decode(image: NDArray[Any], budget_s: float = BUDGET_S) -> list[str]:
         evidence.add(reader(treatment(grey)))
         if evidence.complete() or time.monotonic() > deadline:
             break
-    return evidence.texts()
+    return evidence.sightings()
 
 
 def decode_bytes(data: bytes, budget_s: float = BUDGET_S) -> list[str]:
@@ -196,7 +201,7 @@ def _middle_is_inside(inner: Sighting, outer: Sighting) -> bool:
     return cv2.pointPolygonTest(hull, (float(x), float(y)), False) >= 0
 
 
-def _without_nested(sightings: list[Sighting]) -> list[str]:
+def _without_nested(sightings: list[Sighting]) -> list[Sighting]:
     """A code drawn wholly inside another is part of that one's artwork, not a second offer."""
 
     def lies_within(inner: Sighting, outer: Sighting) -> bool:
@@ -205,9 +210,7 @@ def _without_nested(sightings: list[Sighting]) -> list[str]:
             cv2.pointPolygonTest(hull, (float(x), float(y)), False) > 0 for x, y in inner.corners
         )
 
-    return [
-        s.text for s in sightings if not any(lies_within(s, o) for o in sightings if o is not s)
-    ]
+    return [s for s in sightings if not any(lies_within(s, o) for o in sightings if o is not s)]
 
 
 # Readers

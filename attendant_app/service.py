@@ -1,4 +1,4 @@
-"""What the handheld decides: shifts, charges, what an answer changes, what a scanned text is.
+"""What the handheld decides: shifts, charges, and what an answer changes.
 
 Green comes from the server's answer only. Nothing here lets an attendant say that money arrived.
 """
@@ -169,13 +169,20 @@ async def request_charge(
     vehicle_class: str,
     plate: str | None = None,
     minutes: int | None = None,
+    consumer_qr: str | None = None,
 ) -> Charge:
     """Write the request down, then give the server a moment to answer it.
 
     Comes back with or without a barcode: the request is safe either way and will be pushed.
+    With `consumer_qr`, the barcode on the driver's phone, the driver's wallet is asked to pay.
     """
     charge_id = new_id()
-    _write_request(handheld, charge_id, ChargeKind.MPM, spot, vehicle_class, plate, minutes)
+    if consumer_qr is not None:
+        _may_collect(handheld, consumer_qr)
+    kind = ChargeKind.MPM if consumer_qr is None else ChargeKind.CPM
+    _write_request(
+        handheld, charge_id, kind, spot, vehicle_class, plate, minutes, consumer_qr=consumer_qr
+    )
     return await _first_answer(handheld, charge_id)
 
 
@@ -208,14 +215,27 @@ async def _first_answer(handheld: Handheld, charge_id: str) -> Charge:
         answered = known.get("qris") or charge.state not in _BEFORE_SETTLED
         if charge.sync is Sync.REFUSED or answered or left <= 0:
             return charge
+        if charge.kind is ChargeKind.CPM and charge.sync is Sync.SENT:
+            return charge
         if charge.sync is Sync.WAITING and not handheld.link.online:
             return charge
         await handheld.bell.wait(heard, left)
 
 
+def _may_collect(handheld: Handheld, consumer_qr: str) -> None:
+    """A wallet's barcode is worth a minute: kept for later, it would charge who has driven off."""
+    try:
+        qris.consumer.parse(consumer_qr)
+    except qris.QrisError as error:
+        raise problems.InvalidRequest("consumer_qr") from error
+    if not handheld.link.online:
+        raise problems.ServerUnreachable
+
+
 # Where a request for each kind goes, and the fact that it is.
 _REQUESTS = {
     ChargeKind.MPM: ("charges", EventKind.CHARGE_REQUESTED),
+    ChargeKind.CPM: ("consumer-charges", EventKind.CHARGE_REQUESTED),
     ChargeKind.CASH: ("cash-charges", EventKind.CASH_TAKEN),
 }
 
@@ -228,6 +248,7 @@ def _write_request(
     vehicle_class: str,
     plate: str | None = None,
     minutes: int | None = None,
+    consumer_qr: str | None = None,
 ) -> None:
     shift = on_shift(handheld)
     master = handheld.store.master_data()
@@ -251,6 +272,8 @@ def _write_request(
     minutes = offer.minutes if offer else minutes
     if minutes is not None:
         body["minutes"] = minutes
+    if consumer_qr is not None:
+        body["consumer_qr"] = consumer_qr
     now = device_time()
     quoted_rp = offer.amount_rp if offer else None
     path, event = _REQUESTS[kind]
@@ -467,43 +490,6 @@ def _amount_rp(charge: Charge) -> int:
     """The server's amount where it has answered, else the one that was offered."""
     told = (charge.known or {}).get("amount_rp")
     return int(told if told is not None else charge.quoted_rp or 0)
-
-
-# What a scanned or typed text is
-
-
-async def resolve(handheld: Handheld, text: str) -> dict[str, Any]:
-    """Ask the server what a text is; answer from what is known here when it cannot be asked."""
-    shift = on_shift(handheld)
-    text = text.strip()
-    if not text or len(text) > 8000:
-        raise problems.InvalidRequest("text")
-    own = handheld.store.charge_by_qris(text)
-    if own is not None:
-        return {"kind": "charge", "charge": view(handheld, own)}
-    spot = _typed_spot(handheld, text)
-    if spot is not None:
-        return {"kind": "spot", "spot": spot}
-    if shift.token is None:
-        raise problems.NotSignedIn
-    try:
-        found = await _ask(
-            handheld, "POST", "/v1/barcodes/resolve", token=shift.token, body={"text": text}
-        )
-    except problems.ServerUnreachable:
-        return {"kind": "unverified", "merchant": {"name": merchant_of(text)}}
-    if found.get("kind") == "charge":
-        return {"kind": "charge", "charge": view(handheld, adopt(handheld, found["charge"]))}
-    return found
-
-
-def _typed_spot(handheld: Handheld, text: str) -> dict[str, Any] | None:
-    """A spot's code as typed. A sign's web address goes to the server, which knows its own."""
-    try:
-        code = parse_spot_code(text)
-    except SpotCodeError:
-        return None
-    return prices.spot_in(handheld.store.master_data(), code)
 
 
 # What the status bar shows

@@ -25,6 +25,8 @@ class Settings:
     printer_url: str = "tcp://127.0.0.1:9100"
     printer_profile: str = "generic-58"
     language: str = "id"
+    camera: str = ""
+    """A device number or a film, for handhelds whose browser has no camera."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -53,4 +55,5 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         printer_url=read("PRINTER_URL", Settings.printer_url),
         printer_profile=read("PRINTER_PROFILE", Settings.printer_profile),
         language=read("LANGUAGE", Settings.language),
+        camera=read("CAMERA", ""),
     )

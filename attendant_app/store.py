@@ -376,6 +376,12 @@ class Store:
         ).fetchone()
         return _charge(row) if row else None
 
+    def charge_by_receipt(self, number: str) -> Charge | None:
+        row = self._db.execute(
+            "SELECT * FROM charges WHERE json_extract(known, '$.receipt.number') = ?", (number,)
+        ).fetchone()
+        return _charge(row) if row else None
+
     def add_charge(self, charge: Charge) -> None:
         self._db.execute(
             "INSERT INTO charges (id, shift_id, kind, spot, vehicle_class, quoted_rp,"
@@ -412,7 +418,12 @@ class Store:
             "UPDATE charges SET sync = 'refused', problem = ?, changed_at = ? WHERE id = ?",
             (json.dumps(problem), stamp(now), charge_id),
         )
-        self._db.execute("UPDATE outbox SET refused = 1 WHERE charge_id = ?", (charge_id,))
+        # A driver's own barcode pays, so it is not kept: a refused request never goes again.
+        self._db.execute(
+            "UPDATE outbox SET refused = 1, body = json_remove(body, '$.consumer_qr')"
+            " WHERE charge_id = ?",
+            (charge_id,),
+        )
 
     # Outbox
 

@@ -9,7 +9,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from attendant_app import journal, problems, server_api, service
 from attendant_app.runtime import Handheld, device_time
@@ -28,6 +28,8 @@ LATE_POLL_S = 15.0
 WATCHED_AT_ONCE = 20
 PUSHED_AT_ONCE = 4
 BATCH = 100
+# A wallet's barcode lives about this long; afterwards its driver has left or paid otherwise.
+CONSUMER_LIFETIME = timedelta(minutes=1)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 
@@ -163,9 +165,7 @@ async def _push_requests(handheld: Handheld) -> None:
 async def _push_request(handheld: Handheld, outgoing: Outgoing, token: str) -> None:
     store = handheld.store
     try:
-        answer = await server_api.call(
-            handheld.http, "POST", outgoing.path, token=token, body=outgoing.body
-        )
+        answer = await _deliver(handheld, outgoing, token)
         handheld.link.learn_time(answer.server_time)
         service.keep_answer(handheld, outgoing.charge_id, answer.body)
         store.remove_outgoing(outgoing.id)
@@ -183,6 +183,17 @@ async def _push_request(handheld: Handheld, outgoing: Outgoing, token: str) -> N
         with store.transaction():
             store.save_refusal(outgoing.charge_id, words, device_time())
     handheld.bell.ring()
+
+
+async def _deliver(handheld: Handheld, outgoing: Outgoing, token: str) -> server_api.Answer:
+    """Send it; of a driver's barcode past its time, only ask whether it had arrived."""
+    made_at = datetime.fromisoformat(outgoing.made_at)
+    if "consumer_qr" in outgoing.body and device_time() - made_at > CONSUMER_LIFETIME:
+        path = f"/v1/charges/{outgoing.charge_id}"
+        return await server_api.call(handheld.http, "GET", path, token=token)
+    return await server_api.call(
+        handheld.http, "POST", outgoing.path, token=token, body=outgoing.body
+    )
 
 
 async def _push_events(handheld: Handheld) -> None:

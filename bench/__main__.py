@@ -12,11 +12,12 @@ from pathlib import Path
 
 import structlog
 
-from bench import barcode, confirm, create, hot
+from bench import barcode, camera, confirm, create, hot
 from bench.figure import Figure
 
 FIGURES: dict[str, Callable[[], list[Figure]]] = {
     "barcode": barcode.measure,
+    "camera": camera.measure,
     "confirm": confirm.measure,
     "create": create.measure,
     "hot": hot.measure,

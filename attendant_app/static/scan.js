@@ -1,144 +1,220 @@
-// The camera as a source of JPEGs: each goes to the device's own reader until one holds a code.
+// The camera as a source of JPEGs: each goes to the device's own reader, the next only after its
+// answer, until one holds a code. What that code is, the device says as a piece of this page.
 
 const WIDTH = 960;
-const PAUSE_MS = 150;
-const video = document.getElementById("video");
+const QUALITY = 0.85;
+const TIPS_AFTER_MS = 6000;
+const REFUSALS = {
+  NotAllowedError: "refused",
+  SecurityError: "refused",
+  NotReadableError: "taken",
+  AbortError: "taken",
+};
 const finder = document.getElementById("finder");
+const preview = document.getElementById("preview");
+const outlines = document.getElementById("outlines");
 const cameraState = document.getElementById("camera-state");
-const found = document.getElementById("found");
-const canvas = document.createElement("canvas");
-const words = found.dataset;
-let looking = false;
+const torch = document.getElementById("torch");
+const retry = document.getElementById("retry");
+const frame = document.createElement("canvas");
+const source = finder.dataset.camera === "device" ? deviceCamera() : browserCamera();
+let turn = 0;
 
 function say(key) {
-  cameraState.textContent = cameraState.dataset[key];
+  if (cameraState.textContent !== cameraState.dataset[key]) cameraState.textContent = cameraState.dataset[key];
 }
 
-async function startCamera() {
+function cameraFailed(why) {
+  turn += 1;
+  finder.classList.add("is-off");
+  torch.hidden = true;
+  retry.hidden = false;
+  say(why);
+}
+
+async function start() {
+  finder.classList.remove("is-off");
+  retry.hidden = true;
+  say("starting");
   try {
-    video.srcObject = await navigator.mediaDevices.getUserMedia({
-      video: { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } },
-    });
-    video.srcObject.getVideoTracks()[0].addEventListener("ended", cameraLost);
-    await video.play();
-  } catch {
-    cameraLost();
+    await source.start();
+  } catch (error) {
+    cameraFailed(REFUSALS[error.name] ?? "absent");
     return;
   }
-  say("on");
-  look();
-}
-
-function cameraLost() {
-  looking = false;
-  finder.classList.add("is-off");
-  say("off");
+  await look();
 }
 
 async function look() {
-  looking = true;
-  while (looking) {
-    const frame = await snapshot();
-    if (frame) {
-      const answer = await read(frame);
-      if (!looking) return;
-      if (answer && answer.result.kind !== "none") show(answer.result);
-    }
-    await new Promise((resume) => setTimeout(resume, PAUSE_MS));
+  const mine = ++turn;
+  const since = performance.now();
+  say("on");
+  while (mine === turn) {
+    const picture = await source.picture();
+    if (mine !== turn) return;
+    const codes = await read(picture);
+    if (mine !== turn) return;
+    outline(codes);
+    if (codes.length) return decide(codes.map((code) => code.text));
+    if (performance.now() - since > TIPS_AFTER_MS) say("tips");
   }
 }
 
-function snapshot() {
-  if (!video.videoWidth) return null;
-  const scale = Math.min(1, WIDTH / video.videoWidth);
-  canvas.width = video.videoWidth * scale;
-  canvas.height = video.videoHeight * scale;
-  canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-  return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9));
+// Sources: `picture` waits for the next frame and gives it as a JPEG.
+
+function browserCamera() {
+  return {
+    async start() {
+      if (!navigator.mediaDevices) throw new DOMException("", "NotFoundError");
+      preview.srcObject = await navigator.mediaDevices.getUserMedia({
+        video: { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } },
+      });
+      const [track] = preview.srcObject.getVideoTracks();
+      track.addEventListener("ended", () => cameraFailed("lost"));
+      await preview.play();
+      offerTorch(track);
+      offerFocus(track);
+    },
+    async picture() {
+      await new Promise((seen) => preview.requestVideoFrameCallback(seen));
+      const scale = Math.min(1, WIDTH / preview.videoWidth);
+      frame.width = preview.videoWidth * scale;
+      frame.height = preview.videoHeight * scale;
+      frame.getContext("2d").drawImage(preview, 0, 0, frame.width, frame.height);
+      return new Promise((done) => frame.toBlob(done, "image/jpeg", QUALITY));
+    },
+    pause: () => preview.pause(),
+    resume: () => preview.play(),
+  };
 }
+
+function deviceCamera() {
+  async function picture() {
+    const response = await fetch("/api/camera.jpg").catch(() => null);
+    if (!response?.ok) {
+      cameraFailed("lost");
+      return null;
+    }
+    const jpeg = await response.blob();
+    const image = await createImageBitmap(jpeg);
+    frame.width = preview.width = image.width;
+    frame.height = preview.height = image.height;
+    preview.getContext("2d").drawImage(image, 0, 0);
+    return jpeg;
+  }
+  return { start() {}, picture, pause() {}, resume() {} };
+}
+
+function offerTorch(track) {
+  torch.hidden = !track.getCapabilities?.().torch;
+  torch.onclick = async () => {
+    const on = torch.getAttribute("aria-pressed") !== "true";
+    try {
+      await track.applyConstraints({ advanced: [{ torch: on }] });
+      torch.setAttribute("aria-pressed", on);
+    } catch {
+      torch.hidden = true;
+    }
+  };
+}
+
+// A tap on the picture focuses there, where the camera lets itself be told.
+function offerFocus(track) {
+  const modes = track.getCapabilities?.().focusMode ?? [];
+  const focusMode = ["single-shot", "continuous"].find((mode) => modes.includes(mode));
+  preview.onclick = (event) => {
+    if (!focusMode) return;
+    const box = preview.getBoundingClientRect();
+    const scale = Math.max(box.width / preview.videoWidth, box.height / preview.videoHeight);
+    const fraction = (at, shown, whole) => 0.5 + (at - shown / 2) / (whole * scale);
+    const point = {
+      x: fraction(event.clientX - box.left, box.width, preview.videoWidth),
+      y: fraction(event.clientY - box.top, box.height, preview.videoHeight),
+    };
+    track.applyConstraints({ advanced: [{ focusMode, pointsOfInterest: [point] }] }).catch(() => {});
+  };
+}
+
+// What the device's reader sees in a frame, and what that is
 
 async function read(picture) {
-  try {
-    const response = await fetch("/api/scan", { method: "POST", body: picture });
-    if (response.status === 401) location.assign("/");
-    return response.ok ? await response.json() : null;
-  } catch {
-    return null;
-  }
+  const response = await fetch("/api/frames", { method: "POST", body: picture }).catch(() => null);
+  if (response?.status === 401) location.assign("/");
+  // A reader that is away for a moment must not be asked in a tight circle.
+  if (!response?.ok) await new Promise((resume) => setTimeout(resume, 300));
+  return response?.ok ? (await response.json()).codes : [];
 }
 
-async function resolve(text) {
-  const response = await fetch("/api/resolve", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ text }),
-  });
-  show(response.ok ? (await response.json()).result : { kind: "unverified" });
+function outline(codes) {
+  outlines.setAttribute("viewBox", `0 0 ${frame.width} ${frame.height}`);
+  outlines.replaceChildren(...codes.flatMap((code, place) => {
+    const points = code.corners.map(([x, y]) => [x * frame.width, y * frame.height]);
+    const shape = drawn("polygon", { points: points.join(" ") });
+    if (codes.length < 2) return [shape];
+    const middle = [0, 1].map((axis) => points.reduce((sum, p) => sum + p[axis], 0) / points.length);
+    const size = frame.height / 8;
+    const label = drawn("text", { x: middle[0], y: middle[1], "font-size": size, dy: size / 3 });
+    label.textContent = place + 1;
+    return [shape, drawn("circle", { cx: middle[0], cy: middle[1], r: size * 0.7 }), label];
+  }));
 }
 
-function show(result) {
-  looking = false;
-  if (result.kind === "charge") return location.assign(`/charges/${result.charge.id}`);
-  if (result.kind === "spot") return location.assign(`/spots/${result.spot.code}`);
-  const icon = { "foreign-qris": "cross", unverified: "clock" }[result.kind] ?? "scan";
-  document.getElementById("found-icon").src = `/static/icons/${icon}.svg`;
-  const [title, hint] = describe(result);
-  document.getElementById("found-title").textContent = title;
-  document.getElementById("found-hint").textContent = hint;
-  found.className = `found is-${result.kind.replace("foreign-qris", "foreign")}`;
-  document.getElementById("choices").replaceChildren(...(result.choices ?? []).map(choice));
-  found.hidden = false;
-  finder.hidden = true;
-  found.querySelector("button").focus();
+function drawn(name, attributes) {
+  const shape = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) shape.setAttribute(key, value);
+  return shape;
 }
 
-function describe(result) {
-  switch (result.kind) {
-    case "several":
-      return [words.several, ""];
-    case "receipt":
-      return [words.receipt.replace("{number}", result.receipt.number), words.receiptHint];
-    case "foreign-qris":
-      return [words.foreign, words.foreignHint.replace("{name}", result.merchant.name)];
-    case "unverified":
-      return [words.unverified, words.unverifiedHint];
-    case "none":
-      return [words.none, ""];
-    default:
-      return [words.unknown, words.unknownHint];
-  }
+async function decide(texts) {
+  const form = new URLSearchParams(texts.map((text) => ["text", text]));
+  const response = await fetch("/fragments/found", { method: "POST", body: form }).catch(() => null);
+  if (response?.status === 401) return location.assign("/");
+  if (!response?.ok) return setTimeout(look, 1000);
+  const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
+  const found = parsed.getElementById("found");
+  if (navigator.userActivation?.hasBeenActive)
+    navigator.vibrate?.(found.dataset.look === "red" ? [150, 80, 150, 80, 150] : 60);
+  document.getElementById("found").replaceWith(found);
+  source.pause();
+  // Where one of several must be chosen, the picture stays, with their numbers on it.
+  finder.hidden = texts.length < 2;
+  finder.classList.toggle("is-still", texts.length > 1);
+  // What it is stands here at once; its own page follows.
+  if (found.dataset.go) return location.assign(found.dataset.go);
+  found.querySelector("button, a").focus();
 }
 
-function choice(option) {
-  const item = document.createElement("li");
-  const button = document.createElement("button");
-  const label = document.createElement("strong");
-  const hint = document.createElement("span");
-  button.type = "button";
-  label.textContent = option.label;
-  hint.textContent = option.hint;
-  button.append(label, hint);
-  button.addEventListener("click", () => resolve(option.text));
-  item.append(button);
-  return item;
-}
-
-document.getElementById("again").addEventListener("click", () => {
-  found.hidden = true;
-  finder.hidden = false;
-  if (!finder.classList.contains("is-off")) look();
-});
-document.getElementById("typed").addEventListener("submit", (event) => {
+document.querySelector("main").addEventListener("click", (event) => {
+  // Only a camera that runs already goes on; else the page is opened anew.
+  if (!event.target.closest("#again") || !turn || finder.classList.contains("is-off")) return;
   event.preventDefault();
-  resolve(document.getElementById("code").value);
+  document.getElementById("found").hidden = true;
+  finder.hidden = false;
+  finder.classList.remove("is-still");
+  outline([]);
+  source.resume();
+  look();
 });
-document.getElementById("photo").addEventListener("change", async (event) => {
-  const [file] = event.target.files;
-  if (!file) return;
-  looking = false;
-  const answer = await read(file);
-  show(answer ? answer.result : { kind: "none" });
-  event.target.value = "";
+retry.addEventListener("click", start);
+
+document.getElementById("photo").addEventListener("change", (event) => event.target.form.submit());
+
+// A slip in a typed code is said while it is typed.
+
+const code = document.getElementById("code");
+const typedState = document.getElementById("typed-state");
+
+code.addEventListener("input", async () => {
+  const typed = code.value;
+  const response = await fetch(`/api/typed?${new URLSearchParams({ text: typed })}`).catch(() => null);
+  if (!response?.ok || typed !== code.value) return;
+  const { state, spot } = await response.json();
+  const wrong = state === "mistyped" || state === "unknown-spot";
+  const words = { mistyped: "mistyped", "unknown-spot": "unknownSpot", receipt: "receipt" }[state];
+  typedState.textContent = spot ? spot.place : (typedState.dataset[words] ?? "");
+  typedState.hidden = !typedState.textContent;
+  typedState.classList.toggle("is-wrong", wrong);
+  code.setAttribute("aria-invalid", wrong);
 });
 
-startCamera();
+if (!finder.hidden) start();

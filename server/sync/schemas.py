@@ -14,6 +14,7 @@ class Regency(BaseModel):
     agency: str
     complaint: str
     timezone: str
+    site: str = Field(description="Where its signs and receipts lead.")
 
 
 class Zone(BaseModel):

@@ -140,6 +140,7 @@ async def master_data(db: AsyncSession, books: Books, *, now: datetime) -> schem
             agency=books.agency,
             complaint=books.complaint,
             timezone=books.timezone.key,
+            site=books.base_url,
         ),
         spots=[_spot(spot) for spot in await spots.all_spots(db)],
         tariffs=[schemas.ZoneTariff(zone=zone, version=version) for zone, version in tariffs],

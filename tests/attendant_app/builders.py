@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from domain.parking import spot_code
 from domain.receipt import receipt_number
+from qris import consumer
 
 SPOT = spot_code("MTG", 12)
 OTHER_SPOT = spot_code("MTG", 13)
 MERCHANT = "PARKIR KAB CONTOH"
+SITE = "https://parkir.contoh.go.id"
 
 MASTER_DATA: dict[str, Any] = {
     "regency": {
@@ -21,6 +23,7 @@ MASTER_DATA: dict[str, Any] = {
         "agency": "Dinas Perhubungan",
         "complaint": "Pengaduan: 0800-0000-000",
         "timezone": "Asia/Jakarta",
+        "site": SITE,
     },
     "spots": [
         {
@@ -48,7 +51,9 @@ MASTER_DATA: dict[str, Any] = {
 }
 
 
-def qris_text(amount_rp: int = 2000, name: str = MERCHANT, bill: str = "A01") -> str:
+def qris_text(
+    amount_rp: int = 2000, name: str = MERCHANT, bill: str = "A01", initiation: str = "12"
+) -> str:
     def tag(number: str, value: str) -> str:
         return f"{number}{len(value):02d}{value}"
 
@@ -59,7 +64,7 @@ def qris_text(amount_rp: int = 2000, name: str = MERCHANT, bill: str = "A01") ->
     body = "".join(
         (
             tag("00", "01"),
-            tag("01", "12"),
+            tag("01", initiation),
             tag("26", account),
             tag("51", national),
             tag("52", "7523"),
@@ -74,6 +79,17 @@ def qris_text(amount_rp: int = 2000, name: str = MERCHANT, bill: str = "A01") ->
         )
     )
     return body + f"{binascii.crc_hqx(body.encode(), 0xFFFF):04X}"
+
+
+def consumer_text(token: bytes = b"\x01" * 16) -> str:
+    """What a driver's wallet shows to be charged."""
+    card = consumer.CardData(
+        aid=consumer.QRIS_AID,
+        label="QRISCPM",
+        pan="936009120000000015",
+        transparent=(("9F74", token),),
+    )
+    return consumer.encode(consumer.ConsumerPayload(applications=(card,)))
 
 
 def receipt_json(sequence: int = 123, amount_rp: int = 2000, **changes: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Device:
         self.port = free_port()
         self.printer_url = printer_url
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=15)
-        environment = {
+        self._environment = {
             "HANDHELD_PORT": str(self.port),
             "HANDHELD_DATA": str(self.folder),
             "HANDHELD_SERVER_URL": self.office.url,
@@ -39,11 +39,16 @@ class Device:
             "HANDHELD_PRINTER_PROFILE": "generic-58-qr",
         }
         log = folder.parent / f"{folder.name}.log"
-        self._process = forks.Fork(("server", "handheld"), environment, log)
+        self._process = forks.Fork(("server", "handheld"), self._environment, log)
 
     def start(self) -> None:
         self._process.start()
         until(self._answers, 20)
+
+    def restart_with(self, **settings: str) -> None:
+        self.kill()
+        self._environment |= settings
+        self.start()
 
     def _answers(self) -> bool:
         assert self._process.exit_code is None, self.log()

@@ -59,6 +59,8 @@ class Office:
         self.issue_at_once = True
         self.stream = True
         self.lose_answers = 0
+        self.lose_requests = False
+        self.resolve_delay_s = 0.0
         self.refuse_charges: tuple[int, str] | None = None
         self.quarantine_kinds: set[str] = set()
         self.active = True
@@ -134,6 +136,7 @@ class Office:
                 Route("/v1/masterdata", self._master_data),
                 Route("/v1/spots/{spot}/charges", self._new_charge, methods=["POST"]),
                 Route("/v1/spots/{spot}/cash-charges", self._take_cash, methods=["POST"]),
+                Route("/v1/spots/{spot}/consumer-charges", self._new_charge, methods=["POST"]),
                 Route("/v1/charges/{charge_id}", self._charge),
                 Route("/v1/charges/{charge_id}/events", self._charge_events),
                 Route("/v1/barcodes/resolve", self._resolve, methods=["POST"]),
@@ -207,12 +210,16 @@ class Office:
             await asyncio.sleep(self.delay_s)
         if denied := self._denied(request):
             return denied
+        if self.lose_requests:
+            return Response(status_code=502)
         if self.refuse_charges:
             return problem(*self.refuse_charges, title="Titik ini ditutup")
         if self.bodies.setdefault(body["id"], raw) != raw:
             return problem(409, "idempotency-conflict")
         if body["id"] not in self.charges:
             charge = self.new_charge(body["id"], request.path_params["spot"], body["vehicle_class"])
+            if "consumer_qr" in body:
+                charge |= {"qris": None}
             self.charges[body["id"]] = charge
         if self.lose_answers:
             self.lose_answers -= 1
@@ -254,9 +261,12 @@ class Office:
         if denied := self._denied(request):
             return denied
         text = (await request.json())["text"]
+        await asyncio.sleep(self.resolve_delay_s)
         for charge in self.charges.values():
             if charge["qris"] == text:
                 return JSONResponse({"kind": "charge", "charge": charge})
+            if charge["receipt"] and charge["receipt"]["number"] == text:
+                return JSONResponse({"kind": "receipt", "receipt": charge["receipt"]})
         if text.startswith("000201"):
             merchant = {"name": "WARUNG LAIN", "nmid": "ID1", "city": "X"}
             return JSONResponse({"kind": "foreign-qris", "merchant": merchant, "amount_rp": None})

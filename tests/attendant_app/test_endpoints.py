@@ -7,7 +7,7 @@ import cv2
 import httpx
 import pytest
 
-from tests.attendant_app.builders import SPOT, drawn, on_canvas, qris_text
+from tests.attendant_app.builders import MERCHANT, SPOT, drawn, on_canvas, qris_text
 from tests.attendant_app.conftest import Device
 from tests.attendant_app.office import Office, until
 
@@ -130,7 +130,13 @@ def test_what_the_camera_sees_is_told_apart(device: Device, office: Office) -> N
     assert scan(picture(SPOT))["spot"]["code"] == SPOT
     several = scan(picture(qris_text(1000), "https://x.id/y", suffix=".png"))
     assert several["kind"] == "several"
-    assert {choice["hint"] for choice in several["choices"]} >= {"https://x.id/y"}
+    named = {(choice["what"], choice["name"]) for choice in several["choices"]}
+    assert named == {("qris", MERCHANT), ("web", "x.id")}
+    frame = device.http.post("/api/frames", content=picture(SPOT)).json()
+    (code,) = frame["codes"]
+    assert code["text"] == SPOT
+    assert all(0 < x < 1 and 0 < y < 1 for x, y in code["corners"])
+    assert len(code["corners"]) == 4
     form = device.http.post("/api/scan", files={"image": ("a.jpg", picture(SPOT))})
     assert form.json()["texts"] == [SPOT]
     for data, reason in ((b"", "picture-empty"), (b"no picture", "picture-unreadable")):
@@ -143,7 +149,8 @@ def test_what_the_camera_sees_is_told_apart(device: Device, office: Office) -> N
 
     office.stop()
     until(lambda: not device.status()["online"], 4)
-    assert scan(picture(qris_text(9000)))["kind"] == "unverified"
+    unknown = scan(picture(qris_text(9000)))
+    assert (unknown["kind"], unknown["name"]) == ("unverified", MERCHANT)
     assert scan(picture(driver_made["qris"]))["kind"] == "charge"
     assert scan(picture(SPOT))["kind"] == "spot"
 

@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import cv2
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Browser, Page, expect
 
 from attendant_app import scanner
-from tests.attendant_app.builders import MERCHANT, SPOT, drawn, on_canvas, photographed, qris_text
-from tests.attendant_app.conftest import CHROMIUM, SHOTS, Device
+from tests.attendant_app.builders import MERCHANT, SPOT
+from tests.attendant_app.conftest import SHOTS, Device
 from tests.attendant_app.office import Office, until
 
 PHONE = {"width": 360, "height": 640}
@@ -173,64 +172,3 @@ def test_a_shift_is_not_ended_over_unsent_records(
     page.get_by_role("button", name="Selesai tugas").click()
     expect(page.get_by_role("alert")).to_contain_text("belum terkirim")
     shoot(page, "shift")
-
-
-@pytest.fixture
-def camera_film(tmp_path: Path) -> Path:
-    """What the fake camera sees: one code, tilted and noisy, as JPEGs in a row."""
-    film = tmp_path / "film.mjpeg"
-    frames = [photographed(qris_text(7000, bill="FILM"), seed) for seed in range(8)]
-    film.write_bytes(b"".join(cv2.imencode(".jpg", frame)[1].tobytes() for frame in frames))
-    return film
-
-
-def test_the_camera_reads_a_code_and_a_strange_one_is_red(
-    playwright: Playwright, device: Device, camera_film: Path, office: Office
-) -> None:
-    until(lambda: device.status()["enrolled"])
-    browser = playwright.chromium.launch(
-        executable_path=CHROMIUM,
-        args=[
-            "--no-sandbox",
-            "--use-fake-ui-for-media-stream",
-            "--use-fake-device-for-media-stream",
-            f"--use-file-for-fake-video-capture={camera_film}",
-        ],
-    )
-    try:
-        page = browser.new_page(base_url=f"http://127.0.0.1:{device.port}", viewport=PHONE)
-        sign_in(page)
-        page.goto("/scan")
-        expect(page.locator(".found.is-foreign h2")).to_have_text("BUKAN KODE KITA", timeout=15000)
-        shoot(page, "scan-foreign")
-        # The same film, once the office knows the code as one of its own charges.
-        charge = office.new_charge("0198f000-0000-7000-8000-000000000001", SPOT, "car")
-        office.charges[charge["id"]] = {**charge, "qris": qris_text(7000, bill="FILM")}
-        page.get_by_role("button", name="Pindai lagi").click()
-        expect(page).to_have_url(re.compile(f"/charges/{charge['id']}"), timeout=15000)
-    finally:
-        browser.close()
-
-
-def test_without_a_camera_a_photo_or_a_typed_code_serve(
-    page: Page, device: Device, tmp_path: Path
-) -> None:
-    until(lambda: device.status()["enrolled"])
-    sign_in(page)
-    page.goto("/scan")
-    expect(page.get_by_text("Kamera tidak dapat dipakai")).to_be_visible()
-    shoot(page, "scan-no-camera")
-    assert small_targets(page) == []
-
-    two = cv2.hconcat(
-        [on_canvas(drawn(qris_text(1000), 4)), on_canvas(drawn("https://x.id/p/1", 8))]
-    )
-    cv2.imwrite(str(tmp_path / "two.png"), two)
-    page.locator("#photo").set_input_files(tmp_path / "two.png")
-    expect(page.get_by_text("Ada beberapa kode")).to_be_visible()
-    expect(page.locator("#choices button")).to_have_count(2)
-    shoot(page, "scan-several")
-
-    page.get_by_label("Ketik kode titik").fill(SPOT.lower().replace("-", " "))
-    page.get_by_role("button", name="Buka").click()
-    expect(page).to_have_url(re.compile(f"/spots/{SPOT}"))

@@ -147,6 +147,7 @@ async def test_master_data_is_all_a_handheld_needs(
         "agency": books.agency,
         "complaint": books.complaint,
         "timezone": "Asia/Jakarta",
+        "site": books.base_url,
     }
     assert told["vehicle_classes"] == ["motorcycle", "car", "truck"]
     assert len(told["spots"]) == 40
