@@ -246,6 +246,36 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Uang akan masuk ke {name}. Jangan dipakai; laporkan.",
         "Money would go to {name}. Do not use it; report it.",
     ),
+    "found-proof-paid": ("LUNAS", "PAID"),
+    "found-proof-paid-hint": (
+        "Cocokkan titik dan kendaraannya.",
+        "Compare the spot and the vehicle.",
+    ),
+    "found-proof-taken": ("SUDAH DIPAKAI", "TAKEN BEFORE"),
+    "found-proof-taken-hint": (
+        "Bukti ini sudah ditunjukkan {time}. Minta pengemudi membuka tagihannya sendiri.",
+        "This proof was shown at {time}. Ask the driver to open a charge of their own.",
+    ),
+    "found-proof-old": ("BUKTI LAMA", "AN OLD PROOF"),
+    "found-proof-old-hint": (
+        "Pembayaran ini bukan untuk parkir sekarang.",
+        "This payment is not for parking now.",
+    ),
+    "found-proof-void": ("TIDAK BERLAKU LAGI", "NO LONGER VALID"),
+    "found-proof-void-hint": (
+        "Uangnya sudah dikembalikan atau sedang dikembalikan.",
+        "Its money went back, or is going back.",
+    ),
+    "found-proof-unknown-key": ("BELUM TERVERIFIKASI", "NOT VERIFIED"),
+    "found-proof-unknown-key-hint": (
+        "Perangkat ini belum mengenal tanda tangannya. Periksa lagi saat tersambung.",
+        "This device does not know its signature yet. Check again once connected.",
+    ),
+    "found-proof-forged": ("BUKTI PALSU", "A FALSE PROOF"),
+    "found-proof-forged-hint": (
+        "Bukan tanda tangan kantor. Belum lunas; laporkan.",
+        "Not the office's signature. Not paid; report it.",
+    ),
     "found-imposter": ("TANDA PALSU", "A FALSE SIGN"),
     "found-imposter-hint": (
         "Mirip tanda kita, tetapi menuju {name}. Tidak dibuka; laporkan.",
@@ -294,6 +324,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "what-receipt": ("Karcis", "Receipt"),
     "what-qris": ("Kode bayar QRIS", "QRIS payment code"),
     "what-consumer-qris": ("QRIS dari ponsel pengemudi", "QRIS on a driver's phone"),
+    "what-proof": ("Bukti bayar", "Proof of payment"),
     "what-enrolment": ("Kode pendaftaran perangkat", "A device's enrolment code"),
     "what-mistyped": ("Kode rusak", "A damaged code"),
     "what-imposter": ("Tanda palsu", "A false sign"),

@@ -3,7 +3,7 @@ what the office says. Whatever is not ours is named for what it is, and never op
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 import httpx
 
 import qris
-from attendant_app import prices, problems, server_api, service
+from attendant_app import prices, problems, proofs, server_api, service
+from attendant_app.proofs import Verdict
 from attendant_app.runtime import Handheld
 from domain import check_digit
 from domain.parking import ZONE_CODE, SpotCodeError, parse_spot_code
+from domain.proof import is_proof
 from domain.receipt import ReceiptNumberError, parse_receipt_number, receipt_number
 
 LONGEST_TEXT = 4096
@@ -30,6 +32,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"
     QRIS = "qris"
     CONSUMER_QRIS = "consumer-qris"
+    PROOF = "proof"
     ENROLMENT = "enrolment"
     MISTYPED = "mistyped"
     IMPOSTER = "imposter"
@@ -85,6 +88,8 @@ def read(text: str, site: str) -> Recognised:
         return _payment(text)
     if text.startswith(qris.consumer.PREFIX):
         return _consumer(text)
+    if is_proof(text):
+        return Recognised(Kind.PROOF, "")
     if enrolment := _ENROLMENT.fullmatch(text):
         return Recognised(Kind.ENROLMENT, enrolment[1])
     lowered = text.lower()
@@ -185,6 +190,8 @@ async def resolve(handheld: Handheld, text: str) -> dict[str, Any]:
             return await _receipt(handheld, found.name)
         case Kind.QRIS:
             return await _qris(handheld, text)
+        case Kind.PROOF:
+            return await _proof(handheld, text)
         case Kind.CONSUMER_QRIS | Kind.MISTYPED | Kind.ENROLMENT:
             return {"kind": found.kind.value}
         case Kind.IMPOSTER:
@@ -221,6 +228,38 @@ async def _qris(handheld: Handheld, text: str) -> dict[str, Any]:
     if answer is not None or not payload.is_dynamic:
         return {"kind": "foreign-qris", "merchant": merchant, "amount_rp": payload.amount_rp}
     return {"kind": "unverified", "what": "qris", "name": merchant["name"]}
+
+
+async def _proof(handheld: Handheld, text: str) -> dict[str, Any]:
+    """A proof by this device's records, and by the office's where it can be asked.
+
+    The office knows of money that went back a moment ago, and of keys newer than those here.
+    """
+    reading = proofs.judge(handheld, text)
+    charge = None
+    if reading.verdict in (Verdict.PAID, Verdict.UNKNOWN_KEY):
+        answer = await _ask_office(handheld, text) or {}
+        charge = answer.get("charge")
+    if charge is not None:
+        adopted = service.adopt(handheld, charge)
+        if adopted.state != "paid":
+            reading = replace(reading, verdict=Verdict.VOID)
+        elif reading.verdict is Verdict.UNKNOWN_KEY:
+            return {"kind": "charge", "charge": service.view(handheld, adopted)}
+    proofs.take(handheld, reading)
+    told: dict[str, Any] = {"kind": "proof", "verdict": reading.verdict.value}
+    if reading.proof is not None:
+        told["proof"] = {
+            "spot": reading.proof.spot_code,
+            "vehicle_class": reading.proof.vehicle_class.value,
+            "amount_rp": reading.proof.amount_rp,
+            "paid_at": reading.proof.paid_at.isoformat(),
+            "receipt": reading.proof.receipt_number,
+            "code": f"{reading.proof.charge_id.int % 10_000:04d}",
+        }
+    if reading.verdict is Verdict.TAKEN and reading.taken is not None:
+        told["taken_at"] = reading.taken["at"]
+    return told
 
 
 async def _ask_office(handheld: Handheld, text: str) -> dict[str, Any] | None:

@@ -32,6 +32,16 @@ LOOKS = {
 }
 
 
+PROOF_LOOKS = {
+    "paid": "green",
+    "taken": "amber",
+    "old": "amber",
+    "unknown-key": "amber",
+    "void": "red",
+    "forged": "red",
+}
+
+
 async def scan(request: Request) -> Response:
     service.on_shift(handheld_of(request))
     return page(request, "scan.html", camera=handheld_of(request).camera)
@@ -77,6 +87,8 @@ async def _found(request: Request) -> dict[str, Any]:
         context |= {"text": texts[0], **_collecting(request, chosen)}
     if result["kind"] == "receipt":
         context |= _receipt_facts(request, result["receipt"])
+    if result["kind"] == "proof":
+        context |= _proof_facts(request, result)
     return context
 
 
@@ -94,6 +106,19 @@ def _collecting(request: Request, chosen: str) -> dict[str, Any]:
     spots = service.spots(handheld_of(request))
     spot = next((spot for spot in spots if spot["code"] == chosen), None)
     return {"spots": spots, "spot": spot, "classes": list(VehicleClass)}
+
+
+def _proof_facts(request: Request, result: dict[str, Any]) -> dict[str, Any]:
+    master = handheld_of(request).store.master_data()
+    proof = result.get("proof") or {}
+    told = {"paid_at": proof.get("paid_at"), "taken_at": result.get("taken_at")}
+    moments = {
+        name: datetime.fromisoformat(at).astimezone(prices.zone_of(master))
+        for name, at in told.items()
+        if at
+    }
+    place = (prices.spot_in(master, str(proof.get("spot"))) or {}).get("place", "")
+    return {"look": PROOF_LOOKS[result["verdict"]], "proof": proof, "place": place, **moments}
 
 
 def _receipt_facts(request: Request, receipt: dict[str, Any]) -> dict[str, Any]:

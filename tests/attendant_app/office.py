@@ -12,19 +12,22 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import uvicorn
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from domain.events import GENESIS, Event, canonical, event_hash
+from domain.proof import Proof, Seal, is_proof, verify
+from domain.tariff import VehicleClass
 from tests.attendant_app.builders import MASTER_DATA, qris_text, receipt_json
 
 PINS = {"J-001": ("123456", "Ahmad Rifani"), "J-002": ("222222", "Siti Aminah")}
@@ -64,6 +67,12 @@ class Office:
         self.refuse_charges: tuple[int, str] | None = None
         self.quarantine_kinds: set[str] = set()
         self.active = True
+        self.seal = Seal(Ed25519PrivateKey.generate())
+        self.proofs: dict[str, Any] = {
+            "keys": {self.seal.key_id: base64.b64encode(self.seal.public).decode()},
+            "revoked": [],
+            "lifetime_s": 24 * 3600,
+        }
         self.delay_s = 0.0
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -99,6 +108,19 @@ class Office:
         receipt["vehicle_class"] = charge["vehicle_class"]
         now = datetime.now(UTC).isoformat()
         self.charges[charge_id] = {**charge, "state": "paid", "paid_at": now, "receipt": receipt}
+
+    def prove(self, charge_id: str, seal: Seal | None = None, **changes: Any) -> str:
+        """What the driver's page of a paid charge shows."""
+        charge = self.charges[charge_id]
+        proof = Proof(
+            UUID(charge_id),
+            charge["spot"],
+            VehicleClass(charge["vehicle_class"]),
+            charge["amount_rp"],
+            datetime.fromisoformat(charge["paid_at"]),
+            charge["receipt"]["number"],
+        )
+        return (seal or self.seal).sign(replace(proof, **changes))
 
     def change(self, charge_id: str, **changes: Any) -> None:
         self.charges[charge_id] = {**self.charges[charge_id], **changes}
@@ -200,7 +222,7 @@ class Office:
         return None if token in self.tokens else problem(401, "not-signed-in")
 
     async def _master_data(self, request: Request) -> Response:
-        return self._denied(request) or JSONResponse(MASTER_DATA)
+        return self._denied(request) or JSONResponse(MASTER_DATA | {"proofs": self.proofs})
 
     async def _new_charge(self, request: Request) -> Response:
         raw = await request.body()
@@ -262,6 +284,9 @@ class Office:
             return denied
         text = (await request.json())["text"]
         await asyncio.sleep(self.resolve_delay_s)
+        if is_proof(text):
+            charge_id = str(verify(text, {self.seal.key_id: self.seal.public}).charge_id)
+            return JSONResponse({"kind": "charge", "charge": self.charges[charge_id]})
         for charge in self.charges.values():
             if charge["qris"] == text:
                 return JSONResponse({"kind": "charge", "charge": charge})

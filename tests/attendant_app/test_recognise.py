@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from attendant_app import recognise
 from attendant_app.recognise import Kind
+from domain.proof import Seal
 from domain.receipt import receipt_number
 from tests.attendant_app.builders import (
     MERCHANT,
@@ -23,6 +25,8 @@ from tests.attendant_app.conftest import Device
 from tests.attendant_app.office import Office, until
 
 RECEIPT = receipt_number("MTG-2026", 123)
+CHARGE = "0198f000-0000-7000-8000-000000000001"
+OTHER_CHARGE = "0198f000-0000-7000-8000-000000000002"
 
 
 @pytest.mark.parametrize(
@@ -100,6 +104,42 @@ def test_what_only_the_office_knows_is_asked_and_never_guessed(
     assert resolve(device, qris_text(9000))["kind"] == "unverified"
     wifi = resolve(device, "WIFI:S:Kopi;P:x;;")
     assert wifi == {"kind": "unknown", "what": "wifi", "name": "Kopi"}
+
+
+def test_a_proof_is_green_once_with_nobody_to_ask(device: Device, office: Office) -> None:
+    office.proofs["revoked"] = [OTHER_CHARGE]
+    device.sign_in()
+    for charge_id in (CHARGE, OTHER_CHARGE):
+        office.charges[charge_id] = office.new_charge(charge_id, SPOT, "car")
+        office.pay(charge_id)
+    text = office.prove(CHARGE)
+    stranger = office.prove(CHARGE, Seal(Ed25519PrivateKey.generate()))
+    office.stop()
+    until(lambda: not device.status()["online"])
+
+    told = resolve(device, text)
+    assert (told["kind"], told["verdict"]) == ("proof", "paid")
+    assert (told["proof"]["spot"], told["proof"]["amount_rp"]) == (SPOT, 5_000)
+    assert resolve(device, text)["verdict"] == "paid", "held up again within the minute"
+    assert resolve(device, stranger)["verdict"] == "unknown-key"
+    assert resolve(device, office.prove(OTHER_CHARGE))["verdict"] == "void"
+    dearer = office.prove(CHARGE, amount_rp=50_000).rpartition(".")[0]
+    assert resolve(device, f"{dearer}.{text.rpartition('.')[2]}")["verdict"] == "forged"
+
+    office.start()
+    until(lambda: [e for e in office.events if e["kind"] == "proof_taken"])
+    (taken,) = [e for e in office.events if e["kind"] == "proof_taken"]
+    assert taken["body"]["charge_id"] == CHARGE
+
+
+def test_the_office_knows_of_money_that_went_back_since(device: Device, office: Office) -> None:
+    device.sign_in()
+    office.charges[CHARGE] = office.new_charge(CHARGE, SPOT, "car")
+    office.pay(CHARGE)
+    text = office.prove(CHARGE)
+    office.change(CHARGE, state="refunded")
+    assert resolve(device, text)["verdict"] == "void"
+    assert not [e for e in office.events if e["kind"] == "proof_taken"]
 
 
 def test_a_slow_office_does_not_keep_the_attendant_waiting(device: Device, office: Office) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import cv2
 import numpy as np
@@ -188,6 +189,25 @@ async def test_a_receipt_is_compared_and_a_made_up_one_is_red(handheld: Handheld
     await scan_by_keys(page, receipt_number("MTG-2026", 999_999))
     await found(page, "no-receipt").to_have_text("KARCIS TIDAK ADA")
     await handheld.examine(page, "scan-no-receipt")
+
+
+async def test_a_proof_is_green_offline_and_a_false_one_red(handheld: Handheld) -> None:
+    truth = handheld.office
+    truth.charges[CHARGE] = truth.new_charge(CHARGE, SPOT, "car")
+    truth.pay(CHARGE)
+    handheld.film.of(truth.prove(CHARGE))
+    truth.stop()
+    until(lambda: not handheld.device.status()["online"])
+    page = await handheld.open()
+    await found(page, "proof").to_have_text("LUNAS")
+    for fact in (SPOT, "Rp5.000", f"{UUID(CHARGE).int % 10_000:04d}"):
+        await expect(page.locator(".found.looks-green")).to_contain_text(fact)
+    await handheld.examine(page, "scan-proof")
+    dearer = truth.prove(CHARGE, amount_rp=50_000).rpartition(".")[0]
+    await scan_by_keys(page, f"{dearer}.{truth.prove(CHARGE).rpartition('.')[2]}")
+    await found(page, "proof").to_have_text("BUKTI PALSU")
+    await expect(page.locator(".found.looks-red")).to_be_visible()
+    await handheld.examine(page, "scan-proof-forged")
 
 
 async def test_a_drivers_barcode_is_charged_where_and_for_what_the_attendant_says(
