@@ -175,6 +175,7 @@ def of_an_outage(town: Town, browser: Browser) -> None:
     page.wait_for_selector(".status.is-offline")
     page.click("button.primary")
     page.wait_for_selector("main .charge.is-cash")
+    page.evaluate("Promise.all([...document.images].map(image => image.decode()))")
     save("attendant-cash-unsent.png", page.screenshot())
 
 

@@ -82,14 +82,14 @@ class Walk:
 
     def see(self, path: str, name: str, ready: str) -> None:
         for language in ("id", "en"):
-            self.page.context.add_cookies(
-                [{"name": "language", "value": language, "url": self.page.url}]
-            )
+            chosen = {"name": "language", "value": language, "domain": "127.0.0.1", "path": "/"}
+            self.page.context.add_cookies([chosen])
             self.page.goto(path)
             expect(self.page.locator(f":is(main, footer) {ready}").first).to_be_visible()
-            self._measure(name, language)
+            self.measure(name, language)
 
-    def _measure(self, name: str, language: str) -> None:
+    def measure(self, name: str, language: str) -> None:
+        self.page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
         for size, (width, height) in SIZES.items():
             self.page.set_viewport_size({"width": width, "height": height})
             shape = f"{language}-{size}"
@@ -159,6 +159,9 @@ def test_every_course_of_a_charge(walk: Walk, device: Device, office: Office) ->
     office.refuse_charges = None
     walk.see(f"/charges/{payable}", "payable", ".barcode")
     walk.see(f"/spots/{SPOT}", "home", ".tile.is-payable")
+    office.pay(payable)
+    expect(walk.page.locator("#told .tile.is-paid")).to_be_visible()
+    walk.measure("told", "en")
     assert not walk.faults, "\n".join(walk.faults)
 
 
@@ -176,4 +179,7 @@ def test_cash_and_the_day(walk: Walk, device: Device, office: Office) -> None:
     walk.see(f"/charges/{waiting}", "waiting", ".charge.is-waiting")
     walk.see(f"/spots/{SPOT}", "home-offline", ".tile.is-cash")
     walk.see("/shift", "day", ".today")
+    device.kill()
+    expect(walk.page.get_by_text("This screen has stopped")).to_be_visible()
+    walk.measure("stopped", "en")
     assert not walk.faults, "\n".join(walk.faults)
