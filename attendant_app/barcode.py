@@ -1,10 +1,11 @@
 """A payment code drawn on this device: the picture never depends on the network."""
 
 import re
+from io import BytesIO
 
-import cv2
 import numpy as np
 import zxingcpp
+from PIL import Image
 
 _SIDE = re.compile(r'<svg width="(\d+)"')
 _PATH = re.compile(r'<path d="([^"<>&]*)"')
@@ -37,7 +38,6 @@ def svg(text: str) -> str:
 
 def png(text: str) -> bytes:
     modules = np.asarray(zxingcpp.write_barcode_to_image(_symbol(text), scale=PNG_MODULE_DOTS))
-    done, encoded = cv2.imencode(".png", modules)
-    if not done:
-        raise BarcodeError("the picture could not be written")
-    return encoded.tobytes()
+    out = BytesIO()
+    Image.fromarray(modules).save(out, "PNG")
+    return out.getvalue()

@@ -19,10 +19,10 @@ from pyzbar.pyzbar import ZBarSymbol
 from pyzbar.pyzbar import decode as zbar_decode
 
 from attendant_app import lattice
+from attendant_app.scanner import MIN_SIDE, Sighting
 
 Grey = NDArray[np.uint8]
 
-MIN_SIDE = 16
 # Doubling a picture that is already large costs time and shows the readers nothing new.
 MAX_SIDE_TO_DOUBLE = 1400
 MAX_SIDE = 2600
@@ -31,19 +31,6 @@ MIN_CONTRAST = 8
 MAX_ATTEMPTS = 12
 
 _EMV = re.compile(r"0002\d\d.{10,4000}6304[0-9A-Fa-f]{4}", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """One symbol as one reader saw it; corners are fractions of the picture's width and height.
-
-    An empty text is a symbol that was found but not read.
-    """
-
-    text: str
-    corners: NDArray[np.float32]
-    knows_charset: bool = True
-    version: int = 0  # of a symbol that was found but not read; 0 if that is not known
 
 
 @dataclass
@@ -76,7 +63,7 @@ class Evidence:
     def covers(self, sighting: Sighting) -> bool:
         return any(_middle_is_inside(sighting, accepted) for accepted in self.accepted.values())
 
-    def texts(self) -> list[str]:
+    def sightings(self) -> list[Sighting]:
         found = dict(self.accepted)
         for text, sighting in self.once.items():
             if _plausible(sighting) and not any(
@@ -139,9 +126,9 @@ class Gathering:
         evidence = search(frame, self._budget_s, self._next)
         rest = len(_CASCADE) - 1
         self._next = 1 + (self._next - 1 + max(0, evidence.steps - 1)) % rest
-        if texts := evidence.texts():
+        if sightings := evidence.sightings():
             self._attempts.clear()
-            return texts
+            return [sighting.text for sighting in sightings]
         for attempt in evidence.attempts:
             self._attempts.append(attempt)
             same = [other for other in self._attempts if lattice.alike(attempt, other)]
@@ -206,7 +193,7 @@ def _same_place(one: Sighting, other: Sighting) -> bool:
     return one.version == other.version and away < module
 
 
-def _without_nested(sightings: list[Sighting]) -> list[str]:
+def _without_nested(sightings: list[Sighting]) -> list[Sighting]:
     """A code drawn wholly inside another is part of that one's artwork, not a second offer."""
 
     def lies_within(inner: Sighting, outer: Sighting) -> bool:
@@ -215,9 +202,7 @@ def _without_nested(sightings: list[Sighting]) -> list[str]:
             cv2.pointPolygonTest(hull, (float(x), float(y)), False) > 0 for x, y in inner.corners
         )
 
-    return [
-        s.text for s in sightings if not any(lies_within(s, o) for o in sightings if o is not s)
-    ]
+    return [s for s in sightings if not any(lies_within(s, o) for o in sightings if o is not s)]
 
 
 # Readers
@@ -240,7 +225,7 @@ def _zxing(binarizer: zxingcpp.Binarizer) -> Reader:
             if symbol.valid:
                 sightings.append(Sighting(symbol.text, corners))
             else:
-                version = str((symbol.extra or {}).get("Version", ""))
+                version = symbol.extra.get("Version", "") if isinstance(symbol.extra, dict) else ""
                 known = int(version) if version.isdecimal() else 0
                 sightings.append(Sighting("", corners, version=known))
         return sightings

@@ -82,6 +82,11 @@ class _Symbol:
     finders: tuple[Place, ...]  # middles: row, column
     alignments: tuple[Place, ...]
 
+    def marks(self) -> list[tuple[Place, Grey]]:
+        """Places with the pattern that belongs there; finders first, the last alignment last."""
+        finders = [(place, _FINDER) for place in self.finders]
+        return finders + [(place, _ALIGNMENT) for place in self.alignments]
+
 
 @lru_cache(maxsize=MAX_VERSION)
 def _symbol(version: int) -> _Symbol:
@@ -150,24 +155,22 @@ def _flattened(grey: Grey, corners: Floats, symbol: _Symbol) -> Grey:
     near, far = MARGIN * PX - 0.5, (symbol.side - MARGIN) * PX - 0.5
     square = np.array([(near, near), (far, near), (far, far), (near, far)], np.float32)
     warp: NDArray[Any] = cv2.getPerspectiveTransform(corners, square)
-    marks = [(place, _FINDER) for place in symbol.finders]
-    marks += [(place, _ALIGNMENT) for place in symbol.alignments[-1:]]
+    marks = symbol.marks()
+    marks = marks[:3] + marks[3:][-1:]
+    meant = [_middle(place) for place, _ in marks]
     for _ in range(2):
         flat = _warped(grey, warp, size)
         seen = [_seen(flat, pattern, place) or _middle(place) for place, pattern in marks]
-        meant = [_middle(place) for place, _ in marks]
-        if len(marks) == 3:  # version 1
-            seen.append((far, far))
-            meant.append((far, far))
-        warp = cv2.getPerspectiveTransform(np.array(seen, np.float32), np.array(meant, np.float32)) @ warp
+        if len(marks) == 3:  # version 1 has no alignment pattern: its corner stays
+            seen, meant = [*seen, (far, far)], [*meant[:3], (far, far)]
+        moved = cv2.getPerspectiveTransform(np.array(seen, np.float32), np.array(meant, np.float32))
+        warp = moved @ warp
     return _warped(grey, warp, size)
 
 
 def _warped(grey: Grey, warp: NDArray[Any], size: tuple[int, int]) -> Grey:
-    kind = (cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
-    return np.asarray(
-        cv2.warpPerspective(grey, warp, size, flags=kind[0], borderMode=kind[1]), np.uint8
-    )
+    warped = cv2.warpPerspective(grey, warp, size, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)
 
 
 # How it is bent
@@ -185,26 +188,26 @@ class _Aside:
 
 def _straightened(flat: Grey, symbol: _Symbol) -> Grey:
     phases = _phases(flat, symbol, 2.5)
-    marks = [(place, _FINDER) for place in symbol.finders]
-    marks += [(place, _ALIGNMENT) for place in symbol.alignments]
-    anchors = dict.fromkeys(symbol.finders, (0.0, 0.0))
-    for last in (False, True):
-        coarse = _unwrapped(phases, anchors)
-        shift = _smooth(coarse)
-        straight = _pulled(flat, shift)
-        if last:
-            break
-        # Where following took a wrong turn, the alignment patterns are off by whole modules.
-        anchors = {}
-        for place, pattern in marks:
-            if seen := _seen(straight, pattern, place):
-                x, y = _middle(place)
-                off_x, off_y = (seen[0] - x) / PX, (seen[1] - y) / PX
-                anchors[place] = (float(coarse.x[place]) + off_x, float(coarse.y[place]) + off_y)
-        if not anchors:
-            break
-    rest = _smooth(_phases(straight, symbol, 1.5))
-    return _pulled(flat, (shift[0] + rest[0], shift[1] + rest[1]))
+    aside = _unwrapped(phases, dict.fromkeys(symbol.finders, (0.0, 0.0)))
+    # Where following took a wrong turn, the patterns beyond are off by whole modules.
+    if anchors := _anchors(_pulled(flat, _smooth(aside)), symbol, aside):
+        aside = _unwrapped(phases, anchors)
+    x, y = _smooth(aside)
+    rest_x, rest_y = _smooth(_phases(_pulled(flat, (x, y)), symbol, 1.5))
+    return _pulled(flat, (x + rest_x, y + rest_y))
+
+
+def _anchors(straight: Grey, symbol: _Symbol, aside: _Aside) -> dict[Place, tuple[float, float]]:
+    """How far aside each pattern that is seen really lies, in modules."""
+    anchors = {}
+    for place, pattern in symbol.marks():
+        if seen := _seen(straight, pattern, place):
+            x, y = _middle(place)
+            anchors[place] = (
+                float(aside.x[place]) + (seen[0] - x) / PX,
+                float(aside.y[place]) + (seen[1] - y) / PX,
+            )
+    return anchors
 
 
 def _phases(flat: Grey, symbol: _Symbol, spread: float) -> _Aside:
@@ -250,7 +253,8 @@ def _unwrapped(phases: _Aside, anchors: dict[Place, tuple[float, float]]) -> _As
 
     def whole(followed: list[list[float]], phase: Floats) -> Floats:
         between = np.kron(np.array(followed, np.float32), np.ones((2, 2), np.float32))
-        return phase + np.round(between[: len(phase), : len(phase)] - phase)
+        whole_modules = np.round(between[: len(phase), : len(phase)] - phase)
+        return np.asarray(phase + whole_modules, np.float32)
 
     return _Aside(whole(x, phases.x), whole(y, phases.y), phases.sure_x, phases.sure_y)
 
@@ -267,8 +271,8 @@ def _smooth(aside: _Aside) -> tuple[Floats, Floats]:
 def _pulled(flat: Grey, shift: tuple[Floats, Floats]) -> Grey:
     along = np.arange(len(flat), dtype=np.float32)
     x, y = (cv2.resize(part, flat.shape) * PX for part in shift)
-    kind = (cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
-    pulled = cv2.remap(flat, x + along, y + along[:, None], kind[0], borderMode=kind[1])
+    places = (x + along, y + along[:, None])
+    pulled = cv2.remap(flat, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(pulled, np.uint8)
 
 

@@ -1,5 +1,6 @@
 """Reads QR codes out of pictures and live frames. The readers are loaded with the first picture."""
 
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,32 @@ class PictureError(ValueError):
         self.reason = reason
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """One symbol as one reader saw it; corners are fractions of the picture's width and height.
+
+    An empty text is a symbol that was found but not read.
+    """
+
+    text: str
+    corners: "NDArray[np.float32]"
+    knows_charset: bool = True
+    version: int = 0  # of a symbol that was found but not read; 0 if that is not known
+
+
 def decode(image: "NDArray[Any]", budget_s: float = BUDGET_S) -> list[str]:
-    """All distinct QR texts in a BGR or grey uint8 picture; never a text that is not there.
+    """All distinct QR texts in a BGR or grey uint8 picture; never a text that is not there."""
+    return [sighting.text for sighting in look(image, budget_s)]
+
+
+def look(image: "NDArray[Any]", budget_s: float = BUDGET_S) -> list[Sighting]:
+    """The texts `decode` finds, each once, with where it stands in the picture.
 
     No step is begun that would likely end after `budget_s`. ValueError: not such an array.
     """
     from attendant_app import cascade
 
-    return cascade.search(image, budget_s).texts()
+    return cascade.search(image, budget_s).sightings()
 
 
 def decode_bytes(data: bytes, budget_s: float = BUDGET_S) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import barcode, camera, confirm, create, hot
+from bench import barcode, camera, confirm, create, hot, scan
 from bench.figure import Figure
 
 FIGURES: dict[str, Callable[[], list[Figure]]] = {
@@ -21,6 +21,7 @@ FIGURES: dict[str, Callable[[], list[Figure]]] = {
     "confirm": confirm.measure,
     "create": create.measure,
     "hot": hot.measure,
+    "scan": scan.measure,
 }
 REPORT = Path("reports/bench.json")
 

@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 DAMAGES = ("motion", "defocus", "glare", "low-light", "tilt", "crease", "small", "faint")
 # "fair" is what an attendant would call a picture of a code; "hard" is beyond that.
-LEVELS = {"easy": 0.4, "fair": 0.8, "hard": 1.25}
+LEVELS = {"easy": 0.4, "fair": 0.8, "hard": 1.1}
 MODULE_PX = 8
 SHEET = (800, 640)
 
