@@ -296,9 +296,12 @@ def _understood(flat: Grey, symbol: _Symbol) -> Attempt:
             break
         if text := _text_of(decided):
             return Attempt(symbol.version, light, text)
-        trust = np.where(known, 2, np.minimum(1, np.abs(light))).reshape(-1, 1)
-        fit = np.linalg.solve(taps.T @ (taps * trust) + ridge, (taps * trust).T @ decided.ravel())
-        light = (taps @ fit).reshape(prescribed.shape)
+        trust = np.sqrt(np.where(known, 2, np.minimum(1, np.abs(light)))).reshape(-1, 1)
+        # By OpenCV: numpy's library would wake a thread a core, which costs more than the sum.
+        equations = np.column_stack((taps, decided.ravel())) * trust
+        squares = cv2.mulTransposed(equations.astype(np.float32), aTa=True)
+        fit = np.linalg.solve(squares[:-1, :-1] + ridge, squares[:-1, -1])
+        light = (taps * fit).sum(axis=1).reshape(prescribed.shape)
     return Attempt(symbol.version, np.where(known, prescribed, light), None)
 
 
