@@ -122,20 +122,20 @@ class Gathering:
         self._next = 1
         self._attempts: list[lattice.Attempt] = []
 
-    def add(self, frame: NDArray[Any]) -> list[str]:
+    def add(self, frame: NDArray[Any]) -> list[Sighting]:
         evidence = search(frame, self._budget_s, self._next)
         rest = len(_CASCADE) - 1
         self._next = 1 + (self._next - 1 + max(0, evidence.steps - 1)) % rest
         if sightings := evidence.sightings():
             self._attempts.clear()
-            return [sighting.text for sighting in sightings]
-        for attempt in evidence.attempts:
+            return sightings
+        for place, attempt in zip(evidence.followed, evidence.attempts, strict=True):
             self._attempts.append(attempt)
             same = [other for other in self._attempts if lattice.alike(attempt, other)]
             text = lattice.gathered(same) if len(same) > 1 else None
             if text and _carries_proof(text):
                 self._attempts.clear()
-                return [text]
+                return [Sighting(text, place.corners)]
         del self._attempts[:-MAX_ATTEMPTS]
         return []
 

@@ -193,8 +193,9 @@ async def post_frame(request: Request) -> Response:
     """One frame of a live camera: the texts in it, and where. What they mean is asked once."""
     handheld = handheld_of(request)
     service.on_shift(handheld)
-    started = time.perf_counter()
-    seen = await look_at(handheld, await request.body())
+    data, started = await request.body(), time.perf_counter()
+    async with handheld.watching:
+        seen = await _read(lambda: _watch(handheld, data))
     taken_ms = round((time.perf_counter() - started) * 1000)
     codes = [{"text": code.text, "corners": code.corners.tolist()} for code in seen]
     return JSONResponse({"codes": codes, "ms": taken_ms})
@@ -202,9 +203,19 @@ async def post_frame(request: Request) -> Response:
 
 async def look_at(handheld: Handheld, data: bytes) -> list[scanner.Sighting]:
     """Reads a picture in memory, off the event loop."""
+    async with handheld.reading:
+        return await _read(lambda: scanner.look(scanner.unpack(data)))
+
+
+def _watch(handheld: Handheld, data: bytes) -> list[scanner.Sighting]:
+    if handheld.watcher is None:
+        handheld.watcher = scanner.Watcher()
+    return handheld.watcher.look(scanner.unpack(data))
+
+
+async def _read(look: Callable[[], list[scanner.Sighting]]) -> list[scanner.Sighting]:
     try:
-        async with handheld.reading:
-            return await asyncio.to_thread(lambda: scanner.look(scanner.unpack(data)))
+        return await asyncio.to_thread(look)
     except scanner.PictureError as error:
         raise problems.PictureRefused(error.reason) from error
 

@@ -10,6 +10,7 @@ import httpx
 
 from attendant_app.camera import Camera
 from attendant_app.device_key import DeviceKey
+from attendant_app.scanner import Watcher
 from attendant_app.settings import Settings
 from attendant_app.store import Store
 
@@ -71,6 +72,9 @@ class Handheld:
     """Set when there is something to push or print, so that nothing waits for a timer."""
     camera: Camera | None = None
     """The device's own camera, where the browser's is not to be used."""
+    watcher: Watcher | None = None
+    """What the frames of the live camera have shown; made with the first of them."""
+    watching: asyncio.Lock = field(default_factory=asyncio.Lock)
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Reading pictures is the heavy thing here: more at once would only make each of them late."""
 

@@ -74,6 +74,10 @@ class Watcher:
 
     def add(self, frame: "NDArray[Any]") -> list[str]:
         """The texts that are known with this frame. Arrays as for `decode`."""
+        return [sighting.text for sighting in self.look(frame)]
+
+    def look(self, frame: "NDArray[Any]") -> list[Sighting]:
+        """The same, each with where it stands in this frame."""
         return self._gathering.add(frame)
 
 
