@@ -10,6 +10,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from domain.device import fingerprint
+
 
 class DeviceKeyError(RuntimeError):
     """The key file is there but cannot be used; making a new key would orphan the journal."""
@@ -22,6 +24,9 @@ class DeviceKey:
     def public_text(self) -> str:
         """The raw public key in base64, as the server enrols it."""
         return base64.b64encode(self._private.public_key().public_bytes_raw()).decode()
+
+    def fingerprint(self) -> str:
+        return fingerprint(self._private.public_key().public_bytes_raw())
 
     def sign(self, message: bytes) -> str:
         return base64.b64encode(self._private.sign(message)).decode()

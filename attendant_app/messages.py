@@ -27,9 +27,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "sound-on": ("Suara nyala", "Sound is on"),
     "sound-off": ("Suara mati", "Sound is off"),
-    "device-inactive": (
-        "Perangkat ini dinonaktifkan kantor. Hubungi koordinator.",
-        "The office has switched this device off. Call the coordinator.",
+    "device-pending": (
+        "Menunggu persetujuan kantor. Kunci perangkat ini: {fingerprint}",
+        "Waiting for the office's approval. This device's key: {fingerprint}",
+    ),
+    "device-suspended": (
+        "Dinonaktifkan sementara oleh kantor; catatan tetap disimpan. Kunci: {fingerprint}",
+        "Suspended by the office; records are kept. Key: {fingerprint}",
+    ),
+    "device-revoked": (
+        "Dicabut oleh kantor. Kembalikan perangkat ini ke kantor. Kunci: {fingerprint}",
+        "Revoked by the office. Bring this device back to the office. Key: {fingerprint}",
+    ),
+    "device-unknown": (
+        "Kantor tidak mengenal perangkat ini. Hubungi koordinator. Kunci: {fingerprint}",
+        "The office does not know this device. Call the coordinator. Key: {fingerprint}",
     ),
     "seconds": ("{n} dtk", "{n} s"),
     "minutes": ("{n} mnt", "{n} min"),

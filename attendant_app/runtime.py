@@ -13,6 +13,7 @@ from attendant_app.device_key import DeviceKey
 from attendant_app.scanner import Watcher
 from attendant_app.settings import Settings
 from attendant_app.store import Store
+from domain.device import DeviceState
 
 
 class Bell:
@@ -48,8 +49,8 @@ class Link:
 
     online: bool = False
     clock_offset_s: float = 0.0
-    active: bool = True
-    """False once the office has suspended or revoked this device."""
+    state: str = DeviceState.ACTIVE
+    """What this device is at the office, as it said last; `unknown` where it knows no such one."""
 
     def learn_time(self, server_time: float | None) -> None:
         if server_time:

@@ -46,6 +46,7 @@ async def enrol(handheld: Handheld, code: str) -> None:
     answer = await _ask(handheld, "POST", "/v1/devices", body=body)
     with handheld.store.transaction():
         handheld.store.enrol(str(answer["device_id"]), name, device_time())
+    handheld.link.state = str(answer["state"])
     handheld.nudge()
 
 
@@ -502,7 +503,8 @@ def status(handheld: Handheld) -> dict[str, Any]:
     age = device_time() - datetime.fromisoformat(oldest) if oldest else timedelta()
     return {
         "enrolled": device is not None,
-        "device_active": handheld.link.active,
+        "device_state": handheld.link.state,
+        "fingerprint": handheld.key.fingerprint(),
         "signed_in": shift is not None,
         "sign_in_lapsed": shift is not None and shift.token is None,
         "attendant": shift and {"code": shift.attendant, "name": shift.attendant_name},

@@ -14,12 +14,14 @@ from datetime import datetime, timedelta
 from attendant_app import journal, problems, server_api, service
 from attendant_app.runtime import Handheld, device_time
 from attendant_app.store import Outgoing, StoredEvent, Sync
+from domain.device import DeviceState
 
 log = logging.getLogger(__name__)
 
 PULSE_S = 1.2
 # Pulse and its timeout together stay under the three seconds in which a screen must say "offline".
 REFRESH_S = 300.0
+ASK_S = 60.0
 IDLE_S = 5.0
 STREAM_S = 20.0
 POLL_S = 2.0
@@ -32,6 +34,14 @@ BATCH = 100
 CONSUMER_LIFETIME = timedelta(minutes=1)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+NOT_ACTIVE = {
+    "device-pending": DeviceState.PENDING,
+    "device-suspended": DeviceState.SUSPENDED,
+    "device-revoked": DeviceState.REVOKED,
+    "device-not-active": "unknown",
+    "device-not-found": "unknown",
+}
+"""The office's refusals that say what this device is there."""
 
 
 def pause_s(tries: int) -> float:
@@ -43,7 +53,7 @@ def pause_s(tries: int) -> float:
 async def run(handheld: Handheld) -> None:
     """All loops, until cancelled."""
     async with asyncio.TaskGroup() as group:
-        for loop in (_pulse, _push, _watch, _watch_late_money, _refresh):
+        for loop in (_pulse, _ask_office, _push, _watch, _watch_late_money, _refresh):
             group.create_task(_keep_going(handheld, loop), name=loop.__name__)
 
 
@@ -75,6 +85,36 @@ def _set_online(handheld: Handheld, online: bool) -> None:
     if online:
         handheld.store.retry_all_now(device_time())
     handheld.nudge()
+
+
+async def _ask_office(handheld: Handheld) -> None:
+    """Whether this device may work; asked often while it may not."""
+    while True:
+        device = handheld.store.device()
+        answered = False
+        if handheld.link.online and device is not None:
+            answered = await _ask_state(handheld, device.device_id)
+        settled = answered and handheld.link.state == DeviceState.ACTIVE
+        await asyncio.sleep(ASK_S if settled else IDLE_S)
+
+
+async def _ask_state(handheld: Handheld, device_id: str) -> bool:
+    try:
+        answer = await server_api.call(handheld.http, "GET", f"/v1/devices/{device_id}")
+    except server_api.NoAnswer:
+        return False
+    except server_api.Refusal as refusal:
+        _learn_from(handheld, refusal)
+        return False
+    _set_state(handheld, str(answer.body.get("state")))
+    return True
+
+
+def _set_state(handheld: Handheld, state: str) -> None:
+    if handheld.link.state != state:
+        handheld.link.state = state
+        handheld.store.retry_all_now(device_time())
+        handheld.nudge()
 
 
 async def _refresh(handheld: Handheld) -> None:
@@ -113,7 +153,7 @@ async def _pull_master_data(handheld: Handheld) -> bool:
     except server_api.Refusal as refusal:
         _learn_from(handheld, refusal)
         return False
-    handheld.link.active = True
+    _set_state(handheld, DeviceState.ACTIVE)
     if answer.body != handheld.store.master_data():
         handheld.store.save_master_data(answer.body, device_time())
         handheld.nudge()
@@ -123,10 +163,8 @@ async def _pull_master_data(handheld: Handheld) -> bool:
 def _learn_from(handheld: Handheld, refusal: server_api.Refusal) -> None:
     """What a refusal of any call says about this device or this shift."""
     shift = handheld.store.shift()
-    if refusal.slug == "device-not-active":
-        if handheld.link.active:
-            handheld.link.active = False
-            handheld.bell.ring()
+    if refusal.slug in NOT_ACTIVE:
+        _set_state(handheld, NOT_ACTIVE[refusal.slug])
     elif refusal.status == 401 and shift is not None and shift.token is not None:
         handheld.store.forget_token(shift.id)
         handheld.bell.ring()
@@ -174,8 +212,8 @@ async def _push_request(handheld: Handheld, outgoing: Outgoing, token: str) -> N
         store.retry_at(outgoing.id, device_time() + timedelta(seconds=pause), str(no_answer))
     except server_api.Refusal as refusal:
         _learn_from(handheld, refusal)
-        if refusal.status == 401:
-            # The shift lapsed, the request did not: it goes again after the next sign-in.
+        if refusal.status == 401 or refusal.slug in NOT_ACTIVE:
+            # The shift lapsed or the device may not work, the request stands: it goes again later.
             pause = pause_s(outgoing.tries)
             store.retry_at(outgoing.id, device_time() + timedelta(seconds=pause), str(refusal))
             return

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 from importlib.resources import files
 from typing import Any
 
@@ -10,6 +10,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.shares import ShareLeg, ShareRule
+from server.identity import devices
 from server.identity import service as identity
 from server.identity.models import Role
 from server.ledger import service as ledger
@@ -43,6 +44,17 @@ async def seed(
     ):
         await identity.add_officer(db, login=login, name=name, role=role, password=password)
     await identity.add_attendant(db, code=ATTENDANT, name="Juru Parkir Contoh", pin=attendant_pin)
+
+
+async def enrolment_code(db: AsyncSession, *, now: datetime) -> str:
+    return await devices.issue_code(db, await identity.officer_named(db, OFFICER), now=now)
+
+
+async def approve_devices(db: AsyncSession, *, now: datetime) -> None:
+    """As the sample's second officer, so that its handheld may work at once."""
+    checker = await identity.officer_named(db, CHECKER)
+    for device in await devices.pending(db):
+        await devices.approve(db, checker, device.id, "data sampel", now=now)
 
 
 async def _share_rule(db: AsyncSession, told: dict[str, Any]) -> None:

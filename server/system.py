@@ -30,7 +30,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from server import sample, schema
 from server.database import APP_ROLE, as_role, create_engine, create_transactions
 from server.embedded import EmbeddedPostgres
-from server.identity import service as identity
 from server.settings import Settings
 
 READY_S = 90.0
@@ -249,7 +248,15 @@ class System:
                     checker_password=self.secrets["checker_password"],
                     attendant_pin=self.secrets["attendant_pin"],
                 )
-                return await identity.issue_enrolment_code(db, now=datetime.now(UTC))
+                return await sample.enrolment_code(db, now=datetime.now(UTC))
+        finally:
+            await engine.dispose()
+
+    async def _approve_handheld(self) -> None:
+        engine = create_engine(self.database_url)
+        try:
+            async with create_transactions(engine).begin() as db:
+                await sample.approve_devices(db, now=datetime.now(UTC))
         finally:
             await engine.dispose()
 
@@ -322,6 +329,9 @@ class System:
                 self._check_alive(name, deadline)
         while not _taken(self.port + PRINTER):
             self._check_alive("printer", deadline)
+        while not _status(self.url(HANDHELD))["enrolled"]:
+            self._check_alive("handheld", deadline)
+        asyncio.run(self._approve_handheld())
 
     def _check_alive(self, name: str, deadline: float) -> None:
         dead = self.programs[name].why_dead()
@@ -360,6 +370,11 @@ class System:
             "attendant": {"code": sample.ATTENDANT, "pin": self.secrets["attendant_pin"]},
             "spot": spot,
         }
+
+
+def _status(handheld: str) -> dict[str, Any]:
+    told: dict[str, Any] = httpx.get(f"{handheld}/api/status", timeout=2, trust_env=False).json()
+    return told
 
 
 def _answers(address: str) -> bool:

@@ -10,6 +10,7 @@ from prometheus_client import Gauge
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.device import DEVICE_TABLE
 from domain.events import GENESIS, Event, canonical, event_hash, verify_chain
 from domain.ids import uuid7
 from domain.payment import CHARGE_TABLE
@@ -49,8 +50,10 @@ class Invariant:
 async def _broken_chains(db: AsyncSession) -> list[str]:
     """The devices whose events, each taken anew, do not follow one another or were not signed."""
     rows = await db.stream(
-        text("""SELECT e.*, d.public_key FROM device_events e JOIN devices d ON d.id = e.device_id
-                ORDER BY e.device_id, e.seq"""),
+        text("""SELECT e.*, k.public_keys FROM device_events e JOIN (
+                    SELECT device_id, array_agg(public_key ORDER BY number DESC) AS public_keys
+                    FROM device_keys GROUP BY device_id
+                ) k ON k.device_id = e.device_id ORDER BY e.device_id, e.seq"""),
         execution_options={"yield_per": 100},  # each row costs a signature, and payments wait
     )
     found: dict[UUID, None] = {}
@@ -62,7 +65,7 @@ async def _broken_chains(db: AsyncSession) -> list[str]:
         if (
             verify_chain([event], after_seq=seq, after_hash=head) is not None
             or event_hash(event) != row.hash
-            or not signed_by(row.public_key, row.signature, canonical(event))
+            or not any(signed_by(key, row.signature, canonical(event)) for key in row.public_keys)
         ):
             found[row.device_id] = None
         seq, head = row.seq, row.hash
@@ -71,6 +74,7 @@ async def _broken_chains(db: AsyncSession) -> list[str]:
 
 CHANGED_CHARGES = "c.id IN (SELECT charge_id FROM charge_changes WHERE id >= :since)"
 EDGES = ", ".join(f"'{before}>{after}'" for (before, _), after in CHARGE_TABLE.items())
+DEVICE_EDGES = ", ".join(f"'{before}>{after}'" for (before, _), after in DEVICE_TABLE.items())
 TRIGGERS = (
     "case_changes_insert_only",
     "cases_first_state",
@@ -84,7 +88,11 @@ TRIGGERS = (
     "charges_only_edges",
     "cleared_movements_insert_only",
     "closed_days_insert_only",
+    "device_changes_insert_only",
     "device_events_insert_only",
+    "device_keys_insert_only",
+    "devices_first_state",
+    "devices_only_edges",
     "imported_files_insert_only",
     "inquiries_insert_only",
     "ledger_entries_balance",
@@ -352,6 +360,31 @@ INVARIANTS = (
         "I8-device-chains",
         "each event of a device names the one before it, and is what the device signed",
         find=_broken_chains,
+    ),
+    Invariant(
+        "I13-two-officers-a-device",
+        "a device that may work was approved by another officer than enrolled it",
+        """SELECT id FROM devices WHERE enrolled_by = approved_by
+              OR (state IN ('active', 'suspended') AND num_nulls(enrolled_by, approved_by) > 0)""",
+    ),
+    Invariant(
+        "I13-device-changes",
+        "the changes of a device lead along its table to where it stands",
+        f"""SELECT d.id FROM devices d LEFT JOIN LATERAL (
+               SELECT state_after FROM device_changes WHERE device_id = d.id
+               ORDER BY changed_at DESC, id DESC LIMIT 1) last ON true
+            WHERE d.state IS DISTINCT FROM last.state_after
+            UNION ALL SELECT device_id FROM device_changes
+            WHERE state_before <> state_after
+                AND state_before || '>' || state_after NOT IN ({DEVICE_EDGES})""",
+    ),
+    Invariant(
+        "I13-one-device-a-key",
+        "every device has its keys numbered 1, 2, 3 …, and no key is another device's",
+        """SELECT d.id::text FROM devices d LEFT JOIN device_keys k ON k.device_id = d.id
+           GROUP BY d.id HAVING count(k.number) = 0 OR count(k.number) <> max(k.number)
+           UNION ALL SELECT min(device_id::text) FROM device_keys
+           GROUP BY public_key HAVING count(*) > 1""",
     ),
     Invariant(
         "I12-refunds-within-money",

@@ -6,21 +6,27 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from server.database import Transaction, TransactionsDep
-from server.identity import schemas, service
+from server.identity import devices, schemas, service
 
 router = APIRouter(prefix="/v1", tags=["identity"])
 
 
 @router.post("/devices", status_code=201)
 async def enrol_device(body: schemas.EnrolDevice, db: Transaction) -> schemas.EnrolledDevice:
-    device_id = await service.enrol_device(
+    device_id = await devices.enrol(
         db,
         code=body.enrolment_code,
         public_key=body.public_key,
         name=body.name,
         now=datetime.now(UTC),
     )
-    return schemas.EnrolledDevice(device_id=device_id, state="active")
+    return schemas.EnrolledDevice(device_id=device_id, state=await devices.state_of(db, device_id))
+
+
+@router.get("/devices/{device_id}")
+async def show_device(device_id: UUID, db: Transaction) -> schemas.EnrolledDevice:
+    """Where a device stands, for the device itself: it asks while it may do nothing else."""
+    return schemas.EnrolledDevice(device_id=device_id, state=await devices.state_of(db, device_id))
 
 
 @router.post("/devices/{device_id}/nonce")

@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, DateTime, ForeignKey, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.device import DeviceState
 from server.database import Base, new_id
 
 Instant = DateTime(timezone=True)
@@ -61,24 +62,69 @@ class Attendant(Base):
 
 
 class EnrolmentCode(Base):
-    """A code that enrols exactly one device, once."""
+    """A code that registers exactly one key, once: of a new device, or of `device_id` anew."""
 
     __tablename__ = "enrolment_codes"
 
     code_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    device_id: Mapped[UUID | None] = mapped_column(ForeignKey("devices.id"))
+    issued_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    issued_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
     used_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Device(Base):
+    """A handheld. `enrolled_by` made the code of its newest key, another officer approves it."""
+
     __tablename__ = "devices"
-    __table_args__ = (CheckConstraint("state IN ('active', 'revoked')", name="state"),)
+    __table_args__ = (
+        CheckConstraint(
+            f"state IN ({', '.join(repr(state.value) for state in DeviceState)})", name="state"
+        ),
+        CheckConstraint("enrolled_by <> approved_by", name="maker_checker"),
+        CheckConstraint(
+            "CASE state WHEN 'revoked' THEN true"
+            " WHEN 'pending' THEN enrolled_by IS NOT NULL AND approved_by IS NULL"
+            " ELSE num_nulls(enrolled_by, approved_by) = 0 END",
+            name="approved",
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(Text)
-    public_key: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    state: Mapped[str] = mapped_column(Text, default="active")
+    state: Mapped[str] = mapped_column(Text)
     enrolled_at: Mapped[datetime] = mapped_column(Instant)
+    enrolled_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    approved_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+
+
+class DeviceKey(Base):
+    """A key that a device registered; the highest number is the one it uses. Insert-only."""
+
+    __tablename__ = "device_keys"
+
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    code_hash: Mapped[bytes | None] = mapped_column(
+        ForeignKey("enrolment_codes.code_hash"), unique=True
+    )
+    registered_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class DeviceChange(Base):
+    """Every change of a device's state: when, from what to what, by whom, and why. Insert-only."""
+
+    __tablename__ = "device_changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"), index=True)
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    state_before: Mapped[str] = mapped_column(Text)
+    state_after: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
 
 
 class DeviceNonce(Base):

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from domain.device import DeviceState
+
 
 class EnrolDevice(BaseModel):
     enrolment_code: str = Field(max_length=100)
@@ -14,7 +16,7 @@ class EnrolDevice(BaseModel):
 
 class EnrolledDevice(BaseModel):
     device_id: UUID
-    state: str
+    state: DeviceState
 
 
 class Nonce(BaseModel):

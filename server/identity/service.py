@@ -1,4 +1,4 @@
-"""Enrolling devices, opening shifts, signing officers in, and telling who a token belongs to."""
+"""Opening shifts, signing officers in, what each may do, and telling who a token belongs to."""
 
 import base64
 import binascii
@@ -15,24 +15,24 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.device import DeviceState
 from server.database import Transactions, new_id
 from server.errors import Problem
 from server.identity.models import (
     Attendant,
     Device,
+    DeviceKey,
     DeviceNonce,
-    EnrolmentCode,
     Officer,
     OfficerSignIn,
     Role,
     Shift,
 )
 
-ENROLMENT_LIFETIME = timedelta(hours=24)
 NONCE_LIFETIME = timedelta(minutes=2)
 SHIFT_LIFETIME = timedelta(hours=16)
 OFFICER_LIFETIME = timedelta(hours=8)
@@ -79,18 +79,38 @@ class PasswordRefused(Problem):
     title_en = "Wrong password; nothing was done"
 
 
-class EnrolmentRefused(Problem):
-    slug = "enrolment-refused"
-    status = 403
-    title_id = "Kode pendaftaran tidak berlaku atau sudah dipakai"
-    title_en = "The enrolment code is not valid or was used already"
-
-
 class DeviceNotActive(Problem):
     slug = "device-not-active"
     status = 403
-    title_id = "Perangkat ini tidak aktif; hubungi kantor"
-    title_en = "This device is not active; call the office"
+    title_id = "Perangkat ini tidak dikenal kantor; daftarkan lagi"
+    title_en = "The office does not know this device; enrol it again"
+
+
+class DevicePending(DeviceNotActive):
+    slug = "device-pending"
+    title_id = "Perangkat ini menunggu persetujuan petugas kantor yang kedua"
+    title_en = "This device waits for a second officer's approval"
+
+
+class DeviceSuspended(DeviceNotActive):
+    slug = "device-suspended"
+    title_id = "Perangkat ini dinonaktifkan sementara oleh kantor; catatannya tetap disimpan"
+    title_en = "The office has suspended this device; its records are kept"
+
+
+class DeviceRevoked(DeviceNotActive):
+    slug = "device-revoked"
+    title_id = "Perangkat ini dicabut oleh kantor; kembalikan ke kantor"
+    title_en = "The office has revoked this device; bring it back to the office"
+
+
+NOT_ACTIVE: Mapping[DeviceState, type[DeviceNotActive]] = MappingProxyType(
+    {
+        DeviceState.PENDING: DevicePending,
+        DeviceState.SUSPENDED: DeviceSuspended,
+        DeviceState.REVOKED: DeviceRevoked,
+    }
+)
 
 
 class ShiftIdTaken(Problem):
@@ -113,6 +133,8 @@ class Right(StrEnum):
     RECORD_TRANSFER = "record_transfer"
     PROPOSE_CASE = "propose_case"
     DECIDE_CASE = "decide_case"
+    MANAGE_DEVICES = "manage_devices"
+    APPROVE_DEVICE = "approve_device"
 
 
 MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
@@ -127,11 +149,19 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.REQUEST_REFUND,
                 Right.RECORD_TRANSFER,
                 Right.PROPOSE_CASE,
+                Right.MANAGE_DEVICES,
             }
         ),
-        Role.VERIFIKATOR: frozenset({Right.RECONCILE, Right.DECIDE_REFUND, Right.DECIDE_CASE}),
+        Role.VERIFIKATOR: frozenset(
+            {
+                Right.RECONCILE,
+                Right.DECIDE_REFUND,
+                Right.DECIDE_CASE,
+                Right.APPROVE_DEVICE,
+            }
+        ),
         Role.AUDITOR: frozenset(),
-        Role.ADMIN: frozenset(),
+        Role.ADMIN: frozenset({Right.MANAGE_DEVICES}),
     }
 )
 """What is not listed is refused. The maker of a thing never has the right to decide it."""
@@ -152,60 +182,8 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def issue_enrolment_code(db: AsyncSession, *, now: datetime) -> str:
-    """Make a code that enrols one device, once, within a day. Only its hash is kept."""
-    code = secrets.token_urlsafe(12)
-    await db.execute(
-        insert(EnrolmentCode).values(code_hash=_digest(code), expires_at=now + ENROLMENT_LIFETIME)
-    )
-    return code
-
-
-async def enrol_device(
-    db: AsyncSession, *, code: str, public_key: str, name: str, now: datetime
-) -> UUID:
-    """Register a device's Ed25519 key. The same code and key again gives the same device."""
-    try:
-        key = base64.b64decode(public_key, validate=True)
-        Ed25519PublicKey.from_public_bytes(key)
-    except (binascii.Error, ValueError) as exc:
-        raise EnrolmentRefused("public_key is not a base64 Ed25519 key") from exc
-    claimed = await db.scalar(
-        update(EnrolmentCode)
-        .where(EnrolmentCode.code_hash == _digest(code))
-        .where(EnrolmentCode.used_at.is_(None), EnrolmentCode.expires_at > now)
-        .values(used_at=now)
-        .returning(EnrolmentCode.code_hash)
-    )
-    if claimed is None:
-        return await _enrolled_before(db, code, key)
-    device_id: UUID | None = await db.scalar(
-        upsert(Device)
-        .values(id=new_id(), name=name, public_key=key, state="active", enrolled_at=now)
-        .on_conflict_do_nothing(index_elements=[Device.public_key])
-        .returning(Device.id)
-    )
-    if device_id is None:
-        raise EnrolmentRefused("this key belongs to another enrolment")
-    return device_id
-
-
-async def _enrolled_before(db: AsyncSession, code: str, key: bytes) -> UUID:
-    """The device this code enrolled with this very key, whose answer was lost on its way."""
-    device_id: UUID | None = await db.scalar(
-        select(Device.id)
-        # A code is used up in the transaction that enrols its device, at the same moment.
-        .join(EnrolmentCode, EnrolmentCode.used_at == Device.enrolled_at)
-        .where(EnrolmentCode.code_hash == _digest(code))
-        .where(Device.public_key == key, Device.state == "active")
-    )
-    if device_id is None:
-        raise EnrolmentRefused
-    return device_id
-
-
 async def issue_nonce(db: AsyncSession, device_id: UUID, *, now: datetime) -> str:
-    await _active_device(db, device_id)
+    await active_device_keys(db, device_id)
     await db.execute(delete(DeviceNonce).where(DeviceNonce.expires_at <= now))
     nonce = secrets.token_urlsafe(24)
     await db.execute(
@@ -216,11 +194,25 @@ async def issue_nonce(db: AsyncSession, device_id: UUID, *, now: datetime) -> st
     return nonce
 
 
-async def _active_device(db: AsyncSession, device_id: UUID) -> Device:
-    device = await db.get(Device, device_id)
-    if device is None or device.state != "active":
+def refuse_unless_active(state: str) -> None:
+    """Raises DeviceNotActive as the state is called."""
+    if state != DeviceState.ACTIVE:
+        raise NOT_ACTIVE[DeviceState(state)]
+
+
+async def active_device_keys(db: AsyncSession, device_id: UUID) -> list[bytes]:
+    """The public keys of an active device, the one it uses first; raises DeviceNotActive."""
+    rows = await db.execute(
+        select(Device.state, DeviceKey.public_key)
+        .join(DeviceKey, DeviceKey.device_id == Device.id)
+        .where(Device.id == device_id)
+        .order_by(DeviceKey.number.desc())
+    )
+    told = rows.all()
+    if not told:
         raise DeviceNotActive
-    return device
+    refuse_unless_active(told[0].state)
+    return [row.public_key for row in told]
 
 
 @dataclass(frozen=True)
@@ -246,7 +238,7 @@ async def open_shift(
     A wrong PIN is counted in a transaction of its own, so that refusing it does not undo the count.
     """
     async with transactions.begin() as db:
-        device = await _active_device(db, device_id)
+        key, *_ = await active_device_keys(db, device_id)
         text = f"karcis-shift|{shift_id}|{device_id}|{attendant_code}|{nonce}"
         used = await db.scalar(
             delete(DeviceNonce)
@@ -254,7 +246,7 @@ async def open_shift(
             .where(DeviceNonce.expires_at > now)
             .returning(DeviceNonce.nonce)
         )
-    if used is None or not signed_by(device.public_key, signature, text.encode()):
+    if used is None or not signed_by(key, signature, text.encode()):
         raise DeviceNotActive("the request is not signed by this device")
     async with transactions.begin() as db:
         attendant = await db.scalar(
@@ -324,10 +316,6 @@ def signed_by(public_key: bytes, signature: str, message: bytes) -> bool:
     return True
 
 
-async def device_key(db: AsyncSession, device_id: UUID) -> bytes:
-    return (await _active_device(db, device_id)).public_key
-
-
 async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnShift:
     """The shift a bearer token belongs to; raises NotSignedIn or DeviceNotActive."""
     row = (
@@ -341,8 +329,7 @@ async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnS
     if row is None:
         raise NotSignedIn
     shift_id, device_id, device_state, attendant_id, code, name = row
-    if device_state != "active":
-        raise DeviceNotActive
+    refuse_unless_active(device_state)
     return OnShift(shift_id, device_id, attendant_id, code, name)
 
 
@@ -373,6 +360,11 @@ async def who_is_officer(db: AsyncSession, token: str, *, now: datetime) -> Offi
     if officer is None:
         raise NotSignedIn
     return officer
+
+
+async def officer_named(db: AsyncSession, login: str) -> UUID:
+    """The id of an officer who is known to be there."""
+    return (await db.execute(select(Officer.id).where(Officer.login == login))).scalar_one()
 
 
 async def acting(db: AsyncSession, officer_id: UUID, right: Right) -> Officer:

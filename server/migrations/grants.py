@@ -14,13 +14,13 @@ from alembic import op
 from server.database import APP_ROLE, READ_ROLE
 
 
-def insert_only(table: str) -> None:
+def insert_only(table: str, *, hidden: Iterable[str] = ()) -> None:
     """Rows are added and read, never changed: neither role may, and a trigger binds the owner."""
     op.execute(f"""
         CREATE OR REPLACE TRIGGER {table}_insert_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
         FOR EACH STATEMENT EXECUTE FUNCTION karcis_refuse_change()
     """)
-    changeable(table)
+    changeable(table, hidden=hidden)
 
 
 def changeable(

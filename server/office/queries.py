@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import REFUND_UNDECIDED, REFUND_VOID
 from domain.receipt import ReceiptNumberError, parse_receipt_number, receipt_number
-from server.identity.models import Officer
+from server.identity.models import DeviceChange, Officer
 from server.parking.models import ParkingSession
 from server.payments.books import Books
 from server.payments.models import (
@@ -203,7 +203,7 @@ async def cases_of_refund(db: AsyncSession, refund_id: UUID) -> Sequence[Case]:
 
 @dataclass(frozen=True)
 class Step:
-    """One change of a refund or a case."""
+    """One change of a refund, a case or a device."""
 
     at: datetime
     state: str
@@ -221,6 +221,13 @@ async def steps_of_refund(db: AsyncSession, refund_id: UUID) -> list[Step]:
 async def steps_of_case(db: AsyncSession, case_id: UUID) -> list[Step]:
     rows = await db.scalars(
         select(CaseChange).where(CaseChange.case_id == case_id).order_by(CaseChange.id)
+    )
+    return [Step(row.changed_at, row.state_after, row.who, row.why) for row in rows]
+
+
+async def steps_of_device(db: AsyncSession, device_id: UUID) -> list[Step]:
+    rows = await db.scalars(
+        select(DeviceChange).where(DeviceChange.device_id == device_id).order_by(DeviceChange.id)
     )
     return [Step(row.changed_at, row.state_after, row.who, row.why) for row in rows]
 

@@ -43,14 +43,18 @@ async def push(
 ) -> list[schemas.EventOutcome]:
     """Apply a batch in its order; every event is accepted, known already, or quarantined."""
     async with transactions.begin() as db:
-        key = await identity.device_key(db, shift.device_id)
+        keys = await identity.active_device_keys(db, shift.device_id)
         # One batch of a device at a time, so that two do not race for the same place in its chain.
         await db.execute(select(func.pg_advisory_xact_lock(shift.device_id.int % 2**62)))
-        return [await _take(db, shift, key, signed, now) for signed in events]
+        return [await _take(db, shift, keys, signed, now) for signed in events]
 
 
 async def _take(
-    db: AsyncSession, shift: OnShift, key: bytes, signed: schemas.SignedEvent, now: datetime
+    db: AsyncSession,
+    shift: OnShift,
+    keys: list[bytes],
+    signed: schemas.SignedEvent,
+    now: datetime,
 ) -> schemas.EventOutcome:
     known = await db.scalar(
         select(DeviceEvent.hash).where(
@@ -59,7 +63,7 @@ async def _take(
     )
     if known == signed.hash:
         return schemas.EventOutcome(seq=signed.seq, outcome="duplicate")
-    reason = "fork" if known else await _what_is_wrong(db, shift, key, signed)
+    reason = "fork" if known else await _what_is_wrong(db, shift, keys, signed)
     if reason is not None:
         db.add(
             QuarantinedEvent(
@@ -77,7 +81,7 @@ async def _take(
 
 
 async def _what_is_wrong(
-    db: AsyncSession, shift: OnShift, key: bytes, signed: schemas.SignedEvent
+    db: AsyncSession, shift: OnShift, keys: list[bytes], signed: schemas.SignedEvent
 ) -> str | None:
     event = Event(
         device_id=str(signed.device_id),
@@ -94,7 +98,8 @@ async def _what_is_wrong(
             return "bad-hash"
     except EventError:
         return "not-canonical"
-    if not identity.signed_by(key, signed.signature, canonical(event)):
+    # What was recorded before a new key, and sent after it, has the old one's signature.
+    if not any(identity.signed_by(key, signed.signature, canonical(event)) for key in keys):
         return "bad-signature"
     if not all(_storable(value) for value in (signed.kind, signed.at, signed.body)):
         return "not-storable"

@@ -66,13 +66,13 @@ class Office:
         self.resolve_delay_s = 0.0
         self.refuse_charges: tuple[int, str] | None = None
         self.quarantine_kinds: set[str] = set()
-        self.active = True
         self.seal = Seal(Ed25519PrivateKey.generate())
         self.proofs: dict[str, Any] = {
             "keys": {self.seal.key_id: base64.b64encode(self.seal.public).decode()},
             "revoked": [],
             "lifetime_s": 24 * 3600,
         }
+        self.state = "active"
         self.delay_s = 0.0
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -153,6 +153,7 @@ class Office:
             routes=[
                 Route("/livez", self._livez),
                 Route("/v1/devices", self._enrol, methods=["POST"]),
+                Route("/v1/devices/{device_id}", self._device),
                 Route("/v1/devices/{device_id}/nonce", self._nonce, methods=["POST"]),
                 Route("/v1/shifts", self._open_shift, methods=["POST"]),
                 Route("/v1/masterdata", self._master_data),
@@ -176,11 +177,17 @@ class Office:
         key = base64.b64decode(body["public_key"])
         device_id = next((d for d, k in self.devices.items() if k == key), str(uuid4()))
         self.devices[device_id] = key
-        return JSONResponse({"device_id": device_id, "state": "active"}, 201)
+        return JSONResponse({"device_id": device_id, "state": self.state}, 201)
+
+    async def _device(self, request: Request) -> Response:
+        device_id = request.path_params["device_id"]
+        if device_id not in self.devices:
+            return problem(404, "device-not-found")
+        return JSONResponse({"device_id": device_id, "state": self.state})
 
     async def _nonce(self, request: Request) -> Response:
-        if not self.active or request.path_params["device_id"] not in self.devices:
-            return problem(403, "device-not-active")
+        if self.state != "active":
+            return problem(403, f"device-{self.state}")
         nonce = str(uuid4())
         self.nonces.add(nonce)
         return JSONResponse({"nonce": nonce})
@@ -217,8 +224,8 @@ class Office:
 
     def _denied(self, request: Request) -> Response | None:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not self.active:
-            return problem(403, "device-not-active")
+        if self.state != "active":
+            return problem(403, f"device-{self.state}")
         return None if token in self.tokens else problem(401, "not-signed-in")
 
     async def _master_data(self, request: Request) -> Response:
@@ -298,6 +305,8 @@ class Office:
         return JSONResponse({"kind": "unknown", "text_kind": "text"})
 
     async def _sync(self, request: Request) -> Response:
+        if denied := self._denied(request):
+            return denied
         results = []
         for sent in (await request.json())["events"]:
             outcome, reason = self._take_event(sent)

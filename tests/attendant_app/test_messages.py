@@ -7,6 +7,7 @@ import pytest
 
 from attendant_app import messages, problems, scanner
 from attendant_app.store import PrintState
+from domain.device import DeviceState
 from printer.status import State
 
 PACKAGE = Path(messages.__file__).parent
@@ -26,7 +27,7 @@ def test_every_key_a_template_names_exists_and_every_key_is_named() -> None:
     text = "\n".join(path.read_text() for path in sources if path.name != "messages.py")
     named = set(re.findall(r"""\bt\(\s*["']([\w-]*\w)["']""", text))
     assert named - set(messages.MESSAGES) == set()
-    built = ("print-", "printer-", "flag-", "picture-", "found-", "what-")
+    built = ("device-", "print-", "printer-", "flag-", "picture-", "found-", "what-")
     own = (PACKAGE / "messages.py").read_text()
     unused = {
         key
@@ -46,6 +47,8 @@ def test_every_state_has_words() -> None:
         assert f"printer-{state}" in messages.MESSAGES
     for reason in ("interrupted", "unprintable", "not-paid", "no-word", "unreachable"):
         assert f"printer-{reason}" in messages.MESSAGES
+    for state in (*DeviceState, "unknown"):
+        assert f"device-{state}" in messages.MESSAGES or state is DeviceState.ACTIVE
     reasons = re.findall(r'PictureError\("([\w-]+)"\)', Path(scanner.__file__).read_text())
     assert {f"{reason}" for reason in reasons} <= set(messages.MESSAGES)
 

@@ -119,15 +119,34 @@ def test_late_news_never_turns_paid_back(device: Device, office: Office) -> None
     assert device.get(f"/api/charges/{charge['id']}")["state"] == "paid"
 
 
-def test_a_revoked_device_is_told_to_its_attendant(device: Device, office: Office) -> None:
+def test_a_suspended_device_says_so_and_keeps_its_records_until_it_is_resumed(
+    device: Device, office: Office
+) -> None:
     device.sign_in()
-    office.active = False
-    office.stop()
-    until(lambda: not device.status()["online"], 4)
-    office.start()
+    office.state = "suspended"
     charge = device.charge(SPOT)
-    until(lambda: device.get(f"/api/charges/{charge['id']}")["sync"] == "refused", 10)
-    assert device.status()["device_active"] is False
+    until(lambda: device.status()["device_state"] == "suspended", 10)
+    page = device.http.get("/spots", headers={"Accept": "text/html"}).text
+    assert f"Kunci: {device.status()['fingerprint']}" in page
+    assert device.get(f"/api/charges/{charge['id']}")["sync"] == "waiting"
+    assert device.status()["unsynced"] > 0
+    office.state = "active"
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["sync"] == "sent", 15)
+    until(lambda: device.status()["unsynced"] == 0, 10)
+    assert device.status()["device_state"] == "active"
+
+
+def test_a_device_that_waits_for_approval_starts_working_by_itself(
+    device: Device, office: Office
+) -> None:
+    office.state = "pending"
+    until(lambda: device.status()["enrolled"] and device.status()["device_state"] == "pending")
+    body = {"attendant": "J-001", "pin": "123456"}
+    refused = device.http.post("/api/sign-in", json=body)
+    assert refused.json()["office_slug"] == "device-pending"
+    office.state = "active"
+    until(lambda: device.status()["device_state"] == "active", 10)
+    device.sign_in()
 
 
 def test_kill_9_loses_nothing_that_was_answered(device: Device, office: Office) -> None:

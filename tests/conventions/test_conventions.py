@@ -13,6 +13,7 @@ import pytest
 
 from attendant_app import problems as handheld_problems
 from attendant_app.settings import Settings as HandheldSettings
+from domain.device import DEVICE_TABLE
 from domain.parking import STAY_TABLE
 from domain.payment import CASE_TABLE, CHARGE_TABLE, PAYMENT_TABLE, REFUND_TABLE
 from domain.states import diagram
@@ -164,7 +165,14 @@ def test_every_setting_is_documented_and_no_other(prefix: str, fields: set[str])
 
 def test_the_documented_state_diagrams_are_the_tables() -> None:
     text = (ROOT / "docs/states.md").read_text()
-    for table in (CHARGE_TABLE, PAYMENT_TABLE, REFUND_TABLE, CASE_TABLE, STAY_TABLE):
+    for table in (
+        CHARGE_TABLE,
+        PAYMENT_TABLE,
+        REFUND_TABLE,
+        CASE_TABLE,
+        STAY_TABLE,
+        DEVICE_TABLE,
+    ):
         assert diagram(table) in text
 
 

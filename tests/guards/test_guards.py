@@ -14,13 +14,16 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.device import DEVICE_TABLE, DeviceState
 from domain.parking import STAY_TABLE, StayState
 from domain.payment import CHARGE_TABLE, PAYMENT_TABLE, ChargeState, PaymentState
-from server import verify
+from server import sample, verify
 from server.database import Transactions
+from server.identity import devices
+from server.identity import service as identity
 from server.payments.books import Books
 from server.reconciliation import service as reconciliation
-from tests.server.handhelds import on_shift
+from tests.server.handhelds import on_shift, pending
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, LIFETIME, Office
 from tests.server.payments.test_refund_guards import GUARDS as OF_REFUNDS
 
@@ -289,10 +292,46 @@ GUARDS = {
         copied("device_events", "seq = 2", seq="3"),
         "I8-device-chains",
     ),
+    "a device goes along its table": trigger(
+        "devices_only_edges",
+        "devices",
+        "UPDATE devices SET state = 'suspended', approved_by = (SELECT id FROM officers"
+        " WHERE id <> enrolled_by LIMIT 1) WHERE state = 'revoked'",
+        "I13-device-changes",
+        "may not become suspended from revoked",
+    ),
+    "a device starts as pending": trigger(
+        "devices_first_state",
+        "devices",
+        copied("devices", "state = 'active'", id=NEW_ID),
+        "I13-device-changes",
+        "may not become active from nothing",
+    ),
+    "a device is approved by another officer": constraint(
+        "ck_devices_maker_checker",
+        "devices",
+        "UPDATE devices SET approved_by = enrolled_by WHERE state = 'active'",
+        "I13-two-officers-a-device",
+    ),
+    "a device works when it is approved": constraint(
+        "ck_devices_approved",
+        "devices",
+        "UPDATE devices SET approved_by = NULL WHERE state = 'active'",
+        "I13-two-officers-a-device",
+    ),
+    "a key is one device's": constraint(
+        "uq_device_keys_public_key",
+        "device_keys",
+        "INSERT INTO device_keys SELECT device_id, number + 1, public_key, NULL, registered_at"
+        " FROM device_keys",
+        "I13-one-device-a-key",
+    ),
 }
 
 REWRITTEN = {
     "charge_changes": ("DELETE FROM charge_changes WHERE state_after = 'paid'", "I6-paths"),
+    "device_changes": ("DELETE FROM device_changes", "I13-device-changes"),
+    "device_keys": ("DELETE FROM device_keys", "I13-one-device-a-key"),
     "device_events": ("UPDATE device_events SET body = '{\"n\": 9}'", "I8-device-chains"),
     "imported_files": ("UPDATE imported_files SET content = 'x'", "I7-files-as-they-came"),
     "inquiries": ("UPDATE inquiries SET answer = '{}'", "I5-evidence"),
@@ -355,6 +394,10 @@ async def town(
     handheld = await on_shift(api, transactions, now)
     events = [handheld.event(), handheld.event(), handheld.forge(seq=9)]
     await api.post("/v1/sync", json={"events": events}, headers=handheld.bearer)
+    refused = await pending(transactions, now)
+    async with transactions.begin() as db:
+        checker = await identity.officer_named(db, sample.CHECKER)
+        await devices.reject(db, checker, refused.device_id, "uji", now=now)
     async with transactions.begin() as db:
         settled = (FILES / "clean.csv").read_bytes()
         await reconciliation.import_settlement(db, "sandbox", "s", settled, books, now=now)
@@ -414,7 +457,10 @@ TABLES = {
     "charges": (ChargeState, CHARGE_TABLE, {"new", "issuing"}),
     "payments": (PaymentState, PAYMENT_TABLE, {"requested"}),
     "parking_sessions": (StayState, STAY_TABLE, {"open"}),
+    "devices": (DeviceState, DEVICE_TABLE, {"pending"}),
 }
+APPROVED_AS_STATED = """, approved_by = CASE '{state}' WHEN 'pending' THEN NULL
+    ELSE (SELECT id FROM officers WHERE id <> enrolled_by LIMIT 1) END"""
 
 
 async def allowed(db: AsyncSession, statement: str) -> bool:
@@ -435,16 +481,22 @@ async def test_the_database_allows_exactly_the_edges_of_the_table(
     states, edges, first = TABLES[table]
     found, starts = set(), set()
     async with owner() as db:
-        row = f"(SELECT id FROM {table} ORDER BY id LIMIT 1)"
+        # The newest device was approved by nobody, as one that starts has to be.
+        newest, also = ("DESC", APPROVED_AS_STATED) if table == "devices" else ("", "")
+        row = f"(SELECT id FROM {table} ORDER BY id {newest} LIMIT 1)"
         for before in states:
             for after in states:
                 await execute(
                     db,
                     "SET LOCAL session_replication_role = replica",
-                    f"UPDATE {table} SET state = '{before}' WHERE id = {row}",
+                    f"UPDATE {table} SET state = '{before}'{also.format(state=before)}"
+                    f" WHERE id = {row}",
                     "SET LOCAL session_replication_role = origin",
                 )
-                change = f"UPDATE {table} SET state = '{after}' WHERE id = {row}"
+                change = (
+                    f"UPDATE {table} SET state = '{after}'{also.format(state=after)}"
+                    f" WHERE id = {row}"
+                )
                 if before is not after and await allowed(db, change):
                     found.add((before, after))
         await db.rollback()

@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from domain.events import GENESIS, Event, canonical, event_hash
 from server import sample
 from server.database import Transactions, new_id
+from server.identity import devices
 from server.identity import service as identity
 from tests.server.cluster import PIN
 
@@ -70,14 +72,24 @@ class Handheld:
         return {**facts, "hash": event_hash(event), "signature": self.sign(canonical(event))}
 
 
-async def enrolled(api: httpx.AsyncClient, transactions: Transactions, now: Any) -> Handheld:
+async def pending(transactions: Transactions, now: datetime) -> Handheld:
+    """Enrolled by one officer's code, not yet approved by another."""
     handheld = Handheld()
     async with transactions.begin() as db:
-        code = await identity.issue_enrolment_code(db, now=now)
-    body = {"enrolment_code": code, "public_key": handheld.public_key, "name": "HP 1"}
-    answer = await api.post("/v1/devices", json=body)
-    assert answer.status_code == 201, answer.text
-    handheld.device_id = UUID(answer.json()["device_id"])
+        code = await sample.enrolment_code(db, now=now)
+        handheld.device_id = await devices.enrol(
+            db, code=code, public_key=handheld.public_key, name="HP 1", now=now
+        )
+    return handheld
+
+
+async def approved(transactions: Transactions, now: datetime | None = None) -> Handheld:
+    """Enrolled by one officer's code and approved by another."""
+    now = now or datetime.now(UTC)
+    handheld = await pending(transactions, now)
+    async with transactions.begin() as db:
+        checker = await identity.officer_named(db, sample.CHECKER)
+        await devices.approve(db, checker, handheld.device_id, "uji", now=now)
     return handheld
 
 
@@ -88,9 +100,9 @@ async def nonce_for(api: httpx.AsyncClient, handheld: Handheld) -> str:
     return nonce
 
 
-async def on_shift(api: httpx.AsyncClient, transactions: Transactions, now: Any) -> Handheld:
-    """An enrolled handheld whose attendant is signed in."""
-    handheld = await enrolled(api, transactions, now)
+async def on_shift(api: httpx.AsyncClient, transactions: Transactions, now: datetime) -> Handheld:
+    """An approved handheld whose attendant is signed in."""
+    handheld = await approved(transactions, now)
     body = handheld.shift_request(await nonce_for(api, handheld))
     answer = await api.post("/v1/shifts", json=body)
     assert answer.status_code == 201, answer.text

@@ -27,8 +27,9 @@ from tests.server.cluster import database_named
 
 INSERT_ONLY = {
     "case_changes", "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
-    "device_events", "imported_files", "inquiries", "ledger_entries", "ledger_postings", "money",
-    "notifications", "quarantined_events", "receipts", "reconciliations", "refund_changes",
+    "device_changes", "device_events", "device_keys", "imported_files", "inquiries",
+    "ledger_entries", "ledger_postings", "money", "notifications",
+    "quarantined_events", "receipts", "reconciliations", "refund_changes",
     "refund_proofs", "refund_receipts", "settlement_lines", "statement_lines",
 }  # fmt: skip
 """Rows that nobody changes, not even the owner of the schema while the trigger stands."""
@@ -44,7 +45,7 @@ UPDATED = {
         "state", "money_flag", "qris", "acquirer_reference", "paid_at", "next_inquiry_at",
     },
     "device_nonces": set(),
-    "devices": set(),
+    "devices": {"state", "enrolled_by", "approved_by"},
     "discrepancies": {"state", "difference_rp", "details"},
     "enrolment_codes": {"used_at"},
     "ledger_accounts": set(),
@@ -83,6 +84,7 @@ READ = {"alembic_version"}
 HIDDEN = {
     "api_keys.key_hash",
     "attendants.pin_hash",
+    "device_keys.code_hash",
     "device_nonces.nonce",
     "enrolment_codes.code_hash",
     "officer_sign_ins.token_hash",

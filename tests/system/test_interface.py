@@ -20,7 +20,7 @@ from server.database import create_engine, create_transactions
 from server.identity import api_keys
 from server.identity.api_keys import Scope
 from server.system import SERVER, System, free_ports
-from tests.server.handhelds import enrolled, nonce_for
+from tests.server.handhelds import approved, nonce_for
 
 SECONDS = os.environ.get("KARCIS_SCHEMATHESIS_S", "40")
 PHASES = "fuzzing,stateful" if SECONDS == "40" else "examples,coverage,fuzzing,stateful"
@@ -71,7 +71,7 @@ async def credentials(system: System) -> tuple[str, str]:
     async with transactions.begin() as db:
         issued = await api_keys.issue(db, "uji", tuple(Scope), created_by="uji", now=now)
     async with httpx.AsyncClient(base_url=system.url(SERVER), trust_env=False) as api:
-        handheld = await enrolled(api, transactions, now)
+        handheld = await approved(transactions, now)
         nonce = await nonce_for(api, handheld)
         body = handheld.shift_request(nonce, pin=system.secrets["attendant_pin"])
         opened = await api.post("/v1/shifts", json=body)

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from server.database import Transactions
 from server.identity import service
 from server.identity.models import Device
-from tests.server.handhelds import enrolled, nonce_for, on_shift
+from tests.server.handhelds import approved, nonce_for, on_shift, pending
 
 
 async def test_a_handheld_enrols_signs_in_and_pulls(
@@ -48,23 +48,47 @@ async def test_a_bad_token_is_refused_even_where_none_is_needed(api: httpx.Async
     assert answer.status_code == 401
 
 
-async def test_a_revoked_device_is_told_so(
-    api: httpx.AsyncClient, transactions: Transactions, owner: Transactions, now: datetime
+@pytest.mark.parametrize("state", ["suspended", "revoked"])
+async def test_a_device_that_lost_its_right_is_told_where_it_stands(
+    api: httpx.AsyncClient, transactions: Transactions, now: datetime, state: str
 ) -> None:
     handheld = await on_shift(api, transactions, now)
-    async with owner.begin() as db:
-        await db.execute(update(Device).values(state="revoked"))
-    answer = await api.get("/v1/masterdata", headers=handheld.bearer)
+    async with transactions.begin() as db:
+        await db.execute(update(Device).values(state=state))
+    own = f"/v1/devices/{handheld.device_id}"
+    refused = (403, f"device-{state}")
+    for answer in (
+        await api.get("/v1/masterdata", headers=handheld.bearer),
+        await api.post("/v1/sync", json={"events": []}, headers=handheld.bearer),
+        await api.post(f"{own}/nonce"),
+        await api.post("/v1/shifts", json=handheld.shift_request("x")),
+    ):
+        assert (answer.status_code, answer.json()["slug"]) == refused
+    assert (await api.get(own)).json() == {"device_id": str(handheld.device_id), "state": state}
+
+
+async def test_a_device_waits_for_a_second_officer_and_is_told_so_in_both_languages(
+    api: httpx.AsyncClient, transactions: Transactions, now: datetime
+) -> None:
+    handheld = await pending(transactions, now)
+    own = f"/v1/devices/{handheld.device_id}"
+    assert (await api.get(own)).json()["state"] == "pending"
+    told = (await api.post(f"{own}/nonce")).json()
+    assert told["slug"] == "device-pending"
+    assert "menunggu persetujuan" in told["title_id"]
+    assert "waits for a second officer" in told["title_en"]
+
+
+async def test_an_unknown_device_is_told_to_enrol(api: httpx.AsyncClient) -> None:
+    answer = await api.post(f"/v1/devices/{uuid4()}/nonce")
     assert (answer.status_code, answer.json()["slug"]) == (403, "device-not-active")
-    answer = await api.post(f"/v1/devices/{handheld.device_id}/nonce")
-    assert answer.status_code == 403
-    assert (await api.post(f"/v1/devices/{uuid4()}/nonce")).status_code == 403
+    assert (await api.get(f"/v1/devices/{uuid4()}")).status_code == 404
 
 
 async def test_a_locked_attendant_is_told_how_long_to_wait(
     api: httpx.AsyncClient, transactions: Transactions, now: datetime
 ) -> None:
-    handheld = await enrolled(api, transactions, now)
+    handheld = await approved(transactions, now)
     for _ in range(service.PIN_TRIES):
         body = handheld.shift_request(await nonce_for(api, handheld), pin="000000")
         answer = await api.post("/v1/shifts", json=body)
@@ -79,7 +103,7 @@ async def test_a_locked_attendant_is_told_how_long_to_wait(
 async def test_no_answer_repeats_a_pin_a_password_or_a_token(
     api: httpx.AsyncClient, transactions: Transactions, now: datetime
 ) -> None:
-    handheld, canary = await enrolled(api, transactions, now), "KENARI-7731"
+    handheld, canary = await approved(transactions, now), "KENARI-7731"
     nonce = await nonce_for(api, handheld)
     answers = [
         await api.post("/v1/shifts", json=handheld.shift_request(nonce, pin=canary)),
@@ -99,7 +123,7 @@ async def test_no_answer_repeats_a_pin_a_password_or_a_token(
 async def test_text_the_database_cannot_hold_is_refused_as_invalid(
     api: httpx.AsyncClient, transactions: Transactions, now: datetime, subtests: pytest.Subtests
 ) -> None:
-    handheld = await enrolled(api, transactions, now)
+    handheld = await approved(transactions, now)
     for field in ("attendant", "nonce", "pin", "signature"):
         body = handheld.shift_request(await nonce_for(api, handheld))
         body = handheld.shift_request(**{**body, field: "a\0b"})

@@ -1,4 +1,4 @@
-"""Enrolment, shifts and sign-ins: who may act, decided by the service on a real database."""
+"""Shifts and sign-ins: who may act, decided by the service on a real database."""
 
 import asyncio
 import base64
@@ -11,38 +11,17 @@ from sqlalchemy import func, select
 from server import sample
 from server.database import Transactions
 from server.identity import service
-from server.identity.models import Attendant, Device, EnrolmentCode, Shift
+from server.identity.models import Attendant, Device, Shift
 from server.identity.service import (
     DeviceNotActive,
-    EnrolmentRefused,
+    DeviceRevoked,
     NotSignedIn,
     ShiftIdTaken,
     SignInLocked,
     SignInRefused,
 )
 from tests.server.cluster import PASSWORD, PIN
-from tests.server.handhelds import Handheld
-
-
-async def issue_code(transactions: Transactions, now: datetime) -> str:
-    async with transactions.begin() as db:
-        return await service.issue_enrolment_code(db, now=now)
-
-
-async def enrol(
-    transactions: Transactions, code: str, handheld: Handheld, now: datetime, name: str = "HP"
-) -> UUID:
-    async with transactions.begin() as db:
-        handheld.device_id = await service.enrol_device(
-            db, code=code, public_key=handheld.public_key, name=name, now=now
-        )
-    return handheld.device_id
-
-
-async def fresh(transactions: Transactions, now: datetime) -> Handheld:
-    handheld = Handheld()
-    await enrol(transactions, await issue_code(transactions, now), handheld, now)
-    return handheld
+from tests.server.handhelds import Handheld, approved
 
 
 async def nonce_for(transactions: Transactions, handheld: Handheld, now: datetime) -> str:
@@ -67,76 +46,10 @@ async def open_shift(
     )
 
 
-async def test_a_code_enrols_one_device_and_keeps_only_its_hash(
-    transactions: Transactions, now: datetime
-) -> None:
-    code = await issue_code(transactions, now)
-    device_id = await enrol(transactions, code, Handheld(), now)
-    with pytest.raises(EnrolmentRefused):
-        await enrol(transactions, code, Handheld(), now)
-    async with transactions.begin() as db:
-        assert (await db.scalars(select(Device.id))).all() == [device_id]
-        stored = (await db.scalars(select(EnrolmentCode.code_hash))).one()
-    assert code.encode() not in stored
-
-
-async def test_enrolling_again_after_a_lost_answer_gives_the_same_device(
-    transactions: Transactions, now: datetime
-) -> None:
-    code, handheld = await issue_code(transactions, now), Handheld()
-    first = await enrol(transactions, code, handheld, now)
-    again = await enrol(transactions, code, handheld, now + timedelta(seconds=9))
-    assert again == first
-
-
-async def test_another_code_does_not_enrol_a_known_key_again(
-    transactions: Transactions, now: datetime
-) -> None:
-    handheld = await fresh(transactions, now)
-    other = await issue_code(transactions, now)
-    with pytest.raises(EnrolmentRefused):
-        await enrol(transactions, other, handheld, now + timedelta(seconds=1))
-    # Nothing of the refused try was kept: the code still enrols the device it was made for.
-    await enrol(transactions, other, Handheld(), now + timedelta(seconds=2))
-
-
-async def test_of_two_devices_racing_for_one_code_one_is_enrolled(
-    transactions: Transactions, now: datetime
-) -> None:
-    code = await issue_code(transactions, now)
-    outcomes = await asyncio.gather(
-        *(enrol(transactions, code, Handheld(), now) for _ in range(4)), return_exceptions=True
-    )
-    assert sum(isinstance(outcome, UUID) for outcome in outcomes) == 1
-    assert sum(isinstance(outcome, EnrolmentRefused) for outcome in outcomes) == 3
-
-
-async def test_an_enrolment_code_ends_after_a_day(
-    transactions: Transactions, now: datetime
-) -> None:
-    code = await issue_code(transactions, now)
-    with pytest.raises(EnrolmentRefused):
-        await enrol(transactions, code, Handheld(), now + service.ENROLMENT_LIFETIME)
-
-
-@pytest.mark.parametrize(
-    "key",
-    ["", "not base64 !", base64.b64encode(b"short").decode(), base64.b64encode(b"x" * 33).decode()],
-)
-async def test_a_rubbish_key_is_refused_and_does_not_use_up_the_code(
-    transactions: Transactions, now: datetime, key: str
-) -> None:
-    code = await issue_code(transactions, now)
-    with pytest.raises(EnrolmentRefused):
-        async with transactions.begin() as db:
-            await service.enrol_device(db, code=code, public_key=key, name="HP", now=now)
-    await enrol(transactions, code, Handheld(), now)
-
-
 async def test_a_shift_opens_and_its_token_names_attendant_and_device(
     transactions: Transactions, now: datetime
 ) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     opened = await open_shift(transactions, handheld, now)
     async with transactions.begin() as db:
         found = await service.who_is_on_shift(db, opened.token, now=now)
@@ -149,21 +62,21 @@ async def test_a_shift_opens_and_its_token_names_attendant_and_device(
 async def test_a_token_dies_with_its_shift_and_with_its_device(
     transactions: Transactions, owner: Transactions, now: datetime
 ) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     opened = await open_shift(transactions, handheld, now)
     async with owner.begin() as db:
         with pytest.raises(NotSignedIn):
             await service.who_is_on_shift(db, opened.token, now=opened.expires_at)
         (await db.get_one(Device, handheld.device_id)).state = "revoked"
         await db.flush()
-        with pytest.raises(DeviceNotActive):
+        with pytest.raises(DeviceRevoked):
             await service.who_is_on_shift(db, opened.token, now=now)
-        with pytest.raises(DeviceNotActive):
+        with pytest.raises(DeviceRevoked):
             await service.issue_nonce(db, handheld.device_id, now=now)
 
 
 async def test_a_nonce_serves_once(transactions: Transactions, now: datetime) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     nonce = await nonce_for(transactions, handheld, now)
     await open_shift(transactions, handheld, now, nonce=nonce)
     with pytest.raises(DeviceNotActive):
@@ -173,7 +86,7 @@ async def test_a_nonce_serves_once(transactions: Transactions, now: datetime) ->
 async def test_a_nonce_is_used_up_even_by_a_wrong_pin(
     transactions: Transactions, now: datetime
 ) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     nonce = await nonce_for(transactions, handheld, now)
     with pytest.raises(SignInRefused):
         await open_shift(transactions, handheld, now, nonce=nonce, pin="000000")
@@ -184,7 +97,7 @@ async def test_a_nonce_is_used_up_even_by_a_wrong_pin(
 async def test_a_nonce_of_another_device_or_a_stale_one_opens_nothing(
     transactions: Transactions, now: datetime
 ) -> None:
-    handheld, other = await fresh(transactions, now), await fresh(transactions, now)
+    handheld, other = await approved(transactions, now), await approved(transactions, now)
     foreign = await nonce_for(transactions, other, now)
     with pytest.raises(DeviceNotActive):
         await open_shift(transactions, handheld, now, nonce=foreign)
@@ -199,7 +112,7 @@ async def test_a_nonce_of_another_device_or_a_stale_one_opens_nothing(
 async def test_only_the_devices_own_key_opens_its_shift(
     transactions: Transactions, now: datetime, signature: str | bytes
 ) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     text = signature if isinstance(signature, str) else signature.decode()
     with pytest.raises(DeviceNotActive):
         await open_shift(transactions, handheld, now, signature=text)
@@ -211,7 +124,7 @@ async def test_only_the_devices_own_key_opens_its_shift(
 async def test_a_signature_binds_the_attendant_it_was_made_for(
     transactions: Transactions, now: datetime
 ) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     nonce = await nonce_for(transactions, handheld, now)
     signed_for_another = handheld.shift_request(nonce, attendant="J-999")["signature"]
     with pytest.raises(DeviceNotActive):
@@ -219,7 +132,7 @@ async def test_a_signature_binds_the_attendant_it_was_made_for(
 
 
 async def test_a_shift_id_is_taken_once(transactions: Transactions, now: datetime) -> None:
-    handheld, other = await fresh(transactions, now), await fresh(transactions, now)
+    handheld, other = await approved(transactions, now), await approved(transactions, now)
     opened = await open_shift(transactions, handheld, now)
     for device in (handheld, other):
         with pytest.raises(ShiftIdTaken):
@@ -231,7 +144,7 @@ async def test_a_shift_id_is_taken_once(transactions: Transactions, now: datetim
 async def test_wrong_pins_are_counted_and_lock_for_a_quarter_of_an_hour(
     transactions: Transactions, now: datetime
 ) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     for _ in range(service.PIN_TRIES):
         with pytest.raises(SignInRefused):
             await open_shift(transactions, handheld, now, pin="000000")
@@ -247,7 +160,7 @@ async def test_wrong_pins_are_counted_and_lock_for_a_quarter_of_an_hour(
 async def test_the_right_pin_starts_the_count_again(
     transactions: Transactions, now: datetime
 ) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     for _ in range(2):
         for _ in range(service.PIN_TRIES - 1):
             with pytest.raises(SignInRefused):
@@ -260,7 +173,7 @@ async def test_the_right_pin_starts_the_count_again(
 async def test_wrong_pins_sent_at_once_are_all_counted(
     transactions: Transactions, now: datetime
 ) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     outcomes = await asyncio.gather(
         *(
             open_shift(transactions, handheld, now, pin=f"00000{number}")
@@ -275,7 +188,7 @@ async def test_wrong_pins_sent_at_once_are_all_counted(
 async def test_an_unknown_attendant_is_refused_as_a_wrong_pin_is(
     transactions: Transactions, now: datetime
 ) -> None:
-    handheld = await fresh(transactions, now)
+    handheld = await approved(transactions, now)
     with pytest.raises(SignInRefused) as unknown:
         await open_shift(transactions, handheld, now, attendant="J-404")
     with pytest.raises(SignInRefused) as wrong:

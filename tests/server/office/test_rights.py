@@ -25,6 +25,8 @@ RIGHTS = {
     "/office/refunds/{refund_id}/withdrawal": Right.DECIDE_REFUND,
     "/office/cases/{case_id}/proposal": Right.PROPOSE_CASE,
     "/office/cases/{case_id}/decision": Right.DECIDE_CASE,
+    "/office/devices/codes": Right.MANAGE_DEVICES,
+    "/office/devices/{device_id}/decision": Right.APPROVE_DEVICE,
 }
 OPEN_TO_ALL = {"/office/sign-in", "/office/sign-out"}
 
@@ -61,7 +63,7 @@ async def test_a_form_is_refused_to_every_role_without_its_right(
     for path, right in RIGHTS.items():
         with subtests.test(path):
             filled = path
-            for name in ("charge_id", "refund_id", "case_id"):
+            for name in ("charge_id", "refund_id", "case_id", "device_id"):
                 filled = filled.replace(f"{{{name}}}", str(new_id()))
             answer = await api.post(filled)
             if right in MAY[role]:  # let through, to be told what is missing

@@ -37,6 +37,7 @@ from server.sandbox.app import create_app as create_sandbox
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
 from tests.server.conftest import CLIENT_SECRET, Sandbox
+from tests.server.handhelds import approved
 from tests.server.payments.voice import Voice, compact
 
 FLAT, HOURLY, EXCLUSIVE = "PSR-001-U", "RSU-003-I", "RSU-001-J"
@@ -134,11 +135,10 @@ class Office:
         """The token of a sample attendant on shift at a handheld."""
         token = secrets.token_hex(8)
         await self.rows(
-            "WITH d AS (INSERT INTO devices (id, name, public_key, state, enrolled_at)"
-            " VALUES (gen_random_uuid(), 'HH', sha256('x'), 'active', now()) RETURNING id)"
-            " INSERT INTO shifts (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
-            " SELECT gen_random_uuid(), d.id, a.id, :hash, now(), now() + interval '8 hours'"
-            " FROM d, attendants a WHERE a.code = 'J-001' RETURNING id",
+            "INSERT INTO shifts (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
+            " SELECT gen_random_uuid(), :device, a.id, :hash, now(), now() + interval '8 hours'"
+            " FROM attendants a WHERE a.code = 'J-001' RETURNING id",
+            device=(await approved(self.transactions)).device_id,
             hash=hashlib.sha256(token.encode()).digest(),
         )
         return token

@@ -33,6 +33,7 @@ from server.reconciliation.deposits import (
     SlipUnfit,
 )
 from tests.server.booking import SPOT
+from tests.server.handhelds import approved
 from tests.server.payments.test_upgrades import again
 from tests.server.reconciliation.test_service import line, recognise, settlement, statement
 
@@ -81,18 +82,16 @@ class Office:
 
     async def take_cash(self, attendant: str) -> None:
         """Two cars of Rp4.000, on a shift of the attendant's own."""
+        handheld = await approved(self.transactions)
         async with self.transactions.begin() as db:
             shift_id = await db.scalar(
                 text(
-                    "WITH d AS (INSERT INTO devices (id, name, public_key, state, enrolled_at)"
-                    " VALUES (gen_random_uuid(), 'HH', sha256(convert_to(:code, 'UTF8')), 'active',"
-                    " now()) RETURNING id)"
-                    " INSERT INTO shifts"
+                    "INSERT INTO shifts"
                     " (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
-                    " SELECT gen_random_uuid(), d.id, a.id, sha256(convert_to(:code, 'UTF8')),"
-                    " now(), now() FROM d, attendants a WHERE a.code = :code RETURNING id"
+                    " SELECT gen_random_uuid(), :device, a.id, sha256(convert_to(:code, 'UTF8')),"
+                    " now(), now() FROM attendants a WHERE a.code = :code RETURNING id"
                 ),
-                {"code": attendant},
+                {"code": attendant, "device": handheld.device_id},
             )
         for _ in range(2):
             request = PaymentRequest(

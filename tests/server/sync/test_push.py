@@ -217,14 +217,14 @@ async def test_two_devices_do_not_mix(
 
 
 async def test_a_revoked_device_pushes_nothing(
-    api: httpx.AsyncClient, owner: Transactions, transactions: Transactions, handheld: Handheld
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
 ) -> None:
-    async with owner.begin() as db:
+    async with transactions.begin() as db:
         await db.execute(update(Device).values(state="revoked"))
     answer = await api.post(
         "/v1/sync", json={"events": [handheld.event()]}, headers=handheld.bearer
     )
-    assert (answer.status_code, answer.json()["slug"]) == (403, "device-not-active")
+    assert (answer.status_code, answer.json()["slug"]) == (403, "device-revoked")
     assert await kept(transactions) == ([], [])
 
 

@@ -1,0 +1,271 @@
+"""A device's life: enrolled by one officer's code, approved by another, and taken away again."""
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from domain.device import (
+    ENROLMENT_SIGNS,
+    DeviceState,
+    LifeEvent,
+    TransitionRefused,
+    advance_device,
+    enrolment_code,
+    fingerprint,
+)
+from server.database import new_id
+from server.errors import Problem
+from server.identity import service
+from server.identity.models import Device, DeviceChange, DeviceKey, EnrolmentCode, Officer
+from server.identity.service import Right
+
+CODE_LIFETIME = timedelta(hours=24)
+MOST_SHOWN = 500
+
+
+class EnrolmentRefused(Problem):
+    slug = "enrolment-refused"
+    status = 403
+    title_id = "Kode pendaftaran tidak berlaku atau sudah dipakai"
+    title_en = "The enrolment code is not valid or was used already"
+
+
+class DeviceNotFound(Problem):
+    slug = "device-not-found"
+    status = 404
+    title_id = "Perangkat ini tidak dikenal"
+    title_en = "This device is not known"
+
+
+class DeviceChanged(Problem):
+    slug = "device-changed"
+    status = 409
+    title_id = "Keadaan perangkat ini tidak mengizinkannya; lihat halamannya sekali lagi"
+    title_en = "The state of this device does not allow it; look at its page once more"
+
+
+class OwnEnrolment(Problem):
+    slug = "own-enrolment"
+    status = 403
+    title_id = "Yang membuat kode pendaftaran tidak boleh menyetujui perangkatnya"
+    title_en = "Whoever made the enrolment code may not approve its device"
+
+
+def _digest(code: str) -> bytes:
+    return hashlib.sha256(code.encode()).digest()
+
+
+async def issue_code(db: AsyncSession, officer_id: UUID, *, now: datetime) -> str:
+    """Make a code that enrols one device, once, within a day. Only its hash is kept."""
+    officer = await service.acting(db, officer_id, Right.MANAGE_DEVICES)
+    return await _issue(db, officer, None, now)
+
+
+async def _issue(db: AsyncSession, officer: Officer, device_id: UUID | None, now: datetime) -> str:
+    code = "".join(secrets.choice(ENROLMENT_SIGNS) for _ in range(16))
+    await db.execute(
+        insert(EnrolmentCode).values(
+            code_hash=_digest(code),
+            device_id=device_id,
+            issued_by=officer.id,
+            issued_at=now,
+            expires_at=now + CODE_LIFETIME,
+        )
+    )
+    return code
+
+
+async def enrol(db: AsyncSession, *, code: str, public_key: str, name: str, now: datetime) -> UUID:
+    """Register a device's Ed25519 key; the device then waits for approval.
+
+    The same code and key again gives the same device.
+    """
+    key = _key(public_key)
+    code_hash = _digest(enrolment_code(code) or "")
+    claimed = await db.scalar(
+        update(EnrolmentCode)
+        .where(EnrolmentCode.code_hash == code_hash)
+        .where(EnrolmentCode.used_at.is_(None), EnrolmentCode.expires_at > now)
+        .values(used_at=now)
+        .returning(EnrolmentCode)
+    )
+    if claimed is None:
+        return await _enrolled_before(db, code_hash, key)
+    device = Device(
+        id=new_id(),
+        name=name,
+        state=DeviceState.PENDING,
+        enrolled_at=now,
+        enrolled_by=claimed.issued_by,
+    )
+    db.add(device)
+    await _note(db, device, DeviceState.PENDING, "perangkat", "kunci 1", now)
+    await _register(db, device.id, key, code_hash, now)
+    return device.id
+
+
+def _key(public_key: str) -> bytes:
+    try:
+        key = base64.b64decode(public_key, validate=True)
+        Ed25519PublicKey.from_public_bytes(key)
+    except (binascii.Error, ValueError) as exc:
+        raise EnrolmentRefused("public_key is not a base64 Ed25519 key") from exc
+    return key
+
+
+async def _register(
+    db: AsyncSession, device_id: UUID, key: bytes, code_hash: bytes, now: datetime
+) -> None:
+    before = select(func.coalesce(func.max(DeviceKey.number), 0)).where(
+        DeviceKey.device_id == device_id
+    )
+    registered = await db.scalar(
+        upsert(DeviceKey)
+        .values(
+            device_id=device_id,
+            number=before.scalar_subquery() + 1,
+            public_key=key,
+            code_hash=code_hash,
+            registered_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=[DeviceKey.public_key])
+        .returning(DeviceKey.number)
+    )
+    if registered is None:
+        raise EnrolmentRefused("this key belongs to another enrolment")
+
+
+async def _enrolled_before(db: AsyncSession, code_hash: bytes, key: bytes) -> UUID:
+    """The device this code enrolled with this very key, whose answer was lost on its way."""
+    device_id: UUID | None = await db.scalar(
+        select(Device.id)
+        .join(DeviceKey, DeviceKey.device_id == Device.id)
+        .where(DeviceKey.code_hash == code_hash, DeviceKey.public_key == key)
+        .where(Device.state != DeviceState.REVOKED)
+    )
+    if device_id is None:
+        raise EnrolmentRefused
+    return device_id
+
+
+async def state_of(db: AsyncSession, device_id: UUID) -> DeviceState:
+    return DeviceState((await _found(db, device_id)).state)
+
+
+async def _found(db: AsyncSession, device_id: UUID, *, lock: bool = False) -> Device:
+    device = await db.get(Device, device_id, with_for_update=lock or None)
+    if device is None:
+        raise DeviceNotFound
+    return device
+
+
+async def approve(
+    db: AsyncSession, officer_id: UUID, device_id: UUID, why: str, *, now: datetime
+) -> None:
+    """Let a pending device work; raises OwnEnrolment for who made its code."""
+    officer = await service.acting(db, officer_id, Right.APPROVE_DEVICE)
+    device = await _found(db, device_id, lock=True)
+    if device.enrolled_by == officer.id:
+        raise OwnEnrolment
+    _advance(device, LifeEvent.APPROVED)
+    device.approved_by = officer.id
+    await _note(db, device, DeviceState.PENDING, officer.login, why, now)
+
+
+async def reject(
+    db: AsyncSession, officer_id: UUID, device_id: UUID, why: str, *, now: datetime
+) -> None:
+    """Refuse a pending device for good."""
+    officer = await service.acting(db, officer_id, Right.APPROVE_DEVICE)
+    device = await _found(db, device_id, lock=True)
+    if device.state != DeviceState.PENDING:
+        raise DeviceChanged
+    _advance(device, LifeEvent.REVOKED)
+    await _note(db, device, DeviceState.PENDING, officer.login, why, now)
+
+
+def _advance(device: Device, event: LifeEvent) -> None:
+    try:
+        device.state = advance_device(DeviceState(device.state), event)
+    except TransitionRefused as exc:
+        raise DeviceChanged from exc
+
+
+async def _note(
+    db: AsyncSession, device: Device, before: str, who: str, why: str, now: datetime
+) -> None:
+    await db.flush()
+    await db.execute(
+        insert(DeviceChange).values(
+            id=new_id(),
+            device_id=device.id,
+            changed_at=now,
+            state_before=before,
+            state_after=device.state,
+            who=who,
+            why=why,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class ShownDevice:
+    """A device with the names of its officers, and the key it uses as two people compare it."""
+
+    device: Device
+    fingerprint: str
+    enrolled_by: str
+    approved_by: str
+
+
+async def all_devices(db: AsyncSession) -> list[ShownDevice]:
+    """Those that wait for somebody first, then the newest."""
+    waits = (Device.state == DeviceState.PENDING).desc()
+    return await _shown(db, select(Device.id).order_by(waits, Device.id.desc()).limit(MOST_SHOWN))
+
+
+async def find(db: AsyncSession, device_id: UUID) -> ShownDevice:
+    found = await _shown(db, select(Device.id).where(Device.id == device_id))
+    if not found:
+        raise DeviceNotFound
+    return found[0]
+
+
+async def _shown(db: AsyncSession, which: Select[UUID]) -> list[ShownDevice]:
+    maker, checker = aliased(Officer), aliased(Officer)
+    key = (
+        select(DeviceKey.public_key)
+        .where(DeviceKey.device_id == Device.id)
+        .order_by(DeviceKey.number.desc())
+        .limit(1)
+    )
+    rows = await db.execute(
+        select(Device, key.scalar_subquery(), maker.name, checker.name)
+        .outerjoin(maker, maker.id == Device.enrolled_by)
+        .outerjoin(checker, checker.id == Device.approved_by)
+        .where(Device.id.in_(which))
+        .order_by((Device.state == DeviceState.PENDING).desc(), Device.id.desc())
+    )
+    return [
+        ShownDevice(device, fingerprint(public_key), made_by or "", approved_by or "")
+        for device, public_key, made_by, approved_by in rows
+    ]
+
+
+async def pending(db: AsyncSession) -> Sequence[Device]:
+    """The devices that wait for approval, the oldest first."""
+    rows = await db.scalars(
+        select(Device).where(Device.state == DeviceState.PENDING).order_by(Device.id)
+    )
+    return rows.all()

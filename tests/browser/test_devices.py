@@ -1,0 +1,68 @@
+"""Devices in Chromium: the treasurer makes a code, a handheld enrols, the checker lets it in."""
+
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+import zxingcpp
+from playwright.async_api import Page, expect
+
+from server import sample
+from tests.browser.screen import PHONE, Screens, left_in_bahasa
+from tests.browser.test_refunds import DESK, sign_in
+from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
+from tests.server.handhelds import Handheld
+
+
+async def confirm(page: Page, password: str, button: str) -> None:
+    form = page.locator("form", has=page.get_by_role("button", name=button))
+    await form.get_by_label("Kata sandi Anda").fill(password)
+    await form.get_by_role("button", name=button).click()
+
+
+async def code_in_the_picture(page: Page) -> str:
+    seen = await page.locator(".barcode img").screenshot()
+    picture = cv2.imdecode(np.frombuffer(seen, np.uint8), cv2.IMREAD_GRAYSCALE)
+    (found,) = zxingcpp.read_barcodes(picture)
+    return str(found.text)
+
+
+async def enrol(api: httpx.AsyncClient, code: str) -> tuple[Handheld, dict[str, Any]]:
+    handheld = Handheld()
+    body = {"enrolment_code": code, "public_key": handheld.public_key, "name": "HP Pasar"}
+    answer = await api.post("/v1/devices", json=body)
+    assert answer.status_code == 201, answer.text
+    return handheld, answer.json()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=lambda size: str(size[0]))
+async def test_one_officer_enrols_and_another_approves(
+    screens: Screens, api: httpx.AsyncClient, size: tuple[int, int]
+) -> None:
+    maker = await sign_in(screens, sample.OFFICER, PASSWORD, size)
+    await maker.goto("/office/devices")
+    await screens.examine(maker, "devices-empty")
+    await confirm(maker, PASSWORD, "Buat kode pendaftaran")
+    await expect(maker.get_by_role("heading", name="Kode pendaftaran")).to_be_visible()
+    await screens.examine(maker, "device-code")
+    _, told = await enrol(api, await code_in_the_picture(maker))
+    assert told["state"] == "pending"
+    await maker.goto(f"/office/devices/{told['device_id']}")
+    await expect(maker.get_by_role("button", name="Setujui")).to_have_count(0)
+
+    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, size)
+    await checker.goto("/office/devices")
+    await screens.examine(checker, "devices-pending")
+    await checker.get_by_role("link", name="HP Pasar").click()
+    await screens.examine(checker, "device-pending")
+    await checker.get_by_label("Catatan").fill("di tangan saya, kunci sama")
+    await confirm(checker, CHECKER_PASSWORD, "Setujui")
+    await expect(checker.get_by_role("status")).to_have_text("aktif")
+    await screens.examine(checker, "device-active")
+    for path in ("", f"/{told['device_id']}"):
+        await checker.goto(f"/office/devices{path}?lang=en")
+        assert left_in_bahasa(await checker.locator("main").inner_text()) == []
+    answer = await api.post(f"/v1/devices/{told['device_id']}/nonce")
+    assert answer.status_code == 200
