@@ -32,8 +32,33 @@ class DeviceKey:
         return base64.b64encode(self._private.sign(message)).decode()
 
 
+KEY, NEXT = "device.key", "device.key.next"
+
+
 def load_or_make(folder: Path) -> DeviceKey:
-    path = folder / "device.key"
+    return _load_or_make(folder / KEY)
+
+
+def next_key(folder: Path) -> DeviceKey:
+    """The key this device will use once the office has taken it; the same until then."""
+    return _load_or_make(folder / NEXT)
+
+
+def use_next(folder: Path) -> DeviceKey:
+    """The next key from now on; the one before is gone."""
+    (folder / NEXT).rename(folder / KEY)
+    _reach_the_disk(folder)
+    return load_or_make(folder)
+
+
+def forget(folder: Path) -> DeviceKey:
+    """Erase the key; the new one belongs to nobody yet."""
+    for name in (KEY, NEXT):
+        (folder / name).unlink(missing_ok=True)
+    return load_or_make(folder)
+
+
+def _load_or_make(path: Path) -> DeviceKey:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -47,7 +72,7 @@ def load_or_make(folder: Path) -> DeviceKey:
 def _make(path: Path) -> DeviceKey:
     """Written whole under another name, then renamed: a kill leaves no half key."""
     private = Ed25519PrivateKey.generate()
-    draft = path.with_suffix(".new")
+    draft = path.with_name(f"{path.name}.new")
     with suppress(FileNotFoundError):
         draft.unlink()
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -56,9 +81,13 @@ def _make(path: Path) -> DeviceKey:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _reach_the_disk(path.parent)
     return DeviceKey(private)
+
+
+def _reach_the_disk(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

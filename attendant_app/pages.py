@@ -137,8 +137,6 @@ async def start(request: Request) -> Response:
 
 async def enrol(request: Request) -> Response:
     handheld = handheld_of(request)
-    if handheld.store.device() is not None:
-        return _go("/")
     if request.method == "GET":
         return page(request, "enrol.html")
     try:

@@ -13,9 +13,10 @@ from typing import Any
 from uuid import UUID
 
 import qris
-from attendant_app import journal, prices, problems, server_api
+from attendant_app import device_key, journal, prices, problems, server_api
 from attendant_app.runtime import Handheld, device_time
 from attendant_app.store import Charge, Outgoing, Shift, Sync, stamp
+from domain.device import DeviceState
 from domain.events import EventKind
 from domain.ids import uuid7
 from domain.parking import SpotCodeError, parse_spot_code
@@ -38,14 +39,20 @@ def new_id() -> str:
 
 
 async def enrol(handheld: Handheld, code: str) -> None:
-    """Register this device's key with a one-time code."""
-    if handheld.store.device() is not None:
-        return
+    """Register this device's key with a one-time code; once enrolled, a new key."""
     name = (platform.node() or "handheld")[:80]
-    body = {"enrolment_code": code, "public_key": handheld.key.public_text(), "name": name}
-    answer = await _ask(handheld, "POST", "/v1/devices", body=body)
-    with handheld.store.transaction():
-        handheld.store.enrol(str(answer["device_id"]), name, device_time())
+    device = handheld.store.device()
+    folder = handheld.settings.data
+    key = handheld.key if device is None else device_key.next_key(folder)
+    body = {"enrolment_code": code, "public_key": key.public_text(), "name": name}
+    if device is None:
+        answer = await _ask(handheld, "POST", "/v1/devices", body=body)
+        with handheld.store.transaction():
+            handheld.store.enrol(str(answer["device_id"]), name, device_time())
+    else:
+        body["device_id"] = device.device_id
+        answer = await _ask(handheld, "POST", "/v1/devices", body=body)
+        handheld.key = device_key.use_next(folder)
     handheld.link.state = str(answer["state"])
     handheld.nudge()
 
@@ -83,6 +90,19 @@ async def sign_in(handheld: Handheld, attendant: str, pin: str) -> Shift:
     _replace_shift(handheld, shift, now)
     handheld.nudge()
     return shift
+
+
+async def wipe(handheld: Handheld, device_id: str) -> None:
+    """Erase what was recorded here, then the key; nothing while anything is unsent."""
+    if handheld.store.unsynced()[0]:
+        return
+    handheld.store.erase()
+    handheld.nudge()
+    await _ask(handheld, "POST", f"/v1/devices/{device_id}/wiped")
+    handheld.store.forget_device()
+    handheld.key = device_key.forget(handheld.settings.data)
+    handheld.link.state = DeviceState.ACTIVE
+    handheld.nudge()
 
 
 def _may_take_over(handheld: Handheld, attendant: str) -> None:

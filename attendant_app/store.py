@@ -287,6 +287,27 @@ class Store:
     def enrol(self, device_id: str, name: str, now: datetime) -> None:
         self._db.execute("INSERT INTO device VALUES (1, ?, ?, ?)", (device_id, name, stamp(now)))
 
+    def forget_device(self) -> None:
+        self._db.execute("DELETE FROM device")
+
+    def erase(self) -> None:
+        """Forget all but which device this is: in one piece, and past reading it from the file."""
+        rows = self._db.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        guards = [row for row in rows if row["type"] == "trigger"]
+        tables = [row["name"] for row in rows if row["type"] == "table"]
+        self._db.execute("PRAGMA secure_delete=ON")
+        with self.transaction():
+            self._db.execute("PRAGMA defer_foreign_keys=ON")
+            for guard in guards:
+                self._db.execute(f"DROP TRIGGER {guard['name']}")
+            for table in tables:
+                if table != "device" and not table.startswith("sqlite_"):
+                    self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - own tables
+            for guard in guards:
+                self._db.execute(guard["sql"])
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def shift(self) -> Shift | None:
         row = self._db.execute(
             "SELECT id, attendant, attendant_name, token, started_at, expires_at"

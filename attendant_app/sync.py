@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
+from importlib.metadata import version
 
 from attendant_app import journal, problems, server_api, service
 from attendant_app.runtime import Handheld, device_time
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 PULSE_S = 1.2
 # Pulse and its timeout together stay under the three seconds in which a screen must say "offline".
 REFRESH_S = 300.0
+VERSION = version("karcis")
 ASK_S = 60.0
 IDLE_S = 5.0
 STREAM_S = 20.0
@@ -100,13 +102,19 @@ async def _ask_office(handheld: Handheld) -> None:
 
 async def _ask_state(handheld: Handheld, device_id: str) -> bool:
     try:
-        answer = await server_api.call(handheld.http, "GET", f"/v1/devices/{device_id}")
+        answer = await server_api.call(
+            handheld.http, "POST", f"/v1/devices/{device_id}/report", body={"version": VERSION}
+        )
     except server_api.NoAnswer:
         return False
     except server_api.Refusal as refusal:
         _learn_from(handheld, refusal)
         return False
     _set_state(handheld, str(answer.body.get("state")))
+    if answer.body.get("wipe") is True:
+        with suppress(problems.Problem):  # told again at its next report, it tries again
+            await service.wipe(handheld, device_id)
+        return False
     return True
 
 

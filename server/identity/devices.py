@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.device import (
+    DEVICE_TABLE,
     ENROLMENT_SIGNS,
     DeviceState,
     LifeEvent,
@@ -27,7 +28,15 @@ from domain.device import (
 from server.database import new_id
 from server.errors import Problem
 from server.identity import service
-from server.identity.models import Device, DeviceChange, DeviceKey, EnrolmentCode, Officer
+from server.identity.models import (
+    Device,
+    DeviceChange,
+    DeviceKey,
+    DeviceReport,
+    EnrolmentCode,
+    Officer,
+)
+from server.identity.schemas import ReportDevice
 from server.identity.service import Right
 
 CODE_LIFETIME = timedelta(hours=24)
@@ -86,10 +95,31 @@ async def _issue(db: AsyncSession, officer: Officer, device_id: UUID | None, now
     return code
 
 
-async def enrol(db: AsyncSession, *, code: str, public_key: str, name: str, now: datetime) -> UUID:
+async def issue_roll_code(
+    db: AsyncSession, officer_id: UUID, device_id: UUID, why: str, *, now: datetime
+) -> str:
+    """Make a code by which this device, and no other, registers a new key."""
+    officer = await service.acting(db, officer_id, Right.MANAGE_DEVICES)
+    device = await _found(db, device_id, lock=True)
+    if (DeviceState(device.state), LifeEvent.ROLLED) not in DEVICE_TABLE:
+        raise DeviceChanged
+    await _note(db, device, device.state, officer.login, f"kode kunci baru: {why}", now)
+    return await _issue(db, officer, device_id, now)
+
+
+async def enrol(
+    db: AsyncSession,
+    *,
+    code: str,
+    public_key: str,
+    name: str,
+    device_id: UUID | None = None,
+    now: datetime,
+) -> UUID:
     """Register a device's Ed25519 key; the device then waits for approval.
 
-    The same code and key again gives the same device.
+    With `device_id` it is that device's new key, by a code made for it. The same code and key again
+    gives the same device.
     """
     key = _key(public_key)
     code_hash = _digest(enrolment_code(code) or "")
@@ -97,21 +127,24 @@ async def enrol(db: AsyncSession, *, code: str, public_key: str, name: str, now:
         update(EnrolmentCode)
         .where(EnrolmentCode.code_hash == code_hash)
         .where(EnrolmentCode.used_at.is_(None), EnrolmentCode.expires_at > now)
+        .where(EnrolmentCode.device_id.is_not_distinct_from(device_id))
         .values(used_at=now)
         .returning(EnrolmentCode)
     )
     if claimed is None:
         return await _enrolled_before(db, code_hash, key)
-    device = Device(
-        id=new_id(),
-        name=name,
-        state=DeviceState.PENDING,
-        enrolled_at=now,
-        enrolled_by=claimed.issued_by,
-    )
-    db.add(device)
-    await _note(db, device, DeviceState.PENDING, "perangkat", "kunci 1", now)
-    await _register(db, device.id, key, code_hash, now)
+    if device_id is None:
+        before, device = DeviceState.PENDING, Device(id=new_id(), name=name, enrolled_at=now)
+        device.state = before
+        db.add(device)
+    else:
+        device = await _found(db, device_id, lock=True)
+        before = DeviceState(device.state)
+        _advance(device, LifeEvent.ROLLED)
+    device.enrolled_by, device.approved_by = claimed.issued_by, None
+    await db.flush()
+    number = await _register(db, device.id, key, code_hash, now)
+    await _note(db, device, before, "perangkat", f"kunci {number}", now)
     return device.id
 
 
@@ -126,11 +159,11 @@ def _key(public_key: str) -> bytes:
 
 async def _register(
     db: AsyncSession, device_id: UUID, key: bytes, code_hash: bytes, now: datetime
-) -> None:
+) -> int:
     before = select(func.coalesce(func.max(DeviceKey.number), 0)).where(
         DeviceKey.device_id == device_id
     )
-    registered = await db.scalar(
+    number: int | None = await db.scalar(
         upsert(DeviceKey)
         .values(
             device_id=device_id,
@@ -142,8 +175,9 @@ async def _register(
         .on_conflict_do_nothing(index_elements=[DeviceKey.public_key])
         .returning(DeviceKey.number)
     )
-    if registered is None:
+    if number is None:
         raise EnrolmentRefused("this key belongs to another enrolment")
+    return number
 
 
 async def _enrolled_before(db: AsyncSession, code_hash: bytes, key: bytes) -> UUID:
@@ -195,6 +229,64 @@ async def reject(
     await _note(db, device, DeviceState.PENDING, officer.login, why, now)
 
 
+async def change(
+    db: AsyncSession,
+    officer_id: UUID,
+    device_id: UUID,
+    event: LifeEvent,
+    why: str,
+    *,
+    now: datetime,
+) -> None:
+    """Suspend, resume or revoke a device. Raises DeviceChanged where its state has no such way."""
+    if event not in (LifeEvent.SUSPENDED, LifeEvent.RESUMED, LifeEvent.REVOKED):
+        raise ValueError(f"{event} is not one officer's to decide")
+    officer = await service.acting(db, officer_id, Right.MANAGE_DEVICES)
+    device = await _found(db, device_id, lock=True)
+    before = device.state
+    _advance(device, event)
+    await _note(db, device, before, officer.login, why, now)
+
+
+async def ask_to_wipe(
+    db: AsyncSession, officer_id: UUID, device_id: UUID, why: str, *, now: datetime
+) -> None:
+    """Mark a device: when it next reports and has nothing unsent, it erases itself."""
+    officer = await service.acting(db, officer_id, Right.MANAGE_DEVICES)
+    device = await _found(db, device_id, lock=True)
+    if device.wipe_asked_at is not None:
+        raise DeviceChanged
+    device.wipe_asked_at = now
+    await _note(db, device, device.state, officer.login, f"minta hapus isi: {why}", now)
+
+
+async def wiped(db: AsyncSession, device_id: UUID, *, now: datetime) -> Device:
+    """A device that was asked to has erased itself: it is revoked. Again is harmless."""
+    device = await _found(db, device_id, lock=True)
+    if device.wipe_asked_at is None:
+        raise DeviceChanged
+    if device.wiped_at is not None:
+        return device
+    before = device.state
+    if before != DeviceState.REVOKED:
+        _advance(device, LifeEvent.REVOKED)
+    device.wiped_at = now
+    await _note(db, device, before, "perangkat", "semua terkirim, isinya dihapus", now)
+    return device
+
+
+async def report(db: AsyncSession, device_id: UUID, told: ReportDevice, *, now: datetime) -> Device:
+    """Keep what a device tells of itself, in place of what it told before."""
+    device = await _found(db, device_id)
+    values = {"reported_at": now, **told.model_dump()}
+    await db.execute(
+        upsert(DeviceReport)
+        .values(device_id=device_id, **values)
+        .on_conflict_do_update(index_elements=[DeviceReport.device_id], set_=values)
+    )
+    return device
+
+
 def _advance(device: Device, event: LifeEvent) -> None:
     try:
         device.state = advance_device(DeviceState(device.state), event)
@@ -227,6 +319,7 @@ class ShownDevice:
     fingerprint: str
     enrolled_by: str
     approved_by: str
+    report: DeviceReport | None
 
 
 async def all_devices(db: AsyncSession) -> list[ShownDevice]:
@@ -251,15 +344,16 @@ async def _shown(db: AsyncSession, which: Select[UUID]) -> list[ShownDevice]:
         .limit(1)
     )
     rows = await db.execute(
-        select(Device, key.scalar_subquery(), maker.name, checker.name)
+        select(Device, key.scalar_subquery(), maker.name, checker.name, DeviceReport)
         .outerjoin(maker, maker.id == Device.enrolled_by)
         .outerjoin(checker, checker.id == Device.approved_by)
+        .outerjoin(DeviceReport, DeviceReport.device_id == Device.id)
         .where(Device.id.in_(which))
         .order_by((Device.state == DeviceState.PENDING).desc(), Device.id.desc())
     )
     return [
-        ShownDevice(device, fingerprint(public_key), made_by or "", approved_by or "")
-        for device, public_key, made_by, approved_by in rows
+        ShownDevice(device, fingerprint(public_key), made_by or "", approved_by or "", told)
+        for device, public_key, made_by, approved_by, told in rows
     ]
 
 

@@ -5,8 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
+from domain.device import DeviceState
 from server.database import Transaction, TransactionsDep
 from server.identity import devices, schemas, service
+from server.identity.models import Device
 
 router = APIRouter(prefix="/v1", tags=["identity"])
 
@@ -18,15 +20,32 @@ async def enrol_device(body: schemas.EnrolDevice, db: Transaction) -> schemas.En
         code=body.enrolment_code,
         public_key=body.public_key,
         name=body.name,
+        device_id=body.device_id,
         now=datetime.now(UTC),
     )
     return schemas.EnrolledDevice(device_id=device_id, state=await devices.state_of(db, device_id))
 
 
-@router.get("/devices/{device_id}")
-async def show_device(device_id: UUID, db: Transaction) -> schemas.EnrolledDevice:
-    """Where a device stands, for the device itself: it asks while it may do nothing else."""
-    return schemas.EnrolledDevice(device_id=device_id, state=await devices.state_of(db, device_id))
+@router.post("/devices/{device_id}/report")
+async def report_device(
+    device_id: UUID, body: schemas.ReportDevice, db: Transaction
+) -> schemas.DeviceOrders:
+    """What a device tells of itself; it learns where it stands, also while it may not work."""
+    return _orders(await devices.report(db, device_id, body, now=datetime.now(UTC)))
+
+
+@router.post("/devices/{device_id}/wiped")
+async def device_wiped(device_id: UUID, db: Transaction) -> schemas.DeviceOrders:
+    """The device was told to erase itself, had nothing unsent, and has done so."""
+    return _orders(await devices.wiped(db, device_id, now=datetime.now(UTC)))
+
+
+def _orders(device: Device) -> schemas.DeviceOrders:
+    return schemas.DeviceOrders(
+        device_id=device.id,
+        state=DeviceState(device.state),
+        wipe=device.wipe_asked_at is not None,
+    )
 
 
 @router.post("/devices/{device_id}/nonce")

@@ -89,6 +89,9 @@ class Device(Base):
             " ELSE num_nulls(enrolled_by, approved_by) = 0 END",
             name="approved",
         ),
+        CheckConstraint(
+            "wiped_at IS NULL OR (wipe_asked_at IS NOT NULL AND state = 'revoked')", name="wiped"
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -97,6 +100,8 @@ class Device(Base):
     enrolled_at: Mapped[datetime] = mapped_column(Instant)
     enrolled_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
     approved_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    wipe_asked_at: Mapped[datetime | None] = mapped_column(Instant)
+    wiped_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class DeviceKey(Base):
@@ -125,6 +130,16 @@ class DeviceChange(Base):
     state_after: Mapped[str] = mapped_column(Text)
     who: Mapped[str] = mapped_column(Text)
     why: Mapped[str] = mapped_column(Text)
+
+
+class DeviceReport(Base):
+    """What a device last told of itself."""
+
+    __tablename__ = "device_reports"
+
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    reported_at: Mapped[datetime] = mapped_column(Instant)
+    version: Mapped[str | None] = mapped_column(Text)
 
 
 class DeviceNonce(Base):

@@ -12,11 +12,25 @@ class EnrolDevice(BaseModel):
     enrolment_code: str = Field(max_length=100)
     public_key: str = Field(max_length=100)
     name: str = Field(min_length=1, max_length=80)
+    device_id: UUID | None = None
+    """The device that registers a new key; it has a code made for it."""
 
 
 class EnrolledDevice(BaseModel):
     device_id: UUID
     state: DeviceState
+
+
+class ReportDevice(BaseModel):
+    version: str | None = Field(default=None, max_length=40)
+
+
+class DeviceOrders(BaseModel):
+    """Where the device stands, and whether it is to erase itself once nothing is unsent."""
+
+    device_id: UUID
+    state: DeviceState
+    wipe: bool
 
 
 class Nonce(BaseModel):

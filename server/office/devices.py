@@ -1,7 +1,8 @@
-"""The office's pages of handhelds: a code to enrol one, and the second officer who lets it in."""
+"""The office's pages of handhelds: enrol one, let it in, and take away what it may do."""
 
 import base64
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -9,7 +10,13 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from domain.device import ENROLMENT_PREFIX, DeviceState, enrolment_text
+from domain.device import (
+    DEVICE_TABLE,
+    ENROLMENT_PREFIX,
+    DeviceState,
+    LifeEvent,
+    enrolment_text,
+)
 from server import pages
 from server.database import Transaction
 from server.identity import devices
@@ -23,6 +30,25 @@ from server.payments.wiring import Wiring, WiringDep
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Act(StrEnum):
+    """What one officer may do to a device."""
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    REVOKE = "revoke"
+
+    @property
+    def event(self) -> LifeEvent:
+        return EVENTS[self]
+
+
+EVENTS = {
+    Act.SUSPEND: LifeEvent.SUSPENDED,
+    Act.RESUME: LifeEvent.RESUMED,
+    Act.REVOKE: LifeEvent.REVOKED,
+}
 
 
 @router.get("/devices")
@@ -71,7 +97,9 @@ async def device_page(
 ) -> Response:
     shown = await devices.find(db, device_id)
     rights = MAY[Role(officer.role)]
-    waits = shown.device.state == DeviceState.PENDING
+    state = DeviceState(shown.device.state)
+    may_manage = Right.MANAGE_DEVICES in rights
+    possible = {event for before, event in DEVICE_TABLE if before is state}
     return pages.render(
         request,
         TEMPLATES,
@@ -79,7 +107,10 @@ async def device_page(
         books=wired.books,
         shown=shown,
         steps=await queries.steps_of_device(db, device_id),
-        may_decide=waits
+        acts=[act for act in Act if act.event in possible] if may_manage else [],
+        may_roll=may_manage and LifeEvent.ROLLED in possible,
+        may_wipe=may_manage and shown.device.wipe_asked_at is None,
+        may_decide=state is DeviceState.PENDING
         and Right.APPROVE_DEVICE in rights
         and shown.device.enrolled_by != officer.id,
     )
@@ -95,4 +126,42 @@ async def decide(
 ) -> Response:
     act = devices.approve if decision == "approve" else devices.reject
     await act(db, officer.id, device_id, why, now=datetime.now(UTC))
+    return RedirectResponse(f"/office/devices/{device_id}", 303)
+
+
+@router.post("/devices/{device_id}/changes")
+async def change(
+    device_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.MANAGE_DEVICES)],
+    db: Transaction,
+    act: Annotated[Act, Form()],
+    why: Reason,
+) -> Response:
+    now = datetime.now(UTC)
+    await devices.change(db, officer.id, device_id, act.event, why, now=now)
+    return RedirectResponse(f"/office/devices/{device_id}", 303)
+
+
+@router.post("/devices/{device_id}/codes")
+async def roll(
+    device_id: UUID,
+    request: Request,
+    officer: Annotated[Officer, confirmed(Right.MANAGE_DEVICES)],
+    db: Transaction,
+    wired: WiringDep,
+    why: Reason,
+) -> Response:
+    now = datetime.now(UTC)
+    code = await devices.issue_roll_code(db, officer.id, device_id, why, now=now)
+    return _code_page(request, wired, code, now)
+
+
+@router.post("/devices/{device_id}/wipe")
+async def wipe(
+    device_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.MANAGE_DEVICES)],
+    db: Transaction,
+    why: Reason,
+) -> Response:
+    await devices.ask_to_wipe(db, officer.id, device_id, why, now=datetime.now(UTC))
     return RedirectResponse(f"/office/devices/{device_id}", 303)

@@ -73,6 +73,9 @@ class Office:
             "lifetime_s": 24 * 3600,
         }
         self.state = "active"
+        self.wipe = False
+        self.wiped: list[str] = []
+        self.reports: list[dict[str, Any]] = []
         self.delay_s = 0.0
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -153,7 +156,8 @@ class Office:
             routes=[
                 Route("/livez", self._livez),
                 Route("/v1/devices", self._enrol, methods=["POST"]),
-                Route("/v1/devices/{device_id}", self._device),
+                Route("/v1/devices/{device_id}/report", self._report, methods=["POST"]),
+                Route("/v1/devices/{device_id}/wiped", self._wiped, methods=["POST"]),
                 Route("/v1/devices/{device_id}/nonce", self._nonce, methods=["POST"]),
                 Route("/v1/shifts", self._open_shift, methods=["POST"]),
                 Route("/v1/masterdata", self._master_data),
@@ -175,15 +179,24 @@ class Office:
         if body["enrolment_code"] != self.enrolment_code:
             return problem(403, "enrolment-refused")
         key = base64.b64decode(body["public_key"])
-        device_id = next((d for d, k in self.devices.items() if k == key), str(uuid4()))
+        known = next((d for d, k in self.devices.items() if k == key), str(uuid4()))
+        device_id = body.get("device_id") or known
         self.devices[device_id] = key
         return JSONResponse({"device_id": device_id, "state": self.state}, 201)
 
-    async def _device(self, request: Request) -> Response:
+    async def _report(self, request: Request) -> Response:
         device_id = request.path_params["device_id"]
         if device_id not in self.devices:
             return problem(404, "device-not-found")
-        return JSONResponse({"device_id": device_id, "state": self.state})
+        self.reports.append(await request.json())
+        answer = {"device_id": device_id, "state": self.state, "wipe": self.wipe}
+        return JSONResponse(answer)
+
+    async def _wiped(self, request: Request) -> Response:
+        self.wiped.append(request.path_params["device_id"])
+        self.wipe, self.enrolment_code = False, ""
+        answer = {"device_id": self.wiped[-1], "state": "revoked", "wipe": True}
+        return JSONResponse(answer)
 
     async def _nonce(self, request: Request) -> Response:
         if self.state != "active":

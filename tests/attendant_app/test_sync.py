@@ -149,6 +149,56 @@ def test_a_device_that_waits_for_approval_starts_working_by_itself(
     device.sign_in()
 
 
+def test_a_new_key_takes_the_place_of_the_old_one_and_the_chain_goes_on(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    device.charge(SPOT)
+    until(lambda: device.status()["unsynced"] == 0)
+    before, (device_id,) = device.status()["fingerprint"], office.devices
+    old_key = office.devices[device_id]
+    office.enrolment_code = "kunci-baru"
+    assert device.http.post("/api/enrol", json={"code": "salah"}).status_code == 409
+    assert device.status()["fingerprint"] == before
+    assert device.http.post("/api/enrol", json={"code": "kunci-baru"}).status_code == 200
+    assert device.status()["fingerprint"] != before
+    assert list(office.devices) == [device_id]
+    assert office.devices[device_id] != old_key
+    device.charge(SPOT)
+    until(lambda: device.status()["unsynced"] == 0)
+    assert [event["seq"] for event in office.events] == [1, 2, 3]
+    device.kill()
+    device.start()
+    assert device.status()["fingerprint"] != before
+
+
+def test_a_device_erases_itself_when_told_to_and_nothing_is_unsent(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    office.issue_at_once = False
+    charge = device.charge(SPOT, plate="DA 1234 AB")
+    until(lambda: device.status()["unsynced"] == 0)
+    before, (device_id,) = device.status()["fingerprint"], office.devices
+    office.stop()
+    until(lambda: not device.status()["online"], 4)
+    device.charge(SPOT)
+    office.wipe, office.state = True, "suspended"
+    office.start()
+    until(lambda: device.status()["device_state"] == "suspended", 70)
+    assert device.status()["unsynced"] > 0
+    assert office.wiped == []  # what it has not sent is not lost
+    office.state = "active"
+    until(lambda: office.wiped == [device_id], 30)
+    until(lambda: device.status()["fingerprint"] != before)
+    assert device.status()["enrolled"] is False
+    assert device.http.get(f"/api/charges/{charge['id']}").status_code == 401
+    device.kill()
+    held = b"".join(path.read_bytes() for path in device.folder.iterdir())
+    assert charge["id"].encode() not in held
+    assert len(office.charges) == 2
+
+
 def test_kill_9_loses_nothing_that_was_answered(device: Device, office: Office) -> None:
     device.sign_in()
     office.stop()

@@ -61,8 +61,28 @@ async def test_one_officer_enrols_and_another_approves(
     await confirm(checker, CHECKER_PASSWORD, "Setujui")
     await expect(checker.get_by_role("status")).to_have_text("aktif")
     await screens.examine(checker, "device-active")
+    report = f"/v1/devices/{told['device_id']}/report"
+    assert (await api.post(report, json={"version": "0.1.0"})).json()["state"] == "active"
+
+    await maker.reload()
+    await screens.examine(maker, "device-to-manage")
+    for button, state in (("Nonaktifkan", "dinonaktifkan sementara"), ("Aktifkan lagi", "aktif")):
+        form = maker.locator("form", has=maker.get_by_role("button", name=button))
+        await form.get_by_label("Alasan").fill("hilang, lalu ditemukan")
+        await confirm(maker, PASSWORD, button)
+        await expect(maker.get_by_role("status")).to_have_text(state)
+    form = maker.locator("form", has=maker.get_by_role("button", name="Minta perangkat"))
+    await form.get_by_label("Alasan").fill("juru parkir berhenti")
+    await confirm(maker, PASSWORD, "Minta perangkat")
+    await expect(maker.get_by_role("status")).to_have_text("aktif, menunggu hapus isi")
+    assert (await api.post(report, json={})).json()["wipe"] is True
+    wiped = await api.post(f"/v1/devices/{told['device_id']}/wiped")
+    assert wiped.json()["state"] == "revoked"
+    await maker.reload()
+    await expect(maker.get_by_role("status")).to_have_text("dicabut, isi dihapus")
+    await screens.examine(maker, "device-wiped")
+    await maker.goto("/office/devices")
+    await screens.examine(maker, "devices")
     for path in ("", f"/{told['device_id']}"):
         await checker.goto(f"/office/devices{path}?lang=en")
         assert left_in_bahasa(await checker.locator("main").inner_text()) == []
-    answer = await api.post(f"/v1/devices/{told['device_id']}/nonce")
-    assert answer.status_code == 200

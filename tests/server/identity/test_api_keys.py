@@ -104,7 +104,7 @@ RULES: dict[Any, str] = {
 PUBLIC = {
     "GET /livez", "GET /readyz", "GET /metrics",
     # enrolment and sign-in: what they ask for is in the body
-    "GET /v1/devices/{device_id}",
+    "POST /v1/devices/{device_id}/report", "POST /v1/devices/{device_id}/wiped",
     "POST /v1/devices", "POST /v1/devices/{device_id}/nonce", "POST /v1/shifts",
     "GET /office/sign-in", "POST /office/sign-in", "POST /office/sign-out",
     "GET /office",  # sends a stranger to the sign-in page instead of refusing

@@ -5,17 +5,19 @@ import base64
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import select, update
 
-from domain.device import DEVICE_TABLE, DeviceState, enrolment_text
+from domain.device import DEVICE_TABLE, DeviceState, LifeEvent, enrolment_text
 from server import sample, verify
 from server.database import Transactions
 from server.identity import devices, service
 from server.identity.devices import DeviceChanged, DeviceNotFound, EnrolmentRefused, OwnEnrolment
 from server.identity.models import Device, DeviceChange, EnrolmentCode, Officer, Role
+from server.identity.schemas import ReportDevice
 from server.identity.service import DevicePending, RoleNotAllowed
-from tests.server.handhelds import Handheld, pending
+from tests.server.handhelds import Handheld, approved, nonce_for, on_shift, pending
 
 
 async def issue_code(transactions: Transactions, now: datetime) -> str:
@@ -182,6 +184,122 @@ async def test_nobody_without_the_right_makes_a_code(
             await devices.issue_code(db, checker, now=now)
     with pytest.raises(DeviceNotFound):
         await approve(transactions, sample.CHECKER, Handheld(), now)
+
+
+async def test_an_officer_suspends_resumes_and_revokes_each_with_a_reason(
+    transactions: Transactions, now: datetime
+) -> None:
+    handheld = await approved(transactions, now)
+    maker = await officer(transactions, sample.OFFICER)
+    seen = []
+    for event in (LifeEvent.SUSPENDED, LifeEvent.RESUMED, LifeEvent.SUSPENDED, LifeEvent.REVOKED):
+        async with transactions.begin() as db:
+            await devices.change(db, maker, handheld.device_id, event, "hilang", now=now)
+        seen.append(await state(transactions, handheld))
+    assert seen == ["suspended", "active", "suspended", "revoked"]
+    for event in (LifeEvent.SUSPENDED, LifeEvent.RESUMED, LifeEvent.REVOKED):
+        async with transactions.begin() as db:
+            with pytest.raises(DeviceChanged):
+                await devices.change(db, maker, handheld.device_id, event, "x", now=now)
+    with pytest.raises(ValueError, match="not one officer's"):
+        async with transactions.begin() as db:
+            await devices.change(
+                db, maker, handheld.device_id, LifeEvent.APPROVED, "sendiri", now=now
+            )
+
+
+async def roll_code(transactions: Transactions, handheld: Handheld, now: datetime) -> str:
+    maker = await officer(transactions, sample.OFFICER)
+    async with transactions.begin() as db:
+        return await devices.issue_roll_code(db, maker, handheld.device_id, "bocor", now=now)
+
+
+async def roll(
+    transactions: Transactions, code: str, new: Handheld, device_id: UUID, now: datetime
+) -> UUID:
+    async with transactions.begin() as db:
+        return await devices.enrol(
+            db, code=code, public_key=new.public_key, name="x", device_id=device_id, now=now
+        )
+
+
+async def test_a_new_key_is_approved_anew_and_events_of_the_old_one_stay_verifiable(
+    api: httpx.AsyncClient, transactions: Transactions, now: datetime
+) -> None:
+    old = await on_shift(api, transactions, now)
+    sent, unsent = old.event(), old.event()
+    await api.post("/v1/sync", json={"events": [sent]}, headers=old.bearer)
+    new = Handheld(device_id=old.device_id, chain=old.chain)
+    code = await roll_code(transactions, old, now)
+    for _ in range(2):  # the answer may be lost on its way
+        assert await roll(transactions, code, new, old.device_id, now) == old.device_id
+    assert await state(transactions, old) == DeviceState.PENDING
+    await approve(transactions, sample.CHECKER, old, now)
+    opened = await api.post("/v1/shifts", json=old.shift_request(await nonce_for(api, old)))
+    assert opened.json()["slug"] == "device-not-active"
+    opened = await api.post("/v1/shifts", json=new.shift_request(await nonce_for(api, new)))
+    new.token = opened.json()["token"]
+    answer = await api.post("/v1/sync", json={"events": [unsent, new.event()]}, headers=new.bearer)
+    assert [result["outcome"] for result in answer.json()["results"]] == ["accepted"] * 2
+    assert await state(transactions, new) == DeviceState.ACTIVE  # and every chain verifies
+
+
+async def test_a_code_for_a_new_key_serves_that_device_only(
+    transactions: Transactions, now: datetime
+) -> None:
+    handheld, other = await approved(transactions, now), await approved(transactions, now)
+    code = await roll_code(transactions, handheld, now)
+    for device_id in (None, other.device_id):
+        with pytest.raises(EnrolmentRefused):
+            async with transactions.begin() as db:
+                await devices.enrol(
+                    db,
+                    code=code,
+                    public_key=Handheld().public_key,
+                    name="HP",
+                    device_id=device_id,
+                    now=now,
+                )
+    plain = await issue_code(transactions, now)
+    with pytest.raises(EnrolmentRefused):
+        await roll(transactions, plain, Handheld(), handheld.device_id, now)
+    assert await state(transactions, handheld) == DeviceState.ACTIVE
+
+
+async def test_a_device_that_erased_itself_as_asked_is_revoked(
+    transactions: Transactions, now: datetime
+) -> None:
+    handheld = await approved(transactions, now)
+    maker = await officer(transactions, sample.OFFICER)
+    async with transactions.begin() as db:
+        with pytest.raises(DeviceChanged):
+            await devices.wiped(db, handheld.device_id, now=now)
+    async with transactions.begin() as db:
+        await devices.ask_to_wipe(db, maker, handheld.device_id, "dicuri", now=now)
+    assert await state(transactions, handheld) == DeviceState.ACTIVE
+    for _ in range(2):
+        async with transactions.begin() as db:
+            await devices.wiped(db, handheld.device_id, now=now)
+    assert await state(transactions, handheld) == DeviceState.REVOKED
+    async with transactions.begin() as db:
+        shown = await devices.find(db, handheld.device_id)
+        changes = (await db.scalars(select(DeviceChange.why).order_by(DeviceChange.id))).all()
+    assert shown.device.wiped_at == now
+    assert changes[-2:] == ["minta hapus isi: dicuri", "semua terkirim, isinya dihapus"]
+
+
+async def test_the_newest_report_is_what_the_office_sees(
+    transactions: Transactions, now: datetime
+) -> None:
+    handheld = await approved(transactions, now)
+    for version in ("0.1.0", "0.2.0"):
+        async with transactions.begin() as db:
+            told = ReportDevice(version=version)
+            await devices.report(db, handheld.device_id, told, now=now)
+    async with transactions.begin() as db:
+        (shown,) = await devices.all_devices(db)
+    assert shown.report is not None
+    assert (shown.report.version, shown.report.reported_at) == ("0.2.0", now)
 
 
 def test_nothing_leads_back_from_revoked() -> None:

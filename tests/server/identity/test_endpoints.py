@@ -64,7 +64,8 @@ async def test_a_device_that_lost_its_right_is_told_where_it_stands(
         await api.post("/v1/shifts", json=handheld.shift_request("x")),
     ):
         assert (answer.status_code, answer.json()["slug"]) == refused
-    assert (await api.get(own)).json() == {"device_id": str(handheld.device_id), "state": state}
+    told = (await api.post(f"{own}/report", json={})).json()
+    assert told == {"device_id": str(handheld.device_id), "state": state, "wipe": False}
 
 
 async def test_a_device_waits_for_a_second_officer_and_is_told_so_in_both_languages(
@@ -72,7 +73,7 @@ async def test_a_device_waits_for_a_second_officer_and_is_told_so_in_both_langua
 ) -> None:
     handheld = await pending(transactions, now)
     own = f"/v1/devices/{handheld.device_id}"
-    assert (await api.get(own)).json()["state"] == "pending"
+    assert (await api.post(f"{own}/report", json={})).json()["state"] == "pending"
     told = (await api.post(f"{own}/nonce")).json()
     assert told["slug"] == "device-pending"
     assert "menunggu persetujuan" in told["title_id"]
@@ -82,7 +83,7 @@ async def test_a_device_waits_for_a_second_officer_and_is_told_so_in_both_langua
 async def test_an_unknown_device_is_told_to_enrol(api: httpx.AsyncClient) -> None:
     answer = await api.post(f"/v1/devices/{uuid4()}/nonce")
     assert (answer.status_code, answer.json()["slug"]) == (403, "device-not-active")
-    assert (await api.get(f"/v1/devices/{uuid4()}")).status_code == 404
+    assert (await api.post(f"/v1/devices/{uuid4()}/report", json={})).status_code == 404
 
 
 async def test_a_locked_attendant_is_told_how_long_to_wait(

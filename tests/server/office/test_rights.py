@@ -26,6 +26,9 @@ RIGHTS = {
     "/office/cases/{case_id}/proposal": Right.PROPOSE_CASE,
     "/office/cases/{case_id}/decision": Right.DECIDE_CASE,
     "/office/devices/codes": Right.MANAGE_DEVICES,
+    "/office/devices/{device_id}/changes": Right.MANAGE_DEVICES,
+    "/office/devices/{device_id}/codes": Right.MANAGE_DEVICES,
+    "/office/devices/{device_id}/wipe": Right.MANAGE_DEVICES,
     "/office/devices/{device_id}/decision": Right.APPROVE_DEVICE,
 }
 OPEN_TO_ALL = {"/office/sign-in", "/office/sign-out"}
