@@ -133,7 +133,7 @@ def test_a_suspended_device_says_so_and_keeps_its_records_until_it_is_resumed(
     office.state = "active"
     until(lambda: device.get(f"/api/charges/{charge['id']}")["sync"] == "sent", 15)
     until(lambda: device.status()["unsynced"] == 0, 10)
-    assert device.status()["device_state"] == "active"
+    until(lambda: device.status()["device_state"] == "active", 10)
 
 
 def test_a_device_that_waits_for_approval_starts_working_by_itself(
