@@ -112,6 +112,7 @@ PUBLIC = {
     "POST /v1/spots/{spot}/charges", "GET /v1/spots/{spot}/barcode.png",
     "GET /v1/charges/{charge_id}", "GET /v1/charges/{charge_id}/events",
     "GET /v1/charges/{charge_id}/barcode.png", "GET /v1/charges/{charge_id}/barcode.svg",
+    "GET /v1/charges/{charge_id}/proof.svg",
     "GET /v1/receipts/{number}",
     "GET /p/{spot}", "POST /p/{spot}", "GET /c/{charge_id}", "GET /r/{number}",
 }  # fmt: skip
