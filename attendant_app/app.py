@@ -23,6 +23,7 @@ from attendant_app import (
     problems,
     scan_pages,
     server_api,
+    signing,
     sync,
 )
 from attendant_app.camera import Camera
@@ -45,6 +46,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
             handheld = Handheld(settings, own, device_key.load_or_make(settings.data), http)
             if settings.camera:
                 handheld.camera = Camera(settings.camera)
+            http.auth = signing.RequestSigner(handheld)
             app.state.handheld = handheld
             work = [
                 asyncio.create_task(sync.run(handheld)),

@@ -29,7 +29,10 @@ class DeviceKey:
         return fingerprint(self._private.public_key().public_bytes_raw())
 
     def sign(self, message: bytes) -> str:
-        return base64.b64encode(self._private.sign(message)).decode()
+        return base64.b64encode(self.sign_raw(message)).decode()
+
+    def sign_raw(self, message: bytes) -> bytes:
+        return self._private.sign(message)
 
 
 KEY, NEXT = "device.key", "device.key.next"

@@ -90,7 +90,7 @@ async def is_alive(http: httpx.AsyncClient) -> float | None:
         response = await http.get("/livez", timeout=PULSE_TIMEOUT)
     except httpx.HTTPError:
         return None
-    return (_server_time(response) or 0.0) if response.status_code == 200 else None
+    return (server_time(response) or 0.0) if response.status_code == 200 else None
 
 
 async def charge_events(
@@ -143,7 +143,7 @@ def _judge(response: httpx.Response) -> Answer:
         raise Refusal(status, _problem(response))
     if not 200 <= status < 300:
         raise NoAnswer(f"status {status}", reached=True)
-    return Answer(_object(response.text), _server_time(response))
+    return Answer(_object(response.text), server_time(response))
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _object(text: str) -> dict[str, Any]:
     return body
 
 
-def _server_time(response: httpx.Response) -> float | None:
+def server_time(response: httpx.Response) -> float | None:
     try:
         return parsedate_to_datetime(response.headers["Date"]).timestamp()
     except (KeyError, TypeError, ValueError):

@@ -22,6 +22,7 @@ from server.driver import endpoints as driver
 from server.faults import CRASH_AT
 from server.guard import Guard
 from server.identity import endpoints as identity
+from server.identity.signed_requests import Nonces
 from server.integrators import endpoints as integrators
 from server.limits import RateLimit
 from server.office import endpoints as office
@@ -89,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.driver_limit = RateLimit(settings.driver_charges_per_minute)
     app.state.receipt_limit = RateLimit(settings.receipt_lookups_per_minute)
     app.state.key_limit = RateLimit(settings.key_requests_per_minute)
+    app.state.nonces = Nonces()
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     acquirer = create_acquirer(settings)
     app.state.payments = Wiring(

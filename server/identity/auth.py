@@ -2,18 +2,20 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from server.database import Transaction, TransactionsDep
-from server.identity import api_keys, service
+from server.identity import api_keys, devices, service, signed_requests
 from server.identity.api_keys import KeyHolder, Scope, ScopeMissing
 from server.identity.service import NotSignedIn, OnShift
 
 shift_token = HTTPBearer(
     scheme_name="shift",
-    description="The token a handheld gets when its attendant opens a shift.",
+    description="The token a handheld gets when its attendant opens a shift. The device signs each"
+    " request that carries it (RFC 9421; docs/api.md).",
     auto_error=False,
 )
 api_key = HTTPBearer(
@@ -24,14 +26,18 @@ api_key = HTTPBearer(
 
 
 async def required_shift(
+    request: Request,
     transactions: TransactionsDep,
     token: Annotated[HTTPAuthorizationCredentials | None, Security(shift_token)],
 ) -> OnShift:
     """Who asks. In a transaction of its own: what follows may call the acquirer for seconds."""
     if token is None:
         raise NotSignedIn
+    now = datetime.now(UTC)
     async with transactions.begin() as db:
-        return await service.who_is_on_shift(db, token.credentials, now=datetime.now(UTC))
+        shift = await service.who_is_on_shift(db, token.credentials, now=now)
+    await signed_requests.check(request, shift.device_id, shift.device_key, now=now)
+    return shift
 
 
 async def optional_shift(
@@ -42,7 +48,15 @@ async def optional_shift(
     """Nobody, for a driver; a token that is given must still be good."""
     if "authorization" not in request.headers:
         return None
-    return await required_shift(transactions, token)
+    return await required_shift(request, transactions, token)
+
+
+async def signing_device(device_id: UUID, request: Request, transactions: TransactionsDep) -> UUID:
+    """The device of the path, in whatever state, by whose newest key the request is signed."""
+    async with transactions.begin() as db:
+        key = await devices.newest_key(db, device_id)
+    await signed_requests.check(request, device_id, key, now=datetime.now(UTC))
+    return device_id
 
 
 async def key_holder(
@@ -62,6 +76,7 @@ async def key_holder(
     return holder
 
 
+SigningDevice = Annotated[UUID, Depends(signing_device)]
 RequiredShift = Annotated[OnShift, Depends(required_shift)]
 OptionalShift = Annotated[OnShift | None, Depends(optional_shift)]
 ChargesReader = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.CHARGES_READ.value])]

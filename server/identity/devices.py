@@ -197,6 +197,18 @@ async def state_of(db: AsyncSession, device_id: UUID) -> DeviceState:
     return DeviceState((await _found(db, device_id)).state)
 
 
+async def newest_key(db: AsyncSession, device_id: UUID) -> bytes:
+    key = await db.scalar(
+        select(DeviceKey.public_key)
+        .where(DeviceKey.device_id == device_id)
+        .order_by(DeviceKey.number.desc())
+        .limit(1)
+    )
+    if key is None:
+        raise DeviceNotFound
+    return key
+
+
 async def _found(db: AsyncSession, device_id: UUID, *, lock: bool = False) -> Device:
     device = await db.get(Device, device_id, with_for_update=lock or None)
     if device is None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from domain.device import DeviceState
 from server.database import Transaction, TransactionsDep
 from server.identity import devices, schemas, service
+from server.identity.auth import SigningDevice
 from server.identity.models import Device
 
 router = APIRouter(prefix="/v1", tags=["identity"])
@@ -28,14 +29,14 @@ async def enrol_device(body: schemas.EnrolDevice, db: Transaction) -> schemas.En
 
 @router.post("/devices/{device_id}/report")
 async def report_device(
-    device_id: UUID, body: schemas.ReportDevice, db: Transaction
+    device_id: SigningDevice, body: schemas.ReportDevice, db: Transaction
 ) -> schemas.DeviceOrders:
     """What a device tells of itself; it learns where it stands, also while it may not work."""
     return _orders(await devices.report(db, device_id, body, now=datetime.now(UTC)))
 
 
 @router.post("/devices/{device_id}/wiped")
-async def device_wiped(device_id: UUID, db: Transaction) -> schemas.DeviceOrders:
+async def device_wiped(device_id: SigningDevice, db: Transaction) -> schemas.DeviceOrders:
     """The device was told to erase itself, had nothing unsent, and has done so."""
     return _orders(await devices.wiped(db, device_id, now=datetime.now(UTC)))
 

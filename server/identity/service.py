@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -176,6 +176,7 @@ class OnShift:
     attendant_id: UUID
     attendant_code: str
     attendant_name: str
+    device_key: bytes = field(repr=False)
 
 
 def _digest(secret: str) -> bytes:
@@ -273,7 +274,7 @@ async def open_shift(
         )
     if opened is None:
         raise ShiftIdTaken
-    on_shift = OnShift(shift_id, device_id, attendant.id, attendant.code, attendant.name)
+    on_shift = OnShift(shift_id, device_id, attendant.id, attendant.code, attendant.name, key)
     return OpenedShift(on_shift, token, expires_at)
 
 
@@ -318,9 +319,23 @@ def signed_by(public_key: bytes, signature: str, message: bytes) -> bool:
 
 async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnShift:
     """The shift a bearer token belongs to; raises NotSignedIn or DeviceNotActive."""
+    newest_key = (
+        select(DeviceKey.public_key)
+        .where(DeviceKey.device_id == Device.id)
+        .order_by(DeviceKey.number.desc())
+        .limit(1)
+    )
     row = (
         await db.execute(
-            select(Shift.id, Device.id, Device.state, Attendant.id, Attendant.code, Attendant.name)
+            select(
+                Shift.id,
+                Device.id,
+                Device.state,
+                Attendant.id,
+                Attendant.code,
+                Attendant.name,
+                newest_key.scalar_subquery(),
+            )
             .join(Device, Device.id == Shift.device_id)
             .join(Attendant, Attendant.id == Shift.attendant_id)
             .where(Shift.token_hash == _digest(token), Shift.expires_at > now)
@@ -328,9 +343,9 @@ async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnS
     ).one_or_none()
     if row is None:
         raise NotSignedIn
-    shift_id, device_id, device_state, attendant_id, code, name = row
+    shift_id, device_id, device_state, attendant_id, code, name, key = row
     refuse_unless_active(device_state)
-    return OnShift(shift_id, device_id, attendant_id, code, name)
+    return OnShift(shift_id, device_id, attendant_id, code, name, key)
 
 
 async def sign_officer_in(db: AsyncSession, login: str, password: str, *, now: datetime) -> str:

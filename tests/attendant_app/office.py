@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from domain import signing
 from domain.events import GENESIS, Event, canonical, event_hash
 from domain.proof import Proof, Seal, is_proof, verify
 from domain.tariff import VehicleClass
@@ -188,6 +189,8 @@ class Office:
         device_id = request.path_params["device_id"]
         if device_id not in self.devices:
             return problem(404, "device-not-found")
+        if denied := await self._not_as_signed(request, device_id):
+            return denied
         self.reports.append(await request.json())
         answer = {"device_id": device_id, "state": self.state, "wipe": self.wipe}
         return JSONResponse(answer)
@@ -235,6 +238,22 @@ class Office:
             return False
         return True
 
+    async def _not_as_signed(self, request: Request, device_id: str) -> Response | None:
+        """A refusal, unless this device signed this very request."""
+        told = signing.read(request.headers["signature-input"], request.headers["signature"])
+        values = signing.values(
+            request.method,
+            request.scope["raw_path"].decode(),
+            request.scope["query_string"].decode(),
+            await request.body(),
+            request.headers.get("authorization"),
+        )
+        base = signing.signature_base(told.components, values, told.parameters)
+        signature = base64.b64encode(told.signature).decode()
+        if told.key_id == device_id and self._signed(device_id, signature, base):
+            return None
+        return problem(403, "signature-refused")
+
     def _denied(self, request: Request) -> Response | None:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.state != "active":
@@ -250,7 +269,8 @@ class Office:
         self.posts.append(body["id"])
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        if denied := self._denied(request):
+        (device_id,) = self.devices
+        if denied := self._denied(request) or await self._not_as_signed(request, device_id):
             return denied
         if self.lose_requests:
             return Response(status_code=502)
@@ -318,7 +338,8 @@ class Office:
         return JSONResponse({"kind": "unknown", "text_kind": "text"})
 
     async def _sync(self, request: Request) -> Response:
-        if denied := self._denied(request):
+        (device_id,) = self.devices
+        if denied := self._denied(request) or await self._not_as_signed(request, device_id):
             return denied
         results = []
         for sent in (await request.json())["events"]:

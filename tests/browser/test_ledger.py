@@ -17,9 +17,7 @@ async def take_cash(api: httpx.AsyncClient, transactions: Transactions, now: dat
     handheld = await on_shift(api, transactions, now)
     for vehicle_class in ("car", "motorcycle"):
         body = {"id": str(new_id()), "vehicle_class": vehicle_class}
-        answer = await api.post(
-            "/v1/spots/PSR-001-U/cash-charges", json=body, headers=handheld.bearer
-        )
+        answer = await api.post("/v1/spots/PSR-001-U/cash-charges", json=body, auth=handheld.signed)
         assert answer.status_code == 201, answer.text
 
 

@@ -393,7 +393,7 @@ async def town(
     await office.inquire(expired, now=earlier + LIFETIME)
     handheld = await on_shift(api, transactions, now)
     events = [handheld.event(), handheld.event(), handheld.forge(seq=9)]
-    await api.post("/v1/sync", json={"events": events}, headers=handheld.bearer)
+    await api.post("/v1/sync", json={"events": events}, auth=handheld.signed)
     refused = await pending(transactions, now)
     async with transactions.begin() as db:
         checker = await identity.officer_named(db, sample.CHECKER)

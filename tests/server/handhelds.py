@@ -1,6 +1,8 @@
 """A handheld as the server sees one: a key, an enrolment, a shift, and a chain of signed events."""
 
 import base64
+import secrets
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +11,7 @@ from uuid import UUID, uuid4
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from domain import signing
 from domain.events import GENESIS, Event, canonical, event_hash
 from server import sample
 from server.database import Transactions, new_id
@@ -30,9 +33,22 @@ class Handheld:
     def public_key(self) -> str:
         return base64.b64encode(self.key.public_key().public_bytes_raw()).decode()
 
-    @property
-    def bearer(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
+    def signed(self, request: httpx.Request, *, now: float | None = None) -> httpx.Request:
+        """The request with the shift's token, if there is one, and signed: give it as `auth`."""
+        if self.token:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        told = signing.values(
+            request.method,
+            request.url.raw_path.partition(b"?")[0].decode(),
+            request.url.query.decode(),
+            request.content,
+            request.headers.get("Authorization"),
+        )
+        created, nonce = int(now or time.time()), secrets.token_urlsafe(16)
+        parameters = signing.parameters(tuple(told), created, nonce, str(self.device_id))
+        signature = self.key.sign(signing.signature_base(tuple(told), told, parameters))
+        request.headers.update(signing.headers(parameters, signature, request.content))
+        return request
 
     def sign(self, message: bytes) -> str:
         return base64.b64encode(self.key.sign(message)).decode()

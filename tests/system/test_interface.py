@@ -20,7 +20,7 @@ from server.database import create_engine, create_transactions
 from server.identity import api_keys
 from server.identity.api_keys import Scope
 from server.system import SERVER, System, free_ports
-from tests.server.handhelds import approved, nonce_for
+from tests.server.handhelds import Handheld, approved, nonce_for
 
 SECONDS = os.environ.get("KARCIS_SCHEMATHESIS_S", "40")
 PHASES = "fuzzing,stateful" if SECONDS == "40" else "examples,coverage,fuzzing,stateful"
@@ -64,8 +64,8 @@ def unlimited(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
         yield running
 
 
-async def credentials(system: System) -> tuple[str, str]:
-    """An API key with every scope, and the token of an attendant on shift."""
+async def credentials(system: System) -> tuple[str, Handheld]:
+    """An API key with every scope, and a handheld with an attendant on shift."""
     engine = create_engine(system.database_url)
     transactions, now = create_transactions(engine), datetime.now(UTC)
     async with transactions.begin() as db:
@@ -76,14 +76,19 @@ async def credentials(system: System) -> tuple[str, str]:
         body = handheld.shift_request(nonce, pin=system.secrets["attendant_pin"])
         opened = await api.post("/v1/shifts", json=body)
     await engine.dispose()
-    return issued.key, opened.json()["token"]
+    handheld.token = opened.json()["token"]
+    return issued.key, handheld
+
+
+def key_of(handheld: Handheld) -> str:
+    return handheld.key.private_bytes_raw().hex()
 
 
 @pytest.mark.timeout(int(SECONDS) + 120)
 def test_the_interface_does_what_its_document_says(unlimited: System, tmp_path: Path) -> None:
-    key, shift = asyncio.run(credentials(unlimited))
+    key, handheld = asyncio.run(credentials(unlimited))
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG.format(key=key, shift=shift, spot=sample.first_spot()))
+    config.write_text(CONFIG.format(key=key, shift=handheld.token, spot=sample.first_spot()))
     done = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"),
@@ -99,6 +104,12 @@ def test_the_interface_does_what_its_document_says(unlimited: System, tmp_path: 
         text=True,
         check=False,
         cwd=tmp_path,
+        env=os.environ
+        | {
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "SCHEMATHESIS_HOOKS": "tests.system.signing_hooks",
+            "KARCIS_TEST_DEVICE": f"{handheld.device_id} {key_of(handheld)} {handheld.token}",
+        },
     )
     log = (unlimited.data_dir / "logs" / "server.log").read_text()
     assert done.returncode == 0, f"{done.stdout[-20_000:]}\n{log[-5_000:]}"

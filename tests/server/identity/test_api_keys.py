@@ -97,6 +97,7 @@ async def test_receipts_cannot_be_looked_up_without_end(
 
 RULES: dict[Any, str] = {
     auth.required_shift: "shift",
+    auth.signing_device: "device",
     auth.key_holder: "scope",
     signed_in.signed_in_officer: "officer",
     "allowed.<locals>.officer_with_right": "officer",  # made anew for each right
@@ -104,7 +105,6 @@ RULES: dict[Any, str] = {
 PUBLIC = {
     "GET /livez", "GET /readyz", "GET /metrics",
     # enrolment and sign-in: what they ask for is in the body
-    "POST /v1/devices/{device_id}/report", "POST /v1/devices/{device_id}/wiped",
     "POST /v1/devices", "POST /v1/devices/{device_id}/nonce", "POST /v1/shifts",
     "GET /office/sign-in", "POST /office/sign-in", "POST /office/sign-out",
     "GET /office",  # sends a stranger to the sign-in page instead of refusing

@@ -228,7 +228,7 @@ async def test_a_new_key_is_approved_anew_and_events_of_the_old_one_stay_verifia
 ) -> None:
     old = await on_shift(api, transactions, now)
     sent, unsent = old.event(), old.event()
-    await api.post("/v1/sync", json={"events": [sent]}, headers=old.bearer)
+    await api.post("/v1/sync", json={"events": [sent]}, auth=old.signed)
     new = Handheld(device_id=old.device_id, chain=old.chain)
     code = await roll_code(transactions, old, now)
     for _ in range(2):  # the answer may be lost on its way
@@ -239,7 +239,7 @@ async def test_a_new_key_is_approved_anew_and_events_of_the_old_one_stay_verifia
     assert opened.json()["slug"] == "device-not-active"
     opened = await api.post("/v1/shifts", json=new.shift_request(await nonce_for(api, new)))
     new.token = opened.json()["token"]
-    answer = await api.post("/v1/sync", json={"events": [unsent, new.event()]}, headers=new.bearer)
+    answer = await api.post("/v1/sync", json={"events": [unsent, new.event()]}, auth=new.signed)
     assert [result["outcome"] for result in answer.json()["results"]] == ["accepted"] * 2
     assert await state(transactions, new) == DeviceState.ACTIVE  # and every chain verifies
 

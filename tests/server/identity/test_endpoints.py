@@ -10,14 +10,14 @@ from sqlalchemy import update
 from server.database import Transactions
 from server.identity import service
 from server.identity.models import Device
-from tests.server.handhelds import approved, nonce_for, on_shift, pending
+from tests.server.handhelds import Handheld, approved, nonce_for, on_shift, pending
 
 
 async def test_a_handheld_enrols_signs_in_and_pulls(
     api: httpx.AsyncClient, transactions: Transactions, now: datetime
 ) -> None:
     handheld = await on_shift(api, transactions, now)
-    assert (await api.get("/v1/masterdata", headers=handheld.bearer)).status_code == 200
+    assert (await api.get("/v1/masterdata", auth=handheld.signed)).status_code == 200
 
 
 HEADERS = [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer rubbish", "Bearer é", "x" * 9000]
@@ -58,13 +58,13 @@ async def test_a_device_that_lost_its_right_is_told_where_it_stands(
     own = f"/v1/devices/{handheld.device_id}"
     refused = (403, f"device-{state}")
     for answer in (
-        await api.get("/v1/masterdata", headers=handheld.bearer),
-        await api.post("/v1/sync", json={"events": []}, headers=handheld.bearer),
+        await api.get("/v1/masterdata", auth=handheld.signed),
+        await api.post("/v1/sync", json={"events": []}, auth=handheld.signed),
         await api.post(f"{own}/nonce"),
         await api.post("/v1/shifts", json=handheld.shift_request("x")),
     ):
         assert (answer.status_code, answer.json()["slug"]) == refused
-    told = (await api.post(f"{own}/report", json={})).json()
+    told = (await api.post(f"{own}/report", json={}, auth=handheld.signed)).json()
     assert told == {"device_id": str(handheld.device_id), "state": state, "wipe": False}
 
 
@@ -73,7 +73,9 @@ async def test_a_device_waits_for_a_second_officer_and_is_told_so_in_both_langua
 ) -> None:
     handheld = await pending(transactions, now)
     own = f"/v1/devices/{handheld.device_id}"
-    assert (await api.post(f"{own}/report", json={})).json()["state"] == "pending"
+    assert (await api.post(f"{own}/report", json={}, auth=handheld.signed)).json()[
+        "state"
+    ] == "pending"
     told = (await api.post(f"{own}/nonce")).json()
     assert told["slug"] == "device-pending"
     assert "menunggu persetujuan" in told["title_id"]
@@ -83,7 +85,9 @@ async def test_a_device_waits_for_a_second_officer_and_is_told_so_in_both_langua
 async def test_an_unknown_device_is_told_to_enrol(api: httpx.AsyncClient) -> None:
     answer = await api.post(f"/v1/devices/{uuid4()}/nonce")
     assert (answer.status_code, answer.json()["slug"]) == (403, "device-not-active")
-    assert (await api.post(f"/v1/devices/{uuid4()}/report", json={})).status_code == 404
+    stranger = Handheld()
+    report = f"/v1/devices/{stranger.device_id}/report"
+    assert (await api.post(report, json={}, auth=stranger.signed)).status_code == 404
 
 
 async def test_a_locked_attendant_is_told_how_long_to_wait(

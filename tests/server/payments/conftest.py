@@ -37,7 +37,7 @@ from server.sandbox.app import create_app as create_sandbox
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
 from tests.server.conftest import CLIENT_SECRET, Sandbox
-from tests.server.handhelds import approved
+from tests.server.handhelds import Handheld, approved
 from tests.server.payments.voice import Voice, compact
 
 FLAT, HOURLY, EXCLUSIVE = "PSR-001-U", "RSU-003-I", "RSU-001-J"
@@ -131,17 +131,18 @@ class Office:
         if rows and rows[0]["given"]:
             self.voice.references[charge_id.hex] = rows[0]["given"]
 
-    async def open_shift(self) -> str:
-        """The token of a sample attendant on shift at a handheld."""
-        token = secrets.token_hex(8)
+    async def open_shift(self) -> Handheld:
+        """A handheld at which a sample attendant is on shift."""
+        handheld = await approved(self.transactions)
+        handheld.token = secrets.token_hex(8)
         await self.rows(
             "INSERT INTO shifts (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
             " SELECT gen_random_uuid(), :device, a.id, :hash, now(), now() + interval '8 hours'"
             " FROM attendants a WHERE a.code = 'J-001' RETURNING id",
-            device=(await approved(self.transactions)).device_id,
-            hash=hashlib.sha256(token.encode()).digest(),
+            device=handheld.device_id,
+            hash=hashlib.sha256(handheld.token.encode()).digest(),
         )
-        return token
+        return handheld
 
     async def charge(self, charge_id: UUID) -> dict[str, Any]:
         return (await self.rows("SELECT * FROM charges WHERE id = :id", id=charge_id))[0]

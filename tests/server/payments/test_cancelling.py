@@ -153,15 +153,15 @@ async def test_two_who_cancel_at_once_both_succeed_and_leave_one_change(office):
 
 
 async def test_an_attendant_cancels_what_the_shift_asked_for_and_nothing_else(office, api):
-    headers = {"Authorization": f"Bearer {await office.open_shift()}"}
+    signed = (await office.open_shift()).signed
     body = {"vehicle_class": "car"}
-    own = (await api.post(f"/v1/spots/{FLAT}/charges", json=body, headers=headers)).json()
+    own = (await api.post(f"/v1/spots/{FLAT}/charges", json=body, auth=signed)).json()
     drivers = (await api.post(f"/v1/spots/{FLAT}/charges", json=body)).json()
     path = "/v1/charges/{}/cancel"
     why = {"reason": WHY}
     assert (await api.post(path.format(own["id"]), json=why)).status_code == 401
-    answer = await api.post(path.format(drivers["id"]), json=why, headers=headers)
+    answer = await api.post(path.format(drivers["id"]), json=why, auth=signed)
     assert (answer.status_code, answer.json()["slug"]) == (403, "charge-of-another")
-    answer = await api.post(path.format(own["id"]), json=why, headers=headers)
+    answer = await api.post(path.format(own["id"]), json=why, auth=signed)
     assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
     assert (await office.story(UUID(own["id"])))[-1] == ("issued", "cancelled", "J-001")

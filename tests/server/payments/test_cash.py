@@ -17,21 +17,22 @@ from server.ledger import reports
 from server.payments import cash
 from server.payments.issuing import PaymentRequest
 from server.reconciliation import service as reconciliation
+from tests.server.handhelds import Handheld
 from tests.server.payments.conftest import EXCLUSIVE, FLAT, HOURLY, Office
 
 CAR = {"vehicle_class": "car", "plate": "KH 1234 AB"}
 
 
 @pytest.fixture
-async def bearer(office: Office) -> dict[str, str]:
-    return {"Authorization": f"Bearer {await office.open_shift()}"}
+async def handheld(office: Office) -> Handheld:
+    return await office.open_shift()
 
 
 async def take(
-    api: httpx.AsyncClient, bearer: dict[str, str], spot: str = FLAT, **changes: Any
+    api: httpx.AsyncClient, handheld: Handheld, spot: str = FLAT, **changes: Any
 ) -> httpx.Response:
     body = {"id": str(new_id()), **CAR, **changes}
-    return await api.post(f"/v1/spots/{spot}/cash-charges", json=body, headers=bearer)
+    return await api.post(f"/v1/spots/{spot}/cash-charges", json=body, auth=handheld.signed)
 
 
 async def legs(office: Office, charge_id: UUID) -> dict[str, int]:
@@ -44,9 +45,9 @@ async def legs(office: Office, charge_id: UUID) -> dict[str, int]:
 
 
 async def test_cash_is_paid_at_once_and_owed_by_the_attendant(
-    api: httpx.AsyncClient, office: Office, bearer: dict[str, str], transactions: Transactions
+    api: httpx.AsyncClient, office: Office, handheld: Handheld, transactions: Transactions
 ) -> None:
-    answer = await take(api, bearer)
+    answer = await take(api, handheld)
     assert answer.status_code == 201, answer.text
     told = answer.json()
     charge_id = UUID(told["id"])
@@ -81,27 +82,30 @@ async def test_cash_is_paid_at_once_and_owed_by_the_attendant(
 
 
 async def test_the_same_cash_is_recorded_once(
-    api: httpx.AsyncClient, office: Office, bearer: dict[str, str]
+    api: httpx.AsyncClient, office: Office, handheld: Handheld
 ) -> None:
     charge_id = str(new_id())
-    answers = await asyncio.gather(*(take(api, bearer, id=charge_id) for _ in range(4)))
-    answers.append(await take(api, bearer, id=charge_id))
+    answers = await asyncio.gather(*(take(api, handheld, id=charge_id) for _ in range(4)))
+    answers.append(await take(api, handheld, id=charge_id))
     assert {answer.status_code for answer in answers} == {201}
     assert await office.count("money") == await office.count("receipts") == 1
-    other = await take(api, bearer, id=charge_id, vehicle_class="truck")
+    other = await take(api, handheld, id=charge_id, vehicle_class="truck")
     assert (other.status_code, other.json()["slug"]) == (409, "idempotency-conflict")
     as_qris = await api.post(
-        f"/v1/spots/{FLAT}/charges", json={"id": charge_id, **CAR}, headers=bearer
+        f"/v1/spots/{FLAT}/charges", json={"id": charge_id, **CAR}, auth=handheld.signed
     )
     assert (as_qris.status_code, as_qris.json()["slug"]) == (409, "idempotency-conflict")
 
 
 async def test_a_key_in_the_header_names_the_charge_too(
-    api: httpx.AsyncClient, office: Office, bearer: dict[str, str]
+    api: httpx.AsyncClient, office: Office, handheld: Handheld
 ) -> None:
     for _ in range(2):
         answer = await api.post(
-            f"/v1/spots/{FLAT}/cash-charges", json=CAR, headers=bearer | {"Idempotency-Key": "a"}
+            f"/v1/spots/{FLAT}/cash-charges",
+            json=CAR,
+            headers={"Idempotency-Key": "a"},
+            auth=handheld.signed,
         )
         assert answer.status_code == 201
     assert await office.count("charges") == 1
@@ -111,7 +115,9 @@ async def test_only_an_attendant_on_shift_takes_cash(
     api: httpx.AsyncClient, office: Office
 ) -> None:
     for headers in ({}, {"Authorization": "Bearer x"}):
-        answer = await take(api, headers)
+        body = {"id": str(new_id()), **CAR}
+        path = f"/v1/spots/{FLAT}/cash-charges"
+        answer = await api.post(path, json=body, headers=headers)
         assert (answer.status_code, answer.json()["slug"]) == (401, "not-signed-in")
     for changes in ({"kind": ChargeKind.MPM, "shift_id": new_id()}, {"kind": ChargeKind.CASH}):
         request = PaymentRequest(new_id(), FLAT, VehicleClass.CAR, **changes)
@@ -127,30 +133,28 @@ async def test_only_an_attendant_on_shift_takes_cash(
 
 
 async def test_what_cannot_be_charged_leaves_nothing(
-    api: httpx.AsyncClient, office: Office, bearer: dict[str, str]
+    api: httpx.AsyncClient, office: Office, handheld: Handheld
 ) -> None:
-    assert (await take(api, bearer, EXCLUSIVE, minutes=60)).status_code == 201
+    assert (await take(api, handheld, EXCLUSIVE, minutes=60)).status_code == 201
     for spot, slug in ((EXCLUSIVE, "spot-occupied"), (HOURLY, "stay-not-priced")):
         minutes = {"minutes": 60} if spot == EXCLUSIVE else {}
-        assert (await take(api, bearer, spot, **minutes)).json()["slug"] == slug
+        assert (await take(api, handheld, spot, **minutes)).json()["slug"] == slug
     assert await office.count("charges") == await office.count("parking_sessions") == 1
 
 
-async def test_cash_may_be_priced_by_the_minute(
-    api: httpx.AsyncClient, bearer: dict[str, str]
-) -> None:
-    answer = await take(api, bearer, HOURLY, vehicle_class="motorcycle", minutes=90)
+async def test_cash_may_be_priced_by_the_minute(api: httpx.AsyncClient, handheld: Handheld) -> None:
+    answer = await take(api, handheld, HOURLY, vehicle_class="motorcycle", minutes=90)
     assert answer.json()["amount_rp"] == answer.json()["receipt"]["amount_rp"] == 3000
 
 
 async def test_a_shift_proves_nothing_but_cash(
     api: httpx.AsyncClient,
     office: Office,
-    bearer: dict[str, str],
+    handheld: Handheld,
     owner: Transactions,
     subtests: pytest.Subtests,
 ) -> None:
-    await take(api, bearer)
+    await take(api, handheld)
     columns = (
         "id, charge_id, acquirer, acquirer_reference, amount_rp, flag, paid_at, business_day,"
         " shift_id, entry_id"
@@ -181,9 +185,9 @@ async def test_a_shift_proves_nothing_but_cash(
 
 
 async def test_settled_days_do_not_look_for_cash(
-    api: httpx.AsyncClient, office: Office, bearer: dict[str, str]
+    api: httpx.AsyncClient, office: Office, handheld: Handheld
 ) -> None:
-    await take(api, bearer)
+    await take(api, handheld)
     books = office.wired.books
     now = datetime.now(UTC)
     async with office.transactions.begin() as db:
@@ -198,7 +202,7 @@ class Heard(list[UUID]):
 
 
 async def test_cash_is_announced_once_and_paid_at_that_moment(
-    office: Office, bearer: dict[str, str]
+    office: Office, handheld: Handheld
 ) -> None:
     (shift,) = await office.rows("SELECT id FROM shifts")
     now, heard = datetime.now(UTC), Heard()

@@ -14,12 +14,13 @@ from server.database import new_id
 from server.payments.issuing import Issuer, PaymentRequest
 from server.payments.snap import SnapAcquirer
 from tests.server.conftest import Sandbox
+from tests.server.handhelds import Handheld
 from tests.server.payments.conftest import CAR_RP, FLAT, MakeAcquirer, Office, answers
 
 
 @pytest.fixture
-async def bearer(office: Office) -> dict[str, str]:
-    return {"Authorization": f"Bearer {await office.open_shift()}"}
+async def handheld(office: Office) -> Handheld:
+    return await office.open_shift()
 
 
 async def shown(sandbox: Sandbox, outcome: str, **more: Any) -> str:
@@ -31,23 +32,23 @@ async def shown(sandbox: Sandbox, outcome: str, **more: Any) -> str:
 
 
 async def scan(
-    api: httpx.AsyncClient, bearer: dict[str, str], text: str, **changes: Any
+    api: httpx.AsyncClient, handheld: Handheld, text: str, **changes: Any
 ) -> httpx.Response:
     body = {"id": str(new_id()), "vehicle_class": "car", "consumer_qr": text, **changes}
-    return await api.post(f"/v1/spots/{FLAT}/consumer-charges", json=body, headers=bearer)
+    return await api.post(f"/v1/spots/{FLAT}/consumer-charges", json=body, auth=handheld.signed)
 
 
 async def test_a_scanned_wallet_pays_once_the_acquirer_says_so(
-    api: httpx.AsyncClient, office: Office, sandbox: Sandbox, bearer: dict[str, str]
+    api: httpx.AsyncClient, office: Office, sandbox: Sandbox, handheld: Handheld
 ) -> None:
     text = await shown(sandbox, "pay")
-    answer = await scan(api, bearer, text)
+    answer = await scan(api, handheld, text)
     assert answer.status_code == 201, answer.text
     told = answer.json()
     charge_id = UUID(told["id"])
     # The answer to our own call proves nothing.
     assert (told["state"], told["qris"], await office.count("money")) == ("issued", None, 0)
-    again = await scan(api, bearer, text, id=str(charge_id))
+    again = await scan(api, handheld, text, id=str(charge_id))
     assert again.json()["id"] == str(charge_id)
 
     await office.inquire(charge_id)
@@ -61,9 +62,9 @@ async def test_a_scanned_wallet_pays_once_the_acquirer_says_so(
 
 
 async def test_a_wallet_that_takes_its_time_is_asked_about_until_it_pays(
-    api: httpx.AsyncClient, office: Office, sandbox: Sandbox, bearer: dict[str, str]
+    api: httpx.AsyncClient, office: Office, sandbox: Sandbox, handheld: Handheld
 ) -> None:
-    answer = await scan(api, bearer, await shown(sandbox, "pending", delay_s=1))
+    answer = await scan(api, handheld, await shown(sandbox, "pending", delay_s=1))
     charge_id = UUID(answer.json()["id"])
     await office.inquire(charge_id)
     assert (await office.charge(charge_id))["state"] == "issued"
@@ -73,9 +74,9 @@ async def test_a_wallet_that_takes_its_time_is_asked_about_until_it_pays(
 
 
 async def test_a_wallet_without_money_frees_the_spot(
-    api: httpx.AsyncClient, office: Office, sandbox: Sandbox, bearer: dict[str, str]
+    api: httpx.AsyncClient, office: Office, sandbox: Sandbox, handheld: Handheld
 ) -> None:
-    answer = await scan(api, bearer, await shown(sandbox, "insufficient"))
+    answer = await scan(api, handheld, await shown(sandbox, "insufficient"))
     told = answer.json()
     assert (answer.status_code, told["state"]) == (201, "issue_failed")
     assert await office.stay(UUID(told["id"])) == ("voided", "voided")
@@ -102,11 +103,11 @@ async def test_of_an_answer_only_the_drivers_barcode_is_not_kept(
     api: httpx.AsyncClient,
     office: Office,
     sandbox: Sandbox,
-    bearer: dict[str, str],
+    handheld: Handheld,
     scripted: MakeAcquirer,
 ) -> None:
     """Our own barcode stays in the evidence: it pays nobody but us."""
-    scanned = UUID((await scan(api, bearer, await shown(sandbox, "pay"))).json()["id"])
+    scanned = UUID((await scan(api, handheld, await shown(sandbox, "pay"))).json()["id"])
     ours = await office.request()
     issuer = {"issuerName": "Dompet"}
     for charge_id, code, extra, kept in (
@@ -121,10 +122,10 @@ async def test_of_an_answer_only_the_drivers_barcode_is_not_kept(
 
 
 async def test_what_is_no_payers_barcode_is_refused(
-    api: httpx.AsyncClient, office: Office, bearer: dict[str, str]
+    api: httpx.AsyncClient, office: Office, handheld: Handheld
 ) -> None:
     for text in ("", "halo", "00020101021126"):
-        answer = await scan(api, bearer, text)
+        answer = await scan(api, handheld, text)
         assert (answer.status_code, answer.json()["slug"]) == (422, "consumer-qr-invalid"), text
     assert (await scan(api, {}, "halo")).status_code == 401
     assert await office.count("charges") == 0

@@ -176,7 +176,7 @@ async def test_a_break_in_a_devices_chain_is_noticed(
 ):
     handheld = await on_shift(api, transactions, now)
     events = [handheld.event(), handheld.event()]
-    await api.post("/v1/sync", json={"events": events}, headers=handheld.bearer)
+    await api.post("/v1/sync", json={"events": events}, auth=handheld.signed)
     assert await violations(database_url) == {}
     await as_superuser(owner_url, "CREATE TABLE kept_events AS TABLE device_events")
     for name, damage in BROKEN_CHAINS.items():

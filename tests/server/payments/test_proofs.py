@@ -29,7 +29,7 @@ async def handheld(api, transactions, now):
 
 async def offline_keys(api, handheld):
     """What a handheld keeps for when the office is away."""
-    told = (await api.get("/v1/masterdata", headers=handheld.bearer)).json()["proofs"]
+    told = (await api.get("/v1/masterdata", auth=handheld.signed)).json()["proofs"]
     return {name: b64decode(key) for name, key in told["keys"].items()}, told["revoked"]
 
 
@@ -72,7 +72,7 @@ async def test_money_that_goes_back_takes_its_proof_along(desk, api, handheld):
     await desk.approve(refund_id)
     assert (await api.get(f"/v1/charges/{charge_id}")).json()["proof"] is None
     assert (await offline_keys(api, handheld))[1] == [str(charge_id)]
-    answer = await api.post("/v1/barcodes/resolve", json={"text": text}, headers=handheld.bearer)
+    answer = await api.post("/v1/barcodes/resolve", json={"text": text}, auth=handheld.signed)
     told = answer.json()
     assert (told["kind"], told["charge"]["state"]) == ("charge", "refunded")
 
@@ -94,9 +94,7 @@ async def test_a_proof_that_nobody_of_ours_signed_is_named_for_what_it_is(desk, 
     stranger = Seal(Ed25519PrivateKey.generate()).sign(verify(text, keys))
     edited = text.rsplit(".", 1)[0] + "." + stranger.rsplit(".", 1)[1]
     for forged, why in ((stranger, "proof-unknown-key"), (edited, "proof-forged")):
-        answer = await api.post(
-            "/v1/barcodes/resolve", json={"text": forged}, headers=handheld.bearer
-        )
+        answer = await api.post("/v1/barcodes/resolve", json={"text": forged}, auth=handheld.signed)
         assert (answer.json()["kind"], answer.json()["text_kind"]) == ("unknown", why)
 
 

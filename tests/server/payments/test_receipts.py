@@ -123,10 +123,9 @@ TABLES = ("parking_sessions", "payments", "receipts", "notifications")
 
 
 async def test_a_receipt_names_the_attendant_who_asked(office, api):
-    token = await office.open_shift()
-    headers = {"Authorization": f"Bearer {token}"}
+    handheld = await office.open_shift()
     body = {"vehicle_class": "car"}
-    asked = await api.post(f"/v1/spots/{FLAT}/charges", json=body, headers=headers)
+    asked = await api.post(f"/v1/spots/{FLAT}/charges", json=body, auth=handheld.signed)
     charge_id = UUID(asked.json()["id"])
     await office.tell(charge_id)
     facts = (await api.get(f"/v1/charges/{charge_id}")).json()["receipt"]

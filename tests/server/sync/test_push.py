@@ -28,7 +28,8 @@ async def push(api: httpx.AsyncClient, handheld: Handheld, *events: dict[str, An
         "/v1/sync",
         # By hand: httpx writes no half characters, and json.dumps escapes them.
         content=json.dumps({"events": events}),
-        headers={**handheld.bearer, "Content-Type": "application/json"},
+        headers={"Content-Type": "application/json"},
+        auth=handheld.signed,
     )
     assert answer.status_code == 200, answer.text
     results = answer.json()["results"]
@@ -221,9 +222,7 @@ async def test_a_revoked_device_pushes_nothing(
 ) -> None:
     async with transactions.begin() as db:
         await db.execute(update(Device).values(state="revoked"))
-    answer = await api.post(
-        "/v1/sync", json={"events": [handheld.event()]}, headers=handheld.bearer
-    )
+    answer = await api.post("/v1/sync", json={"events": [handheld.event()]}, auth=handheld.signed)
     assert (answer.status_code, answer.json()["slug"]) == (403, "device-revoked")
     assert await kept(transactions) == ([], [])
 
@@ -249,7 +248,7 @@ async def test_a_batch_that_is_not_one_is_refused_whole(
     for change in NOT_EVENTS:
         with subtests.test(str(change)):
             body = {"events": [good, other | change]}
-            answer = await api.post("/v1/sync", json=body, headers=handheld.bearer)
+            answer = await api.post("/v1/sync", json=body, auth=handheld.signed)
             assert answer.status_code == 422
             (name,) = change
             assert answer.json()["errors"][0]["pointer"] == f"/body/events/1/{name}"
@@ -260,6 +259,6 @@ async def test_a_batch_has_a_largest_size(
     api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
 ) -> None:
     events = [handheld.event() for _ in range(501)]
-    answer = await api.post("/v1/sync", json={"events": events}, headers=handheld.bearer)
+    answer = await api.post("/v1/sync", json={"events": events}, auth=handheld.signed)
     assert answer.status_code == 422
     assert await push(api, handheld, *events[:500]) == ["accepted"] * 500

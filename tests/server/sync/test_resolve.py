@@ -42,7 +42,7 @@ async def paid(transactions: Transactions, books: Books) -> None:
 
 
 async def resolve(api: httpx.AsyncClient, handheld: Handheld, text: str) -> dict[str, Any]:
-    answer = await api.post("/v1/barcodes/resolve", json={"text": text}, headers=handheld.bearer)
+    answer = await api.post("/v1/barcodes/resolve", json={"text": text}, auth=handheld.signed)
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
     filled = {k for k, v in told.items() if v is not None} - {"kind", "amount_rp"}
@@ -134,14 +134,14 @@ async def test_text_must_be_there_and_not_endless(
     api: httpx.AsyncClient, handheld: Handheld
 ) -> None:
     for body in ({}, {"text": ""}, {"text": "x" * 4097}, {"text": 5}):
-        answer = await api.post("/v1/barcodes/resolve", json=body, headers=handheld.bearer)
+        answer = await api.post("/v1/barcodes/resolve", json=body, auth=handheld.signed)
         assert answer.status_code == 422
 
 
 async def test_master_data_is_all_a_handheld_needs(
     api: httpx.AsyncClient, handheld: Handheld, books: Books
 ) -> None:
-    told = (await api.get("/v1/masterdata", headers=handheld.bearer)).json()
+    told = (await api.get("/v1/masterdata", auth=handheld.signed)).json()
     assert told["regency"] == {
         "name": books.regency,
         "agency": books.agency,
