@@ -1,6 +1,7 @@
 """Devices in Chromium: the treasurer makes a code, a handheld enrols, the checker lets it in."""
 
 from typing import Any
+from uuid import UUID
 
 import cv2
 import httpx
@@ -34,6 +35,7 @@ async def enrol(api: httpx.AsyncClient, code: str) -> tuple[Handheld, dict[str, 
     body = {"enrolment_code": code, "public_key": handheld.public_key, "name": "HP Pasar"}
     answer = await api.post("/v1/devices", json=body)
     assert answer.status_code == 201, answer.text
+    handheld.device_id = UUID(answer.json()["device_id"])
     return handheld, answer.json()
 
 
@@ -47,7 +49,7 @@ async def test_one_officer_enrols_and_another_approves(
     await confirm(maker, PASSWORD, "Buat kode pendaftaran")
     await expect(maker.get_by_role("heading", name="Kode pendaftaran")).to_be_visible()
     await screens.examine(maker, "device-code")
-    _, told = await enrol(api, await code_in_the_picture(maker))
+    handheld, told = await enrol(api, await code_in_the_picture(maker))
     assert told["state"] == "pending"
     await maker.goto(f"/office/devices/{told['device_id']}")
     await expect(maker.get_by_role("button", name="Setujui")).to_have_count(0)
@@ -62,7 +64,8 @@ async def test_one_officer_enrols_and_another_approves(
     await expect(checker.get_by_role("status")).to_have_text("aktif")
     await screens.examine(checker, "device-active")
     report = f"/v1/devices/{told['device_id']}/report"
-    assert (await api.post(report, json={"version": "0.1.0"})).json()["state"] == "active"
+    heard = await api.post(report, json={"version": "0.1.0"}, auth=handheld.signed)
+    assert heard.json()["state"] == "active"
 
     await maker.reload()
     await screens.examine(maker, "device-to-manage")
@@ -75,8 +78,8 @@ async def test_one_officer_enrols_and_another_approves(
     await form.get_by_label("Alasan").fill("juru parkir berhenti")
     await confirm(maker, PASSWORD, "Minta perangkat")
     await expect(maker.get_by_role("status")).to_have_text("aktif, menunggu hapus isi")
-    assert (await api.post(report, json={})).json()["wipe"] is True
-    wiped = await api.post(f"/v1/devices/{told['device_id']}/wiped")
+    assert (await api.post(report, json={}, auth=handheld.signed)).json()["wipe"] is True
+    wiped = await api.post(f"/v1/devices/{told['device_id']}/wiped", auth=handheld.signed)
     assert wiped.json()["state"] == "revoked"
     await maker.reload()
     await expect(maker.get_by_role("status")).to_have_text("dicabut, isi dihapus")

@@ -127,5 +127,5 @@ async def test_what_is_no_payers_barcode_is_refused(
     for text in ("", "halo", "00020101021126"):
         answer = await scan(api, handheld, text)
         assert (answer.status_code, answer.json()["slug"]) == (422, "consumer-qr-invalid"), text
-    assert (await scan(api, {}, "halo")).status_code == 401
+    assert (await scan(api, Handheld(), "halo")).status_code == 401
     assert await office.count("charges") == 0
