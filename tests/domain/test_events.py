@@ -156,5 +156,6 @@ def test_the_kinds_are_those_a_handheld_records():
         "cash_taken",
         "receipt_printed",
         "receipt_reprinted",
+        "proof_taken",
         "shift_closed",
     }
