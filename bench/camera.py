@@ -25,12 +25,12 @@ RUNS = 40
 CHARGE = "0198f000-0000-7000-8000-000000000001"
 BLANK = np.full((480, 640, 3), 128, np.uint8)
 
-# The moment a frame first holds something dark and light, and the first paint of an answer. Its
-# page may follow at once, so both are kept over the way there.
+# The moment a frame first holds something dark and light, and that of an answer on the page. The
+# answer's own page may follow at once, so both are kept over the way there.
 WATCH = """
 const now = () => performance.timeOrigin + performance.now();
-const painted = () => requestAnimationFrame(() => setTimeout(() =>
-  sessionStorage.decided ??= now()));
+// Not after its paint, a frame later: by then a page that follows may have taken this one's place.
+const decided = () => sessionStorage.decided ??= now();
 addEventListener("DOMContentLoaded", () => {
   const video = document.querySelector("video#preview");
   if (!video) return;
@@ -42,7 +42,7 @@ addEventListener("DOMContentLoaded", () => {
     else video.requestVideoFrameCallback(sample);
   };
   video.requestVideoFrameCallback(sample);
-  new MutationObserver(() => document.querySelector(".found") && painted())
+  new MutationObserver(() => document.querySelector(".found") && decided())
     .observe(document.querySelector("main"), { childList: true });
 });
 """
