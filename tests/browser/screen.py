@@ -135,6 +135,7 @@ class Screens:
         if SHOTS:
             size: Any = page.viewport_size
             await page.screenshot(path=f"{SHOTS}/{name}-{size['width']}.png", full_page=True)
+        await page.wait_for_function("[...document.images].every(i => i.complete)")
         faults = await page.evaluate(FAULTS)
         assert faults == [], f"{name}: {faults}"
 
