@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.attendant_app.builders import SPOT
 from tests.attendant_app.conftest import SHOTS, Device, Paper
 from tests.attendant_app.office import Office, until
+from tests.browser.screen import COLOURS
 
 SIZES = {"small": (320, 568), "phone": (360, 740), "wide": (480, 854), "side": (740, 360)}
 # Axe looks at what stands in the page, not at how well it fits: two shapes, one language.
@@ -20,7 +21,8 @@ AXE_RULES = {"rules": {name: {"enabled": True} for name in STRICTER}}
 
 # What the handheld asks of its screens beyond axe: targets of 56 px, contrast of 7:1 (WCAG 1.4.6
 # without its exception for large text), text of 18 px, nothing beside the screen.
-FAULTS = """() => {
+FAULTS = (
+    """() => {
   const faults = [];
   const shown = (e) => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length;
   const all = (selector) => [...document.querySelectorAll(selector)].filter(shown);
@@ -38,20 +40,9 @@ FAULTS = """() => {
     if (e.scrollWidth > e.clientWidth + 1) faults.push("spills over: " + name(e));
   for (const e of all("img"))
     if (!e.complete || !e.naturalWidth) faults.push("picture did not load: " + e.src);
-  const channels = (c) => c.match(/[\\d.]+/g).map(Number);
-  const light = (c) => {
-    const [r, g, b] = channels(c).slice(0, 3).map((v) => v / 255)
-      .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = getComputedStyle(e).backgroundColor;
-      if ((channels(c)[3] ?? 1) === 1) return c;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  for (const e of all("body *")) {
+"""
+    + COLOURS
+    + """  for (const e of all("body *")) {
     if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
     const style = getComputedStyle(e);
     const [a, b] = [light(style.color), light(ground(e))];
@@ -61,6 +52,7 @@ FAULTS = """() => {
   }
   return faults;
 }"""
+)
 
 # What a charge may come to: what is changed at the office, and the look it takes here.
 COURSES: dict[str, tuple[dict[str, Any], str]] = {

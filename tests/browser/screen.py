@@ -14,8 +14,25 @@ CATALOGUE = Path(__file__).parents[2] / "server" / "locale" / "en" / "LC_MESSAGE
 SHOTS = os.environ.get("KARCIS_SCREENSHOTS")
 """A folder to leave a picture of every examined page in, for people to look at."""
 
+# How light a colour is, and what stands behind an element: WCAG 2.2, relative luminance.
+COLOURS = """
+  const channels = (c) => c.match(/[\\d.]+/g).map(Number);
+  const light = (c) => {
+    const [r, g, b] = channels(c).slice(0, 3).map((v) => v / 255)
+      .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = getComputedStyle(e).backgroundColor;
+      if ((channels(c)[3] ?? 1) === 1) return c;
+    }
+    return "rgb(255, 255, 255)";
+  };
+"""
 # Labels, targets, contrast, overflow: WCAG 2.2 1.4.3, 1.4.10, 2.5.8, 3.3.2, and our own 44 px.
-FAULTS = """() => {
+FAULTS = (
+    """() => {
   const faults = [];
   const shown = (e) => e.getClientRects().length > 0 && getComputedStyle(e).visibility !== "hidden";
   const name = (e) => e.tagName.toLowerCase() + (e.className ? "." + e.className : "")
@@ -41,20 +58,9 @@ FAULTS = """() => {
   if (all("h1").length > 1) faults.push("more than one h1");
   if (!document.title.trim()) faults.push("no title");
   if (!["id", "en"].includes(document.documentElement.lang)) faults.push("no language");
-  const channels = (c) => c.match(/[\\d.]+/g).map(Number);
-  const light = (c) => {
-    const [r, g, b] = channels(c).slice(0, 3).map((v) => v / 255)
-      .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (e) => {
-    for (; e; e = e.parentElement) {
-      const c = getComputedStyle(e).backgroundColor;
-      if ((channels(c)[3] ?? 1) === 1) return c;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  for (const e of all("body *")) {
+"""
+    + COLOURS
+    + """  for (const e of all("body *")) {
     if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
     const style = getComputedStyle(e), size = parseFloat(style.fontSize);
     const [a, b] = [light(style.color), light(ground(e))];
@@ -65,6 +71,7 @@ FAULTS = """() => {
   }
   return faults;
 }"""
+)
 
 FOCUS = """() => {
   const e = document.activeElement;
