@@ -9,29 +9,39 @@ Importing this costs the standard library only; Pillow and segno load when first
 
 from printer.delivery import Outcome, Result, send
 from printer.document import Columns, Cut, Document, Feed, Image, Item, Qr, Rule, Text
+from printer.encoding import encode
 from printer.errors import (
     BadAddress,
+    Busy,
     DocumentError,
     Lost,
+    NotInstalled,
     NotSent,
     Partial,
     PrinterError,
     QrTooWide,
+    QueueFull,
+    QueueInUse,
+    SlipStateError,
+    SpoolError,
     TransportError,
     UnknownFault,
     UnknownProfile,
+    UnknownSlip,
 )
-from printer.escpos import encode
 
 # The function takes the name of its module here, on purpose: once imported, a later
 # `import printer.preview` does not put the module back.
 from printer.preview import preview
 from printer.profiles import Profile, names, profile
+from printer.spooler import Change, Job, JobState, Spooler, from_content
 from printer.status import State, query
 from printer.transports import File, Memory, Network, Transport, from_url
 
 __all__ = [
     "BadAddress",
+    "Busy",
+    "Change",
     "Columns",
     "Cut",
     "Document",
@@ -40,9 +50,12 @@ __all__ = [
     "File",
     "Image",
     "Item",
+    "Job",
+    "JobState",
     "Lost",
     "Memory",
     "Network",
+    "NotInstalled",
     "NotSent",
     "Outcome",
     "Partial",
@@ -50,15 +63,22 @@ __all__ = [
     "Profile",
     "Qr",
     "QrTooWide",
+    "QueueFull",
+    "QueueInUse",
     "Result",
     "Rule",
+    "SlipStateError",
+    "SpoolError",
+    "Spooler",
     "State",
     "Text",
     "Transport",
     "TransportError",
     "UnknownFault",
     "UnknownProfile",
+    "UnknownSlip",
     "encode",
+    "from_content",
     "from_url",
     "names",
     "preview",

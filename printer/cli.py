@@ -1,4 +1,4 @@
-"""`karcis printer`: pictures and bytes of documents, a virtual printer, and a test page.
+"""`karcis printer`: pictures and bytes of documents, a virtual printer, a test page, a queue.
 
 Data goes to stdout, talk to stderr; exit 1 means it failed, 2 that it was asked wrongly.
 """
@@ -8,19 +8,25 @@ import contextlib
 import dataclasses
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import printer
-from printer.profiles import DEFAULT
+from printer import queue_commands, selftest
+from printer.hardware import FAULTS, Faults
+from printer.profiles import DEFAULT, DOTS_PER_MM
+from printer.queue_commands import plain_errors
+
+if TYPE_CHECKING:
+    from printer.virtual import VirtualPrinter
 
 app = typer.Typer(
     help="Receipts on thermal paper: preview, encode, a virtual printer, a test page.",
     no_args_is_help=True,
 )
+app.add_typer(queue_commands.app, name="queue")
 
 ProfileName = Annotated[
     str, typer.Option("--profile", metavar="NAME", help="Kind of printer: generic-58, generic-80…")
@@ -29,6 +35,8 @@ DocumentFile = Annotated[Path, typer.Argument(metavar="FILE.json", help="A docum
 
 # The printer that is never short of anything: it prints what was laid out for any other.
 DESKTOP = "generic-80"
+MM_PER_INCH = 25.4
+_STATUS_DEADLINE_S = 1.0
 
 # What a person does about each state, in the words of the street first.
 _STATES = {
@@ -52,14 +60,43 @@ _RESULTS = {
 
 
 @app.command()
+def discover(
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="NET", help="Also ask every host of, say, 192.168.1.0/24 at 9100."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """List the printers this host can see, and where it could not look."""
+    from printer.discovery import discover as look
+
+    with plain_errors():
+        seen = look(network)
+    if as_json:
+        print(json.dumps(dataclasses.asdict(seen)))
+        return
+    for found in seen.found:
+        print(f"{found.url}\t{found.says}")
+    for unseen in seen.unseen:
+        typer.echo(f"{unseen.place}: {unseen.why}", err=True)
+
+
+@app.command()
 def preview(
     file: DocumentFile,
-    out: Annotated[Path, typer.Argument(metavar="OUT.png", help="Where the picture goes.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.png|OUT.pdf", help="Where the picture goes.")],
     profile: ProfileName = DEFAULT,
 ) -> None:
-    """Draw a document as it will look on paper."""
-    with _plain_errors():
-        printer.preview(_document(file), printer.profile(profile)).save(out, format="PNG")
+    """Draw a document as it will look on paper; a PDF has the true size, to be printed as such."""
+    with plain_errors():
+        paper = printer.preview(_document(file), printer.profile(profile))
+        if out.suffix.lower() == ".pdf":
+            # Black and white, because Pillow packs shades as JPEG, which blurs dots; the mark of
+            # the cutter is the only grey.
+            dots = paper.point(lambda shade: 255 if shade == 255 else 0).convert("1")
+            dots.save(out, format="PDF", resolution=DOTS_PER_MM * MM_PER_INCH)
+        else:
+            paper.save(out, format="PNG")
 
 
 @app.command()
@@ -69,7 +106,7 @@ def encode(
     profile: ProfileName = DEFAULT,
 ) -> None:
     """Write the bytes that print a document."""
-    with _plain_errors():
+    with plain_errors():
         out.write_bytes(printer.encode(_document(file), printer.profile(profile)))
 
 
@@ -79,36 +116,56 @@ def virtual(
     out: Annotated[Path, typer.Option(help="Folder for the receipts.")] = Path("data/printer"),
     profile: ProfileName = DESKTOP,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    pty: Annotated[
+        bool, typer.Option("--pty", help="Be a serial printer instead: a new device.")
+    ] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Print a file or FIFO instead, as it grows.", dir_okay=False),
+    ] = None,
+    page: Annotated[
+        int | None, typer.Option(help="Port of a web page that shows the paper; 0 picks one.")
+    ] = None,
     fault: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="FAULT",
-            help="paper-out:LINES, near-end, cover-open, silent, stall[:BYTES], cut-at:BYTES; "
-            "may be given several times.",
-        ),
+        typer.Option(metavar="FAULT", help=f"{FAULTS}; may be given several times."),
     ] = None,
 ) -> None:
-    """Be a printer on TCP until Ctrl-C: each receipt becomes a .png, .txt and .bin."""
-    from printer.interpreter import Faults
+    """Be a printer until Ctrl-C: each receipt becomes a .png, .txt and .bin."""
     from printer.virtual import VirtualPrinter
 
-    async def serve() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with VirtualPrinter(
+    with plain_errors():
+        if pty and file is not None:
+            raise printer.BadAddress("a printer is at a pty or at a file, not at both")
+        machine = VirtualPrinter(
             printer.profile(profile),
             out,
             Faults.parse(fault or []),
             host=host,
             port=port,
+            pty=pty,
+            file=file,
             on_receipt=lambda path: typer.echo(str(path), err=True),
-        ) as machine:
-            print(json.dumps({"port": machine.port, "out": str(out)}), flush=True)
-            await stop.wait()
+        )
+        asyncio.run(_serve(machine, page))
 
-    with _plain_errors():
-        asyncio.run(serve())
+
+async def _serve(machine: "VirtualPrinter", page: int | None) -> None:
+    """Until a signal comes; where everything is goes to stdout as one JSON line."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(machine)
+        ready: dict[str, str | int] = {"url": machine.address, "out": str(machine.out)}
+        if machine.address.startswith("tcp:"):
+            ready["port"] = machine.port
+        if page is not None:
+            from printer.page import serving
+
+            ready["page"] = await stack.enter_async_context(serving(machine, page))
+        print(json.dumps(ready), flush=True)
+        await stop.wait()
 
 
 @app.command("test")
@@ -117,11 +174,12 @@ def send_test_page(
     profile: ProfileName = DESKTOP,
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as one JSON line.")] = False,
 ) -> None:
-    """Print a test page and say in words what became of it."""
-    with _plain_errors():
+    """Print a test page and say in words what became of it; `fit` reads its letters."""
+    with plain_errors():
         kind = printer.profile(profile)
         transport = printer.from_url(to)
-    outcome = printer.send(printer.encode(ruler_page(kind), kind), transport, kind)
+    page = selftest.page(kind, _told(transport, kind))
+    outcome = printer.send(page, transport, kind)
     if as_json:
         print(json.dumps(dataclasses.asdict(outcome)))
     else:
@@ -132,46 +190,36 @@ def send_test_page(
         raise typer.Exit(1)
 
 
-def ruler_page(profile: printer.Profile) -> printer.Document:
-    """A page whose look tells whether the profile is the right one for the printer."""
-    ruler = "".join(str(column % 10) for column in range(1, profile.columns + 1))
-    return printer.Document(
-        (
-            printer.Text("UJI CETAK", align="center", bold=True, width=2, height=2),
-            printer.Text("Test page", align="center"),
-            printer.Rule("="),
-            printer.Columns("Profil", profile.name),
-            printer.Columns("Lebar", f"{profile.dots} dots, {profile.columns} kolom"),
-            printer.Columns("QR", "oleh printer" if profile.native_qr else "sebagai gambar"),
-            printer.Columns("Pemotong", "tidak ada" if profile.cutter == "none" else "ada"),
-            printer.Rule(),
-            printer.Text("Satu baris, ujung ke ujung:"),
-            printer.Text(ruler),
-            printer.Text("Tebal / bold", bold=True),
-            printer.Columns("TOTAL", "Rp5.000", bold=True, height=2),
-            printer.Text("QR harus terbaca: KARCIS-UJI"),
-            printer.Qr("KARCIS-UJI"),
-            printer.Text("-- AKHIR UJI CETAK --", align="center"),
-            printer.Cut(),
-        )
-    )
+@app.command()
+def fit(
+    came_out: Annotated[str, typer.Argument(metavar="LETTERS", help="As in ADE.")],
+    profile: ProfileName = DESKTOP,
+) -> None:
+    """Name the profiles for a printer, by the letters of its test page that came out right."""
+    with plain_errors():
+        found = selftest.fitting(came_out, printer.profile(profile).language)
+    for name in found:
+        print(name)
+    if not found:
+        typer.echo("tidak ada profil yang cocok / no profile fits", err=True)
+        raise typer.Exit(1)
+
+
+def _told(transport: printer.Transport, kind: printer.Profile) -> str:
+    """What the printer says of itself, for its own paper; the print is tried whatever it says."""
+    state = printer.State.UNKNOWN
+    if transport.answers:
+        with contextlib.suppress(printer.TransportError):
+            transport.open(_STATUS_DEADLINE_S)
+            try:
+                state = printer.query(transport, kind, _STATUS_DEADLINE_S)
+            finally:
+                transport.close(linger_s=0)
+    return _STATES[state][0]
 
 
 def _document(file: Path) -> printer.Document:
     return printer.Document.from_json(file.read_bytes())
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    """A wrong name, file or document is told in a sentence, not in a stack trace."""
-    try:
-        yield
-    except (printer.UnknownProfile, printer.BadAddress, printer.UnknownFault) as error:
-        typer.echo(f"karcis printer: {error}", err=True)
-        raise typer.Exit(2) from None
-    except (printer.PrinterError, OSError) as error:
-        typer.echo(f"karcis printer: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from printer.errors import DocumentError
 Align = Literal["left", "center", "right"]
 ErrorCorrection = Literal["L", "M", "Q", "H"]
 Magnification = Literal[1, 2]
+Dither = Literal["floyd-steinberg", "ordered", "none", True, False]
+"""How grey becomes dots; true is read as "floyd-steinberg", false as "none"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,12 @@ class Qr:
 class Image:
     """A picture (PNG bytes), centred, shrunk if wider than the paper.
 
-    `dither=False` keeps line art crisp.
+    "floyd-steinberg" suits photographs, "ordered" flat tints (and heats the head more evenly),
+    "none" line art, which stays crisp.
     """
 
     png: bytes = field(repr=False)
-    dither: bool = True
+    dither: Dither = "floyd-steinberg"
 
 
 @dataclass(frozen=True, slots=True)

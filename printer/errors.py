@@ -5,9 +5,16 @@ PrinterError
 │   └── QrTooWide      the QR code cannot fit on this paper at a readable size
 ├── UnknownProfile     no such printer profile
 ├── UnknownFault       no such fault of the virtual printer
+├── SpoolError         the queue of slips refused something
+│   ├── QueueFull          too many slips are waiting: nothing was queued
+│   ├── QueueInUse         another process prints this queue, or the file is another program's
+│   ├── UnknownSlip        no slip of that key and copy
+│   └── SlipStateError     the slip does not stand where that could be done
 └── TransportError     the way to the printer failed; the subclass says what left this host
     ├── BadAddress     the URL names no transport
     ├── NotSent        nothing left: trying again cannot print twice
+    │   ├── Busy           another owner holds the printer
+    │   └── NotInstalled   this way needs a library that is not installed
     ├── Partial        some bytes left, then the printer stopped taking them
     └── Lost           the connection broke
 """
@@ -44,6 +51,26 @@ class UnknownFault(PrinterError):
     """The virtual printer plays no fault of that name; the text lists those it does."""
 
 
+class SpoolError(PrinterError):
+    """The queue of slips refused something; no slip changed."""
+
+
+class QueueFull(SpoolError):
+    """Too many slips are waiting; nothing was queued. Somebody has to look at the printer."""
+
+
+class QueueInUse(SpoolError):
+    """Another process prints this queue, or the file is not a queue of its own."""
+
+
+class UnknownSlip(SpoolError):
+    """There is no slip of that key and copy."""
+
+
+class SlipStateError(SpoolError):
+    """The slip does not stand where that could be done; somebody else was quicker."""
+
+
 class TransportError(PrinterError):
     """The way to the printer failed. `sent` is how many bytes of the write had been handed over."""
 
@@ -58,6 +85,17 @@ class BadAddress(TransportError):
 
 class NotSent(TransportError):
     """Not one byte was handed over, so the same bytes may be sent again."""
+
+
+class Busy(NotSent):
+    """Another owner, of this or another process, holds the printer."""
+
+
+class NotInstalled(NotSent):
+    """`way` needs the optional `library`; the text says how to install it."""
+
+    def __init__(self, way: str, library: str, extra: str) -> None:
+        super().__init__(f"{way}: {library} is missing, pip install 'karcis[{extra}]'")
 
 
 class Partial(TransportError):

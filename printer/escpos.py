@@ -6,8 +6,8 @@ printers also understand are used.
 
 from collections.abc import Iterable
 
-from printer.document import Cut, Document, Feed
-from printer.layout import Command, Line, NativeQr, Raster, lay_out
+from printer.document import Cut, Feed
+from printer.layout import Command, Line, NativeQr, Raster, bands
 from printer.profiles import Profile
 
 INIT = b"\x1b@"  # ESC @
@@ -20,18 +20,6 @@ SIZE = b"\x1d!"  # GS ! n : unlike ESC ! it leaves bold alone
 FEED = b"\x1bd"  # ESC d n
 RASTER = b"\x1dv0\x00"  # GS v 0, normal density
 CUT = {"partial": b"\x1dVB\x00", "full": b"\x1dVA\x00"}  # GS V 66/65 : feed to the cutter, then cut
-
-# A band lost on the way swallows little of what follows, and no band is a multiple of 48 rows high,
-# after which POS-5890 class printers print garbage.
-BAND_ROWS = 24
-
-
-def encode(document: Document, profile: Profile) -> bytes:
-    """The bytes that print the document on a printer of that profile.
-
-    Raises `DocumentError` and `QrTooWide`; never returns bytes that would print a part silently.
-    """
-    return to_bytes(lay_out(document, profile), profile)
 
 
 def to_bytes(commands: Iterable[Command], profile: Profile) -> bytes:
@@ -52,9 +40,9 @@ def to_bytes(commands: Iterable[Command], profile: Profile) -> bytes:
                 if (line_size := (width - 1) << 4 | height - 1) != size:
                     size = line_size
                     out += SIZE + bytes([size])
-                out += text.encode("ascii") + b"\n"
+                out += text.encode(profile.charset) + b"\n"
             case Raster():
-                out += CENTER + _bands(command) + LEFT
+                out += CENTER + _raster(command) + LEFT
             case NativeQr():
                 out += CENTER + _native_qr(command) + LEFT
             case Feed(lines):
@@ -64,14 +52,10 @@ def to_bytes(commands: Iterable[Command], profile: Profile) -> bytes:
     return bytes(out)
 
 
-def _bands(raster: Raster) -> bytes:
-    out = bytearray()
-    band_bytes = raster.width_bytes * BAND_ROWS
-    for start in range(0, len(raster.data), band_bytes):
-        band = raster.data[start : start + band_bytes]
-        rows = len(band) // raster.width_bytes
-        out += RASTER + raster.width_bytes.to_bytes(2, "little") + rows.to_bytes(2, "little") + band
-    return bytes(out)
+def _raster(raster: Raster) -> bytes:
+    """GS v 0 m xL xH yL yH data, band after band."""
+    start = RASTER + raster.width_bytes.to_bytes(2, "little")
+    return b"".join(start + rows.to_bytes(2, "little") + data for rows, data in bands(raster))
 
 
 def _native_qr(symbol: NativeQr) -> bytes:

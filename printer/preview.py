@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from printer import qr
 from printer.document import Cut, Document, Feed
-from printer.layout import GLYPH_DOTS, LINE_DOTS, Command, Line, NativeQr, Raster, lay_out
-from printer.profiles import Profile
+from printer.layout import GLYPH_DOTS, Command, Line, NativeQr, Raster, lay_out
+from printer.profiles import DOTS_PER_MM, Profile
 
 if TYPE_CHECKING:
     import PIL.Image
 
-DOTS_PER_MM = 8
 TOP_DOTS = 24
 CUTTER_DOTS = 80  # from the print head to the knife
 BLACK, GREY, WHITE = 0, 160, 255
@@ -29,7 +28,7 @@ def preview(document: Document, profile: Profile) -> "PIL.Image.Image":
 
     commands = lay_out(document, profile)
     width = profile.paper_mm * DOTS_PER_MM
-    height = TOP_DOTS + sum(_height(command) for command in commands)
+    height = TOP_DOTS + sum(_height(command, profile.line_dots) for command in commands)
     paper = PIL.Image.new("L", (width, height), WHITE)
     left, y = (width - profile.dots) // 2, TOP_DOTS
     for command in commands:
@@ -44,20 +43,20 @@ def preview(document: Document, profile: Profile) -> "PIL.Image.Image":
                     paper.paste(GREY, (x, y + CUTTER_DOTS - 2, x + 8, y + CUTTER_DOTS))
             case Feed():
                 pass
-        y += _height(command)
+        y += _height(command, profile.line_dots)
     return paper
 
 
-def _height(command: Command) -> int:
+def _height(command: Command, line_dots: int) -> int:
     match command:
         case Line(text, _, _, height):
-            return max(LINE_DOTS, GLYPH_DOTS * height) if text.strip() else LINE_DOTS * height
+            return max(line_dots, GLYPH_DOTS * height) if text.strip() else line_dots * height
         case Raster(data, width_bytes):
             return len(data) // width_bytes
         case NativeQr():
             return len(qr.matrix(command.data, command.ec)) * command.module_dots
         case Feed(lines):
-            return LINE_DOTS * lines
+            return line_dots * lines
         case Cut():
             return CUTTER_DOTS
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from printer.errors import UnknownProfile
 
 DEFAULT = "generic-58"
+DOTS_PER_MM = 8  # of every printer here
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +21,25 @@ class Profile:
 
     name: str
     description: str
+    language: Literal["escpos", "starprnt", "tspl"]
     paper_mm: int
     dots: int
     columns: int
+    charset: str
     codepage: int
     native_qr: bool
     cutter: Literal["none", "partial", "full"]
     tear_lines: int
-    status: bool
-    acknowledge: Literal["gs-r", "none"]
+    status: Literal["dle-eot", "star", "tspl", "none"]
+    acknowledge: Literal["gs-h", "gs-r", "star", "none"]
+    chunk_bytes: int
+    pace_bytes_s: int
     quirks: frozenset[str]
+
+    @property
+    def line_dots(self) -> int:
+        """From one line to the next: 3.75 mm after ESC @, 4 mm after StarPRNT's ESC z 1."""
+        return 32 if self.language == "starprnt" else 30
 
 
 @cache

@@ -1,15 +1,23 @@
-"""Real-time status: DLE EOT replies -> one typed state. Silence is never taken for ready.
+"""What printers say of themselves: bytes -> one typed state. Silence is never taken for ready.
 
-Bits after Epson's ESC/POS reference, DLE EOT n; the same in Bixolon's and Citizen's manuals.
+Bits after Epson's ESC/POS reference (DLE EOT, GS a, GS r, GS ( H; the same in Bixolon's and
+Citizen's manuals), Star's StarPRNT specification (appendix 2, ASB), TSC's TSPL manual (ESC ! ?)
+and the USB printer class (GET_PORT_STATUS).
 """
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
+from printer.profiles import Profile
 from printer.transports import Transport
 
 DLE_EOT = b"\x10\x04"
+STAR_ASK = b"\x1b\x1ea\x00\x1b\x06\x01"  # ESC RS a 0: nothing unasked, then ESC ACK SOH
+TSPL_ASK = b"\x1b!?"  # ESC ! ?
+_BLOCK_BYTES = 82  # longest GS I text, with its header and NUL
 
 
 class State(StrEnum):
@@ -32,9 +40,103 @@ class State(StrEnum):
 _BLOCKING = {State.COVER_OPEN, State.PAPER_OUT, State.ERROR, State.OFFLINE}
 
 
-def is_reply(byte: int) -> bool:
-    """True for a DLE EOT reply; tells it from ASB (10h), GS r (bit 4 clear) and XON/XOFF."""
-    return byte & 0x93 == 0x12
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One thing the printer said, and its bytes.
+
+    - `dle-eot`: one byte. - `asb`: 4 bytes of ESC/POS, 7 to 31 of Star. - `gs-r`: one byte.
+    - `gs-h`: the four bytes of the id. - `cleared`: none; the buffers are (DLE DC4 8).
+    - `text`: what GS I told. - `tspl`: one byte.
+    """
+
+    kind: Literal["dle-eot", "asb", "gs-r", "gs-h", "cleared", "text", "tspl"]
+    data: bytes
+
+    @property
+    def state(self) -> State:
+        """What this reply alone tells; UNKNOWN if nothing."""
+        match self.kind, self.data:
+            case "asb", data if len(data) == 4:
+                return _asb(data)
+            case "asb", data:
+                return _star(data)
+            case "gs-r", data if data[0]:
+                return State.PAPER_OUT if data[0] & 0x0C else State.PAPER_NEAR_END
+            case "tspl", data:
+                return _tspl(data[0])
+        return State.UNKNOWN
+
+
+class Ear:
+    """Takes what a printer sends, in whatever pieces, apart into replies; drops what is none."""
+
+    def __init__(self, language: str) -> None:
+        self._next = {"escpos": _escpos, "starprnt": _starprnt, "tspl": _tspl_byte}[language]
+        self._heard = b""
+
+    def hear(self, data: bytes) -> list[Reply]:
+        """The replies that `data` completes, in order."""
+        self._heard += data
+        replies = []
+        while self._heard:
+            size, reply = self._next(self._heard)
+            if size == 0:
+                break
+            self._heard = self._heard[size:]
+            if reply:
+                replies.append(reply)
+        return replies
+
+
+# Each takes the first reply off what was heard: the bytes used, none while it is unfinished.
+_Taken = tuple[int, Reply | None]
+
+
+def _escpos(heard: bytes) -> _Taken:
+    first = heard[0]
+    if first & 0x93 == 0x12:
+        return 1, Reply("dle-eot", heard[:1])
+    if first & 0x93 == 0x10:
+        rest = heard[1:4]
+        if any(byte & 0x90 for byte in rest):
+            return 1, None
+        return (4, Reply("asb", heard[:4])) if len(rest) == 3 else (0, None)
+    if first & 0xF0 == 0:
+        return 1, Reply("gs-r", heard[:1])
+    if first in b"7_":  # 37h: responses of GS ( H and DLE DC4; 5Fh: text of GS I
+        return _block(heard)
+    return 1, None
+
+
+def _block(heard: bytes) -> _Taken:
+    body, end, _ = heard[1:_BLOCK_BYTES].partition(b"\0")
+    if any(not 0x20 <= byte <= 0x7E for byte in body):
+        return 1, None
+    if not end:
+        return (1, None) if len(body) == _BLOCK_BYTES - 1 else (0, None)
+    if heard[0] == ord("_"):
+        return len(body) + 2, Reply("text", body)
+    if body[:1] == b'"' and len(body) == 5:
+        return len(body) + 2, Reply("gs-h", body[1:])
+    if body == b"%":
+        return len(body) + 2, Reply("cleared", b"")
+    return 1, None
+
+
+def _starprnt(heard: bytes) -> _Taken:
+    size = _star_number(heard[0])
+    if heard[0] & 0x91 != 0x01 or size < 7:
+        return 1, None
+    if any(byte & 0x91 for byte in heard[1:size]):
+        return 1, None
+    return (size, Reply("asb", heard[:size])) if len(heard) >= size else (0, None)
+
+
+def _tspl_byte(heard: bytes) -> _Taken:
+    return 1, None if heard[0] & 0x40 else Reply("tspl", heard[:1])
+
+
+# --- what the bits mean ---
 
 
 def decode(replies: Mapping[int, int]) -> State:
@@ -56,30 +158,114 @@ def decode(replies: Mapping[int, int]) -> State:
     return State.PAPER_NEAR_END if paper & 0x0C else State.READY
 
 
-def query(transport: Transport, deadline_s: float = 1.0) -> State:
-    """Ask the open `transport` and decode; `UNKNOWN` if the printer does not answer in time.
+def decode_port(status: int | None) -> State:
+    """GET_PORT_STATUS tells faults only: many printers answer 18h whatever happens, some 00h."""
+    if not status:
+        return State.UNKNOWN
+    if status & 0x20:
+        return State.PAPER_OUT
+    if not status & 0x08:
+        return State.ERROR
+    return State.UNKNOWN if status & 0x10 else State.OFFLINE
 
-    Raises `NotSent`, `Partial` or `Lost` if the way to the printer fails.
+
+def _asb(data: bytes) -> State:
+    printer, error, paper, _ = data
+    if printer & 0x20:
+        return State.COVER_OPEN
+    if paper & 0x0C:
+        return State.PAPER_OUT
+    if error & 0x6C:
+        return State.ERROR
+    if printer & 0x08:
+        return State.OFFLINE
+    return State.PAPER_NEAR_END if paper & 0x03 else State.READY
+
+
+def _star(data: bytes) -> State:
+    printer, error, recoverable, paper = data[2:6]
+    if printer & 0x20:
+        return State.COVER_OPEN
+    if paper & 0x08:
+        return State.PAPER_OUT
+    if error & 0x6C or recoverable & 0x0A:
+        return State.ERROR
+    if printer & 0x08:
+        return State.OFFLINE
+    return State.PAPER_NEAR_END if paper & 0x04 else State.READY
+
+
+def star_count(data: bytes) -> int | None:
+    """The ETB counter of a Star ASB, 0 to 31; None if it is too short to have one."""
+    return _star_number(data[7]) if len(data) >= 8 else None
+
+
+def _star_number(byte: int) -> int:
+    """The five bits of a number as Star's ASB spreads them, around one that is always 0."""
+    return byte >> 2 & 0x18 | byte >> 1 & 0x07
+
+
+def _tspl(byte: int) -> State:
+    if byte & 0x01:
+        return State.COVER_OPEN
+    if byte & 0x04:
+        return State.PAPER_OUT
+    if byte & 0x8A:  # jam, no ribbon, other
+        return State.ERROR
+    # 10h is paused; 20h, printing, is no fault.
+    return State.OFFLINE if byte & 0x10 else State.READY
+
+
+# --- asking ---
+
+
+def query(transport: Transport, profile: Profile, deadline_s: float = 1.0) -> State:
+    """Ask the open `transport` as the profile says; `UNKNOWN` if no answer comes in time.
+
+    The USB port's own status is asked where the printer itself told nothing. Raises `NotSent`,
+    `Partial` or `Lost` if the way to the printer fails.
     """
-    end = time.monotonic() + deadline_s
-    while transport.read(64, 0):  # a late reply to an earlier question would be taken for this one
-        pass
+    state = State.UNKNOWN
+    if transport.answers and profile.status != "none":
+        while transport.read(64, 0):  # a late reply to an earlier question would pass for this one
+            pass
+        ask = {"dle-eot": _ask_dle_eot, "star": _ask_star, "tspl": _ask_tspl}[profile.status]
+        state = ask(transport, time.monotonic() + deadline_s)
+    return decode_port(transport.port_status()) if state is State.UNKNOWN else state
+
+
+def _ask_dle_eot(transport: Transport, end: float) -> State:
     replies: dict[int, int] = {}
     for n in (1, 2, 3, 4):
         # One at a time: replies do not say which question they answer.
-        transport.write(DLE_EOT + bytes([n]), end - time.monotonic())
-        reply = _reply(transport, end)
+        reply = answer(transport, DLE_EOT + bytes([n]), "escpos", "dle-eot", end)
         if reply is None:
             break
-        replies[n] = reply
+        replies[n] = reply.data[0]
     return decode(replies)
 
 
-def _reply(transport: Transport, end: float) -> int | None:
+def _ask_star(transport: Transport, end: float) -> State:
+    reply = answer(transport, STAR_ASK, "starprnt", "asb", end)
+    return reply.state if reply else State.UNKNOWN
+
+
+def _ask_tspl(transport: Transport, end: float) -> State:
+    reply = answer(transport, TSPL_ASK, "tspl", "tspl", end)
+    return reply.state if reply else State.UNKNOWN
+
+
+def answer(
+    transport: Transport, question: bytes, language: str, kind: str, end: float
+) -> Reply | None:
+    """The first reply of that kind to `question` before `end`, of the monotonic clock.
+
+    Others are passed over. Raises `NotSent`, `Partial` or `Lost`.
+    """
+    transport.write(question, end - time.monotonic())
+    ear = Ear(language)
     while (left := end - time.monotonic()) > 0:
-        data = transport.read(1, left)
-        if not data:
-            return None
-        if is_reply(data[0]):
-            return data[0]
+        for reply in ear.hear(transport.read(1, left)):
+            if reply.kind == kind:
+                return reply
     return None

@@ -9,6 +9,7 @@ import pyzbar.pyzbar
 import zxingcpp
 from PIL import ImageDraw
 
+import printer
 from printer import Columns, Cut, Document, Image, Qr, Rule, Text
 
 RECEIPTS = Path(__file__).parents[2] / "fixtures" / "receipts"
@@ -82,6 +83,7 @@ def logo() -> bytes:
     return out.getvalue()
 
 
+ESCPOS = [name for name in printer.names() if printer.profile(name).language == "escpos"]
 SLIPS = {"karcis": karcis, "bukti-bayar": bukti_bayar}
 
 

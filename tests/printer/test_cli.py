@@ -4,15 +4,17 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import PIL.Image
+import pypdfium2
 import pytest
 from typer.testing import CliRunner
 
 import printer
-from printer.cli import app, ruler_page
-from printer.interpreter import Faults
+from printer.cli import app
+from printer.hardware import Faults
 from printer.virtual import running
-from tests.printer.samples import LINK, RECEIPTS, read_qr
+from tests.printer.samples import LINK, RECEIPTS, karcis, read_qr
 
 KARCIS = str(RECEIPTS / "karcis.json")
 
@@ -76,13 +78,29 @@ def test_the_test_page_names_the_reason_when_it_fails(tmp_path):
 def test_a_wrong_address_is_a_usage_error():
     result = run("test", "--to", "printer")
     assert result.exit_code == 2
-    assert "tcp://host:port" in result.stderr
+    assert "tcp://HOST[:PORT]" in result.stderr
 
 
-@pytest.mark.parametrize("name", printer.names())
-def test_the_test_page_fits_every_profile(name):
-    profile = printer.profile(name)
-    assert read_qr(printer.preview(ruler_page(profile), profile)) == "KARCIS-UJI"
+def test_a_pdf_has_the_true_size_and_the_very_dots(tmp_path):
+    out = tmp_path / "slip.pdf"
+    assert run("preview", KARCIS, out, "--profile", "generic-80").exit_code == 0
+    paper = printer.preview(karcis(), printer.profile("generic-80"))
+    with pypdfium2.PdfDocument(out) as document:
+        (sheet,) = document
+        width_mm, height_mm = (points / 72 * 25.4 for points in sheet.get_size())
+        (image,) = sheet.get_objects()
+        drawn = image.get_bitmap().to_pil().convert("L")
+    assert width_mm == pytest.approx(80, abs=0.01)
+    assert height_mm == pytest.approx(paper.height / 8, abs=0.01)
+    assert (np.asarray(drawn) == np.where(np.asarray(paper) == 255, 255, 0)).all()
+    assert read_qr(drawn) == LINK
+
+
+def test_the_letters_of_a_test_page_name_the_profiles_that_fit():
+    narrow = run("fit", "aef")
+    assert (narrow.exit_code, narrow.stdout) == (0, "generic-58\n")
+    assert run("fit", "ABCDEFG").stdout.split()[0] == "generic-80"
+    assert run("fit", "D").exit_code == 1
 
 
 def test_the_virtual_printer_tells_its_port_and_stops_when_asked(tmp_path):
@@ -97,7 +115,14 @@ def test_the_virtual_printer_tells_its_port_and_stops_when_asked(tmp_path):
     assert talk.decode().split() == [os.fspath(tmp_path / "receipt-0001.png")]
 
 
-@pytest.mark.parametrize("options", [["--fault", "fire"], ["--profile", "epson"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--fault", "fire"],
+        ["--profile", "epson"],
+        ["--pty", "--file", "x"],
+    ],
+)
 def test_a_virtual_printer_that_cannot_be_is_a_usage_error(tmp_path, options):
     assert run("virtual", "--port", 0, "--out", tmp_path, *options).exit_code == 2
 

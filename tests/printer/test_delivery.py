@@ -6,13 +6,15 @@ import pytest
 
 import printer
 from printer import File, Memory, Network, Result, State, Text, send
-from printer.interpreter import Faults
+from printer.hardware import Faults
+from printer.status import STAR_ASK
 from printer.virtual import running
 from tests.printer.samples import karcis
 
 ACKNOWLEDGING = printer.profile("generic-58-qr")
 PLAIN = printer.profile("generic-58")
 DESK = printer.profile("generic-80")
+STAR = printer.profile("star-80")
 
 
 def deliver(tmp_path, profile=DESK, faults=(), **limits):
@@ -21,7 +23,7 @@ def deliver(tmp_path, profile=DESK, faults=(), **limits):
         return send(printer.encode(karcis(), profile), transport, profile, **limits)
 
 
-@pytest.mark.parametrize("profile", [ACKNOWLEDGING, DESK], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("profile", [ACKNOWLEDGING, DESK, STAR], ids=lambda profile: profile.name)
 def test_printed_is_the_printer_s_own_word(tmp_path, profile):
     outcome = deliver(tmp_path, profile)
     assert (outcome.result, outcome.state) == (Result.PRINTED, State.READY)
@@ -166,3 +168,113 @@ def test_two_senders_take_turns(tmp_path):
     assert [outcome.result for outcome in outcomes] == [Result.PRINTED] * 4
     texts = sorted(path.read_text() for path in tmp_path.glob("*.txt"))
     assert texts == [f"Nomor {number}\n" for number in range(4)]
+
+
+def served(tmp_path, faults, profile, jobs):
+    """Send each job, given with whether to recover first, to one printer with those faults."""
+    with running(profile, tmp_path, Faults.parse(faults)) as machine:
+        data = printer.encode(karcis(), profile)
+        for recover in jobs:
+            yield (
+                machine,
+                send(
+                    data, Network("127.0.0.1", machine.port), profile, deadline_s=6, recover=recover
+                ),
+            )
+
+
+def slips(tmp_path):
+    return [path.read_text() for path in sorted(tmp_path.glob("*.txt"))]
+
+
+@pytest.mark.parametrize("recover", [False, True])
+def test_a_picture_cut_off_half_way_swallows_the_next_slip_unless_recovered(tmp_path, recover):
+    faults = ["cut-at:3000", "raster-swallowed"]
+    for _ in served(tmp_path, faults, PLAIN, [False, recover]):
+        pass
+    assert ("DINAS PERHUBUNGAN" in slips(tmp_path)[-1]) is recover
+
+
+def test_a_jammed_cutter_is_told_to_go_on_before_the_copy(tmp_path):
+    jobs = [False, False, True]
+    found = [outcome for _, outcome in served(tmp_path, ["cutter-jam"], DESK, jobs)]
+    assert [outcome.result for outcome in found] == [
+        Result.UNCERTAIN,
+        Result.REFUSED,
+        Result.PRINTED,
+    ]
+    assert [outcome.state for outcome in found][:2] == [State.ERROR, State.ERROR]
+
+
+def test_what_waits_in_a_printer_without_paper_is_forgotten_before_the_refill(tmp_path):
+    profile, found = printer.profile("epson-tm-t20"), []
+    for machine, outcome in served(tmp_path, ["paper-out:6"], profile, [False, True, False]):
+        found.append(outcome.result)
+        if len(found) == 2:
+            machine.hardware.lines_left = None
+    assert found == [Result.UNCERTAIN, Result.REFUSED, Result.PRINTED]
+    assert "".join(slips(tmp_path)).count("AKHIR") == 1
+
+
+def epson(answer):
+    """A printer that is ready, and answers GS ( H with what `answer` makes of the id."""
+
+    def printer_side(connection: socket.socket):
+        data = b""
+        while piece := connection.recv(1000):
+            data += piece
+            while data[:2] == b"\x10\x04" and len(data) >= 3:
+                connection.sendall(b"\x12")
+                data = data[3:]
+            if data[-11:-4] == b"\x1d(H\x06\x0000":
+                connection.sendall(b'7"' + answer(data[-4:]) + b"\0")
+                data = b""
+
+    return printer_side
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [(lambda own: own, Result.PRINTED), (lambda own: own[1:] + b"!", Result.UNCERTAIN)],
+)
+def test_only_our_own_id_is_an_acknowledgement(peer, answer, result):
+    transport = Network(*peer(epson(answer)))
+    profile = printer.profile("epson-tm-t20")
+    assert send(b"x\n", transport, profile, deadline_s=1.5).result is result
+
+
+def test_a_star_that_told_its_status_and_did_not_count_is_not_believed(tmp_path):
+    ask, data, before_etb = len(STAR_ASK), len(printer.encode(karcis(), STAR)), 8
+    outcome = deliver(tmp_path, STAR, [f"stall:{ask + data + before_etb}"], deadline_s=1)
+    assert (outcome.result, outcome.state) == (Result.UNCERTAIN, State.READY)
+    assert "AKHIR" in slips(tmp_path)[0]
+
+
+class SlowWay(Memory):
+    """A way that takes bytes faster than its printer prints them, until `room` is full."""
+
+    paced = True
+
+    def __init__(self, room=1_000_000):
+        super().__init__()
+        self.room, self.sizes = room, []
+
+    def write(self, data, deadline_s):
+        self.sizes.append(len(data))
+        taken = data[: self.room - len(self.data)]
+        self.data += taken
+        if len(taken) < len(data):
+            raise (printer.Partial if taken else printer.NotSent)("full", len(taken))
+
+
+def test_a_slow_way_is_fed_in_the_pieces_and_at_the_pace_of_the_profile():
+    way, started = SlowWay(), time.monotonic()
+    assert send(bytes(6000), way, ACKNOWLEDGING).sent == 6000
+    assert time.monotonic() - started > 0.45  # 12 000 bytes a second
+    assert max(way.sizes) == ACKNOWLEDGING.chunk_bytes == 256
+
+
+@pytest.mark.parametrize("room", [512, 600])
+def test_all_pieces_count_when_a_later_one_is_refused(room):
+    outcome = send(bytes(6000), SlowWay(room), ACKNOWLEDGING)
+    assert (outcome.result, outcome.sent) == (Result.UNCERTAIN, room)

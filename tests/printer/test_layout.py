@@ -5,7 +5,7 @@ import pytest
 
 import printer
 from printer import Columns, Cut, Document, DocumentError, Feed, Image, Qr, QrTooWide, Rule, Text
-from printer.layout import GAP_ROWS, Line, NativeQr, Raster, lay_out, to_ascii
+from printer.layout import GAP_ROWS, Line, NativeQr, Raster, lay_out, to_charset
 
 NARROW = printer.profile("generic-58")
 WIDE = printer.profile("generic-80")
@@ -86,7 +86,22 @@ def test_a_number_with_hyphens_is_not_broken_at_them():
     ],
 )
 def test_text_becomes_printable_ascii(text, printed):
-    assert to_ascii(text) == printed
+    assert to_charset(text, "ascii") == printed
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("Désa Çukur Ñ", "Désa Çukur Ñ"),
+        ("Désa".replace("é", "e\u0301"), "Désa"),
+        ("m² № ½ 30° √", "m² No ½ 30° √"),
+        ("“2×” – 5 €…", '"2x" - 5 EUR...'),
+        ("a\x1b\x85\x9b\u200bb\xadc", "abc"),
+        ("停車 ☺", "?? ?"),
+    ],
+)
+def test_text_keeps_what_the_code_page_has(text, printed):
+    assert to_charset(text, "cp437") == printed
 
 
 def test_a_symbol_for_the_printer_has_blank_lines_for_a_quiet_zone():
@@ -128,6 +143,31 @@ def test_a_grey_picture_is_dithered_to_its_shade():
     (raster,) = lay_out(Document((Image(png(PIL.Image.new("L", (64, 64), 128))),)), NARROW)
     assert isinstance(raster, Raster)
     assert 0.45 < sum(byte.bit_count() for byte in raster.data) / 64**2 < 0.55
+
+
+@pytest.mark.parametrize(("shade", "black"), [(0, 64), (64, 48), (128, 32), (192, 16), (255, 0)])
+def test_ordered_dithering_fills_a_square_in_proportion(shade, black):
+    picture = png(PIL.Image.new("L", (8, 8), shade))
+    (raster,) = lay_out(Document((Image(picture, dither="ordered"),)), NARROW)
+    assert isinstance(raster, Raster)
+    assert sum(byte.bit_count() for byte in raster.data) == black
+
+
+def test_ordered_dithering_spreads_its_dots_evenly():
+    picture = png(PIL.Image.new("L", (16, 16), 128))
+    (raster,) = lay_out(Document((Image(picture, dither="ordered"),)), NARROW)
+    assert isinstance(raster, Raster)
+    assert raster.data[: 2 * 16] == b"\x55\x55\xaa\xaa" * 8
+
+
+@pytest.mark.parametrize(("old", "new"), [(True, "floyd-steinberg"), (False, "none")])
+def test_true_and_false_still_say_how_to_dither(old, new):
+    picture = png(PIL.Image.linear_gradient("L"))
+    before, after = (
+        lay_out(Document.from_json(Document((Image(picture, dither=dither),)).to_json()), NARROW)
+        for dither in (old, new)
+    )
+    assert before == after
 
 
 def test_a_picture_wider_than_the_paper_shrinks():

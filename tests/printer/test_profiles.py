@@ -2,7 +2,7 @@ import pytest
 
 import printer
 
-QUIRKS = {"ignores-esc-j", "ignores-gs-v-66", "eats-lf-after-raster"}
+QUIRKS = {"ignores-esc-j", "ignores-gs-v-66", "eats-lf-after-raster", "loses-buffer"}
 
 
 @pytest.mark.parametrize("name", printer.names())
@@ -12,7 +12,10 @@ def test_a_profile_is_geometrically_possible(name):
     assert profile.columns * 12 <= profile.dots <= profile.paper_mm * 8
     assert profile.columns % 2 == 0  # double width must fill the paper
     assert profile.cutter in {"none", "partial", "full"}
-    assert profile.acknowledge in {"gs-r", "none"}
+    assert profile.language in {"escpos", "starprnt", "tspl"}
+    assert profile.status in {"dle-eot", "star", "tspl", "none"}
+    assert profile.acknowledge in {"gs-h", "gs-r", "star", "none"}
+    "Pp".encode(profile.charset)
     assert profile.quirks <= QUIRKS
 
 
@@ -23,5 +26,7 @@ def test_the_classes_sold_in_indonesia_are_there():
 
 
 def test_an_unknown_profile_lists_the_known_ones():
-    with pytest.raises(printer.UnknownProfile, match="generic-58, generic-58-qr, generic-80"):
-        printer.profile("epson")
+    with pytest.raises(
+        printer.UnknownProfile, match="generic-58, generic-58-qr, generic-80, epson"
+    ):
+        printer.profile("oki")

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import printer
+from printer.cli import app
+from printer.hardware import Faults
+from printer.virtual import running
+from tests.printer.samples import NUMBER, RECEIPTS
+
+KARCIS = str(RECEIPTS / "karcis.json")
+
+
+@pytest.fixture
+def queue(tmp_path):
+    def run(*arguments):
+        file = ("--file", str(tmp_path / "queue.sqlite"))
+        result = CliRunner().invoke(app, ["queue", *map(str, arguments), *file])
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return run
+
+
+def test_a_slip_is_added_printed_once_and_told(queue, tmp_path):
+    for _ in range(2):
+        assert queue("add", KARCIS, "--key", NUMBER).exit_code == 0
+    assert f"{NUMBER}#0  QUEUED     0 min  menunggu" in queue("list").stdout
+    with running(printer.profile("generic-80"), tmp_path / "paper") as machine:
+        to = ("--to", f"tcp://127.0.0.1:{machine.port}", "--profile", "generic-80")
+        assert queue("print", *to).exit_code == 0
+    assert len(list((tmp_path / "paper").glob("*.txt"))) == 1
+    assert queue("list").stdout == ""
+    assert f"{NUMBER}#0  PRINTED" in queue("list", "--all").stdout
+    told = [json.loads(line)["state"] for line in queue("log", "--json").stdout.splitlines()]
+    assert told == ["QUEUED", "SENDING", "PRINTED"]
+
+
+@pytest.mark.parametrize("word", ["done", "retry"])
+def test_a_person_decides_what_is_uncertain(queue, tmp_path, word):
+    queue("add", KARCIS, "--key", NUMBER)
+    with running(printer.profile("generic-80"), tmp_path / "paper", Faults(cut_at=300)) as machine:
+        to = ("--to", f"tcp://127.0.0.1:{machine.port}", "--profile", "generic-80")
+        assert queue("print", *to).exit_code == 1
+        assert "UNCERTAIN  0 min  periksa kertasnya" in queue("list").stdout
+        assert queue(word, NUMBER, "--who", "J-001").exit_code == 0
+        assert queue("print", *to).exit_code == 0
+    assert "J-001" in queue("log", NUMBER).stdout
+    copies = [text for text in map(str.strip, queue("list", "--all").stdout.splitlines()) if text]
+    assert len(copies) == (2 if word == "retry" else 1)
+    papers = sorted((tmp_path / "paper").glob("*.txt"))
+    assert ["SALINAN KE-1" in path.read_text() for path in papers] == [False, True][: len(papers)]
+
+
+def test_what_is_not_there_is_told_in_a_sentence(queue, tmp_path):
+    assert "No such queue" in queue("done", NUMBER, "--who", "J-001").stderr
+    assert queue("list").exit_code == 1
+    assert not (tmp_path / "queue.sqlite").exists()
+    queue("add", KARCIS, "--key", NUMBER)
+    assert "not UNCERTAIN" in queue("done", NUMBER, "--who", "J-001").stderr
+    assert "no slip 'X-1'" in queue("retry", "X-1", "--who", "J-001").stderr
+
+
+@pytest.mark.parametrize(
+    ("to", "profile"), [("printer", "generic-80"), ("tcp://127.0.0.1", "epson")]
+)
+def test_a_wrong_address_or_profile_is_a_usage_error(queue, to, profile):
+    queue("add", KARCIS, "--key", NUMBER)
+    assert queue("print", "--to", to, "--profile", profile).exit_code == 2
