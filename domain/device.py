@@ -77,7 +77,17 @@ def enrolment_text(code: str) -> str:
     return "-".join(code[place : place + 4] for place in range(0, len(code), 4))
 
 
+_CONSONANTS, _VOWELS = "cdfghjklmnprstwy", "aiuo"
+
+
 def fingerprint(public_key: bytes) -> str:
-    """Eight signs of a key, for two people to compare on two screens."""
-    told = hashlib.sha256(public_key).hexdigest()[:8].upper()
-    return f"{told[:4]} {told[4:]}"
+    """Four words of a key, for two people to compare on two screens or read to each other.
+
+    A word is two syllables and twelve bits, so that no list of words has to be agreed on.
+    """
+    number = int.from_bytes(hashlib.sha256(public_key).digest()[:6])
+    syllables = [
+        _CONSONANTS[part >> 2] + _VOWELS[part & 3]
+        for part in (number >> shift & 63 for shift in range(42, -1, -6))
+    ]
+    return " ".join(a + b for a, b in zip(syllables[::2], syllables[1::2], strict=True))

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -26,10 +27,23 @@ class EventKind(StrEnum):
     SHIFT_OPENED = "shift_opened"
     CHARGE_REQUESTED = "charge_requested"
     CASH_TAKEN = "cash_taken"
+    VOUCHER_TAKEN = "voucher_taken"
+    STAY_COVERED = "stay_covered"
+    STAY_EXEMPTED = "stay_exempted"
+    BARCODE_SHOWN = "barcode_shown"
     RECEIPT_PRINTED = "receipt_printed"
     RECEIPT_REPRINTED = "receipt_reprinted"
     PROOF_TAKEN = "proof_taken"
     SHIFT_CLOSED = "shift_closed"
+    TRAINING_ENTERED = "training_entered"
+    TRAINING_LEFT = "training_left"
+    SIGN_CHECKED = "sign_checked"
+    STAY_CHECKED = "stay_checked"
+    HEADS_COUNTED = "heads_counted"
+    STAY_STARTED = "stay_started"
+    STAY_ENDED = "stay_ended"
+    STAY_VOIDED = "stay_voided"
+    REFUND_WISHED = "refund_wished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,18 @@ class Event:
     kind: str
     at: str
     body: dict[str, Any]
+
+
+def happened_at(at: str, now: datetime) -> datetime:
+    """An event's ``at`` in UTC, and never later than now.
+
+    Raises ValueError for what is no time, or lies in the calendar's first or last year, from which
+    no day can be counted on.
+    """
+    told = datetime.fromisoformat(at)
+    if not MINYEAR < told.year < MAXYEAR:
+        raise ValueError(at)
+    return min(told.astimezone(UTC), now)
 
 
 def canonical(event: Event) -> bytes:

@@ -15,6 +15,7 @@ __all__ = [
     "StayEvent",
     "StayState",
     "TransitionRefused",
+    "VoidReason",
     "advance",
     "parse_spot_code",
     "spot_code",
@@ -22,24 +23,41 @@ __all__ = [
 
 
 class StayState(StrEnum):
+    """RESERVED: a barcode was issued ahead for it, and no vehicle has come yet."""
+
+    RESERVED = "reserved"
     OPEN = "open"
     ENDED = "ended"
     VOIDED = "voided"
 
 
 class StayEvent(StrEnum):
-    """ENDED: the vehicle left. VOIDED: the stay was recorded by mistake."""
+    """BEGUN: a vehicle came for which a barcode was issued ahead. ENDED: the vehicle left.
+    VOIDED: the stay was recorded by mistake, or its barcode was never used.
+    """
 
+    BEGUN = "begun"
     ENDED = "ended"
     VOIDED = "voided"
 
 
 STAY_TABLE: Mapping[tuple[StayState, StayEvent], StayState] = MappingProxyType(
     {
+        (StayState.RESERVED, StayEvent.BEGUN): StayState.OPEN,
+        (StayState.RESERVED, StayEvent.VOIDED): StayState.VOIDED,
         (StayState.OPEN, StayEvent.ENDED): StayState.ENDED,
         (StayState.OPEN, StayEvent.VOIDED): StayState.VOIDED,
     }
 )
+
+
+class VoidReason(StrEnum):
+    """Why an attendant took a stay back."""
+
+    WRONG_VEHICLE = "wrong_vehicle"
+    WRONG_SPOT = "wrong_spot"
+    DRIVER_LEFT = "driver_left"
+    OTHER = "other"
 
 
 def advance(state: StayState, event: StayEvent) -> StayState:

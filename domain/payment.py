@@ -45,11 +45,14 @@ __all__ = [
 
 
 class ChargeKind(StrEnum):
-    """Who shows a barcode to whom: the merchant's is scanned, the consumer's is read; or cash."""
+    """Who shows a barcode to whom: the merchant's is scanned, the consumer's is read; or what is
+    handed over: cash, or a voucher that was paid for before.
+    """
 
     MPM = "mpm"
     CPM = "cpm"
     CASH = "cash"
+    VOUCHER = "voucher"
 
 
 RRN_LENGTH = 12
@@ -290,16 +293,18 @@ def advance_refund(state: RefundState, event: RefundEvent) -> RefundState:
 
 
 class CaseOutcome(StrEnum):
-    """How a case ended. The first three are decided by two people, the others by the books.
+    """How a case ended. The first four are decided by two people, the others by the books.
 
     RECOGNISED: the money is a zone's earning after all. KEPT: a refund that was refused is not
-    tried again. NOT_MADE: the acquirer did not make a refund that was in doubt. REFUNDED: the money
-    went back. EXPLAINED: a later file says what it was.
+    tried again. NOT_MADE: the acquirer did not make a refund that was in doubt. CLARIFIED: how a
+    proof or a voucher came to be taken that was no good is known. REFUNDED: the money went back.
+    EXPLAINED: a later file says what it was.
     """
 
     RECOGNISED = "recognised"
     KEPT = "kept"
     NOT_MADE = "not_made"
+    CLARIFIED = "clarified"
     REFUNDED = "refunded"
     EXPLAINED = "explained"
 

@@ -1,21 +1,24 @@
-"""Proofs: what the office signs to say that a charge is paid, for handhelds to read offline.
+"""What the office signs for handhelds to read offline; first of all proofs that a charge is paid.
 
-A JSON Web Signature in compact form (RFC 7515) by Ed25519 (RFC 8037). The driver's phone shows it
-as a QR, so its names are short; a screenshot of it stays true, and is told by its time and spot.
+A JSON Web Signature in compact form (RFC 7515) by Ed25519 (RFC 8037), whose `typ` says of what. A
+phone or a slip of paper shows it as a QR, so its names are short. A screenshot of a proof stays
+true, and is told by its time and spot.
 """
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from domain.tariff import VehicleClass
+
+Signed = TypeVar("Signed")
 
 ALGORITHM = "EdDSA"
 KIND = "karcis"
@@ -24,7 +27,7 @@ LONGEST = 600
 
 
 class ProofError(ValueError):
-    """`reason`: not-a-proof (somebody else's text), unknown-key, or forged."""
+    """`reason`: not-a-proof (another kind of text, or somebody else's), unknown-key, or forged."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -60,8 +63,11 @@ class Seal:
             "p": int(proof.paid_at.timestamp()),
             "r": proof.receipt_number,
         }
-        headers = {"kid": self.key_id, "typ": KIND}
-        return jwt.encode(claims, self._key, ALGORITHM, headers)
+        return self.sign_claims(KIND, claims)
+
+    def sign_claims(self, kind: str, claims: dict[str, Any]) -> str:
+        """A text of the office's that says these, and of what kind it is."""
+        return jwt.encode(claims, self._key, ALGORITHM, {"kid": self.key_id, "typ": kind})
 
 
 def key_id(public: bytes) -> str:
@@ -71,23 +77,34 @@ def key_id(public: bytes) -> str:
 
 def is_proof(text: str) -> bool:
     """Whether a scanned text claims to be a proof; whether it is one, only `verify` tells."""
+    return claims_to_be(text, KIND)
+
+
+def claims_to_be(text: str, kind: str) -> bool:
+    """Whether a scanned text says of itself that the office signed it as of this kind."""
     try:
-        return len(text) <= LONGEST and jwt.get_unverified_header(text).get("typ") == KIND
+        return len(text) <= LONGEST and jwt.get_unverified_header(text).get("typ") == kind
     except jwt.InvalidTokenError:
         return False
 
 
 def verify(text: str, keys: Mapping[str, bytes]) -> Proof:
     """What a proof says, read by the office's public keys (32 bytes) by id; raises ProofError."""
-    if not is_proof(text):
+    return read_signed(text, KIND, keys, _read)
+
+
+def read_signed(
+    text: str, kind: str, keys: Mapping[str, bytes], read: Callable[[Mapping[str, Any]], Signed]
+) -> Signed:
+    """What a text of a kind says, as `read` makes of its claims; raises ProofError."""
+    if not claims_to_be(text, kind):
         raise ProofError("not-a-proof")
     public = keys.get(str(jwt.get_unverified_header(text).get("kid")))
     if public is None:
         raise ProofError("unknown-key")
     try:
         key = Ed25519PublicKey.from_public_bytes(public)
-        claims = jwt.decode(text, key, [ALGORITHM], options={"verify_aud": False})
-        return _read(claims)
+        return read(jwt.decode(text, key, [ALGORITHM], options={"verify_aud": False}))
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError) as exc:
         raise ProofError("forged") from exc
 

@@ -96,7 +96,7 @@ def mask_plate(plate: str) -> str:
     return f"{region} {digit}{_HIDDEN} {suffix}".rstrip()
 
 
-METHODS = ("QRIS", "Tunai")
+METHODS = ("QRIS", "Tunai", "Voucher")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,9 @@ class ReceiptFacts:
 
     ``plate`` is masked already. ``agency`` is the dinas, ``place`` the street, ``zone`` the zone's
     name. ``method`` is one of METHODS; ``rrn`` is the network's id of a QRIS payment, where known;
-    ``reference`` our id of the charge; ``complaint`` where to complain. Times are aware. The lines
-    sum to ``amount_rp``. Raises ReceiptFactsError, naming the field, when these do not hold.
+    ``reference`` our id of the charge; ``complaint`` where to complain; ``porporasi`` tells of the
+    seal that makes a karcis valid, or is empty. Times are aware. The lines sum to ``amount_rp``.
+    Raises ReceiptFactsError, naming the field, when these do not hold.
     """
 
     number: str
@@ -129,6 +130,7 @@ class ReceiptFacts:
     attendant_code: str | None = None
     attendant_name: str | None = None
     rrn: str | None = None
+    porporasi: str = ""
 
     def __post_init__(self) -> None:
         if _canonical_number(self.number) != self.number:
@@ -185,6 +187,7 @@ class ReceiptFacts:
             attendant_code=_optional_text(data, "attendant_code"),
             attendant_name=_optional_text(data, "attendant_name"),
             rrn=_optional_text(data, "rrn"),
+            porporasi=_optional_text(data, "porporasi") or "",
         )
 
 
@@ -292,6 +295,25 @@ class RefundFacts:
         return {**values, "refunded_at": self.refunded_at.isoformat()}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "RefundFacts":
-        """Reads what ``to_json`` wrote."""
-        return cls(**{**data, "refunded_at": _time(data, "refunded_at")})
+    def from_json(cls, data: object) -> "RefundFacts":
+        """Reads what ``to_json`` wrote; fields it does not know are left aside. Raises
+        ReceiptFactsError naming the field.
+        """
+        if not isinstance(data, Mapping):
+            raise ReceiptFactsError("refund: want an object")
+        return cls(
+            number=_text(data, "number"),
+            original_number=_text(data, "original_number"),
+            regency=_text(data, "regency"),
+            agency=_text(data, "agency"),
+            spot_code=_text(data, "spot_code"),
+            zone=_text(data, "zone"),
+            paid_rp=_whole(data, "paid_rp"),
+            amount_rp=_whole(data, "amount_rp"),
+            reason=_text(data, "reason"),
+            method=_text(data, "method"),
+            refunded_at=_time(data, "refunded_at"),
+            reference=_text(data, "reference"),
+            complaint=_text(data, "complaint"),
+            verify_url=_text(data, "verify_url"),
+        )

@@ -12,7 +12,12 @@ from domain.parking import (
     spot_code,
 )
 
-EDGES = {("open", "ended"): "ended", ("open", "voided"): "voided"}
+EDGES = {
+    ("reserved", "begun"): "open",
+    ("reserved", "voided"): "voided",
+    ("open", "ended"): "ended",
+    ("open", "voided"): "voided",
+}
 
 
 @pytest.mark.parametrize(("state", "event"), [*product(StayState, StayEvent)])
