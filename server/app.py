@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 from starlette.staticfiles import StaticFiles
 
+import server.tables  # noqa: F401
 from domain.payment import ChargeKind
 from server import errors, health, jobs, observability, openapi, pages
 from server.announcements import Announcer
@@ -22,11 +23,11 @@ from server.driver import endpoints as driver
 from server.faults import CRASH_AT
 from server.guard import Guard
 from server.identity import endpoints as identity
-from server.identity.signed_requests import Nonces
 from server.integrators import endpoints as integrators
 from server.limits import RateLimit
 from server.office import endpoints as office
 from server.payments import endpoints as payments
+from server.payments import stay_endpoints as stays
 from server.payments.acquirer import Acquirer, profile
 from server.payments.books import Books
 from server.payments.callbacks import Listener, SnapListener
@@ -61,7 +62,7 @@ def create_interface() -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.include_router(payments.acquirer_router)
-    for slice_ in (health, identity, payments, sync, integrators, webhooks, driver, office):
+    for slice_ in (health, identity, payments, stays, sync, integrators, webhooks, driver, office):
         app.include_router(slice_.router)
     openapi.install(app)
     return app
@@ -90,7 +91,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.driver_limit = RateLimit(settings.driver_charges_per_minute)
     app.state.receipt_limit = RateLimit(settings.receipt_lookups_per_minute)
     app.state.key_limit = RateLimit(settings.key_requests_per_minute)
-    app.state.nonces = Nonces()
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     acquirer = create_acquirer(settings)
     app.state.payments = Wiring(
@@ -143,6 +143,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 wired.announcer,
                 wired.books,
                 _webhook_sender(stack, app),
+                plates_kept=timedelta(days=settings.plate_days),
             )
             await _background(stack, work)
         yield

@@ -21,9 +21,12 @@ from server import verify
 from server.announcements import Announcer
 from server.database import Transactions, plain_url
 from server.errors import database_gone, in_the_way
+from server.identity import fleet, links, signed_requests
+from server.parking import retention
 from server.payments import inquiries, pursuit, queries
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
+from server.payments.pool import look_for_unclaimed
 from server.webhooks import service as webhooks
 from server.webhooks.delivery import Sender
 
@@ -35,6 +38,7 @@ P = ParamSpec("P")
 EVERY_FIVE_MINUTES = "*/5 * * * *"
 EVERY_NIGHT = "17 19 * * *"  # UTC; past two in the morning in western Indonesia
 AFTER_THAT = "47 19 * * *"
+PLATES_NIGHTLY = "37 18 * * *"
 WATCHED = timedelta(hours=1)
 LOOK_S = 1.0
 CHARGES_AT_ONCE = 8
@@ -48,6 +52,8 @@ async def run(
     announcer: Announcer,
     books: Books,
     sender: Sender | None = None,
+    *,
+    plates_kept: timedelta,
 ) -> None:
     """Work until cancelled, whatever fails on the way: a worker that is gone asks nobody."""
 
@@ -70,7 +76,7 @@ async def run(
     async with asyncio.TaskGroup() as group:
         group.create_task(_see_to(due_charges, inquire, CHARGES_AT_ONCE))
         group.create_task(_see_to(due_refunds, pursue, REFUNDS_AT_ONCE))
-        group.create_task(_repeat(_keep_timetable, database_url, transactions))
+        group.create_task(_repeat(_keep_timetable, database_url, transactions, plates_kept))
         if sender is not None:
             group.create_task(_repeat(sender.tick))
 
@@ -104,7 +110,9 @@ async def _see_to(
                 await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _keep_timetable(database_url: str, transactions: Transactions) -> None:
+async def _keep_timetable(
+    database_url: str, transactions: Transactions, plates_kept: timedelta
+) -> None:
     """Start each work at its time, in one of all processes."""
     async with asyncpg.create_pool(plain_url(database_url), min_size=1, max_size=2) as pool:
         timetable = SchedulerManager(Queries(AsyncpgPoolDriver(pool)))
@@ -114,13 +122,34 @@ async def _keep_timetable(database_url: str, transactions: Transactions) -> None
             now = datetime.now(UTC)
             await verify.watch(transactions, since=now - WATCHED, now=now)
 
+        @timetable.schedule("unclaimed", EVERY_FIVE_MINUTES)
+        async def unclaimed(_schedule: Schedule) -> None:
+            async with transactions.begin() as db:
+                await look_for_unclaimed(db, now=datetime.now(UTC))
+
         @timetable.schedule("verify_all", AFTER_THAT)
         async def verify_all(_schedule: Schedule) -> None:
             await verify.watch(transactions, now=datetime.now(UTC))
 
+        @timetable.schedule("watch_fleet", EVERY_FIVE_MINUTES)
+        async def watch_fleet(_schedule: Schedule) -> None:
+            await fleet.watch(transactions, now=datetime.now(UTC))
+
+        @timetable.schedule("prune_nonces", EVERY_FIVE_MINUTES)
+        async def prune_nonces(_schedule: Schedule) -> None:
+            await signed_requests.prune(transactions, now=datetime.now(UTC))
+
+        @timetable.schedule("prune_links", EVERY_NIGHT)
+        async def prune_links(_schedule: Schedule) -> None:
+            await links.prune(transactions, now=datetime.now(UTC))
+
         @timetable.schedule("prune_outbox", EVERY_NIGHT)
         async def prune_outbox(_schedule: Schedule) -> None:
             await webhooks.prune(transactions, now=datetime.now(UTC))
+
+        @timetable.schedule("destroy_plates", PLATES_NIGHTLY)
+        async def destroy_plates(_schedule: Schedule) -> None:
+            await retention.destroy_plates(transactions, plates_kept, now=datetime.now(UTC))
 
         await timetable.run()
 

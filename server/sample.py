@@ -14,6 +14,8 @@ from server.identity import devices
 from server.identity import service as identity
 from server.identity.models import Role
 from server.ledger import service as ledger
+from server.parking import covered
+from server.parking.covered_models import Exemption
 from server.spots import service as spots
 
 REGENCY = "Kab. Kotawaringin Timur (SAMPEL)"
@@ -38,6 +40,7 @@ async def seed(
     await ledger.open_accounts(db, zones)
     with suppress(ledger.RuleTooLate):  # a sample of before there were shares goes on without
         await _share_rule(db, json.loads((folder / "share_rule.json").read_text()))
+    await _exemptions(db, json.loads((folder / "exemptions.json").read_text()))
     for login, name, role, password in (
         (OFFICER, "Bendahara Contoh", Role.BENDAHARA, officer_password),
         (CHECKER, "Verifikator Contoh", Role.VERIFIKATOR, checker_password),
@@ -72,6 +75,15 @@ async def _share_rule(db: AsyncSession, told: dict[str, Any]) -> None:
         valid_until=None,
         regulation=told["regulation"],
     )
+
+
+async def _exemptions(db: AsyncSession, told: dict[str, Any]) -> None:
+    first = date.fromisoformat(told["valid_from"])
+    known = {exemption.code for exemption in await covered.exemptions_from(db, first)}
+    for kind in told["kinds"]:
+        if kind["code"] not in known:
+            regulation = told["regulation"]
+            await covered.exempt(db, Exemption(**kind, regulation=regulation, valid_from=first))
 
 
 def first_spot() -> str:

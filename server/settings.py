@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     regency: str = "Kabupaten Contoh"
     agency: str = "Dinas Perhubungan"
     complaint: str = "Pengaduan: 0800-0000-000 (contoh)"
+    porporasi: str = ""
     timezone_name: str = "Asia/Jakarta"
 
     acquirer: str = "sandbox"
@@ -49,11 +50,19 @@ class Settings(BaseSettings):
     acquirer_timeout_s: float = 5.0
 
     charge_lifetime_s: int = 900
+    offline_window_s: int = Field(default=12 * 60 * 60, gt=0)
+    offline_limit_count: int = Field(default=20, ge=0)
+    offline_limit_rp: int = Field(default=100_000, ge=0)
+    pool_size: int = Field(default=5, ge=0, le=20)
     notification_clock_tolerance_s: int = 300
     driver_charges_per_minute: int = 30
     receipt_lookups_per_minute: int = 60
     key_requests_per_minute: int = 600
     webhook_key: SecretStr | None = Field(default=None, min_length=32)
+    plate_key: SecretStr | None = Field(default=None, min_length=32)
+    plate_days: int = Field(default=30, gt=0)
+    sign_check_days: int = Field(default=3, gt=0)
+    grace_minutes: int = Field(default=15, ge=0)
     refund_limit_rp: int = Field(default=500_000, gt=0)
     refund_days: int = Field(default=90, gt=0)
     jobs: bool = True
@@ -67,6 +76,11 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.charge_lifetime_s)
 
     @property
+    def pooled_lifetime(self) -> timedelta:
+        """So long that a barcode renewed in good time outlasts a whole offline window."""
+        return 2 * timedelta(seconds=self.offline_window_s)
+
+    @property
     def base_url(self) -> str:
         """Where drivers and handhelds reach this server, without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
@@ -76,7 +90,7 @@ class Settings(BaseSettings):
         if self.mode == "production":
             missing = [
                 name
-                for name in ("public_url", "database_url", "acquirer_client_secret")
+                for name in ("public_url", "database_url", "acquirer_client_secret", "plate_key")
                 if not getattr(self, name)
             ]
             if missing:

@@ -113,6 +113,7 @@ def sample_secrets(data_dir: Path) -> dict[str, str]:
         "acquirer_client_secret": secrets.token_urlsafe(24),
         "notify_client_secret": secrets.token_urlsafe(24),
         "webhook_key": secrets.token_urlsafe(32),
+        "plate_key": secrets.token_urlsafe(32),
         "officer_password": secrets.token_urlsafe(9),
         "checker_password": secrets.token_urlsafe(9),
         "attendant_pin": f"{secrets.randbelow(10**6):06d}",
@@ -286,6 +287,7 @@ class System:
             "KARCIS_PROOF_KEY": str(keys / "seal.pem"),
             "KARCIS_NOTIFY_CLIENT_SECRET": self.secrets["notify_client_secret"],
             "KARCIS_WEBHOOK_KEY": self.secrets["webhook_key"],
+            "KARCIS_PLATE_KEY": self.secrets["plate_key"],
         }
 
     def _sandbox_environment(self) -> dict[str, str]:

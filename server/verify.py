@@ -88,6 +88,7 @@ TRIGGERS = (
     "charges_only_edges",
     "cleared_movements_insert_only",
     "closed_days_insert_only",
+    "covered_stays_insert_only",
     "device_changes_insert_only",
     "device_events_insert_only",
     "device_keys_insert_only",
@@ -103,9 +104,14 @@ TRIGGERS = (
     "notifications_insert_only",
     "parking_sessions_first_state",
     "parking_sessions_only_edges",
+    "payout_rules_insert_only",
+    "pass_revocations_insert_only",
+    "passes_insert_only",
     "payments_first_state",
     "payments_never_changes",
     "payments_only_edges",
+    "plates_destroyed_insert_only",
+    "proof_claims_insert_only",
     "quarantined_events_insert_only",
     "receipts_insert_only",
     "reconciliations_insert_only",
@@ -117,7 +123,15 @@ TRIGGERS = (
     "refunds_only_edges",
     "refunds_within_money",
     "settlement_lines_insert_only",
+    "shift_closings_insert_only",
+    "sign_checks_insert_only",
+    "stay_checks_insert_only",
+    "head_counts_insert_only",
     "statement_lines_insert_only",
+    "stay_voids_insert_only",
+    "voucher_batches_insert_only",
+    "voucher_ends_insert_only",
+    "voucher_refusals_insert_only",
 )
 """What binds even the owner of the schema; a test holds the list equal to the database's."""
 
@@ -204,6 +218,7 @@ INVARIANTS = (
            LEFT JOIN notifications n ON n.id = m.notification_id
            LEFT JOIN inquiries i ON i.id = m.inquiry_id
            LEFT JOIN settlement_lines s ON s.id = m.settlement_line_id
+           LEFT JOIN voucher_ends v ON v.serial = m.voucher_serial
            WHERE {rows} AND NOT coalesce(
                CASE
                    WHEN n.id IS NOT NULL THEN
@@ -218,6 +233,7 @@ INVARIANTS = (
                        AND i.answer::text ~ named.amount
                    WHEN s.id IS NOT NULL THEN
                        s.reference = c.reference AND s.gross_rp = m.amount_rp
+                   WHEN v.serial IS NOT NULL THEN v.charge_id = c.id
                    ELSE m.shift_id IS NOT NULL
                END, false)""".replace(
             "named.amount", r"('(?<![0-9])' || m.amount_rp || '([.]00)?(?![0-9.])')"
@@ -226,11 +242,26 @@ INVARIANTS = (
     ),
     Invariant(
         "I5-booked",
-        "all money is in the ledger, to the rupiah, as owed by the acquirer or the attendant",
+        "all money is in the ledger, to the rupiah, as owed by the acquirer or the attendant, or as"
+        " no longer owed to a voucher's bearer but for its rest",
         """SELECT m.id FROM money m LEFT JOIN ledger_postings p ON p.entry_id = m.entry_id
-           AND p.account_code = CASE WHEN m.shift_id IS NULL THEN '1120' ELSE '1140' END
+           AND p.account_code = ANY (CASE WHEN m.voucher_serial IS NOT NULL THEN '{2140,4190}'
+               WHEN m.shift_id IS NULL THEN '{1120}' ELSE '{1140}' END::text[])
            WHERE {rows} GROUP BY m.id HAVING coalesce(sum(p.amount_rp), 0) <> m.amount_rp""",
         "m.id >= :since",
+    ),
+    Invariant(
+        "I5-counted",
+        "a closed shift was expected to hold the cash its books say, and a difference has a case",
+        """SELECT c.shift_id FROM shift_closings c
+           LEFT JOIN shift_differences d ON d.shift_id = c.shift_id
+           LEFT JOIN LATERAL (
+               SELECT coalesce(sum(m.amount_rp), 0) AS rp FROM money m
+               WHERE m.shift_id = c.shift_id
+           ) held ON true
+           WHERE c.expected_rp <> held.rp
+              OR coalesce(nullif(c.counted_rp - c.expected_rp, 0), c.shown_rp - c.expected_rp, 0)
+                  <> coalesce(d.difference_rp, 0)""",
     ),
     Invariant(
         "I6-edges",
@@ -261,10 +292,22 @@ INVARIANTS = (
            WHERE {rows} GROUP BY p.id, s.id
            HAVING count(c.paid_at) <> (p.state = 'paid')::int
               OR bool_or(c.amount_rp <> p.amount_rp)
-              OR p.state = 'voided' AND (s.state = 'open' OR bool_or(
+              OR p.state = 'voided'
+                  AND (p.id = s.id AND s.state IN ('reserved', 'open') OR bool_or(
                   c.state IN ('new', 'issuing', 'issue_unknown', 'issued')))
+              OR p.state = 'paid' AND s.state = 'reserved'
               OR p.state <> 'voided' AND s.state = 'voided'""",
         f"p.id IN (SELECT c.payment_id FROM charges c WHERE {CHANGED_CHARGES})",
+    ),
+    Invariant(
+        "I6-parts-are-one-quote",
+        "the parts of a stay that stand carry on from one another, so that they sum to one quote",
+        """SELECT p.parking_session_id FROM payments p WHERE state <> 'voided' AND {rows}
+           GROUP BY p.parking_session_id
+           HAVING sum(amount_rp) <> max(charged_before_rp + amount_rp)""",
+        "p.parking_session_id IN (SELECT f.parking_session_id FROM payments f"
+        " JOIN charges c ON c.payment_id = f.id"
+        f" WHERE f.parking_session_id <> f.id AND {CHANGED_CHARGES})",
     ),
     Invariant(
         "I6-issued-has-a-barcode",
@@ -295,7 +338,8 @@ INVARIANTS = (
         "suspense holds what its open cases hold, to the rupiah",
         """SELECT held - balance FROM
            (SELECT coalesce(sum(c.amount_rp), 0) AS opened FROM cases c
-            WHERE c.state <> 'closed' AND c.refund_id IS NULL) o,
+            WHERE c.state <> 'closed'
+                AND num_nonnulls(c.refund_id, c.charge_id, c.voucher_refusal_id) = 0) o,
            (SELECT coalesce(sum(r.amount_rp), 0) AS returned FROM refunds r
             JOIN cases c ON c.money_id = r.money_id
             WHERE c.state <> 'closed' AND r.from_suspense
@@ -335,7 +379,8 @@ INVARIANTS = (
         """SELECT owed - (came - returned - settled) FROM
            (SELECT coalesce(sum(amount_rp), 0) AS owed FROM ledger_postings
             WHERE account_code = '1120') p,
-           (SELECT coalesce(sum(amount_rp), 0) AS came FROM money WHERE acquirer <> 'cash') m,
+           (SELECT coalesce(sum(amount_rp), 0) AS came FROM money
+            WHERE acquirer NOT IN ('cash', 'voucher')) m,
            (SELECT coalesce(sum(amount_rp), 0) AS returned FROM refunds
             WHERE method = 'acquirer' AND state = 'done') f,
            (SELECT coalesce(sum(l.gross_rp), 0) AS settled FROM settlement_lines l
@@ -357,9 +402,77 @@ INVARIANTS = (
            WHERE coalesce(owed.rp, 0) <> coalesce(taken.rp, 0) - coalesce(paid.rp, 0)""",
     ),
     Invariant(
+        "I14-vouchers-owed",
+        "what is owed to vouchers' bearers is the value of those issued and not ended",
+        """SELECT owed - worth FROM
+           (SELECT coalesce(-sum(amount_rp), 0) AS owed FROM ledger_postings
+            WHERE account_code = '2140') p,
+           (SELECT coalesce(sum(b.value_rp * (b.count - coalesce(e.n, 0))), 0) AS worth
+            FROM voucher_batches b LEFT JOIN
+            (SELECT batch, count(*) AS n FROM voucher_ends GROUP BY batch) e
+            ON e.batch = b.number) w
+           WHERE owed <> worth""",
+    ),
+    Invariant(
+        "I14-redeemed-once",
+        "a voucher that was redeemed paid one charge, which it was worth, by an entry of its own",
+        """SELECT e.serial FROM voucher_ends e
+           JOIN voucher_batches b ON b.number = e.batch
+           LEFT JOIN money m ON m.voucher_serial = e.serial
+           LEFT JOIN charges c ON c.id = e.charge_id AND c.kind = 'voucher'
+           WHERE e.charge_id IS NOT NULL
+           GROUP BY e.serial, b.value_rp HAVING count(m.id) <> 1 OR count(c.id) <> 1
+               OR max(m.amount_rp) > b.value_rp
+           UNION ALL SELECT charge_id::text FROM voucher_ends WHERE charge_id IS NOT NULL
+           GROUP BY charge_id HAVING count(*) > 1""",
+    ),
+    Invariant(
+        "I14-refused-vouchers-have-a-case",
+        "a voucher that was taken offline and refused has a case with an owner",
+        """SELECT r.id FROM voucher_refusals r LEFT JOIN cases c ON c.voucher_refusal_id = r.id
+           WHERE c.id IS NULL""",
+    ),
+    Invariant(
+        "I15-free-for-one-reason",
+        "a stay that cost nothing has no payment, and a pass or an exemption for its reason",
+        """SELECT c.id FROM covered_stays c LEFT JOIN payments p ON p.parking_session_id = c.id
+           WHERE p.id IS NOT NULL OR num_nonnulls(c.pass_serial, c.exemption) <> 1""",
+    ),
+    Invariant(
+        "I15-passes-paid",
+        "what passes earned is what was paid in for them, to the rupiah",
+        """SELECT earned - paid FROM
+           (SELECT coalesce(-sum(amount_rp), 0) AS earned FROM ledger_postings
+            WHERE account_code = '4120') e,
+           (SELECT coalesce(sum(d.amount_rp), 0) AS paid FROM cash_deposits d
+            JOIN passes p ON p.serial = d.payer) d
+           WHERE earned <> paid""",
+    ),
+    Invariant(
         "I8-device-chains",
         "each event of a device names the one before it, and is what the device signed",
         find=_broken_chains,
+    ),
+    Invariant(
+        "I8-proof-taken-twice-has-a-case",
+        "a proof that two events of handhelds took has a case with an owner",
+        """SELECT c.id FROM (
+               SELECT body ->> 'charge_id' AS id FROM device_events WHERE kind = 'proof_taken'
+               GROUP BY 1 HAVING count(*) > 1
+           ) taken JOIN charges c ON c.id::text = taken.id
+           WHERE NOT EXISTS (
+               SELECT FROM cases WHERE charge_id = c.id AND kind = 'proof-taken-twice')""",
+    ),
+    Invariant(
+        "I8-refund-wish-has-a-case",
+        "each wish for money back that a handheld told has its charge's case, or is held",
+        """SELECT e.device_id::text || ' ' || e.seq FROM device_events e
+           WHERE e.kind = 'refund_wished' AND NOT EXISTS (
+               SELECT FROM cases WHERE kind = 'refund-wished'
+               AND charge_id::text = e.body ->> 'charge_id'
+           ) AND NOT EXISTS (
+               SELECT FROM quarantined_events q WHERE q.device_id = e.device_id
+               AND q.event ->> 'hash' = e.hash)""",
     ),
     Invariant(
         "I13-two-officers-a-device",
@@ -406,7 +519,7 @@ INVARIANTS = (
         """SELECT id FROM refunds WHERE requested_by = decided_by
               OR (decided_by IS NULL AND state <> 'requested')
            UNION ALL SELECT id FROM cases WHERE proposed_by = decided_by
-              OR (outcome IN ('recognised', 'kept', 'not_made')
+              OR (outcome IN ('recognised', 'kept', 'not_made', 'clarified')
                   AND num_nulls(proposed_by, decided_by) > 0)""",
     ),
     Invariant(

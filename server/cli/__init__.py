@@ -9,7 +9,17 @@ from importlib.metadata import entry_points
 
 import typer
 
-from server.cli import accounting, barcodes, integrators, programs, reconciliation, spots
+from server.cli import (
+    accounting,
+    attendants,
+    barcodes,
+    free_parking,
+    integrators,
+    programs,
+    reconciliation,
+    spots,
+    vouchers,
+)
 
 PLUGINS = "karcis.commands"
 
@@ -35,11 +45,17 @@ app.command("qris")(barcodes.explain_qris)
 for name, group in (
     ("acquirer", barcodes.acquirer_app),
     ("spot", spots.spot_app),
+    ("sign", spots.sign_app),
+    ("attendant", attendants.attendant_app),
     ("ledger", accounting.ledger_app),
     ("share-rule", accounting.share_rule_app),
+    ("payout-rule", accounting.payout_rule_app),
     ("mdr-rule", accounting.mdr_rule_app),
     ("settlement", reconciliation.settlement_app),
     ("statement", reconciliation.statement_app),
+    ("voucher", vouchers.voucher_app),
+    ("pass", free_parking.pass_app),
+    ("exemption", free_parking.exemption_app),
     ("key", integrators.key_app),
     ("webhook", integrators.webhook_app),
 ):

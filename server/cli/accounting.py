@@ -21,6 +21,7 @@ from server.cli.shell import (
 
 ledger_app = typer.Typer(help="What the ledger says, for accountants.", no_args_is_help=True)
 share_rule_app = typer.Typer(help="Shares of attendants and third parties.", no_args_is_help=True)
+payout_rule_app = typer.Typer(help="When attendants are paid their share.", no_args_is_help=True)
 mdr_rule_app = typer.Typer(help="Rates of the acquirer's fee.", no_args_is_help=True)
 
 
@@ -160,3 +161,29 @@ def add_mdr_rule(
         in_transaction(data, work)
     except ValueError as exc:
         fail(str(exc))
+
+
+@payout_rule_app.command("add")
+def add_payout_rule(
+    regulation: Annotated[str, typer.Option(help="The decree that says so.")],
+    first: From,
+    weekdays: Annotated[str, typer.Option(help="1 is Monday: 1,2,3,4,5.")] = "1,2,3,4,5",
+    after_days: Annotated[int, typer.Option(help="Days after the day it was earned on.")] = 1,
+    data: DataDir = Path("data"),
+) -> None:
+    """Say when shares are paid out, from a day on; without any it is the next working day."""
+    from domain.payout import PayoutRule
+    from server.ledger import service as ledger
+
+    try:
+        rule = PayoutRule(tuple(sorted({int(day) for day in weekdays.split(",")})), after_days)
+    except ValueError as exc:
+        fail(str(exc))
+
+    async def work(db: Any, _books: Any) -> bool:
+        return await ledger.add_payout_rule(
+            db, rule, valid_from=first.date(), regulation=regulation
+        )
+
+    if not in_transaction(data, work):
+        fail(f"another rule starts on {first.date()}")

@@ -29,6 +29,9 @@ To = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last d
 Until = Annotated[
     datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], help="Last day, if it has one.")
 ]
+Slip = Annotated[str, typer.Option(help="The number of the bank's slip.")]
+PaidOn = Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="When paid in.")]
+OfficerLogin = Annotated[str, typer.Option(help="The officer's login who saw the slip.")]
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 Id = Annotated[UUID, typer.Argument()]
 
@@ -68,6 +71,7 @@ def in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) ->
     """Run `work(db, books)` in one transaction on the installation's database."""
     from pydantic import ValidationError
 
+    import server.tables  # noqa: F401
     from server.database import create_engine, create_transactions
     from server.faults import crash_point
     from server.payments.books import Books

@@ -105,6 +105,12 @@ async def pay_at_spot(
     return RedirectResponse(f"/c/{charge_id}", 303)
 
 
+def _clock(seconds: int) -> str:
+    """As the page's script counts it on: hours only where there are any."""
+    hours, minutes = divmod(seconds // 60, 60)
+    return f"{hours}:" * bool(hours) + f"{minutes:02d}:{seconds % 60:02d}"
+
+
 @router.get("/c/{charge_id}")
 async def charge_page(
     charge_id: UUID, request: Request, db: Transaction, wired: WiringDep
@@ -113,6 +119,7 @@ async def charge_page(
     if found is None:
         raise ChargeNotFound
     view = schemas.Charge.of(found, wired.books, await refund_queries.of_view(db, found))
+    seconds_left = max(0, int((view.expires_at - datetime.now(UTC)).total_seconds()))
     return pages.render(
         request,
         TEMPLATES,
@@ -121,7 +128,8 @@ async def charge_page(
         charge=view,
         merchant=None if view.qris is None else qris.parse(view.qris),
         waiting=view.state in WAITING,
-        seconds_left=max(0, int((view.expires_at - datetime.now(UTC)).total_seconds())),
+        seconds_left=seconds_left,
+        time_left=_clock(seconds_left),
     )
 
 

@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from server.database import Transaction, TransactionsDep
 from server.identity import api_keys, devices, service, signed_requests
 from server.identity.api_keys import KeyHolder, Scope, ScopeMissing
-from server.identity.service import NotSignedIn, OnShift
+from server.identity.service import DeviceRevoked, NotSignedIn, OnShift
 
 shift_token = HTTPBearer(
     scheme_name="shift",
@@ -36,7 +36,7 @@ async def required_shift(
     now = datetime.now(UTC)
     async with transactions.begin() as db:
         shift = await service.who_is_on_shift(db, token.credentials, now=now)
-    await signed_requests.check(request, shift.device_id, shift.device_key, now=now)
+    await signed_requests.check(request, transactions, shift.device_id, shift.device_key, now=now)
     return shift
 
 
@@ -55,8 +55,23 @@ async def signing_device(device_id: UUID, request: Request, transactions: Transa
     """The device of the path, in whatever state, by whose newest key the request is signed."""
     async with transactions.begin() as db:
         key = await devices.newest_key(db, device_id)
-    await signed_requests.check(request, device_id, key, now=datetime.now(UTC))
+    await signed_requests.check(request, transactions, device_id, key, now=datetime.now(UTC))
     return device_id
+
+
+async def pushing_device(
+    request: Request,
+    transactions: TransactionsDep,
+    token: Annotated[HTTPAuthorizationCredentials | None, Security(shift_token)],
+) -> UUID:
+    """The device that signed, also between shifts: what it recorded is wanted at any time."""
+    try:
+        return (await required_shift(request, transactions, token)).device_id
+    except (NotSignedIn, DeviceRevoked):
+        device_id = signed_requests.claimed_device(request)
+        if device_id is None:
+            raise
+    return await signing_device(device_id, request, transactions)
 
 
 async def key_holder(
@@ -77,6 +92,7 @@ async def key_holder(
 
 
 SigningDevice = Annotated[UUID, Depends(signing_device)]
+PushingDevice = Annotated[UUID, Depends(pushing_device)]
 RequiredShift = Annotated[OnShift, Depends(required_shift)]
 OptionalShift = Annotated[OnShift | None, Depends(optional_shift)]
 ChargesReader = Annotated[KeyHolder, Security(key_holder, scopes=[Scope.CHARGES_READ.value])]

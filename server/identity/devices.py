@@ -27,7 +27,7 @@ from domain.device import (
 )
 from server.database import new_id
 from server.errors import Problem
-from server.identity import service
+from server.identity import links, service
 from server.identity.models import (
     Device,
     DeviceChange,
@@ -119,7 +119,8 @@ async def enrol(
     """Register a device's Ed25519 key; the device then waits for approval.
 
     With `device_id` it is that device's new key, by a code made for it. The same code and key again
-    gives the same device.
+    gives the same device; so does another code while that device waits, for whoever got no answer
+    to the first one and was handed a second.
     """
     key = _key(public_key)
     code_hash = _digest(enrolment_code(code) or "")
@@ -134,6 +135,8 @@ async def enrol(
     if claimed is None:
         return await _enrolled_before(db, code_hash, key)
     if device_id is None:
+        if waiting := await _waiting_with(db, key):
+            return waiting
         before, device = DeviceState.PENDING, Device(id=new_id(), name=name, enrolled_at=now)
         device.state = before
         db.add(device)
@@ -178,6 +181,16 @@ async def _register(
     if number is None:
         raise EnrolmentRefused("this key belongs to another enrolment")
     return number
+
+
+async def _waiting_with(db: AsyncSession, key: bytes) -> UUID | None:
+    """The device that enrolled with this key and was not let in yet."""
+    device_id: UUID | None = await db.scalar(
+        select(Device.id)
+        .join(DeviceKey, DeviceKey.device_id == Device.id)
+        .where(DeviceKey.public_key == key, Device.state == DeviceState.PENDING)
+    )
+    return device_id
 
 
 async def _enrolled_before(db: AsyncSession, code_hash: bytes, key: bytes) -> UUID:
@@ -290,12 +303,13 @@ async def wiped(db: AsyncSession, device_id: UUID, *, now: datetime) -> Device:
 async def report(db: AsyncSession, device_id: UUID, told: ReportDevice, *, now: datetime) -> Device:
     """Keep what a device tells of itself, in place of what it told before."""
     device = await _found(db, device_id)
-    values = {"reported_at": now, **told.model_dump()}
+    values = {"reported_at": now, **told.model_dump(exclude={"links"})}
     await db.execute(
         upsert(DeviceReport)
         .values(device_id=device_id, **values)
         .on_conflict_do_update(index_elements=[DeviceReport.device_id], set_=values)
     )
+    await links.add(db, told.links, now=now)
     return device
 
 

@@ -1,10 +1,10 @@
 """Who may act: officers, attendants, the handhelds they carry, and the shifts they work."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, LargeBinary, Text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -59,6 +59,20 @@ class Attendant(Base):
     pin_hash: Mapped[str] = mapped_column(Text)
     failed_tries: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class AttendantCard(Base):
+    """A card (KTA) that the office printed; the card itself is the office's signature."""
+
+    __tablename__ = "attendant_cards"
+    __table_args__ = (CheckConstraint("(revoked_at IS NULL) = (why IS NULL)", name="revoked"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    attendant_id: Mapped[UUID] = mapped_column(ForeignKey("attendants.id"), index=True)
+    issued_at: Mapped[datetime] = mapped_column(Instant)
+    valid_until: Mapped[date]
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+    why: Mapped[str | None] = mapped_column(Text)
 
 
 class EnrolmentCode(Base):
@@ -133,13 +147,38 @@ class DeviceChange(Base):
 
 
 class DeviceReport(Base):
-    """What a device last told of itself."""
+    """What a device last told of itself; what it did not tell is null."""
 
     __tablename__ = "device_reports"
 
     device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"), primary_key=True)
     reported_at: Mapped[datetime] = mapped_column(Instant)
     version: Mapped[str | None] = mapped_column(Text)
+    battery_percent: Mapped[int | None]
+    charging: Mapped[bool | None]
+    signal_dbm: Mapped[int | None]
+    storage_free_mb: Mapped[int | None]
+    clock_offset_s: Mapped[int | None] = mapped_column(BigInteger)
+    unsynced_count: Mapped[int | None]
+    oldest_unsynced_s: Mapped[int | None] = mapped_column(BigInteger)
+    quarantined_count: Mapped[int | None]
+
+
+class SpotLink(Base):
+    """How well handhelds heard the server at a spot on one UTC day, of all of them together.
+
+    The code is the device's word and no foreign key: a spot taken off the list must not cost a
+    report. `answer_ms` sums the median times of the pulses that were answered.
+    """
+
+    __tablename__ = "spot_links"
+    __table_args__ = (CheckConstraint("lost BETWEEN 0 AND pulses", name="lost"),)
+
+    spot_code: Mapped[str] = mapped_column(Text, primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    pulses: Mapped[int] = mapped_column(BigInteger)
+    lost: Mapped[int] = mapped_column(BigInteger)
+    answer_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class DeviceNonce(Base):
@@ -152,15 +191,75 @@ class DeviceNonce(Base):
     expires_at: Mapped[datetime] = mapped_column(Instant)
 
 
+class UsedNonce(Base):
+    """A nonce of a signed request, as a digest with its device. Unlogged: a crash empties it."""
+
+    __tablename__ = "used_nonces"
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    signed_at: Mapped[datetime] = mapped_column(Instant, index=True)
+
+
 class Shift(Base):
     __tablename__ = "shifts"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"))
-    attendant_id: Mapped[UUID] = mapped_column(ForeignKey("attendants.id"))
+    attendant_id: Mapped[UUID] = mapped_column(ForeignKey("attendants.id"), index=True)
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     opened_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ShiftClosing(Base):
+    """That a shift ended: what was counted against the cash its books say. Insert-only.
+
+    Without a count an officer ended it: `forced_by` and `why`. `shown_rp` is what the handheld had
+    recorded, `event_seq` the place of the count in its chain.
+    """
+
+    __tablename__ = "shift_closings"
+    __table_args__ = (
+        CheckConstraint("counted_rp >= 0 AND expected_rp >= 0", name="amounts"),
+        CheckConstraint(
+            "CASE WHEN forced_by IS NULL THEN num_nulls(counted_rp, shown_rp, event_seq) = 0"
+            " ELSE counted_rp IS NULL AND why IS NOT NULL END",
+            name="counted_or_forced",
+        ),
+    )
+
+    shift_id: Mapped[UUID] = mapped_column(ForeignKey("shifts.id"), primary_key=True)
+    closed_at: Mapped[datetime] = mapped_column(Instant)
+    expected_rp: Mapped[int] = mapped_column(BigInteger)
+    counted_rp: Mapped[int | None] = mapped_column(BigInteger)
+    shown_rp: Mapped[int | None] = mapped_column(BigInteger)
+    event_seq: Mapped[int | None] = mapped_column(BigInteger)
+    forced_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    why: Mapped[str | None] = mapped_column(Text)
+
+
+class ShiftDifference(Base):
+    """A count that was not what the books say: its owner explains it, and no money moves by it.
+
+    Where the count agrees, `difference_rp` is by what the handheld's own records do not.
+    """
+
+    __tablename__ = "shift_differences"
+    __table_args__ = (
+        CheckConstraint("difference_rp <> 0", name="difference"),
+        CheckConstraint(
+            "num_nulls(explained_by, explained_at, explanation) IN (0, 3)", name="explained"
+        ),
+    )
+
+    shift_id: Mapped[UUID] = mapped_column(ForeignKey("shift_closings.shift_id"), primary_key=True)
+    difference_rp: Mapped[int] = mapped_column(BigInteger)
+    owner: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime] = mapped_column(Instant)
+    explained_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    explained_at: Mapped[datetime | None] = mapped_column(Instant)
+    explanation: Mapped[str | None] = mapped_column(Text)
 
 
 class ApiKey(Base):

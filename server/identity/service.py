@@ -15,13 +15,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, exists, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql import ColumnElement
 
 from domain.device import DeviceState
 from server.database import Transactions, new_id
-from server.errors import Problem
+from server.errors import NotFound, Problem
 from server.identity.models import (
     Attendant,
     Device,
@@ -31,6 +32,7 @@ from server.identity.models import (
     OfficerSignIn,
     Role,
     Shift,
+    ShiftClosing,
 )
 
 NONCE_LIFETIME = timedelta(minutes=2)
@@ -49,6 +51,12 @@ class SignInRefused(Problem):
     status = 401
     title_id = "Kode petugas atau PIN salah"
     title_en = "Wrong code or PIN"
+
+
+class AttendantNotFound(NotFound):
+    slug = "attendant-not-found"
+    title_id = "Juru parkir dengan kode ini tidak ada"
+    title_en = "There is no attendant with this code"
 
 
 class SignInLocked(Problem):
@@ -135,6 +143,9 @@ class Right(StrEnum):
     DECIDE_CASE = "decide_case"
     MANAGE_DEVICES = "manage_devices"
     APPROVE_DEVICE = "approve_device"
+    CLOSE_SHIFT = "close_shift"
+    EXPLAIN_COUNT = "explain_count"
+    SETTLE_SIGN = "settle_sign"
 
 
 MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
@@ -150,6 +161,9 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.RECORD_TRANSFER,
                 Right.PROPOSE_CASE,
                 Right.MANAGE_DEVICES,
+                Right.CLOSE_SHIFT,
+                Right.EXPLAIN_COUNT,
+                Right.SETTLE_SIGN,
             }
         ),
         Role.VERIFIKATOR: frozenset(
@@ -161,7 +175,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
             }
         ),
         Role.AUDITOR: frozenset(),
-        Role.ADMIN: frozenset({Right.MANAGE_DEVICES}),
+        Role.ADMIN: frozenset({Right.MANAGE_DEVICES, Right.CLOSE_SHIFT}),
     }
 )
 """What is not listed is refused. The maker of a thing never has the right to decide it."""
@@ -203,6 +217,13 @@ def refuse_unless_active(state: str) -> None:
 
 async def active_device_keys(db: AsyncSession, device_id: UUID) -> list[bytes]:
     """The public keys of an active device, the one it uses first; raises DeviceNotActive."""
+    state, keys = await device_keys(db, device_id)
+    refuse_unless_active(state)
+    return keys
+
+
+async def device_keys(db: AsyncSession, device_id: UUID) -> tuple[DeviceState, list[bytes]]:
+    """A device's state and its public keys, the one it uses first."""
     rows = await db.execute(
         select(Device.state, DeviceKey.public_key)
         .join(DeviceKey, DeviceKey.device_id == Device.id)
@@ -212,8 +233,7 @@ async def active_device_keys(db: AsyncSession, device_id: UUID) -> list[bytes]:
     told = rows.all()
     if not told:
         raise DeviceNotActive
-    refuse_unless_active(told[0].state)
-    return [row.public_key for row in told]
+    return DeviceState(told[0].state), [row.public_key for row in told]
 
 
 @dataclass(frozen=True)
@@ -339,6 +359,7 @@ async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnS
             .join(Device, Device.id == Shift.device_id)
             .join(Attendant, Attendant.id == Shift.attendant_id)
             .where(Shift.token_hash == _digest(token), Shift.expires_at > now)
+            .where(~_closed(Shift.id))
         )
     ).one_or_none()
     if row is None:
@@ -346,6 +367,40 @@ async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnS
     shift_id, device_id, device_state, attendant_id, code, name, key = row
     refuse_unless_active(device_state)
     return OnShift(shift_id, device_id, attendant_id, code, name, key)
+
+
+def _closed(shift_id: object) -> ColumnElement[bool]:
+    return exists().where(ShiftClosing.shift_id == shift_id)
+
+
+async def keep_shift_open(db: AsyncSession, shift_id: UUID) -> None:
+    """That no one closes the shift until this transaction ends; raises NotSignedIn if it is closed.
+
+    Cash that arrives while its shift is closed is either in the closing's sum or in no shift.
+    """
+    await db.execute(select(func.pg_advisory_xact_lock_shared(_lock_key(shift_id))))
+    if await db.scalar(select(_closed(shift_id))):
+        raise NotSignedIn
+
+
+async def lock_shift(db: AsyncSession, shift_id: UUID) -> None:
+    """Until this transaction ends nothing else closes the shift or takes cash on it."""
+    await db.execute(select(func.pg_advisory_xact_lock(_lock_key(shift_id))))
+
+
+def _lock_key(shift_id: UUID) -> int:
+    return shift_id.int % 2**62
+
+
+async def last_attendant(db: AsyncSession, device_id: UUID) -> UUID | None:
+    """Who opened a device's newest shift: its work is pushed also once that is over."""
+    found: UUID | None = await db.scalar(
+        select(Shift.attendant_id)
+        .where(Shift.device_id == device_id)
+        .order_by(Shift.opened_at.desc())
+        .limit(1)
+    )
+    return found
 
 
 async def sign_officer_in(db: AsyncSession, login: str, password: str, *, now: datetime) -> str:

@@ -1,14 +1,20 @@
 """Requests that a device signed (RFC 9421): by its newest key, just now, and never twice."""
 
-from datetime import datetime, timedelta
+import hashlib
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import Request
+from sqlalchemy import delete, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import signing
+from server.database import Transactions
 from server.errors import Problem
+from server.identity.models import UsedNonce
 
 TOLERANCE = timedelta(seconds=60)
 SHORTEST_NONCE = 16
@@ -27,26 +33,42 @@ class SignatureStale(SignatureRefused):
     title_en = "The device's clock differs from the office's; the request is to be signed again"
 
 
-class Nonces:
-    """What this process has seen lately, for as long as a signature may be that old or that new."""
-
-    def __init__(self) -> None:
-        self._seen: set[tuple[UUID, str]] = set()
-        self._before: set[tuple[UUID, str]] = set()
-        self._since: datetime | None = None
-
-    def is_new(self, device_id: UUID, nonce: str, *, now: datetime) -> bool:
-        """Whether the device has not used this nonce; from now on it has."""
-        if self._since is None or now - self._since > 2 * TOLERANCE:
-            self._before, self._seen, self._since = self._seen, set(), now
-        one = (device_id, nonce)
-        if one in self._seen or one in self._before:
-            return False
-        self._seen.add(one)
-        return True
+async def _use_up(db: AsyncSession, device_id: UUID, nonce: str, created: int) -> None:
+    """Note that the device used this nonce, whichever process asks; raises where it did before."""
+    # A crash of the machine forgets some: each commit need not wait for the disk.
+    await db.execute(text("SET LOCAL synchronous_commit = off"))
+    new = await db.scalar(
+        insert(UsedNonce)
+        .values(
+            digest=hashlib.sha256(device_id.bytes + nonce.encode()).digest()[:16],
+            signed_at=datetime.fromtimestamp(created, UTC),
+        )
+        .on_conflict_do_nothing()
+        .returning(UsedNonce.digest)
+    )
+    if new is None:
+        raise SignatureRefused("the nonce was used before")
 
 
-async def check(request: Request, device_id: UUID, key: bytes, *, now: datetime) -> None:
+async def prune(transactions: Transactions, *, now: datetime) -> None:
+    """Forget the nonces whose signatures are refused by their age alone."""
+    async with transactions.begin() as db:
+        await db.execute(delete(UsedNonce).where(UsedNonce.signed_at < now - 2 * TOLERANCE))
+
+
+def claimed_device(request: Request) -> UUID | None:
+    """The device whose key a request says it is signed with; nothing of it is checked."""
+    fields = request.headers
+    try:
+        told = signing.read(fields.get("signature-input", ""), fields.get("signature", ""))
+        return UUID(told.key_id)
+    except ValueError:  # also no signature at all
+        return None
+
+
+async def check(
+    request: Request, transactions: Transactions, device_id: UUID, key: bytes, *, now: datetime
+) -> None:
     """Raises SignatureRefused unless this very request was signed with `key`, by our clock now."""
     fields = request.headers
     try:
@@ -76,6 +98,5 @@ async def check(request: Request, device_id: UUID, key: bytes, *, now: datetime)
         Ed25519PublicKey.from_public_bytes(key).verify(told.signature, base)
     except InvalidSignature as exc:
         raise SignatureRefused from exc
-    nonces: Nonces = request.app.state.nonces
-    if not nonces.is_new(device_id, told.nonce, now=now):
-        raise SignatureRefused("the nonce was used before")
+    async with transactions.begin() as db:
+        await _use_up(db, device_id, told.nonce, told.created)

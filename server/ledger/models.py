@@ -3,8 +3,8 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Text
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Integer, Text
+from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
@@ -50,7 +50,7 @@ class Posting(Base):
         CheckConstraint("amount_rp <> 0", name="amount"),
         CheckConstraint("line > 0", name="line"),
         CheckConstraint(
-            "(account_code IN ('1140', '2120', '2130')) = (party IS NOT NULL)", name="party"
+            "(account_code IN ('1140', '1170', '2120', '2130')) = (party IS NOT NULL)", name="party"
         ),
         Index(
             "ix_ledger_postings_party",
@@ -124,3 +124,18 @@ class MdrRuleRow(Base):
     free_up_to_rp: Mapped[int] = mapped_column(BigInteger)
     rate_bp: Mapped[int]
     source: Mapped[str] = mapped_column(Text)
+
+
+class PayoutRuleRow(Base):
+    """A `domain.payout.PayoutRule` from a day on, until the next one's. Insert-only."""
+
+    __tablename__ = "payout_rules"
+    __table_args__ = (
+        CheckConstraint("weekdays <@ ARRAY[1,2,3,4,5,6,7] AND weekdays <> '{}'", name="weekdays"),
+        CheckConstraint("after_days BETWEEN 0 AND 60", name="after_days"),
+    )
+
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    weekdays: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    after_days: Mapped[int]
+    regulation: Mapped[str] = mapped_column(Text)

@@ -14,10 +14,14 @@ IN_TRANSIT = "1130"
 CASH_HELD = "1140"
 DEPOSITS_IN_TRANSIT = "1150"
 TRANSFERS_IN_TRANSIT = "1160"
+VOUCHER_SELLERS = "1170"
 REFUNDS_PAYABLE = "2110"
 ATTENDANT_PAYABLE = "2120"
 THIRD_PARTY_PAYABLE = "2130"
+VOUCHERS = "2140"
 SUSPENSE = "2190"
+PASSES = "4120"
+VOUCHER_REST = "4190"
 MDR_EXPENSE = "5110"
 SHARE_EXPENSE = "5120"
 OTHER_EXPENSE = "5190"
@@ -39,10 +43,14 @@ CHART = (
     ChartAccount(CASH_HELD, "Kas di tangan juru parkir", "asset"),
     ChartAccount(DEPOSITS_IN_TRANSIT, "Setoran tunai dalam perjalanan", "asset"),
     ChartAccount(TRANSFERS_IN_TRANSIT, "Transfer pengembalian dalam perjalanan", "asset"),
+    ChartAccount(VOUCHER_SELLERS, "Piutang penjual voucher", "asset"),
     ChartAccount(REFUNDS_PAYABLE, "Utang pengembalian", "liability"),
     ChartAccount(ATTENDANT_PAYABLE, "Utang bagi hasil juru parkir", "liability"),
     ChartAccount(THIRD_PARTY_PAYABLE, "Utang bagi hasil pihak ketiga", "liability"),
+    ChartAccount(VOUCHERS, "Voucher beredar", "liability"),
     ChartAccount(SUSPENSE, "Titipan belum dikenali", "liability"),
+    ChartAccount(PASSES, "Retribusi parkir berlangganan", "revenue"),
+    ChartAccount(VOUCHER_REST, "Sisa nilai voucher", "revenue"),
     ChartAccount(MDR_EXPENSE, "Beban MDR", "expense"),
     ChartAccount(SHARE_EXPENSE, "Beban bagi hasil", "expense"),
     ChartAccount(OTHER_EXPENSE, "Beban lain", "expense"),
@@ -82,6 +90,11 @@ def for_suspense(amount_rp: int) -> tuple[Leg, ...]:
     return _balanced(Leg(RECEIVABLE, amount_rp), Leg(SUSPENSE, -amount_rp))
 
 
+def for_cash_suspense(amount_rp: int, attendant: str) -> tuple[Leg, ...]:
+    """Cash that does not fit its charge: owed by the attendant, and held until explained."""
+    return _balanced(Leg(CASH_HELD, amount_rp, attendant), Leg(SUSPENSE, -amount_rp))
+
+
 def for_recognised(amount_rp: int, zone_code: str, shares: Shares = NO_SHARES) -> tuple[Leg, ...]:
     """Money in suspense found to be a zone's earning after all."""
     return _balanced(Leg(SUSPENSE, amount_rp), *_earned(amount_rp, zone_code, shares))
@@ -102,6 +115,34 @@ def for_cash(
 def for_cash_deposit(amount_rp: int, attendant: str) -> tuple[Leg, ...]:
     """An attendant proved to have paid in cash: no longer owed, not yet seen on the account."""
     return _balanced(Leg(DEPOSITS_IN_TRANSIT, amount_rp), Leg(CASH_HELD, -amount_rp, attendant))
+
+
+def for_vouchers_sold(value_rp: int, seller: str) -> tuple[Leg, ...]:
+    """Vouchers handed to a seller, who owes their value; the office owes their bearers parking."""
+    return _balanced(Leg(VOUCHER_SELLERS, value_rp, seller), Leg(VOUCHERS, -value_rp))
+
+
+def for_voucher_payment(amount_rp: int, seller: str) -> tuple[Leg, ...]:
+    """A seller proved to have paid for vouchers: not yet seen on the account."""
+    return _balanced(Leg(DEPOSITS_IN_TRANSIT, amount_rp), Leg(VOUCHER_SELLERS, -amount_rp, seller))
+
+
+def for_voucher(
+    value_rp: int, amount_rp: int, zone_code: str, shares: Shares = NO_SHARES
+) -> tuple[Leg, ...]:
+    """A stay of `amount_rp` paid by a voucher of `value_rp`, whose rest is not given back."""
+    rest = Leg(VOUCHER_REST, amount_rp - value_rp)
+    return _balanced(Leg(VOUCHERS, value_rp), *_earned(amount_rp, zone_code, shares), rest)
+
+
+def for_vouchers_voided(value_rp: int, seller: str) -> tuple[Leg, ...]:
+    """Vouchers lost or returned unsold: nobody parks by them, and the seller does not owe them."""
+    return reverse(for_vouchers_sold(value_rp, seller))
+
+
+def for_pass_sold(price_rp: int) -> tuple[Leg, ...]:
+    """A pass proved to be paid for: earned at once, not yet seen on the account."""
+    return _balanced(Leg(DEPOSITS_IN_TRANSIT, price_rp), Leg(PASSES, -price_rp))
 
 
 def for_refund_due(amount_rp: int, zone_code: str, shares: Shares = NO_SHARES) -> tuple[Leg, ...]:

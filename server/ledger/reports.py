@@ -72,9 +72,14 @@ async def party_balances(db: AsyncSession, account: str) -> list[PartyBalance]:
 
 async def owed_by(db: AsyncSession, attendant: str) -> int:
     """The cash an attendant has taken and not deposited."""
+    return await balance_of(db, postings.CASH_HELD, attendant)
+
+
+async def balance_of(db: AsyncSession, account: str, party: str) -> int:
+    """What one party owes (debit) or is owed (negative) on an account."""
     balance = await db.scalar(
         select(func.coalesce(func.sum(Posting.amount_rp), 0)).where(
-            Posting.account_code == postings.CASH_HELD, Posting.party == attendant
+            Posting.account_code == account, Posting.party == party
         )
     )
     return int(balance or 0)

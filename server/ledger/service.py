@@ -10,10 +10,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, MerchantCriteria
+from domain.payout import DEFAULT, PayoutRule
 from domain.shares import ShareLeg, ShareRule
 from server.database import Connected, Insertions, fetch, new_id
 from server.ledger import postings
-from server.ledger.models import Account, Entry, MdrRuleRow, Posting, ShareRuleRow
+from server.ledger.models import Account, Entry, MdrRuleRow, PayoutRuleRow, Posting, ShareRuleRow
 from server.ledger.postings import Leg
 
 
@@ -210,3 +211,28 @@ async def add_mdr_rule(db: AsyncSession, rule: MdrRule, source: str) -> None:
     )
     db.add(MdrRuleRow(**{**vars(rule), "criteria": rule.criteria.value}, source=source))
     await db.flush()
+
+
+async def payout_rule(db: AsyncSession, day: date) -> PayoutRule:
+    """The rule for what is earned on a day; the default where the office has set none."""
+    row: PayoutRuleRow | None = await db.scalar(
+        select(PayoutRuleRow)
+        .where(PayoutRuleRow.valid_from <= day)
+        .order_by(PayoutRuleRow.valid_from.desc())
+        .limit(1)
+    )
+    return DEFAULT if row is None else PayoutRule(tuple(row.weekdays), row.after_days)
+
+
+async def add_payout_rule(
+    db: AsyncSession, rule: PayoutRule, *, valid_from: date, regulation: str
+) -> bool:
+    """Put a rule in force from a day on; False where another one starts on that day."""
+    values = {
+        "valid_from": valid_from,
+        "weekdays": list(rule.weekdays),
+        "after_days": rule.after_days,
+        "regulation": regulation,
+    }
+    await db.execute(upsert(PayoutRuleRow).values(values).on_conflict_do_nothing())
+    return await payout_rule(db, valid_from) == rule

@@ -7,14 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-import server.identity.models
-import server.ledger.models
-import server.parking.models
-import server.payments.models
-import server.reconciliation.models
-import server.spots.models
-import server.sync.models
-import server.webhooks.models  # noqa: F401
+import server.tables  # noqa: F401
 from server.database import Base, async_url
 
 

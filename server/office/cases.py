@@ -11,17 +11,20 @@ from fastapi.responses import RedirectResponse
 from domain.payment import CaseOutcome, CaseState
 from server import pages
 from server.database import Transaction
+from server.identity import devices
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
-from server.office import queries
+from server.office import queries, shifts
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, confirmed
 from server.payments import cases, proposals
 from server.payments.models import Case, Money, Refund
 from server.payments.proposals import CaseNotFound
+from server.payments.voucher_models import VoucherRefusal
 from server.payments.wiring import WiringDep
 from server.spots import service as spots
 from server.spots.models import Zone
+from server.sync import quarantine, takings, wishes
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -40,6 +43,11 @@ async def cases_page(
         books=wired.books,
         cases=[(case, await cases.held_rp(db, case)) for case in open_cases],
         count=(await queries.count_open(db))[1],
+        counts=await shifts.unexplained(db),
+        held=[
+            (case, count, await devices.find(db, case.device_id))
+            for case, count in await quarantine.open_cases(db)
+        ],
         now=now,
     )
 
@@ -53,6 +61,8 @@ async def case_page(
         raise CaseNotFound
     about = await db.get(Refund, case.refund_id) if case.refund_id else None
     money = await db.get(Money, case.money_id) if case.money_id else None
+    refused = case.voucher_refusal_id
+    voucher = await db.get(VoucherRefusal, refused) if refused else None
     zone = await db.get(Zone, case.zone_id) if case.zone_id else None
     rights = MAY[Role(officer.role)]
     return pages.render(
@@ -64,7 +74,10 @@ async def case_page(
         held_rp=await cases.held_rp(db, case),
         refund=about,
         money=money,
+        voucher=voucher,
         zone=zone,
+        takings=await takings.of_charge(db, case.charge_id) if case.charge_id else [],
+        wish=await wishes.of_charge(db, case.charge_id) if case.charge_id else None,
         zones=await spots.zone_names(db),
         steps=await queries.steps_of_case(db, case_id),
         proposed_by=await queries.officer_name(db, case.proposed_by),

@@ -1,6 +1,7 @@
 """The office's pages of handhelds: enrol one, let it in, and take away what it may do."""
 
 import base64
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.device import (
     DEVICE_TABLE,
@@ -19,7 +21,7 @@ from domain.device import (
 )
 from server import pages
 from server.database import Transaction
-from server.identity import devices
+from server.identity import devices, fleet
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
@@ -55,14 +57,30 @@ EVENTS = {
 async def devices_page(
     request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
 ) -> Response:
+    shown = await devices.all_devices(db)
     return pages.render(
         request,
         TEMPLATES,
         "devices.html",
         books=wired.books,
-        devices=await devices.all_devices(db),
+        devices=shown,
+        concerns=await _concerns(db, shown),
         may_manage=Right.MANAGE_DEVICES in MAY[Role(officer.role)],
     )
+
+
+async def _concerns(
+    db: AsyncSession, shown: Sequence[devices.ShownDevice]
+) -> dict[UUID, list[fleet.Concern]]:
+    """What each device gives cause for; a revoked one, and one never heard, for nothing."""
+    now = datetime.now(UTC)
+    on_shift = await fleet.devices_on_shift(db, now=now)
+    return {
+        one.device.id: fleet.concerns(one.report, on_shift=one.device.id in on_shift, now=now)
+        if one.report and one.device.state != DeviceState.REVOKED
+        else []
+        for one in shown
+    }
 
 
 @router.post("/devices/codes")
@@ -106,6 +124,7 @@ async def device_page(
         "device.html",
         books=wired.books,
         shown=shown,
+        concerns=(await _concerns(db, [shown]))[device_id],
         steps=await queries.steps_of_device(db, device_id),
         acts=[act for act in Act if act.event in possible] if may_manage else [],
         may_roll=may_manage and LifeEvent.ROLLED in possible,

@@ -16,7 +16,18 @@ from server.identity import service as identity
 from server.identity.models import Officer
 from server.identity.service import NotSignedIn, Right, SignInRefused
 from server.ledger import reports
-from server.office import cases, devices, ledger, queries, refunds
+from server.office import (
+    cases,
+    devices,
+    inspection,
+    ledger,
+    quarantine,
+    queries,
+    refunds,
+    shifts,
+    signal,
+    voids,
+)
 from server.office.signed_in import COOKIE, allowed
 from server.payments.wiring import Wiring, WiringDep
 from server.reconciliation import closing
@@ -26,7 +37,8 @@ from server.reconciliation.service import Imported
 from server.webhooks import queries as webhooks
 
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
-for part in (ledger, refunds, cases, devices):
+# Signal stands before the devices, whose own paths hold any word.
+for part in (ledger, refunds, cases, signal, devices, shifts, inspection, quarantine, voids):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 

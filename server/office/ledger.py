@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
+from pydantic import BeforeValidator, Field
 
 from server import pages
 from server.database import Transaction, TransactionsDep, new_id
@@ -27,6 +28,11 @@ CSV_TYPE = "text/csv; charset=utf-8"
 First = Annotated[date, Query(alias="from")]
 Last = Annotated[date, Query(alias="to")]
 Party = Annotated[str | None, Query(max_length=200)]
+Day = Annotated[
+    Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))] | None,
+    # A date that was cleared is sent as nothing, and is as good as none.
+    BeforeValidator(lambda sent: sent or None),
+]
 
 
 @router.get("")
@@ -101,8 +107,8 @@ async def account_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
-    first: Annotated[date | None, Query(alias="from")] = None,
-    last: Annotated[date | None, Query(alias="to")] = None,
+    first: Annotated[Day, Query(alias="from")] = None,
+    last: Annotated[Day, Query(alias="to")] = None,
     party: Party = None,
 ) -> Response:
     until = last or wired.books.day(datetime.now(UTC))

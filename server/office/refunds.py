@@ -23,6 +23,7 @@ from server.payments.refunds import RefundLimits, RefundRequest
 from server.payments.returning import RefundNotFound
 from server.payments.service import ChargeNotFound
 from server.payments.wiring import WiringDep
+from server.sync import wishes
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -64,6 +65,7 @@ async def charge_page(
         charge=charge,
         money=await queries.money_of(db, charge_id),
         refunds=await queries.refunds_of(db, charge_id),
+        wish=await wishes.of_charge(db, charge_id),
         may_ask=Right.REQUEST_REFUND in rights,
         may_cancel=Right.CANCEL_CHARGE in rights and charge.state == ChargeState.ISSUED,
         reasons=list(RefundReason),

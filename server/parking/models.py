@@ -3,21 +3,30 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
-from server.database import Base
+from domain.parking import VoidReason
+from server.database import Base, new_id
 
 
 class ParkingSession(Base):
-    """`plate_masked` is all that is kept of a plate; `ends_at` is empty for a flat tariff."""
+    """One stay. `ends_at` is until when it was bought, empty where no time was; `ended_at` is when
+    the vehicle left. `shift_id` is whose shift started it without a payment; empty where one did.
+
+    Of a plate only a mask and a keyed hash are kept (`domain.plate`), and both for a while only.
+    """
 
     __tablename__ = "parking_sessions"
     __table_args__ = (
-        CheckConstraint("state IN ('open', 'ended', 'voided')", name="state"),
+        CheckConstraint("state IN ('reserved', 'open', 'ended', 'voided')", name="state"),
         CheckConstraint("ends_at IS NULL OR ends_at > started_at", name="period"),
+        CheckConstraint("plate_hash IS NULL OR plate_masked IS NOT NULL", name="plate"),
+        CheckConstraint(
+            "ended_at IS NULL OR (state = 'ended' AND ended_at >= started_at)", name="ended"
+        ),
         ExcludeConstraint(
             ("spot_id", "="),
             (text("tstzrange(started_at, ends_at)"), "&&"),
@@ -25,13 +34,65 @@ class ParkingSession(Base):
             using="gist",
             where=text("exclusive AND state = 'open'"),
         ),
+        Index("ix_parking_sessions_started_at", "started_at", postgresql_using="brin"),
+        Index(
+            "ix_parking_sessions_plate_hash",
+            "plate_hash",
+            postgresql_where=text("plate_hash IS NOT NULL"),
+        ),
+        Index(
+            "ix_parking_sessions_plate_kept",
+            "started_at",
+            postgresql_where=text("plate_masked IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     spot_id: Mapped[UUID] = mapped_column(ForeignKey("spots.id"))
     vehicle_class: Mapped[str] = mapped_column(Text)
     plate_masked: Mapped[str | None] = mapped_column(Text)
+    plate_hash: Mapped[str | None] = mapped_column(Text)
     exclusive: Mapped[bool]
     state: Mapped[str] = mapped_column(Text)
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     ends_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    shift_id: Mapped[UUID | None] = mapped_column(ForeignKey("shifts.id"))
+
+
+class PlatesDestroyed(Base):
+    """That the plates of all stays begun before a moment were destroyed, and of how many.
+
+    Insert-only.
+    """
+
+    __tablename__ = "plates_destroyed"
+    __table_args__ = (CheckConstraint("stays >= 0", name="stays"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    destroyed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    begun_before: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    stays: Mapped[int] = mapped_column(BigInteger)
+
+
+class StayVoid(Base):
+    """What an attendant took back of a stay, and why. Insert-only.
+
+    `forgone_rp` is what the tariff asked for and nobody paid: nothing where the stay was a mistake.
+    """
+
+    __tablename__ = "stay_voids"
+    __table_args__ = (
+        CheckConstraint(
+            f"reason IN ({', '.join(repr(reason.value) for reason in VoidReason)})", name="reason"
+        ),
+        CheckConstraint("forgone_rp >= 0", name="forgone"),
+    )
+
+    parking_session_id: Mapped[UUID] = mapped_column(
+        ForeignKey("parking_sessions.id"), primary_key=True
+    )
+    shift_id: Mapped[UUID] = mapped_column(ForeignKey("shifts.id"), index=True)
+    reason: Mapped[str] = mapped_column(Text)
+    forgone_rp: Mapped[int] = mapped_column(BigInteger)
+    voided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -33,9 +33,10 @@ from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.postings import Leg
 from server.ledger.service import DatedShareRule, NewEntry
+from server.parking import service as parking
 from server.payments import cases, receipts
 from server.payments.books import Books
-from server.payments.models import CASH, Case, ChargeChange, Money
+from server.payments.models import CASH, VOUCHER, Case, ChargeChange, Money
 from server.payments.queries import KnownMoney, LockedCharge, known_money, lock_charges
 from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargePaid, Fact, ReceiptIssued
@@ -44,6 +45,14 @@ log = structlog.get_logger()
 
 CLOCK_SLACK = timedelta(minutes=15)
 """How far an acquirer's clock may be from ours before its time of payment is not believed."""
+
+
+@dataclass(frozen=True)
+class Redeemed:
+    """A voucher that ended by paying; its value may be more than the stay's price."""
+
+    serial: str
+    value_rp: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ class Arrival:
     settlement_line_id: UUID | None = None
     shift_id: UUID | None = None
     """For cash alone: whose shift owes it. An attendant's word is evidence against himself only."""
+    voucher: Redeemed | None = None
     returned: bool = False
     """Whether the acquirer says that it gave all of it back already."""
 
@@ -200,6 +210,9 @@ async def record(
         await _add_money(db, insertions, arrivals, now)
         await _hold(db, insertions, [item for item in arrivals if not item.exact], now)
         await _advance(db, insertions, paid, now)
+        # Who pays has come, though the handheld that showed the barcode may tell so hours later.
+        come = [(item.charge.stay_id, item.paid_at) for item in paid if item.charge.is_reserved]
+        await parking.begin(db, come)
         total_rp = sum(item.arrival.amount_rp for item in arrivals)
         log.info("money", count=len(arrivals), amount_rp=total_rp)
     await insertions.write(db)
@@ -230,6 +243,7 @@ async def _add_money(
                 "inquiry_id": item.arrival.inquiry_id,
                 "settlement_line_id": item.arrival.settlement_line_id,
                 "shift_id": item.arrival.shift_id,
+                "voucher_serial": item.arrival.voucher and item.arrival.voucher.serial,
                 "entry_id": entry_id,
             }
             for item, entry_id in zip(arrivals, entry_ids, strict=True)
@@ -250,14 +264,18 @@ def _entry(item: Weighed, rules: Sequence[DatedShareRule]) -> NewEntry:
 
 
 def _legs(item: Weighed, rules: Sequence[DatedShareRule]) -> tuple[Leg, ...]:
-    charge, amount_rp = item.charge, item.arrival.amount_rp
+    charge, arrival, amount_rp = item.charge, item.arrival, item.arrival.amount_rp
+    earner = charge.attendant_code or pool(charge.zone_code)
     if not item.exact:
+        if charge.acquirer == CASH:
+            return postings.for_cash_suspense(amount_rp, earner)
         return postings.for_suspense(amount_rp)
     rule = ledger.pick(rules, charge.zone_id, item.business_day)
-    earner = charge.attendant_code or pool(charge.zone_code)
     shares = share(amount_rp, rule, earner)
     if charge.acquirer == CASH:
         return postings.for_cash(amount_rp, charge.zone_code, earner, shares)
+    if arrival.voucher is not None:
+        return postings.for_voucher(arrival.voucher.value_rp, amount_rp, charge.zone_code, shares)
     return postings.for_payment(amount_rp, charge.zone_code, shares)
 
 
@@ -389,7 +407,7 @@ async def _advance(
                 "changed_at": now,
                 "state_before": before.value,
                 "state_after": after.value,
-                "who": "attendant" if item.charge.acquirer == CASH else "acquirer",
+                "who": "attendant" if item.charge.acquirer in (CASH, VOUCHER) else "acquirer",
                 "why": "money",
             }
             for item, before, after in moving

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from domain.mdr import MerchantCriteria
+from domain.plate import PlateError, keyed
 from domain.proof import Seal
 from server.payments.seals import read_retired, read_seal
 from server.settings import Settings
@@ -21,10 +22,14 @@ class Books:
     complaint: str
     base_url: str
     merchant_criteria: MerchantCriteria
+    porporasi: str = ""
+    """The line by which the tax office's seal of its karcis is told, as receipts state it."""
     seal: Seal | None = None
     """What proofs are signed with; without it none are given."""
     retired_keys: Mapping[str, bytes] = field(default_factory=dict)
     """Public keys of former seals whose proofs are still taken, by key id."""
+    plate_key: bytes | None = field(default=None, repr=False)
+    """What plates are hashed with; without it none can be found again."""
 
     def day(self, moment: datetime) -> date:
         """The business day a moment falls on."""
@@ -36,6 +41,15 @@ class Books:
         own = {} if self.seal is None else {self.seal.key_id: self.seal.public}
         return {**self.retired_keys, **own}
 
+    def plate_hash(self, plate: str) -> str | None:
+        """By what a plate is found again; None without a key, or for what is no civil plate."""
+        if self.plate_key is None:
+            return None
+        try:
+            return keyed(plate, self.plate_key)
+        except PlateError:
+            return None
+
     @classmethod
     def of(cls, settings: Settings) -> "Books":
         return cls(
@@ -43,6 +57,7 @@ class Books:
             regency=settings.regency,
             agency=settings.agency,
             complaint=settings.complaint,
+            porporasi=settings.porporasi,
             base_url=settings.base_url,
             merchant_criteria=settings.merchant_criteria,
             seal=None if settings.proof_key is None else read_seal(settings.proof_key),
@@ -50,5 +65,10 @@ class Books:
                 {}
                 if settings.proof_retired_keys is None
                 else read_retired(settings.proof_retired_keys)
+            ),
+            plate_key=(
+                None
+                if settings.plate_key is None
+                else settings.plate_key.get_secret_value().encode()
             ),
         )

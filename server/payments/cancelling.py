@@ -15,6 +15,7 @@ from server.database import Transactions
 from server.errors import Problem
 from server.faults import crash_point
 from server.identity import service as identity
+from server.identity.models import Shift
 from server.identity.service import OnShift, Right
 from server.payments import inquiries, service
 from server.payments.acquirer import Acquirer, AcquirerRefused, AcquirerUnknown, PaidStatus
@@ -103,7 +104,10 @@ async def _who_may(db: AsyncSession, charge: Charge, by: OnShift | UUID) -> str:
         return (await identity.acting(db, by, Right.CANCEL_CHARGE)).login
     payment = await db.get_one(Payment, charge.payment_id)
     if payment.shift_id != by.shift_id:
-        raise ChargeOfAnother
+        # Signed in again, an attendant still answers for what was asked for before.
+        shift = await db.get(Shift, payment.shift_id) if payment.shift_id else None
+        if shift is None or shift.attendant_id != by.attendant_id:
+            raise ChargeOfAnother
     return by.attendant_code
 
 

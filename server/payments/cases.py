@@ -38,6 +38,10 @@ GIVEN_TWICE = "given-twice"
 REFUND_REFUSED = "refund-refused"
 REFUND_UNKNOWN = "refund-unknown"
 REFUND_DIFFERS = "refund-differs"
+PROOF_TAKEN_TWICE = "proof-taken-twice"
+VOUCHER_REFUSED = "voucher-refused"
+NEVER_CLAIMED = "never-claimed"
+REFUND_WISHED = "refund-wished"
 
 APPROVED = frozenset(RefundState) - REFUND_VOID - {RefundState.REQUESTED}
 
@@ -140,6 +144,18 @@ async def of_money(db: AsyncSession, money_id: UUID) -> Case | None:
     return await _locked(db, Case.money_id, money_id)
 
 
+async def open_wish(db: AsyncSession, charge_id: UUID) -> Case | None:
+    """The open case of a driver who wants a charge's money back, locked."""
+    case: Case | None = await db.scalar(
+        select(Case)
+        .where(Case.charge_id == charge_id, Case.kind == REFUND_WISHED)
+        .where(Case.state != CaseState.CLOSED)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return case
+
+
 async def _locked(
     db: AsyncSession, subject: InstrumentedAttribute[UUID | None], subject_id: UUID
 ) -> Case | None:
@@ -152,9 +168,14 @@ async def _locked(
     return case
 
 
+def is_about_suspense(case: Case) -> bool:
+    """Whether a case holds money; refunds, proofs and vouchers are looked into without."""
+    return case.refund_id is None and case.charge_id is None and case.voucher_refusal_id is None
+
+
 async def held_rp(db: AsyncSession, case: Case) -> int:
     """What of a case is in suspense now; nothing once it is closed."""
-    if case.state == CaseState.CLOSED or case.refund_id is not None:
+    if case.state == CaseState.CLOSED or not is_about_suspense(case):
         return 0
     if case.money_id is None:
         return case.amount_rp

@@ -6,6 +6,7 @@ from uuid import UUID
 from domain.payment import ChargeKind
 from server.announcements import Announcer
 from server.database import Transactions
+from server.identity import service as identity
 from server.parking.service import SpotOccupied, StartedAlready
 from server.payments import arrivals, issuing
 from server.payments.arrivals import Arrival
@@ -30,6 +31,7 @@ async def take(
         raise ValueError("cash is taken by an attendant on shift")
     try:
         async with transactions.begin() as db:
+            await identity.keep_shift_open(db, request.shift_id)
             wanted = Wanted(request, timedelta(), now)
             charge = await issuing.open_charge(db, CASH, books, wanted)
             if charge is not None:

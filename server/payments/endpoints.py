@@ -31,6 +31,7 @@ from server.payments import (
     receipts,
     refund_queries,
     schemas,
+    vouchers,
 )
 from server.payments.books import Books
 from server.payments.callbacks import MAX_BODY, Callback
@@ -44,7 +45,10 @@ from server.spots import service as spots
 router = APIRouter()
 
 LOOK_AGAIN_S = 10.0
-"""How long an event stream trusts the announcements before it looks for itself."""
+"""How long an event stream trusts the announcements before it looks for itself.
+
+It says something each time, so that a listener can tell a quiet stream from a dead one.
+"""
 WAITING = {ChargeState.NEW, ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN, ChargeState.ISSUED}
 
 
@@ -164,12 +168,7 @@ async def scan_consumer(
 
     The charge is paid only once the acquirer, asked again, says so.
     """
-    if not wired.acquirer.profile.consumers:
-        raise ConsumerQrNotOffered
-    try:
-        qris.consumer.parse(body.consumer_qr)
-    except qris.QrisError as exc:
-        raise ConsumerQrInvalid(exc.code) from exc
+    check_consumer_qr(wired, body.consumer_qr)
     spot = spots.canonical(spot)
     charge_id = await wired.issuer.request(
         replace(
@@ -180,6 +179,39 @@ async def scan_consumer(
         now=datetime.now(UTC),
     )
     return await _view(transactions, wired.books, charge_id)
+
+
+@router.post("/v1/spots/{spot}/voucher-charges", status_code=201, tags=["charges"])
+async def take_voucher(
+    spot: str,
+    body: schemas.RequestVoucherCharge,
+    shift: RequiredShift,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> schemas.Charge:
+    """A stay paid by a voucher, whole and at once. A voucher pays once."""
+    spot = spots.canonical(spot)
+    charge_id = await vouchers.redeem(
+        transactions,
+        wired.announcer,
+        wired.books,
+        _wanted(body, idempotency_key, spot, shift, ChargeKind.VOUCHER),
+        body.voucher,
+        taken_at=body.taken_at,
+        now=datetime.now(UTC),
+    )
+    return await _view(transactions, wired.books, charge_id)
+
+
+def check_consumer_qr(wired: Wiring, text: str) -> None:
+    """Whether a driver's barcode can be charged here at all."""
+    if not wired.acquirer.profile.consumers:
+        raise ConsumerQrNotOffered
+    try:
+        qris.consumer.parse(text)
+    except qris.QrisError as exc:
+        raise ConsumerQrInvalid(exc.code) from exc
 
 
 async def _view(transactions: Transactions, books: Books, charge_id: UUID) -> schemas.Charge:
@@ -284,7 +316,9 @@ async def charge_events(
         while True:
             changed.clear()
             view = await _view(transactions, wired.books, charge_id)
-            if view != shown:
+            if view == shown:
+                yield ServerSentEvent(comment="unchanged")
+            else:
                 shown = view
                 yield ServerSentEvent(event="charge", data=view)
             if view.state not in WAITING:

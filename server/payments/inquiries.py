@@ -18,7 +18,7 @@ from server.payments import queries, service
 from server.payments.acquirer import Acquirer, AcquirerUnknown, InquiryAnswer, PaidStatus
 from server.payments.arrivals import Arrival, NotRecorded, record_one
 from server.payments.books import Books
-from server.payments.models import Charge, Inquiry
+from server.payments.models import Charge, Inquiry, PooledCharge
 from server.payments.wire import DEADLINE_S
 from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargeExpired
@@ -32,6 +32,8 @@ LONG_PAST_EXPIRY = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 6 * 
 """When a charge that ended unpaid is asked about again; then only a settlement line can tell."""
 EXPIRY_GRACE = timedelta(minutes=1)
 """How long an unanswered inquiry may hold up an expiry, so that money paid in time is found."""
+UNCLAIMED = timedelta(hours=1)
+"""How often a barcode that was issued ahead is asked about before its handheld tells of it."""
 BOOKED = {PaidStatus.UNPAID, PaidStatus.PAID, PaidStatus.REFUNDED}
 """What an acquirer says only of a charge that it knows, whatever money came for it."""
 OWN_CALL = timedelta(seconds=DEADLINE_S + 5)
@@ -73,11 +75,10 @@ async def inquire(
         if charge is None:
             return answer.status
         before = charge.state
-        await _apply(db, charge, answer, books, now)
+        pooled = await db.get(PooledCharge, charge.id)
+        await _apply(db, charge, pooled, answer, books, now)
         charge.next_inquiry_at = (
-            next_inquiry(charge.created_at, charge.expires_at, now)
-            if charge.paid_at is None
-            else None
+            _next_inquiry(charge, pooled, now) if charge.paid_at is None else None
         )
         crash_point("inquiry-not-committed")
     crash_point("inquiry-not-announced")
@@ -87,8 +88,23 @@ async def inquire(
     return answer.status
 
 
+def _next_inquiry(charge: Charge, pooled: PooledCharge | None, now: datetime) -> datetime | None:
+    """As `next_inquiry`; of a barcode that was issued ahead, from when it was shown to a driver."""
+    if pooled is None or charge.state != ChargeState.ISSUED:
+        return next_inquiry(charge.created_at, charge.expires_at, now)
+    if pooled.claimed_at is None:
+        # Who shows it may be offline: should its notification be lost, this is how it is found.
+        return min(now + UNCLAIMED, max(charge.expires_at, now + EXPIRY_GRACE))
+    return next_inquiry(pooled.claimed_at, charge.expires_at, now)
+
+
 async def _apply(
-    db: AsyncSession, charge: Charge, answer: InquiryAnswer, books: Books, now: datetime
+    db: AsyncSession,
+    charge: Charge,
+    pooled: PooledCharge | None,
+    answer: InquiryAnswer,
+    books: Books,
+    now: datetime,
 ) -> None:
     inquiry = Inquiry(
         charge_id=charge.id, asked_at=now, status=answer.status.value, answer=_kept(charge, answer)
@@ -119,7 +135,11 @@ async def _apply(
         await db.refresh(charge)
     if charge.state in (ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN):
         await _settle_issue(db, charge, answer, now)
-    await _expire_when_due(db, charge, answer, now)
+    if await _expire_when_due(db, charge, answer, now) and not (
+        pooled is not None and pooled.claimed_at is None  # nobody was ever asked to pay it
+    ):
+        expired = ChargeExpired(charge_id=charge.id, amount_rp=charge.amount_rp, expired_at=now)
+        await webhooks.publish(db, [expired])
 
 
 def _kept(charge: Charge, answer: InquiryAnswer) -> dict[str, Any]:
@@ -157,14 +177,14 @@ async def _settle_issue(
 
 async def _expire_when_due(
     db: AsyncSession, charge: Charge, answer: InquiryAnswer, now: datetime
-) -> None:
+) -> bool:
+    """Whether it expired by this."""
     if charge.state != ChargeState.ISSUED or now < charge.expires_at:
-        return
+        return False
     if answer.status is PaidStatus.UNKNOWN and now < charge.expires_at + EXPIRY_GRACE:
-        return
+        return False
     await service.advance(
         db, charge, ChargeEvent.EXPIRED, who="clock", why="unpaid at expiry", now=now
     )
-    expired = ChargeExpired(charge_id=charge.id, amount_rp=charge.amount_rp, expired_at=now)
-    await webhooks.publish(db, [expired])
     await service.release_stay(db, charge)
+    return True

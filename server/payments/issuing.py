@@ -36,7 +36,7 @@ from server.payments.acquirer import (
     IssuedBarcode,
 )
 from server.payments.books import Books
-from server.payments.models import Charge, ChargeChange, Payment
+from server.payments.models import Charge, ChargeChange, Payment, PooledCharge
 from server.payments.service import (
     ChargeNotFound,
     IdempotencyConflict,
@@ -85,13 +85,31 @@ class PaymentRequest:
     minutes: int | None = None
     shift_id: UUID | None = None
     kind: ChargeKind = ChargeKind.MPM
+    pooled_for: UUID | None = None
+    """The device that keeps the barcode for later, when it may have no connection."""
     consumer_qr: str = field(default="", repr=False)
     """What the driver's phone showed, for a CPM charge; it pays, so it is kept nowhere."""
+    voucher: str = ""
+    """The serial of the voucher that a VOUCHER charge is paid by."""
+    stay_id: UUID | None = None
+    """The stay to collect a further part of; without one, the payment starts a stay."""
+    told_rp: int = 0
+    """The cash in hand, where only the handheld could say how much was owed."""
 
     def fingerprint(self) -> bytes:
         # The plate only as it is kept, so that nobody can find it by trying hashes.
         plate = mask_plate(self.plate) if self.plate else None
-        parts = (self.kind.value, self.spot_code, self.vehicle_class.value, plate, self.minutes)
+        parts: tuple[object, ...] = (
+            self.kind.value, self.spot_code, self.vehicle_class.value, plate, self.minutes
+        )  # fmt: skip
+        if self.pooled_for is not None:
+            parts += (self.pooled_for.hex,)
+        if self.voucher:
+            parts += (self.voucher,)
+        if self.stay_id is not None:
+            parts += ("stay", self.stay_id.hex)
+        if self.told_rp:
+            parts += ("told", self.told_rp)
         return hashlib.sha256(repr(parts).encode()).digest()
 
 
@@ -115,6 +133,7 @@ class OpenCharge:
     acquirer: str
     opened_at: datetime
     expires_at: datetime
+    charged_before_rp: int = 0
 
     @property
     def id(self) -> UUID:
@@ -150,14 +169,14 @@ async def _open_charges(
     What the database itself refuses is raised, and nothing of the group is inserted.
     """
     now = max(wanted.at for wanted in group)
-    asked = await _asked_before(db, [wanted.request.charge_id for wanted in group])
+    asked = await asked_before(db, [wanted.request.charge_id for wanted in group])
     places = await spots.find_all(db, [wanted.request.spot_code for wanted in group])
     zones = {place.zone_id for place in places.values()}
     tariffs = await spots.tariffs_on(db, zones, books.day(now))
     opened: list[OpenCharge | Problem | None] = []
     for wanted in group:
         try:
-            known = _is_known(wanted.request, asked)
+            known = is_known(wanted.request, asked)
             place = places.get(spots.canonical(wanted.request.spot_code))
             opened.append(None if known else _opening(wanted, place, tariffs, acquirer, books, now))
         except Problem as refusal:
@@ -172,11 +191,25 @@ async def _open_charges(
 
 
 async def _insert(db: Connected, charges: Sequence[OpenCharge], now: datetime) -> None:
+    stays = [charge.stay for charge in charges]
+    await parking.start(db, insertions_of(charges), stays, now=now)
+
+
+def insertions_of(charges: Sequence[OpenCharge]) -> Insertions:
+    """The rows of charges that are opened now; those of the stays they start come beside them."""
     insertions = Insertions()
     insertions.add(Payment, [_payment_row(charge) for charge in charges])
     insertions.add(Charge, [_charge_row(charge) for charge in charges])
     insertions.add(ChargeChange, [_opening_row(charge) for charge in charges])
-    await parking.start(db, insertions, [charge.stay for charge in charges], now=now)
+    insertions.add(
+        PooledCharge,
+        [
+            {"charge_id": charge.id, "device_id": charge.request.pooled_for}
+            for charge in charges
+            if charge.request.pooled_for is not None
+        ],
+    )
+    return insertions
 
 
 def _opening(
@@ -196,22 +229,31 @@ def _opening(
     tariff_id, tariff = tariffs[place.zone_id]
     starts = now.astimezone(books.timezone)
     ends = None if request.minutes is None else starts + timedelta(minutes=request.minutes)
-    quoted = _quote(tariff, request.vehicle_class, starts, ends)
+    quoted = price(tariff, request.vehicle_class, starts, ends)
+    if quoted.amount_rp <= 0:
+        raise NothingToPay
     plate = mask_plate(request.plate) if request.plate else None
-    stay = Stay(request.charge_id, place, request.vehicle_class, plate, ends)
+    found_by = books.plate_hash(request.plate) if request.plate else None
+    stay = Stay(
+        request.charge_id,
+        place,
+        request.vehicle_class,
+        plate,
+        ends,
+        found_by,
+        reserved=request.pooled_for is not None,
+    )
     return OpenCharge(request, stay, tariff_id, quoted, acquirer, now, now + wanted.lifetime)
 
 
-def _quote(
+def price(
     tariff: TariffVersion, vehicle_class: VehicleClass, starts: datetime, ends: datetime | None
 ) -> Quote:
+    """The tariff's quote for a stay; raises StayNotPriced."""
     try:
-        quoted = quote(tariff, vehicle_class, starts, ends)
+        return quote(tariff, vehicle_class, starts, ends)
     except TariffError as exc:
         raise StayNotPriced(str(exc)) from exc
-    if quoted.amount_rp <= 0:
-        raise NothingToPay
-    return quoted
 
 
 def _payment_row(charge: OpenCharge) -> dict[str, Any]:
@@ -222,6 +264,8 @@ def _payment_row(charge: OpenCharge) -> dict[str, Any]:
         "shift_id": charge.request.shift_id,
         "amount_rp": charge.amount_rp,
         "quote": [asdict(line) for line in charge.quote.lines],
+        "charged_before_rp": charge.charged_before_rp,
+        "covers_until": charge.stay.ends_at,
         "state": PaymentState.REQUESTED.value,
         "requested_at": charge.opened_at,
     }
@@ -255,7 +299,7 @@ def _opening_row(charge: OpenCharge) -> dict[str, Any]:
     }
 
 
-async def _asked_before(db: Connected, charge_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+async def asked_before(db: Connected, charge_ids: Sequence[UUID]) -> dict[UUID, bytes]:
     """The fingerprints of the requests that used these ids before."""
     rows = await fetch(
         db, "SELECT id, request_hash FROM charges WHERE id = ANY($1::uuid[])", charge_ids
@@ -263,7 +307,7 @@ async def _asked_before(db: Connected, charge_ids: Sequence[UUID]) -> dict[UUID,
     return {row["id"]: row["request_hash"] for row in rows}
 
 
-def _is_known(request: PaymentRequest, asked: Mapping[UUID, bytes]) -> bool:
+def is_known(request: PaymentRequest, asked: Mapping[UUID, bytes]) -> bool:
     """Whether its id was asked for; raises IdempotencyConflict where it was for something else."""
     known = asked.get(request.charge_id)
     if known not in (None, request.fingerprint()):
@@ -278,8 +322,8 @@ async def asked_at_once(
     way of its own; raises IdempotencyConflict, or the refusal where it was no such thing.
     """
     async with autocommit(transactions) as db:
-        asked = await _asked_before(db, [request.charge_id])
-    if not _is_known(request, asked):
+        asked = await asked_before(db, [request.charge_id])
+    if not is_known(request, asked):
         raise refusal
     return request.charge_id
 
@@ -318,8 +362,12 @@ class Issuer:
                 raise charge
         except (parking.StartedAlready, parking.SpotOccupied) as refusal:
             return await asked_at_once(self._transactions, request, refusal)
-        if charge is None:
-            return request.charge_id
+        if charge is not None:
+            await self.issue(charge, began)
+        return request.charge_id
+
+    async def issue(self, charge: OpenCharge, began: float) -> None:
+        """Have a charge issued that is recorded; `began` is when its opening did (monotonic)."""
         crash_point("requested-not-generated")
         outcome: Outcome = AcquirerUnknown("too late to ask")
         if time.monotonic() - began < LONGEST_OPENING_S:
@@ -332,7 +380,6 @@ class Issuer:
             await self._record(charge, unclear)
         crash_point("issued-not-answered")
         self._announcer.announce(charge.id)
-        return charge.id
 
     async def _open(self, group: Sequence[Wanted]) -> list[OpenCharge | Problem | None]:
         async with quick(self._transactions) as db:

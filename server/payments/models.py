@@ -39,6 +39,8 @@ OWNER = "bendahara penerimaan"
 
 CASH = "cash"
 """What stands in the place of an acquirer where money was taken in cash."""
+VOUCHER = "voucher"
+"""What stands in the place of an acquirer where a voucher was taken."""
 
 
 def _one_of(column: str, values: type[StrEnum]) -> str:
@@ -46,12 +48,25 @@ def _one_of(column: str, values: type[StrEnum]) -> str:
 
 
 class Payment(Base):
-    """What is owed for one stay; `quote` keeps the lines the driver was shown."""
+    """What is owed for one stay or a part of it; `quote` keeps the lines the driver was shown.
+
+    A payment that starts its stay has the stay's id; each later one is a further part. The amount
+    is what the tariff asks for the stay until `covers_until`, less the `charged_before_rp` of the
+    parts before it.
+    """
 
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint("amount_rp > 0", name="amount"),
+        CheckConstraint("charged_before_rp >= 0", name="charged_before"),
         CheckConstraint(_one_of("state", PaymentState), name="state"),
+        Index("ix_payments_shift_id", "shift_id", postgresql_where=text("shift_id IS NOT NULL")),
+        # Nearly all payments start their stay and are found by its id.
+        Index(
+            "ix_payments_further_parts",
+            "parking_session_id",
+            postgresql_where=text("parking_session_id <> id"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -60,6 +75,8 @@ class Payment(Base):
     shift_id: Mapped[UUID | None] = mapped_column(ForeignKey("shifts.id"))
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     quote: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    charged_before_rp: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    covers_until: Mapped[datetime | None] = mapped_column(Instant)
     state: Mapped[str] = mapped_column(Text)
     requested_at: Mapped[datetime] = mapped_column(Instant)
 
@@ -67,7 +84,7 @@ class Payment(Base):
 class Charge(Base):
     """One attempt to collect a payment; `reference` is our id of it, at the acquirer too.
 
-    Cash has no acquirer; its charges name `CASH` instead.
+    Cash and vouchers have no acquirer; their charges name `CASH` or `VOUCHER` instead.
     `next_inquiry_at` is when the acquirer is to be asked again; empty when nothing is to be asked.
     """
 
@@ -78,6 +95,7 @@ class Charge(Base):
         CheckConstraint(_one_of("money_flag", MoneyFlag), name="money_flag"),
         CheckConstraint(_one_of("kind", ChargeKind), name="kind"),
         CheckConstraint("(kind = 'cash') = (acquirer = 'cash')", name="cash"),
+        CheckConstraint("(kind = 'voucher') = (acquirer = 'voucher')", name="voucher"),
         UniqueConstraint("acquirer", "acquirer_reference"),
         Index(
             "ix_charges_due",
@@ -102,6 +120,25 @@ class Charge(Base):
     expires_at: Mapped[datetime] = mapped_column(Instant)
     paid_at: Mapped[datetime | None] = mapped_column(Instant)
     next_inquiry_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class PooledCharge(Base):
+    """A charge whose barcode was issued ahead, for a handheld that may have no connection later.
+
+    `claimed_at` is when the handheld told that it had shown it to a driver; `claim_hash` is of what
+    it told, so that it counts for one driver only.
+    """
+
+    __tablename__ = "pooled_charges"
+    __table_args__ = (
+        CheckConstraint("(claimed_at IS NULL) = (claim_hash IS NULL)", name="claimed"),
+        Index("ix_pooled_charges_device_id", "device_id"),
+    )
+
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"), primary_key=True)
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"))
+    claimed_at: Mapped[datetime | None] = mapped_column(Instant)
+    claim_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 OLDEST_RUNNING = text("(pg_snapshot_xmin(pg_current_snapshot())::text::bigint)")
@@ -174,7 +211,7 @@ class Money(Base):
 
     Posted only with evidence: the notification, the inquiry or the settlement line that proves it
     reached the acquirer. For cash it is the shift of the attendant who took it, whose word counts
-    against himself only.
+    against himself only; for a voucher that it ended so, which happens to it once.
     """
 
     __tablename__ = "money"
@@ -182,10 +219,12 @@ class Money(Base):
         CheckConstraint("amount_rp > 0", name="amount"),
         CheckConstraint(_one_of("flag", MoneyFlag), name="flag"),
         CheckConstraint(
-            "num_nonnulls(notification_id, inquiry_id, settlement_line_id, shift_id) = 1",
+            "num_nonnulls(notification_id, inquiry_id, settlement_line_id, shift_id,"
+            " voucher_serial) = 1",
             name="evidence",
         ),
         CheckConstraint("(acquirer = 'cash') = (shift_id IS NOT NULL)", name="cash"),
+        CheckConstraint("(acquirer = 'voucher') = (voucher_serial IS NOT NULL)", name="voucher"),
         UniqueConstraint(
             "acquirer",
             "acquirer_reference",
@@ -194,6 +233,7 @@ class Money(Base):
             postgresql_nulls_not_distinct=True,
         ),
         Index("uq_money_final", "charge_id", unique=True, postgresql_where=text("flag = 'exact'")),
+        Index("ix_money_shift_id", "shift_id", postgresql_where=text("shift_id IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -209,6 +249,9 @@ class Money(Base):
     inquiry_id: Mapped[UUID | None] = mapped_column(ForeignKey("inquiries.id"))
     settlement_line_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_lines.id"))
     shift_id: Mapped[UUID | None] = mapped_column(ForeignKey("shifts.id"))
+    voucher_serial: Mapped[str | None] = mapped_column(
+        ForeignKey("voucher_ends.serial"), unique=True
+    )
     entry_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
 
 
@@ -216,9 +259,10 @@ class Case(Base):
     """Something about money that people must decide, or a later file explain: whose, since when.
 
     It is about one thing: money that did not fit its charge, a settlement line or a bank movement
-    nobody knew, or a refund that was refused or is in doubt. `amount_rp` is what went into
-    suspense, negative where it went out. People propose and decide an outcome; `entry_id` is what
-    they had posted.
+    nobody knew, a refund that was refused or is in doubt, a charge whose proof was taken twice, or
+    a voucher that was taken offline and then refused. `amount_rp` is what went into suspense,
+    negative where it went out; of a charge it is what it is for, of a voucher what it was worth.
+    People propose and decide an outcome; `entry_id` is what they had posted.
     """
 
     __tablename__ = "cases"
@@ -227,10 +271,12 @@ class Case(Base):
         CheckConstraint(_one_of("state", CaseState), name="state"),
         CheckConstraint(_one_of("outcome", CaseOutcome), name="outcome"),
         CheckConstraint(
-            "proposed_outcome IN ('recognised', 'kept', 'not_made')", name="proposed_outcome"
+            "proposed_outcome IN ('recognised', 'kept', 'not_made', 'clarified')",
+            name="proposed_outcome",
         ),
         CheckConstraint(
-            "num_nonnulls(money_id, settlement_line_id, statement_line_id, refund_id) = 1",
+            "num_nonnulls(money_id, settlement_line_id, statement_line_id, refund_id, charge_id,"
+            " voucher_refusal_id) = 1",
             name="subject",
         ),
         CheckConstraint("proposed_by <> decided_by", name="maker_checker"),
@@ -245,13 +291,14 @@ class Case(Base):
             name="closed",
         ),
         CheckConstraint(
-            "outcome NOT IN ('recognised', 'kept', 'not_made')"
+            "outcome NOT IN ('recognised', 'kept', 'not_made', 'clarified')"
             " OR (num_nulls(proposed_by, decided_by) = 0"
             " AND outcome IS NOT DISTINCT FROM proposed_outcome)",
             name="decided",
         ),
         CheckConstraint("outcome <> 'recognised' OR entry_id IS NOT NULL", name="entry"),
         UniqueConstraint("refund_id", "kind"),
+        UniqueConstraint("charge_id", "kind"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -264,6 +311,10 @@ class Case(Base):
         ForeignKey("statement_lines.id"), unique=True
     )
     refund_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"))
+    charge_id: Mapped[UUID | None] = mapped_column(ForeignKey("charges.id"))
+    voucher_refusal_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("voucher_refusals.id"), unique=True
+    )
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     owner: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(Instant)

@@ -138,6 +138,8 @@ async def _zone_of(db: AsyncSession, case: Case, zone_code: str | None) -> UUID 
 
 def fitting(case: Case) -> CaseOutcome:
     """The one outcome that people may propose for a case."""
+    if case.charge_id is not None or case.voucher_refusal_id is not None:
+        return CaseOutcome.CLARIFIED
     if case.refund_id is None:
         return CaseOutcome.RECOGNISED
     return CaseOutcome.KEPT if case.kind == cases.REFUND_REFUSED else CaseOutcome.NOT_MADE

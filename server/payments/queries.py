@@ -9,11 +9,12 @@ from sqlalchemy import Text, any_, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.parking import StayState
 from domain.payment import ChargeKind
 from domain.tariff import QuoteLine
 from server.database import Connected, fetch
 from server.parking.models import ParkingSession
-from server.payments.models import CASH, Charge, Money, Payment
+from server.payments.models import CASH, VOUCHER, Charge, Money, Payment
 
 CLAIM = timedelta(seconds=30)
 """How long a charge taken up for inquiry is left alone by the other workers."""
@@ -100,6 +101,15 @@ async def charge_of_barcode(db: AsyncSession, qris: str) -> UUID | None:
     )
 
 
+async def newest_barcode(db: Connected) -> str | None:
+    """The last barcode that the acquirer made for us, or nearly: ids are ordered by their time."""
+    rows = await fetch(
+        db,
+        "SELECT qris FROM charges WHERE qris IS NOT NULL AND kind = 'mpm' ORDER BY id DESC LIMIT 1",
+    )
+    return rows[0]["qris"] if rows else None
+
+
 async def newest_open_charge(db: AsyncSession, spot_id: UUID, now: datetime) -> UUID | None:
     """The barcode a display at the spot shows: the newest that can still be paid."""
     return await db.scalar(
@@ -107,7 +117,7 @@ async def newest_open_charge(db: AsyncSession, spot_id: UUID, now: datetime) -> 
         .join(Payment, Payment.id == Charge.payment_id)
         .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
         .where(ParkingSession.spot_id == spot_id, Charge.state == "issued")
-        .where(Charge.expires_at > now)
+        .where(ParkingSession.state != StayState.RESERVED, Charge.expires_at > now)
         .order_by(Charge.created_at.desc())
         .limit(1)
     )
@@ -126,6 +136,8 @@ class LockedCharge(NamedTuple):
     created_at: datetime
     payment_state: str
     quote: list[dict[str, Any]]
+    stay_id: UUID
+    stay_state: str
     started_at: datetime
     vehicle_class: str
     plate_masked: str | None
@@ -143,15 +155,20 @@ class LockedCharge(NamedTuple):
         return tuple(QuoteLine(**line) for line in self.quote)
 
     @property
+    def is_reserved(self) -> bool:
+        """Whether its barcode was issued ahead, and nobody has told of a vehicle yet."""
+        return self.stay_state == StayState.RESERVED
+
+    @property
     def method(self) -> str:
         """How it is paid, as receipts say it."""
-        return "Tunai" if self.acquirer == CASH else "QRIS"
+        return {CASH: "Tunai", VOUCHER: "Voucher"}.get(self.acquirer, "QRIS")
 
 
 LOCK = """
     SELECT c.id, c.payment_id, c.acquirer, c.reference, c.acquirer_reference, c.amount_rp, c.state,
-        c.created_at, p.state, p.quote, s.started_at, s.vehicle_class, s.plate_masked, spots.code,
-        spots.place, z.id, z.code, z.name, t.regulation, a.code, a.name
+        c.created_at, p.state, p.quote, s.id, s.state, s.started_at, s.vehicle_class,
+        s.plate_masked, spots.code, spots.place, z.id, z.code, z.name, t.regulation, a.code, a.name
     FROM charges c
     JOIN payments p ON p.id = c.payment_id
     JOIN parking_sessions s ON s.id = p.parking_session_id

@@ -102,7 +102,9 @@ def _facts(number: str, sold: Sold, books: Books) -> ReceiptFacts:
         spot_code=charge.spot_code,
         place=charge.place,
         zone=charge.zone_name,
-        started_at=charge.started_at.astimezone(books.timezone),
+        started_at=(sold.paid_at if charge.is_reserved else charge.started_at).astimezone(
+            books.timezone
+        ),
         paid_at=sold.paid_at.astimezone(books.timezone),
         amount_rp=charge.amount_rp,
         lines=charge.lines,
@@ -114,6 +116,7 @@ def _facts(number: str, sold: Sold, books: Books) -> ReceiptFacts:
         attendant_code=charge.attendant_code,
         attendant_name=charge.attendant_name,
         rrn=sold.rrn,
+        porporasi=books.porporasi,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -54,10 +55,13 @@ class Returned:
     amount_rp: int
     state: str
     at: datetime
+    receipt: dict[str, Any] | None
+    """What its proof says, once the money is back."""
 
 
 TOLD = """
-    SELECT number, amount_rp, state, COALESCE(refunded_at, decided_at, requested_at) FROM refunds
+    SELECT number, amount_rp, state, COALESCE(refunded_at, decided_at, requested_at), facts
+    FROM refunds LEFT JOIN refund_receipts ON refund_id = id
     WHERE charge_id = $1 AND state = ANY($2::text[]) ORDER BY sequence
 """
 

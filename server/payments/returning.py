@@ -218,7 +218,8 @@ async def _facts(db: AsyncSession, locked: Locked, books: Books) -> RefundFacts:
 
 
 async def _settle_cases(db: AsyncSession, money: Money, refund: Refund, now: datetime) -> None:
-    """Close the money's case once nothing of it is held, and those of its decided refunds.
+    """Close the money's case once nothing of it is held, the wish for it back, and those of its
+    decided refunds.
 
     A refund that is still in doubt keeps its case: only people may end the doubt.
     """
@@ -233,7 +234,8 @@ async def _settle_cases(db: AsyncSession, money: Money, refund: Refund, now: dat
         .with_for_update(of=Case)
         .execution_options(populate_existing=True)
     )
-    for case in [*settled, *of_refunds]:
+    wished = await cases.open_wish(db, money.charge_id)
+    for case in [*settled, *of_refunds, *([wished] if wished else [])]:
         await cases.settle(db, case, CaseOutcome.REFUNDED, refund.number, now)
 
 

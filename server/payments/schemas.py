@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import VehicleClass
@@ -35,6 +35,13 @@ class RequestConsumerCharge(RequestCharge):
     consumer_qr: str = Field(max_length=512, repr=False)
 
 
+class RequestVoucherCharge(RequestCharge):
+    """`voucher` is the text of its QR; `taken_at` is told where it was taken offline, and when."""
+
+    voucher: str = Field(max_length=600, repr=False)
+    taken_at: AwareDatetime | None = None
+
+
 class CancelCharge(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -55,6 +62,12 @@ class Refunded(BaseModel):
     amount_rp: int
     state: str
     at: datetime
+    receipt: dict[str, Any] | None
+    """What its proof says, once the money is back."""
+
+    @classmethod
+    def of(cls, told: Returned) -> "Refunded":
+        return cls(amount_rp=told.amount_rp, state=told.state, at=told.at, receipt=told.receipt)
 
 
 class Charge(BaseModel):
@@ -99,7 +112,7 @@ class Charge(BaseModel):
             paid_at=view.paid_at,
             page=f"{books.base_url}/c/{view.id}",
             receipt=view.receipt_facts,
-            refunds=[Refunded(amount_rp=r.amount_rp, state=r.state, at=r.at) for r in refunds],
+            refunds=[Refunded.of(told) for told in refunds],
             proof=proofs.of_view(view, books),
         )
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, and_, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import qris
+from domain.parking import StayState
 from domain.payment import (
     ChargeEvent,
     ChargeState,
@@ -22,6 +23,7 @@ from domain.payment import (
 from server.database import Connected, fetch, new_id
 from server.errors import NotFound, Problem
 from server.parking import service as parking
+from server.parking.models import ParkingSession
 from server.payments.models import Charge, ChargeChange, Payment
 
 
@@ -74,10 +76,40 @@ async def advance(
 
 
 async def release_stay(db: AsyncSession, charge: Charge) -> None:
-    """Give up the payment and the stay of a charge that was not paid."""
+    """Give up the payment of a charge that was not paid, and the stay or the part it was for."""
     payment = await db.get_one(Payment, charge.payment_id)
     payment.state = advance_payment(PaymentState(payment.state), PaymentEvent.VOIDED).value
-    await parking.void(db, payment.parking_session_id)
+    if payment.id == payment.parking_session_id:
+        await parking.void(db, payment.parking_session_id)
+        return
+    await db.flush()
+    stay = await parking.lock(db, payment.parking_session_id)
+    if stay.state == StayState.OPEN:
+        parts = await db.scalars(
+            select(Payment).where(of_stay(stay.id), Payment.state != PaymentState.VOIDED)
+        )
+        # Shorter than it was, so that nothing can be in its way.
+        await parking.buy_until(db, stay, bought_until(stay, parts.all()))
+
+
+def bought_until(stay: ParkingSession, parts: Sequence[Payment]) -> datetime | None:
+    """Until when these parts have bought a stay; nothing where none bought time."""
+    bought = [_covers_until(stay, part) for part in parts if part.covers_until is not None]
+    return max(bought, default=None)
+
+
+def _covers_until(stay: ParkingSession, part: Payment) -> datetime:
+    assert part.covers_until is not None
+    if part.id != stay.id:
+        return part.covers_until
+    # As long as it was bought, whenever it began: one that was reserved began later.
+    return stay.started_at + (part.covers_until - part.requested_at)
+
+
+def of_stay(stay_id: UUID) -> ColumnElement[bool]:
+    """The payment that started a stay, and all its further parts: each by an index."""
+    further = and_(Payment.parking_session_id == stay_id, Payment.parking_session_id != Payment.id)
+    return or_(Payment.id == stay_id, further)
 
 
 async def ask_soon(db: Connected, charge_ids: Sequence[UUID | None], now: datetime) -> None:

@@ -4,6 +4,7 @@ An attendant's word is not enough to be rid of a debt: a deposit names the bank'
 the money must appear on the account.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -12,21 +13,18 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import format_rp
-from server.errors import InvalidRequest, NotFound, Problem
+from server.database import new_id
+from server.errors import InvalidRequest, Problem
 from server.identity.models import Attendant
+from server.identity.service import AttendantNotFound
 from server.ledger import postings, reports
 from server.ledger import service as ledger
+from server.ledger.postings import Leg
 from server.payments.books import Books
 from server.reconciliation import movements, service
 from server.reconciliation.files import SHORTEST_BATCH
 from server.reconciliation.models import CashDeposit, ClosedDay, SettlementLine
 from server.reconciliation.movements import PAID_OUT_WITHIN
-
-
-class AttendantNotFound(NotFound):
-    slug = "attendant-not-found"
-    title_id = "Juru parkir dengan kode ini tidak ada"
-    title_en = "There is no attendant with this code"
 
 
 class DepositExceedsOwed(Problem):
@@ -70,6 +68,38 @@ class Deposit:
     deposited_on: date
 
 
+@dataclass(frozen=True)
+class PaidIn:
+    """What somebody else than an attendant paid in: a seller of vouchers, or for a pass."""
+
+    payer: str
+    legs: tuple[Leg, ...]
+    amount_rp: int
+    reference: str
+    deposited_on: date
+
+
+async def record_paid_in(
+    db: AsyncSession, paid: PaidIn, books: Books, officer_id: UUID, *, now: datetime
+) -> None:
+    """Record what the bank's slip of a payer proves. Raises as `record` does."""
+    reference = await _slip(db, paid.reference, paid.deposited_on, books, now)
+    same = (CashDeposit.payer == paid.payer) & (CashDeposit.reference == reference)
+    if await db.scalar(select(CashDeposit.id).where(same)) is not None:
+        raise DepositKnown
+    await _refuse_unfit(db, reference, paid.deposited_on)
+    row = CashDeposit(
+        id=new_id(),
+        payer=paid.payer,
+        amount_rp=paid.amount_rp,
+        reference=reference,
+        deposited_on=paid.deposited_on,
+        received_by=officer_id,
+        recorded_at=now,
+    )
+    await _book(db, row, paid.legs, f"Setoran {paid.payer}, slip {reference}")
+
+
 async def record(
     db: AsyncSession, deposit: Deposit, books: Books, officer_id: UUID, *, now: datetime
 ) -> None:
@@ -78,12 +108,7 @@ async def record(
     Raises AttendantNotFound, DayAlreadyClosed, DepositExceedsOwed, DepositKnown, InvalidRequest,
     SlipUnfit.
     """
-    reference = " ".join(deposit.reference.split())
-    if not _can_be_found(reference):
-        raise SlipUnfit
-    if deposit.deposited_on > books.day(now):
-        raise InvalidRequest("deposited_on: a day that has not come yet")
-    await service.one_at_a_time(db)
+    reference = await _slip(db, deposit.reference, deposit.deposited_on, books, now)
     attendant_id = await _lock_attendant(db, deposit.attendant)
     known = await db.scalar(
         select(CashDeposit).where(
@@ -96,34 +121,55 @@ async def record(
         if (known.attendant_id, known.amount_rp, known.reference, known.deposited_on) == facts:
             return
         raise DepositKnown
-    await _refuse_batch_name(db, reference, deposit.deposited_on)
-    if await db.get(ClosedDay, deposit.deposited_on) is not None:
-        raise DayAlreadyClosed
+    await _refuse_unfit(db, reference, deposit.deposited_on)
     owed_rp = await reports.owed_by(db, deposit.attendant)
     if deposit.amount_rp > owed_rp:
         raise DepositExceedsOwed(format_rp(owed_rp))
-    entry_id = await ledger.record(
+    row = CashDeposit(
+        id=deposit.id,
+        attendant_id=attendant_id,
+        amount_rp=deposit.amount_rp,
+        reference=reference,
+        deposited_on=deposit.deposited_on,
+        received_by=officer_id,
+        recorded_at=now,
+    )
+    legs = postings.for_cash_deposit(deposit.amount_rp, deposit.attendant)
+    await _book(db, row, legs, f"Setoran tunai {deposit.attendant}, slip {reference}")
+
+
+async def _slip(
+    db: AsyncSession, reference: str, deposited_on: date, books: Books, now: datetime
+) -> str:
+    """A slip's name as it is compared, once nobody else records a deposit until commit."""
+    reference = " ".join(reference.split())
+    if not _can_be_found(reference):
+        raise SlipUnfit
+    if deposited_on > books.day(now):
+        raise InvalidRequest("deposited_on: a day that has not come yet")
+    await service.one_at_a_time(db)
+    return reference
+
+
+async def _refuse_unfit(db: AsyncSession, reference: str, deposited_on: date) -> None:
+    await _refuse_batch_name(db, reference, deposited_on)
+    if await db.get(ClosedDay, deposited_on) is not None:
+        raise DayAlreadyClosed
+
+
+async def _book(db: AsyncSession, row: CashDeposit, legs: Sequence[Leg], description: str) -> None:
+    """Post a deposit and keep it; the bank's movement that came before it is explained by it."""
+    row.entry_id = await ledger.record(
         db,
-        postings.for_cash_deposit(deposit.amount_rp, deposit.attendant),
-        source=f"deposit:{deposit.id}",
-        description=f"Setoran tunai {deposit.attendant}, slip {reference}",
-        business_day=deposit.deposited_on,
-        now=now,
+        legs,
+        source=f"deposit:{row.id}",
+        description=description[:200],
+        business_day=row.deposited_on,
+        now=row.recorded_at,
     )
-    db.add(
-        CashDeposit(
-            id=deposit.id,
-            attendant_id=attendant_id,
-            amount_rp=deposit.amount_rp,
-            reference=reference,
-            deposited_on=deposit.deposited_on,
-            received_by=officer_id,
-            recorded_at=now,
-            entry_id=entry_id,
-        )
-    )
+    db.add(row)
     await db.flush()
-    await movements.explain_slip(db, reference, deposit.deposited_on, now)
+    await movements.explain_slip(db, row.reference, row.deposited_on, row.recorded_at)
 
 
 def _can_be_found(reference: str) -> bool:

@@ -102,17 +102,21 @@ class ClearedMovement(Base):
 class CashDeposit(Base):
     """Cash an attendant has paid in, by the bank slip that proves it. Insert-only.
 
-    One slip may hold the cash of several attendants, each once.
+    One slip may hold the cash of several attendants, each once. Others pay in too: `payer` is a
+    seller of vouchers, or the serial of the pass that was paid for.
     """
 
     __tablename__ = "cash_deposits"
     __table_args__ = (
         CheckConstraint("amount_rp > 0", name="amount"),
+        CheckConstraint("num_nonnulls(attendant_id, payer) = 1", name="payer"),
         UniqueConstraint("reference", "attendant_id"),
+        UniqueConstraint("reference", "payer"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    attendant_id: Mapped[UUID] = mapped_column(ForeignKey("attendants.id"))
+    attendant_id: Mapped[UUID | None] = mapped_column(ForeignKey("attendants.id"))
+    payer: Mapped[str | None] = mapped_column(Text)
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     reference: Mapped[str] = mapped_column(Text)
     deposited_on: Mapped[date] = mapped_column(index=True)

@@ -39,7 +39,7 @@ from server.payments import arrivals, cases, pursuit, refund_queries
 from server.payments import queries as payments
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
-from server.payments.models import CASH, OWNER, Case, Charge, Money, Refund
+from server.payments.models import CASH, OWNER, VOUCHER, Case, Charge, Money, Refund
 from server.payments.pursuit import SettledRefund
 from server.reconciliation import files, movements
 from server.reconciliation.files import FileRefused, SettlementRow
@@ -458,7 +458,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     booked = [
         Booked(charge.reference, money.acquirer_reference, money.rrn, money.amount_rp)
         for money, charge in await payments.money_between(db, day, day)
-        if money.acquirer != CASH
+        if money.acquirer not in (CASH, VOUCHER)
     ] + [
         Booked(
             charge.reference,

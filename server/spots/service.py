@@ -98,6 +98,11 @@ async def find_all(db: Connected, codes: Collection[str]) -> dict[str, KnownSpot
     return {row["code"]: KnownSpot(*row) for row in rows}
 
 
+async def find_by_id(db: Connected, spot_id: UUID) -> KnownSpot:
+    (row,) = await fetch(db, SPOTS + "WHERE s.id = $1", spot_id)
+    return KnownSpot(*row)
+
+
 async def all_spots(db: Connected) -> list[KnownSpot]:
     return [KnownSpot(*row) for row in await fetch(db, SPOTS + "ORDER BY s.code")]
 

@@ -1,13 +1,16 @@
 """HTTP for handhelds: pull master data, push events, ask what a barcode is."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from fastapi import APIRouter
 
 from server.database import Transaction, TransactionsDep
-from server.identity.auth import RequiredShift
+from server.identity.auth import PushingDevice, RequiredShift, SigningDevice
+from server.payments import schemas as payments
 from server.payments.wiring import WiringDep
-from server.sync import schemas, service
+from server.spots.service import canonical
+from server.sync import closing, earnings, schemas, service
 
 router = APIRouter(prefix="/v1", tags=["sync"])
 
@@ -16,19 +19,75 @@ router = APIRouter(prefix="/v1", tags=["sync"])
 async def master_data(
     shift: RequiredShift, db: Transaction, wired: WiringDep
 ) -> schemas.MasterData:
-    return await service.master_data(db, wired.books, now=datetime.now(UTC))
+    return await service.master_data(db, wired.books, wired.settings, now=datetime.now(UTC))
+
+
+@router.get("/zones/{zone}/live-stays")
+async def live_stays(
+    zone: str, shift: RequiredShift, db: Transaction, wired: WiringDep
+) -> schemas.LiveStays:
+    return await service.live_stays(db, wired.books, wired.settings, zone, now=datetime.now(UTC))
+
+
+@router.post("/spots/{spot}/pooled-charges", status_code=201)
+async def pool_charge(
+    spot: str,
+    body: schemas.PoolCharge,
+    shift: RequiredShift,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+) -> payments.Charge:
+    """Issue a barcode ahead, for this handheld to show when it has no connection."""
+    return await service.issue_ahead(
+        transactions, wired, shift, canonical(spot), body, now=datetime.now(UTC)
+    )
+
+
+@router.post("/charges/{charge_id}/claim")
+async def claim_charge(
+    charge_id: UUID,
+    body: schemas.ClaimCharge,
+    shift: RequiredShift,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+) -> payments.Charge:
+    """Tell that a barcode issued ahead was shown to a driver. A refused claim is quarantined."""
+    return await service.claim(transactions, wired, shift, charge_id, body, now=datetime.now(UTC))
 
 
 @router.post("/barcodes/resolve")
 async def resolve(
     body: schemas.ResolveBarcode, shift: RequiredShift, db: Transaction, wired: WiringDep
 ) -> schemas.ResolvedBarcode:
-    return await service.resolve(db, wired.books, body.text)
+    claimant = shift if body.take else None
+    return await service.resolve(db, wired.books, body.text, claimant, now=datetime.now(UTC))
 
 
 @router.post("/sync")
 async def push(
-    body: schemas.PushEvents, shift: RequiredShift, transactions: TransactionsDep
+    body: schemas.PushEvents, device_id: PushingDevice, transactions: TransactionsDep
 ) -> schemas.PushedEvents:
-    results = await service.push(transactions, shift, body.events, now=datetime.now(UTC))
+    results = await service.push(transactions, device_id, body.events, now=datetime.now(UTC))
     return schemas.PushedEvents(results=results)
+
+
+@router.post("/devices/{device_id}/shifts/{shift_id}/close")
+async def close_shift(
+    device_id: SigningDevice, shift_id: UUID, body: schemas.CloseShift, db: Transaction
+) -> schemas.ClosedShift:
+    """End a shift with its count. Signed by the device alone: the answer outlives the token."""
+    count = closing.Count(body.seq, body.counted_rp, body.shown_rp)
+    closed = await closing.close(db, device_id, shift_id, count, now=datetime.now(UTC))
+    return schemas.ClosedShift(
+        id=shift_id,
+        closed_at=closed.closed_at,
+        expected_rp=closed.expected_rp,
+        counted_rp=body.counted_rp,
+        difference_rp=body.counted_rp - closed.expected_rp,
+    )
+
+
+@router.get("/shifts/current/earnings")
+async def own_earnings(shift: RequiredShift, db: Transaction, wired: WiringDep) -> schemas.Earnings:
+    """*Hak saya hari ini*: what the books say of the attendant who asks."""
+    return await earnings.of_shift(db, shift, wired.books, now=datetime.now(UTC))

@@ -1,18 +1,22 @@
 """Wire shapes of what handhelds pull and push."""
 
+from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from domain.sign import SignFault
 from domain.tariff import VehicleClass
 from server.payments import schemas as payments
+from server.payments.issuing import LONGEST_STAY_MINUTES
 
 
 class Regency(BaseModel):
     name: str
     agency: str
     complaint: str
+    porporasi: str = Field(description="The line of the seal on karcis, or empty.")
     timezone: str
     site: str = Field(description="Where its signs and receipts lead.")
 
@@ -41,16 +45,40 @@ class Proofs(BaseModel):
     lifetime_s: int
 
 
-class MasterData(BaseModel):
-    regency: Regency
-    spots: list[Spot]
-    tariffs: list[ZoneTariff]
-    vehicle_classes: list[VehicleClass]
-    proofs: Proofs
+class Offline(BaseModel):
+    """What a handheld may do unasked: how long after the server last answered, how many barcodes
+    of its pool and worth how much in one shift; and how many it keeps ahead of each kind.
+    """
+
+    window_s: int
+    limit_count: int
+    limit_rp: int
+    pool_size: int
 
 
-class ResolveBarcode(BaseModel):
-    text: str = Field(min_length=1, max_length=4096)
+class Exemption(BaseModel):
+    """A kind of vehicle that parks free, by which article, and from when until when."""
+
+    code: str
+    picture: str
+    vehicle_class: VehicleClass
+    label_id: str
+    label_en: str
+    regulation: str
+    valid_from: date
+    valid_until: date | None
+
+
+class Passes(BaseModel):
+    """Serials of passes that cover nothing any more; the keys are those of proofs."""
+
+    revoked: list[str]
+
+
+class Vouchers(BaseModel):
+    """Serials that are not taken any more; the keys are those of proofs."""
+
+    revoked: list[str]
 
 
 class Merchant(BaseModel):
@@ -59,16 +87,133 @@ class Merchant(BaseModel):
     nmid: str | None
 
 
+class PostedCode(BaseModel):
+    """A static QRIS registered for a spot's sign; `retired` where it should be there no more."""
+
+    spot_code: str
+    nmid: str
+    pan: str | None
+    criteria: str | None
+    mcc: str
+    name: str
+    amount_rp: int | None
+    retired: bool
+
+
+class CheckedSign(BaseModel):
+    at: datetime
+    fault: SignFault | None
+
+
+class Signs(BaseModel):
+    """What signs are checked by; `merchant` is who our barcodes for one payment are of."""
+
+    due_s: int
+    merchant: Merchant | None
+    posted: list[PostedCode]
+    checked: dict[str, CheckedSign] = Field(description="The last check of each spot's sign.")
+
+
+class Cards(BaseModel):
+    """Attendants' cards that were taken back; the keys of proofs read the others."""
+
+    revoked: list[UUID]
+
+
+class LiveStay(BaseModel):
+    id: UUID
+    plate: str | None = Field(description="The keyed hash of its plate.")
+    spot_code: str
+    vehicle_class: VehicleClass
+    started_at: datetime
+    until: datetime | None
+    paid: bool
+    receipts: list[str]
+
+
+class LiveStays(BaseModel):
+    """Today's stays of a zone, for a handheld to look in without a connection; the key of plates'
+    hashes goes to devices on shift only.
+    """
+
+    at: datetime
+    grace_s: int
+    plate_key: str | None
+    stays: list[LiveStay]
+
+
+class MasterData(BaseModel):
+    regency: Regency
+    spots: list[Spot]
+    tariffs: list[ZoneTariff]
+    vehicle_classes: list[VehicleClass]
+    proofs: Proofs
+    offline: Offline
+    vouchers: Vouchers
+    passes: Passes
+    exemptions: list[Exemption]
+    signs: Signs
+    cards: Cards
+
+
+class ResolveBarcode(BaseModel):
+    text: str = Field(min_length=1, max_length=4096)
+    take: bool = Field(
+        default=False,
+        description="For a proof: it is to be taken by this device, where none was before it.",
+    )
+
+
+class ProofTaken(BaseModel):
+    """That another device took a proof before: when, who, and the spot it was paid for."""
+
+    at: datetime
+    attendant: str | None
+    spot: str
+
+
+class ShownCard(BaseModel):
+    """An attendant's card: what it is worth, whose, and whether its owner is on duty now."""
+
+    verdict: Literal["valid", "expired", "revoked", "forged"]
+    attendant: str | None = None
+    name: str | None = None
+    valid_until: date | None = None
+    on_duty_since: datetime | None = None
+    place: str | None = Field(default=None, description="Where the newest charge was made.")
+
+
 class ResolvedBarcode(BaseModel):
     """What a scanned text is; one of the other fields is filled, as `kind` says."""
 
-    kind: Literal["charge", "spot", "receipt", "foreign-qris", "unknown"]
+    kind: Literal["charge", "spot", "receipt", "card", "foreign-qris", "unknown"]
     charge: payments.Charge | None = None
+    taken: ProofTaken | None = None
     spot: Spot | None = None
     receipt: dict[str, Any] | None = None
+    card: ShownCard | None = None
     merchant: Merchant | None = None
     amount_rp: int | None = None
     text_kind: str | None = None
+
+
+class PoolCharge(BaseModel):
+    """A barcode to be issued ahead; `id` is made by the handheld, so asking again is harmless."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID
+    vehicle_class: VehicleClass
+    minutes: int | None = Field(default=None, ge=1, le=LONGEST_STAY_MINUTES)
+
+
+class ClaimCharge(BaseModel):
+    """That a pooled barcode was shown to a driver, and when by the device's clock."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shown_at: AwareDatetime
+    plate: payments.Plate | None = None
 
 
 class SignedEvent(BaseModel):
@@ -94,3 +239,43 @@ class EventOutcome(BaseModel):
 
 class PushedEvents(BaseModel):
     results: list[EventOutcome]
+
+
+class CloseShift(BaseModel):
+    """A count of cash; `seq` is the event of the device's chain that holds it, signed."""
+
+    seq: int = Field(ge=1, lt=2**63)
+    counted_rp: int = Field(ge=0, le=10_000_000_000)
+    shown_rp: int = Field(ge=0, le=10_000_000_000, description="What the handheld had recorded.")
+
+
+class ClosedShift(BaseModel):
+    """`expected_rp` is by the books; what the attendant owes is theirs to say as well."""
+
+    id: UUID
+    closed_at: datetime
+    expected_rp: int
+    counted_rp: int
+    difference_rp: int
+
+
+class Pending(BaseModel):
+    """Money that may yet count: `unconfirmed` while a driver may be paying, else why it is held."""
+
+    why: str
+    count: int
+    amount_rp: int
+
+
+class Earnings(BaseModel):
+    """What the attendant on shift earned today and is owed, by the books."""
+
+    as_of: datetime
+    day: date
+    gross_rp: int = Field(description="Paid today for this attendant's charges.")
+    attendant_bp: list[int] = Field(description="The parts that hold, in basis points, each once.")
+    share_rp: int = Field(description="Earned today, less what refunds took back.")
+    unpaid_share_rp: int = Field(description="Earned on any day and not paid out.")
+    cash_owed_rp: int
+    pending: list[Pending]
+    payout_on: date = Field(description="When today's share is paid out.")

@@ -7,81 +7,109 @@ import json
 import math
 import re
 from base64 import b64encode
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import qris
+from domain.card import is_card
+from domain.device import DeviceState
 from domain.events import GENESIS, Event, EventError, canonical, event_hash
 from domain.parking import SpotCodeError, parse_spot_code
+from domain.payment import ChargeState
 from domain.proof import ProofError, is_proof, verify
 from domain.receipt import ReceiptNumberError, parse_receipt_number
 from domain.tariff import VehicleClass
-from server.database import Transactions
+from server.database import Transactions, autocommit
+from server.errors import Problem
+from server.identity import cards as identity_cards
 from server.identity import service as identity
 from server.identity.service import OnShift
-from server.payments import proofs, receipts
+from server.inspection import facts, signs, stays
+from server.parking import covered
+from server.payments import pool, proofs, receipts, refund_queries, vouchers
 from server.payments import queries as payments
 from server.payments.books import Books
+from server.payments.issuing import PaymentRequest
 from server.payments.schemas import Charge
+from server.payments.service import ChargeNotFound
+from server.payments.wiring import Wiring
+from server.settings import Settings
 from server.spots import service as spots
 from server.spots.service import KnownSpot
-from server.sync import schemas
-from server.sync.models import DeviceEvent, QuarantinedEvent
-
-log = structlog.get_logger()
+from server.sync import cards, quarantine, schemas, takings, wishes
+from server.sync.models import DeviceEvent
 
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 async def push(
-    transactions: Transactions, shift: OnShift, events: list[schemas.SignedEvent], *, now: datetime
+    transactions: Transactions,
+    device_id: UUID,
+    events: list[schemas.SignedEvent],
+    *,
+    now: datetime,
 ) -> list[schemas.EventOutcome]:
-    """Apply a batch in its order; every event is accepted, known already, or quarantined."""
+    """Apply a batch in its chain's order; every event is accepted, known already, or quarantined.
+
+    All that a revoked device still had is quarantined: kept and looked at, never posted.
+    """
     async with transactions.begin() as db:
-        keys = await identity.active_device_keys(db, shift.device_id)
+        state, keys = await identity.device_keys(db, device_id)
+        if state is not DeviceState.REVOKED:
+            identity.refuse_unless_active(state)
         # One batch of a device at a time, so that two do not race for the same place in its chain.
-        await db.execute(select(func.pg_advisory_xact_lock(shift.device_id.int % 2**62)))
-        return [await _take(db, shift, keys, signed, now) for signed in events]
+        await db.execute(select(func.pg_advisory_xact_lock(device_id.int % 2**62)))
+        source = _Source(device_id, keys, revoked=state is DeviceState.REVOKED)
+        proofs_of = await takings.lock(db, events)
+        in_order = sorted(range(len(events)), key=lambda place: events[place].seq)
+        outcomes = {
+            place: await _take(db, source, events[place], proofs_of, now) for place in in_order
+        }
+    return [outcomes[place] for place in range(len(events))]
+
+
+@dataclass(frozen=True)
+class _Source:
+    device_id: UUID
+    keys: list[bytes]
+    revoked: bool
 
 
 async def _take(
     db: AsyncSession,
-    shift: OnShift,
-    keys: list[bytes],
+    source: _Source,
     signed: schemas.SignedEvent,
+    proofs_of: dict[UUID, int],
     now: datetime,
 ) -> schemas.EventOutcome:
     known = await db.scalar(
         select(DeviceEvent.hash).where(
-            DeviceEvent.device_id == shift.device_id, DeviceEvent.seq == signed.seq
+            DeviceEvent.device_id == source.device_id, DeviceEvent.seq == signed.seq
         )
     )
     if known == signed.hash:
         return schemas.EventOutcome(seq=signed.seq, outcome="duplicate")
-    reason = "fork" if known else await _what_is_wrong(db, shift, keys, signed)
+    reason = "fork" if known else await _what_is_wrong(db, source, signed)
     if reason is not None:
-        db.add(
-            QuarantinedEvent(
-                device_id=shift.device_id,
-                event=_as_it_came(signed),
-                reason=reason,
-                received_at=now,
-            )
-        )
-        await db.flush()
-        log.warning("event_quarantined", device_id=str(shift.device_id), reason=reason)
+        await quarantine.keep(db, source.device_id, _as_it_came(signed), reason, now=now)
         return schemas.EventOutcome(seq=signed.seq, outcome="quarantined", reason=reason)
     await db.execute(insert(DeviceEvent).values(**signed.model_dump(), received_at=now))
+    await takings.noticed(db, signed, proofs_of, now)
+    if unfit := await wishes.noticed(db, signed, now):
+        await quarantine.keep(db, source.device_id, _as_it_came(signed), unfit, now=now)
+        return schemas.EventOutcome(seq=signed.seq, outcome="quarantined", reason=unfit)
+    await covered.take(db, signed.device_id, signed.kind, signed.at, signed.body, now=now)
+    await facts.take(db, source.device_id, signed.kind, signed.seq, signed.at, signed.body, now=now)
     return schemas.EventOutcome(seq=signed.seq, outcome="accepted")
 
 
 async def _what_is_wrong(
-    db: AsyncSession, shift: OnShift, keys: list[bytes], signed: schemas.SignedEvent
+    db: AsyncSession, source: _Source, signed: schemas.SignedEvent
 ) -> str | None:
     event = Event(
         device_id=str(signed.device_id),
@@ -91,7 +119,7 @@ async def _what_is_wrong(
         at=signed.at,
         body=signed.body,
     )
-    if signed.device_id != shift.device_id:
+    if signed.device_id != source.device_id:
         return "other-device"
     try:
         if event_hash(event) != signed.hash:
@@ -99,13 +127,15 @@ async def _what_is_wrong(
     except EventError:
         return "not-canonical"
     # What was recorded before a new key, and sent after it, has the old one's signature.
-    if not any(identity.signed_by(key, signed.signature, canonical(event)) for key in keys):
+    if not any(identity.signed_by(key, signed.signature, canonical(event)) for key in source.keys):
         return "bad-signature"
     if not all(_storable(value) for value in (signed.kind, signed.at, signed.body)):
         return "not-storable"
+    if source.revoked:
+        return "device-revoked"
     previous = await db.scalar(
         select(DeviceEvent.hash).where(
-            DeviceEvent.device_id == shift.device_id, DeviceEvent.seq == signed.seq - 1
+            DeviceEvent.device_id == source.device_id, DeviceEvent.seq == signed.seq - 1
         )
     )
     expected = GENESIS if signed.seq == 1 else previous
@@ -136,7 +166,62 @@ def _storable(value: object) -> bool:
     return True
 
 
-async def master_data(db: AsyncSession, books: Books, *, now: datetime) -> schemas.MasterData:
+async def issue_ahead(
+    transactions: Transactions,
+    wired: Wiring,
+    shift: OnShift,
+    spot: str,
+    wanted: schemas.PoolCharge,
+    *,
+    now: datetime,
+) -> Charge:
+    async with transactions.begin() as db:
+        await pool.refuse_more(db, shift.device_id, wanted.id, now)
+    request = PaymentRequest(
+        charge_id=wanted.id,
+        spot_code=spot,
+        vehicle_class=wanted.vehicle_class,
+        minutes=wanted.minutes,
+        shift_id=shift.shift_id,
+        pooled_for=shift.device_id,
+    )
+    await wired.issuer.request(request, lifetime=wired.settings.pooled_lifetime, now=now)
+    return await _charge(transactions, wired.books, wanted.id)
+
+
+async def claim(
+    transactions: Transactions,
+    wired: Wiring,
+    shift: OnShift,
+    charge_id: UUID,
+    claimed: schemas.ClaimCharge,
+    *,
+    now: datetime,
+) -> Charge:
+    try:
+        async with transactions.begin() as db:
+            shown = pool.Shown(charge_id, claimed.shown_at, claimed.plate or None)
+            await pool.claim(db, wired.books, shift.device_id, shown, now=now)
+    except Problem as refusal:
+        told = {"charge_id": str(charge_id), "shown_at": claimed.shown_at.isoformat()}
+        async with transactions.begin() as db:
+            await quarantine.keep(db, shift.device_id, told, refusal.slug, now=now)
+        raise
+    wired.announcer.announce(charge_id)
+    return await _charge(transactions, wired.books, charge_id)
+
+
+async def _charge(transactions: Transactions, books: Books, charge_id: UUID) -> Charge:
+    async with autocommit(transactions) as db:
+        view = await payments.charge_view(db, charge_id)
+        if view is None:
+            raise ChargeNotFound
+        return Charge.of(view, books, await refund_queries.of_view(db, view))
+
+
+async def master_data(
+    db: AsyncSession, books: Books, settings: Settings, *, now: datetime
+) -> schemas.MasterData:
     """What a handheld needs to quote and print without asking."""
     tariffs = await spots.tariffs_from(db, books.day(now))
     return schemas.MasterData(
@@ -144,6 +229,7 @@ async def master_data(db: AsyncSession, books: Books, *, now: datetime) -> schem
             name=books.regency,
             agency=books.agency,
             complaint=books.complaint,
+            porporasi=books.porporasi,
             timezone=books.timezone.key,
             site=books.base_url,
         ),
@@ -155,6 +241,49 @@ async def master_data(db: AsyncSession, books: Books, *, now: datetime) -> schem
             revoked=sorted(await proofs.revoked(db, now)),
             lifetime_s=int(proofs.LIFETIME.total_seconds()),
         ),
+        offline=schemas.Offline(
+            window_s=settings.offline_window_s,
+            limit_count=settings.offline_limit_count,
+            limit_rp=settings.offline_limit_rp,
+            pool_size=settings.pool_size,
+        ),
+        vouchers=schemas.Vouchers(revoked=await vouchers.revoked(db, books.day(now))),
+        passes=schemas.Passes(revoked=await covered.revoked(db, books.day(now))),
+        exemptions=[
+            schemas.Exemption.model_validate(row, from_attributes=True)
+            for row in await covered.exemptions_from(db, books.day(now))
+        ],
+        signs=await _signs(db, timedelta(days=settings.sign_check_days)),
+        cards=schemas.Cards(revoked=list(await identity_cards.revoked(db, books.day(now)))),
+    )
+
+
+async def live_stays(
+    db: AsyncSession, books: Books, settings: Settings, zone: str, *, now: datetime
+) -> schemas.LiveStays:
+    local = now.astimezone(books.timezone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    found = await stays.today(db, zone, midnight)
+    return schemas.LiveStays(
+        at=now,
+        grace_s=60 * settings.grace_minutes,
+        plate_key=None if settings.plate_key is None else settings.plate_key.get_secret_value(),
+        stays=[schemas.LiveStay(**stay._asdict()) for stay in found],
+    )
+
+
+async def _signs(db: AsyncSession, due: timedelta) -> schemas.Signs:
+    """What a handheld needs to know a wrong sign by, and which were checked by whomever."""
+    barcode = await payments.newest_barcode(db)
+    return schemas.Signs(
+        due_s=int(due.total_seconds()),
+        merchant=_merchant(qris.parse(barcode)) if barcode else None,
+        posted=[schemas.PostedCode(**code._asdict()) for code in await signs.posted(db)],
+        checked={
+            spot.spot_code: schemas.CheckedSign(at=spot.checked_at, fault=spot.fault)
+            for spot in await signs.standing(db)
+            if spot.checked_at is not None
+        },
     )
 
 
@@ -166,17 +295,29 @@ def _spot(spot: KnownSpot) -> schemas.Spot:
     )
 
 
-async def resolve(db: AsyncSession, books: Books, text: str) -> schemas.ResolvedBarcode:
-    """Say what a scanned or typed text is: a charge, a spot, a receipt, or somebody else's."""
+async def resolve(
+    db: AsyncSession, books: Books, text: str, claimant: OnShift | None = None, *, now: datetime
+) -> schemas.ResolvedBarcode:
+    """Say what a scanned or typed text is: a charge, a spot, a receipt, or somebody else's.
+
+    A proof of a charge that is paid is taken by the `claimant`, or the answer says who was before.
+    """
     if "\0" in text:  # no column holds one
         return _foreign(text)
+    if is_card(text):
+        card = await cards.shown(db, books, text, now=now)
+        return schemas.ResolvedBarcode(kind="card", card=card)
     try:
         charge_id = await _charge_told(db, books, text)
     except ProofError as exc:
         return schemas.ResolvedBarcode(kind="unknown", text_kind=f"proof-{exc.reason}")
     view = None if charge_id is None else await payments.charge_view(db, charge_id)
     if view is not None:
-        return schemas.ResolvedBarcode(kind="charge", charge=Charge.of(view, books))
+        told = Charge.of(view, books)
+        taken = None
+        if claimant is not None and view.state == ChargeState.PAID and is_proof(text):
+            taken = await _taken(db, claimant, told, now)
+        return schemas.ResolvedBarcode(kind="charge", charge=told, taken=taken)
     code = _code(text, books)
     try:
         parse_receipt_number(code)
@@ -190,6 +331,15 @@ async def resolve(db: AsyncSession, books: Books, text: str) -> schemas.Resolved
     except (SpotCodeError, spots.SpotNotFound):
         pass
     return _foreign(text)
+
+
+async def _taken(
+    db: AsyncSession, claimant: OnShift, charge: Charge, now: datetime
+) -> schemas.ProofTaken | None:
+    first = await takings.claim(db, claimant, charge.id, now=now)
+    if first is None:
+        return None
+    return schemas.ProofTaken(at=first.at, attendant=first.attendant, spot=charge.spot)
 
 
 async def _charge_told(db: AsyncSession, books: Books, text: str) -> UUID | None:
@@ -218,6 +368,10 @@ def _foreign(text: str) -> schemas.ResolvedBarcode:
         return schemas.ResolvedBarcode(kind="unknown", text_kind=exc.code)
     return schemas.ResolvedBarcode(
         kind="foreign-qris",
-        merchant=schemas.Merchant(name=payload.name, city=payload.city, nmid=payload.nmid),
+        merchant=_merchant(payload),
         amount_rp=payload.amount_rp,
     )
+
+
+def _merchant(payload: qris.QrisPayload) -> schemas.Merchant:
+    return schemas.Merchant(name=payload.name, city=payload.city, nmid=payload.nmid)

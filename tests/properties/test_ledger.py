@@ -16,16 +16,23 @@ ZONE = st.sampled_from(["PSR", "RSU"])
 SHARES = st.builds(Shares, AMOUNT, st.just("J-001"), AMOUNT, st.just("Karang Taruna"))
 SHARED = st.tuples(AMOUNT, ZONE, SHARES | st.just(NO_SHARES))
 ATTENDANT = st.just("J-001")
+SELLER = st.just("Koperasi Pasar")
 AWAITING = st.sampled_from(
     [postings.IN_TRANSIT, postings.DEPOSITS_IN_TRANSIT, postings.TRANSFERS_IN_TRANSIT]
 )
 RULES = {
     "for_payment": SHARED,
     "for_suspense": st.tuples(AMOUNT),
+    "for_cash_suspense": st.tuples(AMOUNT, ATTENDANT),
     "for_recognised": SHARED,
     "for_recognised_cost": st.tuples(AMOUNT),
     "for_cash": st.tuples(AMOUNT, ZONE, ATTENDANT, SHARES),
     "for_cash_deposit": st.tuples(AMOUNT, ATTENDANT),
+    "for_vouchers_sold": st.tuples(AMOUNT, SELLER),
+    "for_voucher_payment": st.tuples(AMOUNT, SELLER),
+    "for_voucher": st.tuples(AMOUNT, AMOUNT, ZONE, SHARES | st.just(NO_SHARES)),
+    "for_vouchers_voided": st.tuples(AMOUNT, SELLER),
+    "for_pass_sold": st.tuples(AMOUNT),
     "for_refund_due": SHARED,
     "for_suspense_refund_due": st.tuples(AMOUNT),
     "for_refund_by_acquirer": st.tuples(AMOUNT),
@@ -37,7 +44,12 @@ RULES = {
     "for_unknown_movement": st.tuples(ANY),
     "for_explained_movement": st.tuples(ANY, AWAITING),
 }
-PARTIES = {postings.CASH_HELD, postings.ATTENDANT_PAYABLE, postings.THIRD_PARTY_PAYABLE}
+PARTIES = {
+    postings.CASH_HELD,
+    postings.VOUCHER_SELLERS,
+    postings.ATTENDANT_PAYABLE,
+    postings.THIRD_PARTY_PAYABLE,
+}
 
 
 def test_every_posting_rule_is_named_here() -> None:
@@ -167,3 +179,21 @@ def _left(entries: list[tuple[Leg, ...]]) -> dict[str, int]:
 def test_legs_out_of_balance_are_never_returned() -> None:
     with pytest.raises(ArithmeticError):
         postings._balanced(Leg(postings.BANK, 1))
+
+
+@given(st.lists(st.tuples(AMOUNT, AMOUNT, ZONE, SHARES | st.just(NO_SHARES)), min_size=1))
+def test_vouchers_sold_and_redeemed_leave_what_the_seller_owes_and_what_was_earned(
+    stays: list[tuple[int, int, str, Shares]],
+) -> None:
+    worth = [(max(pair), min(pair), zone, shares) for *pair, zone, shares in stays]
+    total_rp = sum(value_rp for value_rp, *_ in worth)
+    legs = [*postings.for_vouchers_sold(total_rp, "Koperasi Pasar")]
+    for stay in worth:
+        legs += postings.for_voucher(*stay)
+    held: dict[str, int] = {}
+    for leg in legs:
+        held[leg.account] = held.get(leg.account, 0) + leg.amount_rp
+    assert held[postings.VOUCHERS] == 0
+    assert held[postings.VOUCHER_SELLERS] == total_rp
+    earned = sum(rp for code, rp in held.items() if code.startswith("4"))
+    assert earned == -total_rp, "the rest of each is income too, apart from the retribution"

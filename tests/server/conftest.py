@@ -38,6 +38,7 @@ from tests.server.cluster import TEMPLATE, database_named, execute
 
 CLIENT_SECRET = "rahasia uji"
 WEBHOOK_KEY = "kunci uji webhook, tiga puluh dua"
+PLATE_KEY = "kunci uji nomor polisi, tiga puluh"
 _numbers = itertools.count(1)
 
 
@@ -93,6 +94,7 @@ def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
         proof_key=keys / "seal.pem",
         driver_charges_per_minute=10_000,
         webhook_key=SecretStr(WEBHOOK_KEY),
+        plate_key=SecretStr(PLATE_KEY),
         jobs=False,
     )
 

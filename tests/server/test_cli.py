@@ -69,7 +69,8 @@ async def test_a_day_is_taken_in_and_reconciled(
         karcis("statement", "import", FIXTURES / "clean.sta"),
     )
     assert json.loads(settled.stdout) == {"lines": 4, "total_rp": 17_874, "known": 0}
-    assert banked.stdout == "clean.sta: 2 baris baru, Rp17.874; 0 sudah dikenal\n"
+    told = "clean.sta: 2 baris baru, Rp17.874; 0 sudah dikenal\n"
+    assert banked.stdout == told, banked.stderr
     agreed, verified = await asyncio.gather(
         karcis("reconcile", "--date", golden["day"]), karcis("verify", "--json")
     )
@@ -78,6 +79,28 @@ async def test_a_day_is_taken_in_and_reconciled(
     assert agreed.stdout.count("cocok     ACQ-") == 4
     assert verified.returncode == 0
     assert json.loads(verified.stdout)["violations"] == 0
+
+
+async def test_a_command_knows_every_table_its_rows_refer_to(karcis: Karcis) -> None:
+    asked = """
+from pathlib import Path
+from server.cli.shell import in_transaction
+
+async def work(db, books):
+    from server.database import Base
+    return len(Base.metadata.sorted_tables)
+
+print(in_transaction(Path(), work))
+"""
+    told = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", asked],
+        env=karcis.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert told.stderr == ""
+    assert int(told.stdout) > 40
 
 
 async def test_verify_exits_3_and_names_what_is_broken(karcis: Karcis, owner: Transactions) -> None:

@@ -28,14 +28,19 @@ from tests.server.cluster import database_named
 INSERT_ONLY = {
     "case_changes", "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
     "device_changes", "device_events", "device_keys", "imported_files", "inquiries",
-    "ledger_entries", "ledger_postings", "money", "notifications",
-    "quarantined_events", "receipts", "reconciliations", "refund_changes",
-    "refund_proofs", "refund_receipts", "settlement_lines", "statement_lines",
+    "ledger_entries", "ledger_postings", "money", "notifications", "payout_rules",
+    "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
+    "refund_changes",
+    "refund_proofs", "refund_receipts", "settlement_lines", "shift_closings", "sign_checks",
+    "stay_checks", "head_counts", "statement_lines", "stay_voids",
+    "covered_stays", "pass_revocations", "passes",
+    "voucher_batches", "voucher_ends", "voucher_refusals",
 }  # fmt: skip
 """Rows that nobody changes, not even the owner of the schema while the trigger stands."""
 
 UPDATED = {
     "api_keys": {"revoked_at"},
+    "attendant_cards": {"revoked_at", "why"},
     "attendants": {"failed_tries", "locked_until"},
     "cases": {
         "state", "proposed_outcome", "zone_id", "reason", "proposed_by", "proposed_at",
@@ -45,17 +50,26 @@ UPDATED = {
         "state", "money_flag", "qris", "acquirer_reference", "paid_at", "next_inquiry_at",
     },
     "device_nonces": set(),
-    "device_reports": {"reported_at", "version"},
+    "device_reports": {
+        "reported_at", "version", "battery_percent", "charging", "signal_dbm", "storage_free_mb",
+        "clock_offset_s", "unsynced_count", "oldest_unsynced_s", "quarantined_count",
+    },
+    "quarantine_cases": {"closed_at", "closed_by", "why"},
     "devices": {"state", "enrolled_by", "approved_by", "wipe_asked_at", "wiped_at"},
     "discrepancies": {"state", "difference_rp", "details"},
     "enrolment_codes": {"used_at"},
+    "exemptions": {"valid_until"},
     "ledger_accounts": set(),
     "mdr_rules": {"valid_until"},
     "officer_sign_ins": set(),
     "officers": {"name"},
     "outbox": {"fanned_out_at"},
-    "parking_sessions": {"state"},
+    "parking_sessions": {
+        "state", "started_at", "ends_at", "ended_at", "plate_masked", "plate_hash",
+    },
     "payments": {"state"},
+    "pooled_charges": {"claimed_at", "claim_hash"},
+    "posted_codes": {"retired_at"},
     "receipt_series": {"last"},
     "refunds": {
         "state", "from_suspense", "decided_by", "decided_at", "acquirer_refund_number",
@@ -64,9 +78,13 @@ UPDATED = {
         "due_entry_id", "done_entry_id", "reversal_entry_id",
     },
     "share_rules": {"valid_until"},
+    "shift_differences": {"explained_by", "explained_at", "explanation"},
     "shifts": set(),
+    "sign_cases": {"closed_by", "closed_at", "what_was_done"},
+    "spot_links": {"pulses", "lost", "answer_ms"},
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},
     "tariffs": set(),
+    "used_nonces": set(),
     "webhook_attempts": set(),
     "webhook_deliveries": {"attempts", "next_attempt_at", "outcome"},
     "webhook_subscriptions": {
@@ -77,7 +95,7 @@ UPDATED = {
 }  # fmt: skip
 """The other tables that the application adds rows to, and the columns it may change there."""
 
-DELETED = {"device_nonces", "officer_sign_ins", "outbox"}
+DELETED = {"device_nonces", "officer_sign_ins", "outbox", "spot_links", "used_nonces"}
 QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"}
 """The job library's own, with every right but to truncate."""
 READ = {"alembic_version"}

@@ -3,12 +3,14 @@ const box = document.getElementById("charge");
 const left = document.getElementById("left");
 const live = !["paid", "expired", "cancelled", "issue_failed"].includes(box.dataset.state);
 
+const two = (number) => String(Math.floor(number)).padStart(2, "0");
+
 function count() {
   // From the server's count, not this phone's clock, which may be wrong.
   const end = performance.now() + Number(left.dataset.seconds) * 1000;
   const tick = setInterval(() => {
     const seconds = Math.max(0, Math.ceil((end - performance.now()) / 1000));
-    left.textContent = `${String(Math.floor(seconds / 60)).padStart(2, "0")}:${String(seconds % 60).padStart(2, "0")}`;
+    left.textContent = [...(seconds < 3600 ? [] : [Math.floor(seconds / 3600)]), two(seconds / 60 % 60), two(seconds % 60)].join(":");
     if (seconds === 0) { clearInterval(tick); location.reload(); }
   }, 500);
 }

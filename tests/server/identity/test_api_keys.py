@@ -98,6 +98,7 @@ async def test_receipts_cannot_be_looked_up_without_end(
 RULES: dict[Any, str] = {
     auth.required_shift: "shift",
     auth.signing_device: "device",
+    auth.pushing_device: "device",
     auth.key_holder: "scope",
     signed_in.signed_in_officer: "officer",
     "allowed.<locals>.officer_with_right": "officer",  # made anew for each right

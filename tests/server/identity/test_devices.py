@@ -83,10 +83,21 @@ async def test_enrolling_again_after_a_lost_answer_gives_the_same_device(
     assert await enrol(transactions, code, handheld, now + timedelta(seconds=9)) == first
 
 
+async def test_another_code_after_a_lost_answer_gives_the_device_that_waits(
+    transactions: Transactions, now: datetime
+) -> None:
+    handheld = await pending(transactions, now)
+    other = await issue_code(transactions, now)
+    assert await enrol(transactions, other, handheld, now) == handheld.device_id
+    with pytest.raises(EnrolmentRefused):
+        await enrol(transactions, other, Handheld(), now)
+
+
 async def test_another_code_does_not_enrol_a_known_key_again(
     transactions: Transactions, now: datetime
 ) -> None:
     handheld = await pending(transactions, now)
+    await approve(transactions, sample.CHECKER, handheld, now)
     other = await issue_code(transactions, now)
     with pytest.raises(EnrolmentRefused):
         await enrol(transactions, other, handheld, now + timedelta(seconds=1))

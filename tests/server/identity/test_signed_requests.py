@@ -1,15 +1,21 @@
 """Requests with a shift's token are let in only as their device signed them, now and once."""
 
+import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 
 from domain import signing
-from server.database import Transactions, new_id
-from server.identity.signed_requests import TOLERANCE, Nonces
+from server.app import create_app
+from server.database import Transactions
+from server.identity import signed_requests
+from server.identity.models import UsedNonce
+from server.identity.signed_requests import TOLERANCE
+from server.settings import Settings
 from tests.server.handhelds import Handheld, on_shift
 
 PATH = "/v1/barcodes/resolve?x=1"
@@ -133,15 +139,29 @@ async def test_only_the_device_itself_reports(api: httpx.AsyncClient, handheld: 
     assert (await api.post(report, json={}, auth=handheld.signed)).status_code == 200
 
 
-def test_a_nonce_is_remembered_for_as_long_as_its_signature_could_be_good() -> None:
-    nonces, device_id, start = Nonces(), new_id(), datetime(2026, 11, 22, tzinfo=UTC)
-    assert nonces.is_new(device_id, "a", now=start)
-    assert nonces.is_new(new_id(), "a", now=start)
-    for seconds in range(0, 2 * int(TOLERANCE.total_seconds()) + 1):
-        now = start + timedelta(seconds=seconds)
-        assert not nonces.is_new(device_id, "a", now=now)
-        nonces.is_new(device_id, f"b{seconds}", now=now)
-    later = start + 10 * TOLERANCE
-    nonces.is_new(device_id, "c", now=later)
-    nonces.is_new(device_id, "d", now=later + 3 * TOLERANCE)
-    assert len(nonces._seen | nonces._before) == 2
+async def test_a_request_is_served_once_by_all_processes_together_and_after_a_restart(
+    api: httpx.AsyncClient, handheld: Handheld, settings: Settings
+) -> None:
+    request = built(api, handheld)
+    other = create_app(settings)  # the same database, and nothing else in common
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(other), base_url=str(api.base_url)
+    ) as elsewhere:
+        answers = await asyncio.gather(
+            *(client.send(resent(request)) for client in (api, elsewhere) for _ in range(4))
+        )
+    await other.state.engine.dispose()
+    assert sorted(answer.status_code for answer in answers) == [200] + [403] * 7
+
+
+async def test_a_nonce_is_remembered_for_as_long_as_its_signature_could_be_good(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+) -> None:
+    request = built(api, handheld, now=time.time() + TOLERANCE.total_seconds() - 5)
+    assert (await api.send(request)).status_code == 200
+    signed = datetime.now(UTC) + TOLERANCE
+    await signed_requests.prune(transactions, now=signed + TOLERANCE)
+    assert (await api.send(resent(request))).json()["slug"] == "signature-refused"
+    await signed_requests.prune(transactions, now=signed + 3 * TOLERANCE)
+    async with transactions.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(UsedNonce)) == 0

@@ -50,7 +50,12 @@ def test_the_documented_chart_is_the_chart() -> None:
     assert [(code, name, kind) for code, name, kind, _ in documented] == [
         (account.code, account.name, account.kind) for account in postings.CHART
     ]
-    assert {code for code, *_, parties in documented if parties.strip()} == {"1140", "2120", "2130"}
+    assert {code for code, *_, parties in documented if parties.strip()} == {
+        "1140",
+        "1170",
+        "2120",
+        "2130",
+    }
     assert postings.zone_account("PSR", "Pasar") == postings.ChartAccount(
         "4110.PSR", "Retribusi parkir Pasar", "revenue"
     )

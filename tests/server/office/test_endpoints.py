@@ -219,3 +219,11 @@ async def test_the_office_is_told_of_a_webhook_that_was_given_up(
         )
     await sign_in(api)
     assert "https://pemda.example/hook" in (await api.get("/office")).text
+
+
+@pytest.mark.parametrize("page", ["voids", "ledger/accounts/1120"])
+async def test_a_date_that_was_cleared_is_as_none(api: httpx.AsyncClient, page: str) -> None:
+    await sign_in(api)
+    for cleared in ("from=&to=", "from=2026-11-01&to="):
+        answer = await api.get(f"/office/{page}?{cleared}")
+        assert answer.status_code == 200, answer.text

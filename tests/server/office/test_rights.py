@@ -30,6 +30,10 @@ RIGHTS = {
     "/office/devices/{device_id}/codes": Right.MANAGE_DEVICES,
     "/office/devices/{device_id}/wipe": Right.MANAGE_DEVICES,
     "/office/devices/{device_id}/decision": Right.APPROVE_DEVICE,
+    "/office/shifts/{shift_id}/end": Right.CLOSE_SHIFT,
+    "/office/shifts/{shift_id}/explanation": Right.EXPLAIN_COUNT,
+    "/office/quarantine/{case_id}/closing": Right.MANAGE_DEVICES,
+    "/office/sign-cases/{case_id}": Right.SETTLE_SIGN,
 }
 OPEN_TO_ALL = {"/office/sign-in", "/office/sign-out"}
 
@@ -66,7 +70,7 @@ async def test_a_form_is_refused_to_every_role_without_its_right(
     for path, right in RIGHTS.items():
         with subtests.test(path):
             filled = path
-            for name in ("charge_id", "refund_id", "case_id", "device_id"):
+            for name in ("charge_id", "refund_id", "case_id", "device_id", "shift_id"):
                 filled = filled.replace(f"{{{name}}}", str(new_id()))
             answer = await api.post(filled)
             if right in MAY[role]:  # let through, to be told what is missing

@@ -23,10 +23,12 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from starlette.applications import Starlette
 
+from domain.payment import CaseOutcome
 from domain.tariff import VehicleClass
-from server import verify
+from server import sample, verify
 from server.database import Transactions, create_engine, create_transactions, new_id
-from server.payments import inquiries
+from server.identity import service as identity
+from server.payments import inquiries, proposals
 from server.payments.acquirer import Acquirer, profile
 from server.payments.callbacks import Answer, Callback
 from server.payments.issuing import Issuer, PaymentRequest
@@ -130,6 +132,19 @@ class Office:
         )
         if rows and rows[0]["given"]:
             self.voice.references[charge_id.hex] = rows[0]["given"]
+
+    async def clarify(self, case_id: UUID, why: str) -> None:
+        """Two officers close a case by which no money moves."""
+        now = datetime.now(UTC)
+        async with self.transactions.begin() as db:
+            maker = await identity.officer_named(db, sample.OFFICER)
+            told = (case_id, CaseOutcome.CLARIFIED, None, why)
+            await proposals.propose(db, maker, *told, now=now)
+        async with self.transactions.begin() as db:
+            checker = await identity.officer_named(db, sample.CHECKER)
+            await proposals.decide(
+                db, checker, case_id, self.wired.books, accept=True, why="", now=now
+            )
 
     async def open_shift(self) -> Handheld:
         """A handheld at which a sample attendant is on shift."""

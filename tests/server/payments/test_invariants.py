@@ -1,22 +1,32 @@
 """What is damaged on purpose, past every trigger, is noticed: each invariant by its own name."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 
 from server import verify
 from server.database import APP_ROLE, as_role, plain_url
 from tests.guards.test_guards import GUARDS
 from tests.server.handhelds import on_shift
-from tests.server.payments.conftest import Office, broken_on_purpose, violations
+from tests.server.payments.conftest import FLAT, Office, broken_on_purpose, violations
 from tests.server.payments.test_refund_guards import GUARDS as REFUND_GUARDS
+from tests.server.payments.test_vouchers import issue, redeem
 
 
 @pytest.fixture
-async def paid_and_doubled(office: Office) -> UUID:
-    """Two paid charges, one of them paid twice: every table of money has rows."""
+async def paid_and_doubled(api: httpx.AsyncClient, office: Office) -> UUID:
+    """Charges paid by vouchers, one of which was taken twice; two paid by QRIS, one of them twice.
+
+    Every table of money has rows.
+    """
+    handheld = await office.open_shift()
+    good, again, _ = await issue(office)
+    for text, spot in ((good, FLAT), (again, FLAT), (again, "PSR-002-T")):
+        taken = {"taken_at": datetime.now(UTC).isoformat()}
+        await redeem(api, handheld, text, spot, **taken)
     charge_id = await office.request()
     for rrn in ("A1", "A2"):
         await office.tell(charge_id, rrn=rrn)
@@ -49,6 +59,10 @@ DAMAGES = {
         "I1-entries-balance",
         "INSERT INTO ledger_entries (id, recorded_at, business_day, description, source, legs)"
         " VALUES (gen_random_uuid(), now(), now()::date, 'x', 'x', 2)",
+    ),
+    "a part that leaves out what was charged before it": (
+        "I6-parts-are-one-quote",
+        "UPDATE payments SET charged_before_rp = 1",
     ),
     "paid on somebody's word": (
         "I2-paid-once",
@@ -118,7 +132,38 @@ DAMAGES = {
         "UPDATE ledger_postings SET account_code = '1140', party = 'J-001'"
         " WHERE account_code = '1120'",
     ),
-    "a case lost": ("I6-suspense-has-a-case", "DELETE FROM cases"),
+    "a case lost": ("I6-suspense-has-a-case", "DELETE FROM cases WHERE money_id IS NOT NULL"),
+    "a voucher spent without a payment": (
+        "I14-vouchers-owed",
+        "INSERT INTO voucher_ends SELECT 'x', batch, ended_at, gen_random_uuid(), NULL"
+        " FROM voucher_ends LIMIT 1",
+    ),
+    "a voucher more than was issued": (
+        "I14-vouchers-owed",
+        "UPDATE voucher_batches SET count = count + 1",
+    ),
+    "a voucher that paid another charge": (
+        "I14-redeemed-once",
+        "UPDATE voucher_ends SET charge_id = (SELECT charge_id FROM money WHERE rrn = 'B1')"
+        " WHERE serial = (SELECT min(serial) FROM voucher_ends)",
+    ),
+    "a voucher taken as proof of another charge": (
+        "I5-evidence",
+        "UPDATE voucher_ends SET charge_id = gen_random_uuid()",
+    ),
+    "a free stay that was paid for too": (
+        "I15-free-for-one-reason",
+        "INSERT INTO covered_stays SELECT parking_session_id, NULL, 'ambulans', shift_id, now()"
+        " FROM payments WHERE shift_id IS NOT NULL LIMIT 1",
+    ),
+    "a pass that earned what nobody paid": (
+        "I15-passes-paid",
+        "UPDATE ledger_postings SET account_code = '4120' WHERE account_code = '4190'",
+    ),
+    "a refused voucher's case lost": (
+        "I14-refused-vouchers-have-a-case",
+        "DELETE FROM cases WHERE voucher_refusal_id IS NOT NULL",
+    ),
     "a case for money that is no riddle": (
         "I6-suspense-has-a-case",
         "INSERT INTO cases (id, kind, money_id, amount_rp, owner, opened_at, state)"
@@ -131,6 +176,7 @@ DAMAGES = {
 TABLES = (
     "ledger_entries",
     "ledger_postings",
+    "payments",
     "charges",
     "money",
     "receipts",
@@ -138,6 +184,9 @@ TABLES = (
     "cases",
     "notifications",
     "charge_changes",
+    "voucher_batches",
+    "voucher_ends",
+    "covered_stays",
 )
 
 
@@ -192,8 +241,22 @@ async def test_a_break_in_a_devices_chain_is_noticed(
         )
 
 
+async def test_a_count_that_the_books_do_not_bear_out_is_noticed(
+    office, api, transactions, now, database_url, owner_url
+):
+    await on_shift(api, transactions, now)
+    closed = "INSERT INTO shift_closings SELECT id, now(), {}, 1, 1, 1 FROM shifts"
+    for expected_rp in (1, 0):  # no such cash is booked; a difference without its case
+        await as_superuser(owner_url, closed.format(expected_rp))
+        assert set(await violations(database_url)) == {"I5-counted"}
+        await as_superuser(owner_url, "DELETE FROM shift_closings")
+    assert await violations(database_url) == {}
+
+
 def test_every_invariant_is_broken_by_some_test():
-    covered = {invariant for invariant, _ in DAMAGES.values()} | {"I8-device-chains"}
+    covered = {invariant for invariant, _ in DAMAGES.values()} | {"I8-device-chains", "I5-counted"}
+    covered |= {"I8-proof-taken-twice-has-a-case"}  # in test_takings
+    covered |= {"I8-refund-wish-has-a-case"}  # in test_refund_wishes
     covered |= {guard.noticed_by for guard in GUARDS.values()}
     covered |= {invariant for *_, invariant in REFUND_GUARDS.values()}
     assert covered == {invariant.name for invariant in verify.INVARIANTS}
@@ -222,7 +285,9 @@ async def test_what_is_broken_lately_shows_in_the_metrics_that_must_stay_0(
     assert shown("recent") == {"I1-entries-balance", "I3-receipts", "I5-booked"} <= recent
     await verify.watch(transactions, now=now)
     assert shown("all") >= {"I1-entries-balance", "I3-series-without-gaps"}
-    await as_superuser(owner_url, "TRUNCATE payments, ledger_entries, receipt_series CASCADE")
+    await as_superuser(
+        owner_url, "TRUNCATE payments, ledger_entries, receipt_series, voucher_refusals CASCADE"
+    )
     for since in (None, hour_ago):
         await verify.watch(transactions, since=since, now=now)
     assert shown("recent") | shown("all") == set()

@@ -59,7 +59,12 @@ async def worker(office: Office, asked: Asked, database_url: str) -> AsyncIterat
     def start() -> asyncio.Task[None]:
         wired = office.wired
         work = jobs.run(
-            database_url, office.transactions, asked.acquirer, wired.announcer, wired.books
+            database_url,
+            office.transactions,
+            asked.acquirer,
+            wired.announcer,
+            wired.books,
+            plates_kept=timedelta(days=30),
         )
         running.append(asyncio.create_task(work))
         return running[-1]

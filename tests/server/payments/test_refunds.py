@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.payment import CaseOutcome, RefundMethod
+from domain.receipt import RefundFacts
 from server.database import new_id
 from server.identity.api_keys import Scope
 from server.identity.service import RoleNotAllowed
@@ -60,6 +61,7 @@ async def test_a_payment_is_given_back_by_the_acquirer_from_start_to_end(desk, o
     assert (facts.amount_rp, facts.paid_rp, facts.method) == (CAR_RP, CAR_RP, "acquirer")
     assert facts.original_number.startswith("PSR-")
     assert [(t.amount_rp, t.state) for t in told] == [(CAR_RP, "done")]
+    assert RefundFacts.from_json(told[0].receipt) == facts
     assert await office.rows("SELECT type FROM outbox WHERE type = 'charge.refunded'")
 
 
@@ -85,6 +87,8 @@ async def test_programs_are_told_how_much_of_a_charge_went_back(desk, api, issue
     listed = await api.get("/v1/charges", headers=await issue_key(Scope.CHARGES_READ))
     told = {charge["state"]: charge["refunded_rp"] for charge in listed.json()["items"]}
     assert told == {"paid": 0, "refunded": 2_000}
+    shown = (await api.get(f"/v1/charges/{money['charge_id']}")).json()["refunds"]
+    assert [back["receipt"]["amount_rp"] for back in shown] == [1_001, 999], "with their proofs"
 
 
 async def test_what_is_asked_wrongly_is_refused_by_its_name(desk, office):

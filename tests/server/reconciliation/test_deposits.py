@@ -19,13 +19,13 @@ from server.database import Transactions, new_id
 from server.errors import InvalidRequest
 from server.identity import service as identity
 from server.identity.models import Officer
+from server.identity.service import AttendantNotFound
 from server.ledger import reports
 from server.payments import cash
 from server.payments.books import Books
 from server.payments.issuing import PaymentRequest
 from server.reconciliation import closing, deposits, service
 from server.reconciliation.deposits import (
-    AttendantNotFound,
     DayAlreadyClosed,
     Deposit,
     DepositExceedsOwed,

@@ -11,9 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import select, text, update
 
-from server import verify
+from server import sample, verify
 from server.database import Transactions
+from server.identity import service as identity
 from server.identity.models import Device
+from server.sync import quarantine
 from server.sync.models import DeviceEvent, QuarantinedEvent
 from tests.server.handhelds import Handheld, on_shift
 
@@ -217,14 +219,83 @@ async def test_two_devices_do_not_mix(
     assert await push(api, other, other.event()) == ["accepted"]
 
 
-async def test_a_revoked_device_pushes_nothing(
+async def test_what_was_recorded_as_a_shift_ended_is_taken_after_it(
     api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
 ) -> None:
+    events = [handheld.event(), handheld.event("shift_closed")]
+    handheld.token = ""
+    assert await push(api, handheld, *events) == ["accepted", "accepted"]
+    handheld.token = "of a shift that is over"
+    assert await push(api, handheld, *events) == ["duplicate", "duplicate"]
+    async with transactions.begin() as db:
+        await db.execute(update(Device).values(state="suspended"))
+    answer = await api.post("/v1/sync", json={"events": [handheld.event()]}, auth=handheld.signed)
+    assert (answer.status_code, answer.json()["slug"]) == (403, "device-suspended")
+    assert await kept(transactions) == ([1, 2], [])
+
+
+async def revoke(transactions: Transactions) -> None:
     async with transactions.begin() as db:
         await db.execute(update(Device).values(state="revoked"))
-    answer = await api.post("/v1/sync", json={"events": [handheld.event()]}, auth=handheld.signed)
-    assert (answer.status_code, answer.json()["slug"]) == (403, "device-revoked")
+
+
+@pytest.mark.parametrize("token", ["of its shift", ""])
+async def test_what_a_revoked_device_still_had_is_kept_and_not_posted(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, token: str
+) -> None:
+    assert await push(api, handheld, handheld.event()) == ["accepted"]
+    await revoke(transactions)
+    handheld.token = token and handheld.token
+    later = [handheld.event(), handheld.event()]
+    assert await push(api, handheld, handheld.chain[0], *later) == [
+        "duplicate", "device-revoked", "device-revoked",
+    ]  # fmt: skip
+    assert await kept(transactions) == ([1], ["device-revoked"] * 2)
+
+
+async def test_a_revoked_device_is_known_by_its_own_key_only(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+) -> None:
+    await revoke(transactions)
+    thief = Handheld(device_id=handheld.device_id)
+    answer = await api.post("/v1/sync", json={"events": [thief.event()]}, auth=thief.signed)
+    assert (answer.status_code, answer.json()["slug"]) == (403, "signature-refused")
+    stranger = Handheld()
+    answer = await api.post("/v1/sync", json={"events": []}, auth=stranger.signed)
+    assert (answer.status_code, answer.json()["slug"]) == (404, "device-not-found")
+    answer = await api.post("/v1/sync", json={"events": []})
+    assert (answer.status_code, answer.json()["slug"]) == (401, "not-signed-in")
     assert await kept(transactions) == ([], [])
+
+
+async def test_a_batch_is_applied_in_its_chains_order_and_answered_in_its_own(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+) -> None:
+    events = [handheld.event() for _ in range(4)]
+    assert await push(api, handheld, *reversed(events)) == ["accepted"] * 4
+    assert await kept(transactions) == ([1, 2, 3, 4], [])
+
+
+async def test_refused_events_wait_in_one_case_each_once_until_an_officer_closes_it(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, now: datetime
+) -> None:
+    ahead = [handheld.forge(seq=3), handheld.forge(seq=4)]
+    for _ in range(3):
+        assert await push(api, handheld, *ahead) == ["gap", "gap"]
+    async with transactions.begin() as db:
+        officer = await identity.officer_named(db, sample.OFFICER)
+        ((case, count),) = await quarantine.open_cases(db)
+        assert (case.device_id, case.owner, count) == (handheld.device_id, "admin sistem", 2)
+        await quarantine.close(db, officer, case.id, "dicocokkan", now=now)
+    async with transactions.begin() as db:
+        with pytest.raises(quarantine.QuarantineCaseClosed):
+            await quarantine.close(db, officer, case.id, "lagi", now=now)
+        assert await quarantine.open_cases(db) == []
+    assert await push(api, handheld, *ahead, handheld.forge(seq=9)) == ["gap"] * 3
+    async with transactions.begin() as db:
+        ((case, count),) = await quarantine.open_cases(db)
+        assert [row.event["seq"] for row in await quarantine.events_of(db, case.id)] == [9]
+    assert await kept(transactions) == ([], ["gap"] * 3)
 
 
 NOT_EVENTS: list[dict[str, Any]] = [

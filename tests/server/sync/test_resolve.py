@@ -146,6 +146,7 @@ async def test_master_data_is_all_a_handheld_needs(
         "name": books.regency,
         "agency": books.agency,
         "complaint": books.complaint,
+        "porporasi": "",
         "timezone": "Asia/Jakarta",
         "site": books.base_url,
     }

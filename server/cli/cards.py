@@ -1,0 +1,50 @@
+"""An attendant's card as a picture: of the size of a bank card, at 300 dots an inch."""
+
+import io
+
+import segno
+from PIL import Image, ImageDraw, ImageFont
+
+from domain.card import Card
+
+DPI = 300
+WIDTH, HEIGHT = 1011, 638
+"""85.6 by 54 mm, ISO/IEC 7810 ID-1."""
+EDGE, CODE = 40, 430
+INK, PAPER, BLUE = "#111111", "#ffffff", "#0b3a75"
+
+
+def draw(card: Card, text: str, regency: str, agency: str) -> Image.Image:
+    """The card's front; `text` is what the office signed."""
+    picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle((0, 0, WIDTH, 118), fill=BLUE)
+    _write(pen, (EDGE, 18), regency, 40, PAPER, WIDTH - 2 * EDGE)
+    _write(pen, (EDGE, 68), agency, 30, PAPER, WIDTH - 2 * EDGE)
+    room = WIDTH - CODE - 3 * EDGE
+    _write(pen, (EDGE, 158), "JURU PARKIR RESMI", 32, BLUE, room)
+    _write(pen, (EDGE, 216), card.name, 56, INK, room)
+    _write(pen, (EDGE, 300), card.attendant, 72, INK, room)
+    _write(pen, (EDGE, 430), "Berlaku sampai", 28, INK, room)
+    _write(pen, (EDGE, 466), f"{card.valid_until:%d-%m-%Y}", 44, INK, room)
+    _write(pen, (EDGE, 570), "Pindai dengan alat petugas: asli, berlaku, bertugas", 24, INK, room)
+    picture.paste(_code(text), (WIDTH - CODE - EDGE, 118 + (HEIGHT - 118 - CODE) // 2))
+    return picture
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str, size: int, ink: str, room: int
+) -> None:
+    """One line, in smaller letters where it is too long for the room it has."""
+    while size > 12 and pen.textlength(text, ImageFont.load_default(size)) > room:
+        size -= 1
+    pen.text(at, text, ink, ImageFont.load_default(size))
+
+
+def _code(text: str) -> Image.Image:
+    symbol = segno.make_qr(text, error="m")
+    width = symbol.symbol_size(border=2)[0]
+    drawn = io.BytesIO()
+    symbol.save(drawn, kind="png", scale=max(1, CODE // width), border=2)
+    code = Image.open(drawn).convert("RGB")
+    return code.resize((CODE, CODE), Image.Resampling.NEAREST)

@@ -1,0 +1,55 @@
+"""Attendants' cards: issued with a last day, and taken back when they are lost."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.card import Card
+from server.database import new_id
+from server.identity.models import Attendant, AttendantCard
+from server.identity.service import AttendantNotFound
+
+
+async def issue(db: AsyncSession, attendant: str, valid_until: date, *, now: datetime) -> Card:
+    """A new card of an attendant; those of before stay valid until they are revoked."""
+    row = await db.scalar(select(Attendant).where(Attendant.code == attendant))
+    if row is None:
+        raise AttendantNotFound(attendant)
+    card = AttendantCard(id=new_id(), attendant_id=row.id, issued_at=now, valid_until=valid_until)
+    db.add(card)
+    await db.flush()
+    return Card(card.id, row.code, row.name, valid_until)
+
+
+async def revoke(db: AsyncSession, attendant: str, why: str, *, now: datetime) -> int:
+    """Take back every card an attendant has; how many that were."""
+    owner = select(Attendant.id).where(Attendant.code == attendant)
+    if await db.scalar(owner) is None:
+        raise AttendantNotFound(attendant)
+    rows = await db.scalars(
+        update(AttendantCard)
+        .where(AttendantCard.attendant_id == owner.scalar_subquery())
+        .where(AttendantCard.revoked_at.is_(None))
+        .values(revoked_at=now, why=why)
+        .returning(AttendantCard.id)
+    )
+    return len(rows.all())
+
+
+async def revoked(db: AsyncSession, day: date) -> Sequence[UUID]:
+    """The cards that were taken back before their last day, as handhelds need to know them."""
+    rows = await db.scalars(
+        select(AttendantCard.id)
+        .where(AttendantCard.revoked_at.is_not(None), AttendantCard.valid_until >= day)
+        .order_by(AttendantCard.id)
+    )
+    return rows.all()
+
+
+async def is_good(db: AsyncSession, card_id: UUID) -> bool:
+    """Whether the office has issued a card and not taken it back."""
+    row = await db.get(AttendantCard, card_id)
+    return row is not None and row.revoked_at is None

@@ -1,0 +1,203 @@
+"""Signs: what is registered to be posted at each spot, its checks, and the cases of wrong ones."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import qris
+from server.database import Connected, fetch, new_id
+from server.errors import Problem
+from server.inspection.models import OWNER, PostedCode, SignCase, SignCheck
+from server.spots import service as spots
+from server.spots.models import Spot
+
+COLUMNS = ("spot", "qris")
+
+
+class SignCaseNotFound(Problem):
+    slug = "sign-case-not-found"
+    status = 404
+    title_id = "Kasus tanda ini tidak ada, atau sudah selesai"
+    title_en = "There is no such case of a sign, or it is closed"
+
+
+class CodeFileError(ValueError):
+    """A file of posted codes that cannot be taken in; the message names the line."""
+
+
+async def import_codes(db: AsyncSession, text: str, *, now: datetime) -> int:
+    """Register the static QRIS posted at the spots of a CSV, all or nothing.
+
+    For each spot that is named, the file is the whole list: what it leaves out is retired.
+    Returns how many codes stand there.
+    """
+    rows = await _rows(db, text)
+    for spot_id in {spot_id for spot_id, _ in rows}:
+        wanted = {_identity(payload): payload for of, payload in rows if of == spot_id}
+        known = await db.scalars(
+            select(PostedCode).where(PostedCode.spot_id == spot_id, PostedCode.retired_at.is_(None))
+        )
+        for code in known:
+            if wanted.pop(_identity(code), None) is None:
+                code.retired_at = now
+        for nmid, pan, criteria, mcc, name, amount_rp in wanted:
+            db.add(
+                PostedCode(
+                    spot_id=spot_id,
+                    nmid=nmid,
+                    pan=pan,
+                    criteria=criteria,
+                    mcc=mcc,
+                    name=name,
+                    amount_rp=amount_rp,
+                    registered_at=now,
+                )
+            )
+    await db.flush()
+    return len({(spot_id, _identity(payload)) for spot_id, payload in rows})
+
+
+Identity = tuple[str | None, str | None, str | None, str, str, int | None]
+
+
+def _identity(code: PostedCode | qris.QrisPayload) -> Identity:
+    """What is compared of a code: of its PAN the digits that are printed in one."""
+    pan = code.pan and code.pan[:18]
+    return code.nmid, pan, code.criteria, code.mcc, code.name, code.amount_rp
+
+
+async def _rows(db: AsyncSession, text: str) -> list[tuple[UUID, qris.QrisPayload]]:
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True)
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise CodeFileError(f"the first line must be: {','.join(COLUMNS)}")
+    rows = []
+    try:
+        for line in reader:
+            spot = await spots.find(db, line["spot"])
+            rows.append((spot.id, _static(line["qris"])))
+    except (Problem, qris.QrisError, ValueError, csv.Error) as exc:
+        raise CodeFileError(f"line {reader.line_num}: {exc or type(exc).__name__}") from exc
+    return rows
+
+
+def _static(text: str) -> qris.QrisPayload:
+    payload = qris.parse(text.strip())
+    if payload.is_dynamic or payload.nmid is None:
+        raise ValueError("not a static QRIS with an NMID")
+    return payload
+
+
+class Posted(NamedTuple):
+    """A registered code with its spot's code."""
+
+    spot_code: str
+    nmid: str
+    pan: str | None
+    criteria: str | None
+    mcc: str
+    name: str
+    amount_rp: int | None
+    retired: bool
+
+
+POSTED = """
+    SELECT s.code, p.nmid, p.pan, p.criteria, p.mcc, p.name, p.amount_rp,
+        p.retired_at IS NOT NULL
+    FROM posted_codes p JOIN spots s ON s.id = p.spot_id
+    ORDER BY s.code, p.registered_at
+"""
+
+
+async def posted(db: Connected) -> list[Posted]:
+    """Every code that is, or was, posted somewhere."""
+    return [Posted._make(row) for row in await fetch(db, POSTED)]
+
+
+class Standing(NamedTuple):
+    """A spot with the last check of its sign, if there was any, and its open case."""
+
+    spot_code: str
+    place: str
+    checked_at: datetime | None
+    fault: str | None
+    seen_json: str | None
+    attendant: str | None
+    case_id: UUID | None
+    case_fault: str | None
+    case_opened_at: datetime | None
+    owner: str | None
+
+    @property
+    def seen(self) -> list[str]:
+        """What was read at the last check, as a person knows it: a merchant, a host."""
+        return [value for value in json.loads(self.seen_json or "{}").values() if value]
+
+
+STANDING = """
+    SELECT s.code, s.place, c.received_at, c.fault, c.seen::text, a.code, k.id, k.fault,
+        k.opened_at, k.owner
+    FROM spots s
+    LEFT JOIN LATERAL (
+        SELECT * FROM sign_checks WHERE spot_id = s.id ORDER BY received_at DESC, seq DESC LIMIT 1
+    ) c ON true
+    LEFT JOIN attendants a ON a.id = c.attendant_id
+    LEFT JOIN sign_cases k ON k.spot_id = s.id AND k.closed_at IS NULL
+    ORDER BY k.id IS NULL, c.fault IS NULL, c.received_at NULLS FIRST, s.code
+"""
+
+
+async def standing(db: Connected) -> list[Standing]:
+    """Every spot: wrong ones first, then those that were never checked, then the longest ago."""
+    return [Standing._make(row) for row in await fetch(db, STANDING)]
+
+
+async def record(db: AsyncSession, check: SignCheck) -> None:
+    """Keep a check; a wrong sign has a case, one for each spot at a time."""
+    db.add(check)
+    await db.flush()
+    if check.fault is not None:
+        await db.execute(
+            upsert(SignCase)
+            .values(
+                id=new_id(),
+                spot_id=check.spot_id,
+                fault=check.fault,
+                owner=OWNER,
+                opened_at=check.received_at,
+            )
+            .on_conflict_do_nothing()
+        )
+
+
+async def close_case(
+    db: AsyncSession, officer_id: UUID, case_id: UUID, what_was_done: str, *, now: datetime
+) -> None:
+    """Raises SignCaseNotFound where it is closed already."""
+    closed = await db.scalar(
+        update(SignCase)
+        .where(SignCase.id == case_id, SignCase.closed_at.is_(None))
+        .values(closed_by=officer_id, closed_at=now, what_was_done=what_was_done)
+        .returning(SignCase.id)
+    )
+    if closed is None:
+        raise SignCaseNotFound
+
+
+async def closed_cases(db: AsyncSession, limit: int) -> Sequence[tuple[SignCase, str]]:
+    """The cases closed last, each with its spot's code."""
+    rows = await db.execute(
+        select(SignCase, Spot.code)
+        .join(Spot, Spot.id == SignCase.spot_id)
+        .where(SignCase.closed_at.is_not(None))
+        .order_by(SignCase.closed_at.desc())
+        .limit(limit)
+    )
+    return [(case, code) for case, code in rows]

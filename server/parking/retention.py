@@ -1,0 +1,42 @@
+"""Destroying what is kept of plates once its time is over. Money and receipts stay as they are."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import CursorResult, select, update
+
+from server.database import Transactions
+from server.parking.models import ParkingSession, PlatesDestroyed
+
+log = structlog.get_logger()
+
+AT_ONCE = 10_000
+"""Stays in one transaction, so that none is locked for long."""
+
+
+async def destroy_plates(transactions: Transactions, kept: timedelta, *, now: datetime) -> int:
+    """Destroy the plates of every stay begun longer ago than `kept`, and record that it was done.
+
+    Returns of how many stays.
+    """
+    before, destroyed = now - kept, 0
+    while True:
+        async with transactions.begin() as db:
+            old = (
+                select(ParkingSession.id)
+                .where(ParkingSession.started_at < before)
+                .where(ParkingSession.plate_masked.is_not(None))
+                .limit(AT_ONCE)
+            )
+            result: CursorResult[Any] = await db.execute(  # type: ignore[assignment]
+                update(ParkingSession)
+                .where(ParkingSession.id.in_(old.scalar_subquery()))
+                .values(plate_masked=None, plate_hash=None)
+            )
+            destroyed += result.rowcount
+            if result.rowcount < AT_ONCE:
+                db.add(PlatesDestroyed(destroyed_at=now, begun_before=before, stays=destroyed))
+                break
+    log.info("plates_destroyed", count=destroyed)
+    return destroyed

@@ -1,0 +1,121 @@
+"""Events that were refused: kept as they came, each once, in a case that an officer has to close.
+
+A device has one open case at most; what it pushes while that is open belongs to it.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.database import new_id
+from server.errors import Problem
+from server.identity import service as identity
+from server.identity.service import Right
+from server.sync.models import QuarantineCase, QuarantinedEvent
+
+log = structlog.get_logger()
+
+OWNER = "admin sistem"
+"""Who answers for devices."""
+MOST_SHOWN = 500
+
+
+class QuarantineCaseNotFound(Problem):
+    slug = "quarantine-case-not-found"
+    status = 404
+    title_id = "Kasus perangkat ini tidak dikenal"
+    title_en = "This case of a device is not known"
+
+
+class QuarantineCaseClosed(Problem):
+    slug = "quarantine-case-closed"
+    status = 409
+    title_id = "Kasus perangkat ini sudah ditutup"
+    title_en = "This case of a device is closed already"
+
+
+async def keep(
+    db: AsyncSession, device_id: UUID, event: dict[str, Any], reason: str, *, now: datetime
+) -> None:
+    """Keep a refused event, and open the device's case where none is open; again is harmless."""
+    digest = hashlib.sha256(json.dumps(event, sort_keys=True).encode()).digest()
+    known = await db.scalar(
+        select(QuarantinedEvent.id).where(
+            QuarantinedEvent.device_id == device_id, QuarantinedEvent.digest == digest
+        )
+    )
+    if known is not None:
+        return
+    await db.execute(
+        upsert(QuarantineCase)
+        .values(id=new_id(), device_id=device_id, owner=OWNER, opened_at=now)
+        .on_conflict_do_nothing()
+    )
+    case_id = await db.scalar(
+        select(QuarantineCase.id)
+        .where(QuarantineCase.device_id == device_id, QuarantineCase.closed_at.is_(None))
+        .with_for_update()
+    )
+    db.add(
+        QuarantinedEvent(
+            device_id=device_id,
+            case_id=case_id,
+            digest=digest,
+            event=event,
+            reason=reason,
+            received_at=now,
+        )
+    )
+    await db.flush()
+    log.warning("event_quarantined", device_id=str(device_id), reason=reason)
+
+
+async def open_cases(db: AsyncSession) -> list[tuple[QuarantineCase, int]]:
+    """Each with how many events it holds, the oldest first."""
+    rows = await db.execute(
+        select(QuarantineCase, func.count(QuarantinedEvent.id))
+        .join(QuarantinedEvent, QuarantinedEvent.case_id == QuarantineCase.id)
+        .where(QuarantineCase.closed_at.is_(None))
+        .group_by(QuarantineCase.id)
+        .order_by(QuarantineCase.opened_at)
+        .limit(MOST_SHOWN)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def find(db: AsyncSession, case_id: UUID) -> QuarantineCase:
+    case = await db.get(QuarantineCase, case_id)
+    if case is None:
+        raise QuarantineCaseNotFound
+    return case
+
+
+async def events_of(db: AsyncSession, case_id: UUID) -> Sequence[QuarantinedEvent]:
+    rows = await db.scalars(
+        select(QuarantinedEvent)
+        .where(QuarantinedEvent.case_id == case_id)
+        .order_by(QuarantinedEvent.received_at, QuarantinedEvent.id)
+        .limit(MOST_SHOWN)
+    )
+    return rows.all()
+
+
+async def close(
+    db: AsyncSession, officer_id: UUID, case_id: UUID, why: str, *, now: datetime
+) -> None:
+    """An officer has looked at what was refused. The events stay; later ones open a new case."""
+    officer = await identity.acting(db, officer_id, Right.MANAGE_DEVICES)
+    case = await db.get(QuarantineCase, case_id, with_for_update=True)
+    if case is None:
+        raise QuarantineCaseNotFound
+    if case.closed_at is not None:
+        raise QuarantineCaseClosed
+    case.closed_at, case.closed_by, case.why = now, officer.id, why

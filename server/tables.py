@@ -1,0 +1,16 @@
+"""Every table of every slice, for whoever opens a session: rows of one refer to rows of another.
+
+A process that knows only some of the tables fails at its first write to one that refers to another.
+"""
+
+import server.identity.models
+import server.inspection.models
+import server.ledger.models
+import server.parking.covered_models
+import server.parking.models
+import server.payments.models
+import server.payments.voucher_models
+import server.reconciliation.models
+import server.spots.models
+import server.sync.models
+import server.webhooks.models  # noqa: F401

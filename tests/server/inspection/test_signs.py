@@ -1,0 +1,147 @@
+"""Checks of signs: what handhelds are told to compare with, and what becomes of what they found."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+import qris
+from server import sample
+from server.database import Transactions
+from server.inspection import signs
+from server.inspection.models import SignCase, SignCheck
+from server.inspection.signs import CodeFileError
+from tests.server.cluster import PASSWORD
+from tests.server.handhelds import Handheld, on_shift
+from tests.server.sync.test_push import push
+
+SPOT, OTHER = "PSR-001-U", "RSU-003-I"
+
+
+@pytest.fixture
+async def handheld(api: httpx.AsyncClient, transactions: Transactions, now: datetime) -> Handheld:
+    return await on_shift(api, transactions, now)
+
+
+def posted(name: str = "PARKIR DISHUB", nmid: str = "ID1020030040050") -> str:
+    return qris.encode(
+        qris.static(
+            nmid=nmid,
+            acquirer_guid="ID.CO.BANKCONTOH.WWW",
+            pan="9360000200000000123",
+            merchant_id="000000000000001",
+            criteria=qris.Criteria.REGULAR,
+            mcc="7523",
+            name=name,
+            city="CONTOH",
+            postal_code="70611",
+        )
+    )
+
+
+async def master(api: httpx.AsyncClient, handheld: Handheld) -> dict[str, Any]:
+    answer = await api.get("/v1/masterdata", auth=handheld.signed)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()["signs"]
+    return told
+
+
+async def take_in(transactions: Transactions, text: str, now: datetime) -> int:
+    async with transactions.begin() as db:
+        return await signs.import_codes(db, text, now=now)
+
+
+async def test_handhelds_are_told_what_is_posted_and_what_was_replaced(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, now: datetime
+) -> None:
+    file = f"spot,qris\n{SPOT},{posted()}\n{OTHER},{posted()}\n"
+    assert await take_in(transactions, file, now) == 2
+    assert await take_in(transactions, file, now) == 2  # again, and nothing changes
+    changed = f"spot,qris\n{SPOT},{posted('PARKIR BARU')}\n"
+    await take_in(transactions, changed, now + timedelta(seconds=1))
+    told = await master(api, handheld)
+    assert [(c["spot_code"], c["name"], c["retired"]) for c in told["posted"]] == [
+        (SPOT, "PARKIR DISHUB", True),
+        (SPOT, "PARKIR BARU", False),
+        (OTHER, "PARKIR DISHUB", False),
+    ]
+    assert told["posted"][0]["pan"] == "936000020000000012"
+    assert (told["due_s"], told["merchant"], told["checked"]) == (3 * 86_400, None, {})
+
+
+async def test_handhelds_are_told_whose_our_own_barcodes_are(
+    api: httpx.AsyncClient, handheld: Handheld
+) -> None:
+    made = await api.post(f"/v1/spots/{SPOT}/charges", json={"vehicle_class": "car"})
+    ours = qris.parse(made.json()["qris"])
+    told = (await master(api, handheld))["merchant"]
+    assert (told["name"], told["nmid"]) == (ours.name, ours.nmid)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"{SPOT},bukan qris", "line 2"),
+        (f"PSR-001-X,{posted()}", "line 2"),
+        (f"{SPOT},{posted()[:-4]}0000", "line 2"),
+    ],
+)
+async def test_a_wrong_line_takes_nothing_in(
+    transactions: Transactions, now: datetime, line: str, says: str
+) -> None:
+    with pytest.raises(CodeFileError, match=says):
+        await take_in(transactions, f"spot,qris\n{line}\n", now)
+
+
+async def test_a_check_arrives_and_a_wrong_sign_has_one_case_until_it_is_settled(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld
+) -> None:
+    wrong = {
+        "attendant": sample.ATTENDANT,
+        "spot": SPOT,
+        "fault": "same-name",
+        "seen": {"name": "PARKIR", "nmid": "ID1"},
+    }
+    right = {"spot": OTHER, "fault": None, "seen": {"spot": OTHER}}
+    events = [handheld.event("sign_checked", body=body) for body in (wrong, right, wrong)]
+    assert await push(api, handheld, *events) == ["accepted"] * 3
+    assert await push(api, handheld, *events) == ["duplicate"] * 3
+    async with transactions.begin() as db:
+        checks = list(await db.scalars(select(SignCheck).order_by(SignCheck.seq)))
+        assert [check.fault for check in checks] == ["same-name", None, "same-name"]
+        [case] = await db.scalars(select(SignCase))
+        assert (case.fault, case.owner) == ("same-name", "dinas perhubungan")
+        standing = await signs.standing(db)
+        assert standing[0].spot_code == SPOT
+        assert standing[-1].spot_code == OTHER
+    assert (await master(api, handheld))["checked"][SPOT]["fault"] == "same-name"
+
+    await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
+    page = (await api.get("/office/signs")).text
+    assert page.index(SPOT) < page.index(OTHER)
+    assert "nama sama, NMID lain" in page
+    body = {"password": PASSWORD, "why": "Stiker dilepas"}
+    for status in (303, 404):
+        answer = await api.post(f"/office/sign-cases/{case.id}", data=body)
+        assert answer.status_code == status
+    assert "Stiker dilepas" in (await api.get("/office/signs")).text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"spot": SPOT, "fault": "asli", "seen": {}},
+        {"spot": "PSR-999-X", "fault": None, "seen": {}},
+        {"spot": SPOT, "fault": None, "seen": {}, "plate": "KH 1234 AB"},
+        {"spot": SPOT, "fault": None},
+    ],
+)
+async def test_a_fact_of_no_shape_stays_in_the_journal_and_breaks_no_chain(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, body: dict[str, Any]
+) -> None:
+    events = [handheld.event("sign_checked", body=body), handheld.event()]
+    assert await push(api, handheld, *events) == ["accepted", "accepted"]
+    async with transactions.begin() as db:
+        assert list(await db.scalars(select(SignCheck))) == []
