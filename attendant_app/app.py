@@ -16,15 +16,26 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from attendant_app import (
+    card_pages,
+    check_pages,
+    closing_pages,
+    covered_pages,
     device_key,
+    ending_pages,
     endpoints,
     pages,
     printing,
     problems,
+    refund_wish_pages,
     scan_pages,
     server_api,
     signing,
+    slip_pages,
+    stay_pages,
     sync,
+    training,
+    training_pages,
+    voucher_pages,
 )
 from attendant_app.camera import Camera
 from attendant_app.guard import Guard
@@ -41,13 +52,15 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         own = store or Store(settings.data)
-        own.settle_interrupted_prints(device_time())
+        own.print_queue.recover(device_time())
+        own.print_queue.prune(device_time() - printing.KEPT_FOR)
         async with server_api.new_client(settings.server_url, settings.language) as http:
             handheld = Handheld(settings, own, device_key.load_or_make(settings.data), http)
             if settings.camera:
                 handheld.camera = Camera(settings.camera)
             http.auth = signing.RequestSigner(handheld)
-            app.state.handheld = handheld
+            app.state.handheld, app.state.training = handheld, None
+            training.settle_interrupted(handheld)
             work = [
                 asyncio.create_task(sync.run(handheld)),
                 asyncio.create_task(printing.run(handheld)),
@@ -56,6 +69,8 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
                 yield
             finally:
                 handheld.bell.close()
+                if app.state.training is not None:
+                    await app.state.training.stop()
                 for task in work:
                     task.cancel()
                 for task in work:
@@ -69,6 +84,16 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
             *endpoints.ROUTES,
             *pages.ROUTES,
             *scan_pages.ROUTES,
+            *closing_pages.ROUTES,
+            *check_pages.ROUTES,
+            *voucher_pages.ROUTES,
+            *card_pages.ROUTES,
+            *training_pages.ROUTES,
+            *covered_pages.ROUTES,
+            *stay_pages.ROUTES,
+            *slip_pages.ROUTES,
+            *refund_wish_pages.ROUTES,
+            *ending_pages.ROUTES,
             Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
         ],
         middleware=[Middleware(Guard)],

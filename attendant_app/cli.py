@@ -1,6 +1,7 @@
 """The commands `karcis handheld` and `karcis scan`."""
 
 import json
+import os
 import signal
 import socket
 import sys
@@ -19,11 +20,16 @@ from attendant_app.store import Store, StoreInUseError
 
 
 class Server(uvicorn.Server):
-    """Ends the open event streams first, so that a stop does not wait for them."""
+    """Tells systemd that it started; ends open event streams, so that a stop waits for none."""
 
     def __init__(self, config: uvicorn.Config, application: Starlette) -> None:
         super().__init__(config)
         self._application = application
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and (place := os.environ.get("NOTIFY_SOCKET")):
+            _tell_systemd(place)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._application.state.handheld.bell.close()
@@ -92,6 +98,13 @@ def scan(
         print(json.dumps({"file": str(file), "texts": texts, "ms": taken_ms}, ensure_ascii=False))
     if failed:
         raise typer.Exit(1)
+
+
+def _tell_systemd(place: str) -> None:
+    """That the page answers (sd_notify), so that the kiosk's browser opens no error page."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.connect(place.replace("@", "\0", 1) if place.startswith("@") else place)
+        manager.send(b"READY=1")
 
 
 def _fail(reason: str) -> None:

@@ -4,21 +4,25 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from typing import Any
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from attendant_app import barcode, printing, problems, recognise, scanner, service
+from attendant_app import barcode, closing, printing, problems, recognise, scanner, service, shifts
+from attendant_app.paperwork import RECEIPT
 from attendant_app.runtime import Handheld
 
 HEARTBEAT_S = 15.0
 
 
 def handheld_of(request: Request) -> Handheld:
-    handheld: Handheld = request.app.state.handheld
+    """The handheld of the screens: the real one, or the one of practice while that lasts."""
+    training = request.app.state.training
+    handheld: Handheld = training.handheld if training else request.app.state.handheld
     return handheld
 
 
@@ -49,24 +53,34 @@ def full_status(handheld: Handheld) -> dict[str, Any]:
 
 async def post_enrol(request: Request) -> Response:
     handheld = handheld_of(request)
-    await service.enrol(handheld, text_in(await body_of(request), "code"))
+    await shifts.enrol(handheld, text_in(await body_of(request), "code"))
     return JSONResponse(full_status(handheld))
 
 
 async def post_sign_in(request: Request) -> Response:
     handheld, body = handheld_of(request), await body_of(request)
-    await service.sign_in(handheld, text_in(body, "attendant"), text_in(body, "pin"))
+    await shifts.sign_in(handheld, text_in(body, "attendant"), text_in(body, "pin"))
     return JSONResponse(full_status(handheld))
 
 
-async def post_sign_out(request: Request) -> Response:
-    service.sign_out(handheld_of(request))
-    return JSONResponse(full_status(handheld_of(request)))
+async def post_close_shift(request: Request) -> Response:
+    handheld, body = handheld_of(request), await body_of(request)
+    made = await closing.close(
+        handheld, _whole_in(body, "counted_rp"), _whole_in(body, "held_seen", 0)
+    )
+    return JSONResponse({**asdict(made), "difference_rp": made.difference_rp})
+
+
+def _whole_in(body: dict[str, Any], name: str, default: int | None = None) -> int:
+    value = body.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise problems.InvalidRequest(name)
+    return value
 
 
 async def get_spots(request: Request) -> Response:
     handheld = handheld_of(request)
-    service.on_shift(handheld)
+    shifts.on_shift(handheld)
     return JSONResponse({"spots": service.spots(handheld)})
 
 
@@ -106,14 +120,14 @@ def _text_or_none(body: dict[str, Any], name: str) -> str | None:
 
 async def get_charges(request: Request) -> Response:
     handheld = handheld_of(request)
-    service.on_shift(handheld)
+    shifts.on_shift(handheld)
     charges = [service.view(handheld, charge) for charge in handheld.store.charges()]
     return JSONResponse({"charges": charges})
 
 
 def _charge_view(request: Request) -> dict[str, Any]:
     handheld = handheld_of(request)
-    service.on_shift(handheld)
+    shifts.on_shift(handheld)
     charge = service.charge_or_problem(handheld, request.path_params["charge_id"])
     return service.view(handheld, charge)
 
@@ -131,7 +145,10 @@ async def get_barcode_png(request: Request) -> Response:
 
 
 def _barcode(request: Request, draw: Callable[[str], str | bytes]) -> str | bytes:
-    text = _charge_view(request)["qris"]
+    return _drawn(_charge_view(request)["qris"], draw)
+
+
+def _drawn(text: str | None, draw: Callable[[str], str | bytes]) -> str | bytes:
     if not text:
         raise problems.NoBarcode
     try:
@@ -140,13 +157,27 @@ def _barcode(request: Request, draw: Callable[[str], str | bytes]) -> str | byte
         raise problems.NoBarcode(str(error)) from error
 
 
+async def get_page_svg(request: Request) -> Response:
+    """The QR of the driver's own page, where the proof stands once the charge is paid."""
+    return Response(_drawn(_charge_view(request)["page"], barcode.svg), media_type="image/svg+xml")
+
+
+async def get_receipt_svg(request: Request) -> Response:
+    """The QR of the receipt's own page, for a driver's phone where there is no paper."""
+    view = _charge_view(request)
+    if view["state"] != "paid" or not view["receipt"]:
+        raise problems.NoReceipt
+    drawn = _drawn(str(view["receipt"]["verify_url"]), barcode.svg)
+    return Response(drawn, media_type="image/svg+xml")
+
+
 async def get_charge_events(request: Request) -> Response:
     handheld = handheld_of(request)
     _charge_view(request)
 
     def facts() -> dict[str, Any]:
         view = _charge_view(request)
-        return {**view, "print": printing.print_status(handheld, view["id"])}
+        return {**view, "print": _print(handheld, view)}
 
     return event_stream(handheld, "charge", facts)
 
@@ -182,7 +213,7 @@ def event_stream(
 async def post_scan(request: Request) -> Response:
     """A picture, raw or as the `image` part of a form: its texts, and what the only one means."""
     handheld = handheld_of(request)
-    service.on_shift(handheld)
+    shifts.on_shift(handheld)
     started = time.perf_counter()
     texts = [sighting.text for sighting in await look_at(handheld, await _picture_of(request))]
     taken_ms = round((time.perf_counter() - started) * 1000)
@@ -190,9 +221,11 @@ async def post_scan(request: Request) -> Response:
 
 
 async def post_frame(request: Request) -> Response:
-    """One frame of a live camera: the texts in it, and where. What they mean is asked once."""
+    """One frame of a live camera: the texts in it, and where. What they mean is asked once.
+
+    It needs no shift: a device that is being enrolled has none.
+    """
     handheld = handheld_of(request)
-    service.on_shift(handheld)
     data, started = await request.body(), time.perf_counter()
     async with handheld.watching:
         seen = await _read(lambda: _watch(handheld, data))
@@ -205,6 +238,14 @@ async def look_at(handheld: Handheld, data: bytes) -> list[scanner.Sighting]:
     """Reads a picture in memory, off the event loop."""
     async with handheld.reading:
         return await _read(lambda: scanner.look(scanner.unpack(data)))
+
+
+async def codes_in(handheld: Handheld, form: FormData) -> list[str]:
+    """What a camera's page sent: the texts of codes, or a picture that is read for them."""
+    image = form.get("image")
+    if isinstance(image, UploadFile):
+        return [seen.text for seen in await look_at(handheld, await image.read())]
+    return [text for text in form.getlist("text") if isinstance(text, str)]
 
 
 def _watch(handheld: Handheld, data: bytes) -> list[scanner.Sighting]:
@@ -241,7 +282,6 @@ async def _meaning(handheld: Handheld, texts: list[str]) -> dict[str, Any]:
 
 async def get_camera_frame(request: Request) -> Response:
     handheld = handheld_of(request)
-    service.on_shift(handheld)
     if handheld.camera is None:
         raise problems.NotFound
     return Response(await handheld.camera.frame(), media_type="image/jpeg")
@@ -256,20 +296,24 @@ async def post_resolve(request: Request) -> Response:
     return JSONResponse({"result": await recognise.resolve(handheld_of(request), text)})
 
 
+def _print(handheld: Handheld, view: dict[str, Any]) -> dict[str, Any]:
+    return printing.status(handheld, RECEIPT, view["id"])
+
+
 async def get_print(request: Request) -> Response:
-    return JSONResponse(printing.print_status(handheld_of(request), _charge_view(request)["id"]))
+    return JSONResponse(_print(handheld_of(request), _charge_view(request)))
 
 
 async def post_reprint(request: Request) -> Response:
     view = _charge_view(request)
-    printing.reprint(handheld_of(request), view["id"])
-    return JSONResponse(printing.print_status(handheld_of(request), view["id"]), 202)
+    printing.ask(handheld_of(request), RECEIPT, view["id"])
+    return JSONResponse(_print(handheld_of(request), view), 202)
 
 
 async def post_print_confirm(request: Request) -> Response:
     view = _charge_view(request)
-    printing.confirm(handheld_of(request), view["id"])
-    return JSONResponse(printing.print_status(handheld_of(request), view["id"]))
+    printing.seen(handheld_of(request), RECEIPT, view["id"])
+    return JSONResponse(_print(handheld_of(request), view))
 
 
 ROUTES = [
@@ -277,7 +321,7 @@ ROUTES = [
     Route("/api/events", get_events),
     Route("/api/enrol", post_enrol, methods=["POST"]),
     Route("/api/sign-in", post_sign_in, methods=["POST"]),
-    Route("/api/sign-out", post_sign_out, methods=["POST"]),
+    Route("/api/close-shift", post_close_shift, methods=["POST"]),
     Route("/api/spots", get_spots),
     Route("/api/charges", get_charges, methods=["GET"]),
     Route("/api/charges", post_charge, methods=["POST"]),
@@ -285,6 +329,8 @@ ROUTES = [
     Route("/api/charges/{charge_id}", get_charge),
     Route("/api/charges/{charge_id}/barcode.svg", get_barcode_svg),
     Route("/api/charges/{charge_id}/barcode.png", get_barcode_png),
+    Route("/api/charges/{charge_id}/page.svg", get_page_svg),
+    Route("/api/charges/{charge_id}/receipt.svg", get_receipt_svg),
     Route("/api/charges/{charge_id}/events", get_charge_events),
     Route("/api/charges/{charge_id}/print", get_print),
     Route("/api/charges/{charge_id}/reprint", post_reprint, methods=["POST"]),

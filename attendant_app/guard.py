@@ -18,7 +18,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY = 64 * 1024
 # A picture comes inside a multipart envelope.
 MAX_SCAN_BODY = MAX_PICTURE_BYTES + 64 * 1024
-PICTURE_PATHS = frozenset({"/api/scan", "/api/frames", "/scan"})
+PICTURE_PATHS = ("/api/scan", "/api/frames", "/scan", "/checks/signs/", "/sign-in/card")
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -46,7 +46,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         send = _with_headers(send, cacheable=scope["path"].startswith("/static/"))
-        limit = MAX_SCAN_BODY if scope["path"] in PICTURE_PATHS else MAX_BODY
+        limit = MAX_SCAN_BODY if scope["path"].startswith(PICTURE_PATHS) else MAX_BODY
         problem = _objection(scope["method"], headers, limit)
         if problem is not None:
             await _answer(problem, scope, receive, send)

@@ -12,9 +12,25 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
-from attendant_app import endpoints, messages, prices, printing, problems, service, speech
+from attendant_app import (
+    covered,
+    earnings,
+    endpoints,
+    messages,
+    offline,
+    pool,
+    prices,
+    printing,
+    problems,
+    refund_wishes,
+    service,
+    shifts,
+    speech,
+    stays,
+)
 from attendant_app.endpoints import handheld_of
-from attendant_app.runtime import Handheld, device_time
+from attendant_app.prices import Offer
+from attendant_app.runtime import Handheld, device_time, new_id
 from attendant_app.settings import LANGUAGES
 from attendant_app.store import Sync
 from domain.money import format_rp
@@ -39,11 +55,13 @@ class Look:
     tone: str = ""
 
 
-# Only `paid` is green, and only the server says `paid`.
+# Only `paid` is green, and only the server says `paid`, itself or by a proof that it signed.
 LOOKS = {
     "payable": Look("open-charges", "qris"),
+    "unsure": Look("not-sure-here", "qris"),
     "waiting": Look("waiting", "clock", "wait"),
     "cash": Look("cash-unsent", "cash", "wait"),
+    "voucher": Look("voucher-unsent", "voucher", "wait"),
     "paid": Look("paid", "tick", "good"),
     "expired": Look("expired", "expired", "bad"),
     "cancelled": Look("cancelled", "cross", "bad"),
@@ -76,10 +94,15 @@ def page(request: Request, name: str, status: int = 200, **values: object) -> Re
         "t": messages.translator(language),
         "language": language,
         "sound": request.cookies.get("sound") != "off",
+        "tickets": prints_tickets(request),
         "news": lambda: _news(handheld, language),
         "rp": format_rp,
+        "exemptions": lambda: covered.exemptions(handheld),
+        "printed": lambda kind, record_id: printing.status(handheld, kind, record_id),
         "status": facts,
+        "age": lambda seconds: messages.age(seconds, language),
         "oldest_age": messages.age(oldest, language) if oldest is not None else "",
+        "time_left": messages.time_left(facts["offline"]["left_s"], language),
         "class_label": lambda name: VehicleClass(name).label(language),
         **values,
     }
@@ -91,7 +114,8 @@ def _news(handheld: Handheld, language: str) -> list[dict[str, Any]]:
     if handheld.store.shift() is None:
         return []
     tiles = [tile(handheld, charge.id) for charge in handheld.store.charges(NEWS)]
-    return [{**facts, "say": speech.of_charge(facts, language)} for facts in tiles]
+    said = messages.text("training-say", language) if handheld.training else ""
+    return [{**facts, "say": said + speech.of_charge(facts, language)} for facts in tiles]
 
 
 def problem_page(request: Request, problem: problems.Problem) -> Response:
@@ -138,11 +162,12 @@ async def start(request: Request) -> Response:
 async def enrol(request: Request) -> Response:
     handheld = handheld_of(request)
     if request.method == "GET":
-        return page(request, "enrol.html")
+        return page(request, "enrol.html", camera=handheld.camera)
     try:
-        await service.enrol(handheld, (await _field(request, "code")).strip())
+        await shifts.enrol(handheld, (await _field(request, "code")).strip())
     except problems.Problem as problem:
-        return page(request, "enrol.html", problem.status, error=words(request, problem))
+        told = {"camera": handheld.camera, "error": words(request, problem)}
+        return page(request, "enrol.html", problem.status, **told)
     return _go("/sign-in")
 
 
@@ -151,10 +176,11 @@ async def sign_in(request: Request) -> Response:
     if handheld.store.device() is None:
         return _go("/enrol")
     if request.method == "GET":
-        return page(request, "sign_in.html", attendant=_last_attendant(handheld))
+        told = request.query_params.get("attendant", "")[:40]
+        return page(request, "sign_in.html", attendant=told or _last_attendant(handheld))
     attendant = await _field(request, "attendant")
     try:
-        await service.sign_in(handheld, attendant, await _field(request, "pin"))
+        await shifts.sign_in(handheld, attendant, await _field(request, "pin"))
     except problems.Problem as problem:
         return page(
             request,
@@ -172,27 +198,31 @@ def _last_attendant(handheld: Handheld) -> str:
 
 
 async def shift(request: Request) -> Response:
-    return page(request, "shift.html", takings=service.takings(handheld_of(request)))
+    return page(request, "shift.html", **_today(handheld_of(request)))
 
 
-async def sign_out(request: Request) -> Response:
-    try:
-        service.sign_out(handheld_of(request))
-    except problems.UnsyncedRecords as problem:
-        return page(
-            request,
-            "shift.html",
-            problem.status,
-            takings=service.takings(handheld_of(request)),
-            error=words(request, problem),
-        )
-    return _go("/")
+def _today(handheld: Handheld) -> dict[str, Any]:
+    """What this device recorded, and the office's last word on what the attendant earned."""
+    own = shifts.on_shift(handheld)
+    return {"takings": shifts.takings(handheld), "earned": earnings.last(handheld, own.attendant)}
 
 
 async def switch_sound(request: Request) -> Response:
     response = _go("/shift")
     other = "on" if request.cookies.get("sound") == "off" else "off"
     response.set_cookie("sound", other, max_age=YEAR_S, samesite="strict", httponly=True)
+    return response
+
+
+def prints_tickets(request: Request) -> bool:
+    """Whether a stay that is paid when it ends prints its ticket when it begins, by itself."""
+    return request.cookies.get("tickets") == "on"
+
+
+async def switch_tickets(request: Request) -> Response:
+    response = _go("/shift")
+    other = "off" if prints_tickets(request) else "on"
+    response.set_cookie("tickets", other, max_age=YEAR_S, samesite="strict", httponly=True)
     return response
 
 
@@ -208,20 +238,40 @@ async def switch_language(request: Request) -> Response:
 
 async def spot_list(request: Request) -> Response:
     handheld = handheld_of(request)
-    service.on_shift(handheld)
+    shifts.on_shift(handheld)
     return page(request, "spots.html", spots=service.spots(handheld))
 
 
 async def home(request: Request) -> Response:
     handheld, spot = handheld_of(request), _spot(request)
-    response = page(request, "home.html", spot=spot, classes=list(VehicleClass), **_tiles(handheld))
+    handheld.signals.spot = spot["code"]
+    pool.work_at(handheld, spot["code"])
+    response = page(request, "home.html", **_home(request), **_tiles(handheld))
     response.set_cookie("spot", spot["code"], max_age=YEAR_S, samesite="strict", httponly=True)
     return response
 
 
+def _home(request: Request) -> dict[str, Any]:
+    """The spot worked at, and how many barcodes are kept for each class where nobody is asked."""
+    handheld, spot = handheld_of(request), _spot(request)
+    kept: dict[str, int] = {}
+    if not handheld.link.online:
+        window = offline.window(handheld)
+        for name, told in spot["offers"].items():
+            offer = told and Offer(**told)
+            trusted = offer and not window.over and window.has_room_for(offer.amount_rp)
+            ready = pool.ready(handheld, spot["code"], VehicleClass(name), offer)
+            kept[name] = len(ready) if trusted else 0
+    return {"spot": spot, "classes": list(VehicleClass), "kept": kept}
+
+
+async def classes_fragment(request: Request) -> Response:
+    return page(request, "_classes.html", **_home(request))
+
+
 def _spot(request: Request) -> dict[str, Any]:
     handheld = handheld_of(request)
-    service.on_shift(handheld)
+    shifts.on_shift(handheld)
     code = request.path_params["spot"]
     spot = next((spot for spot in service.spots(handheld) if spot["code"] == code), None)
     if spot is None:
@@ -241,9 +291,24 @@ async def confirm_cash(request: Request) -> Response:
     offer = spot["offers"][vehicle_class]
     if offer is None:
         raise problems.NoPrice
-    # The id is made here, so that sending this form twice records the cash once.
-    facts = {"vehicle_class": vehicle_class, "offer": offer, "charge_id": service.new_id()}
-    return page(request, "cash_confirm.html", spot=spot, **facts)
+    back = f"/spots/{spot['code']}"
+    return cash_question(request, back, offer["amount_rp"], vehicle_class, spot["code"])
+
+
+def cash_question(
+    request: Request, back: str, amount_rp: int, vehicle_class: str, spot: str
+) -> Response:
+    """Whether the cash is in hand; `back` leads where its form stands under `/cash`."""
+    return page(
+        request,
+        "cash_confirm.html",
+        back=back,
+        amount_rp=amount_rp,
+        vehicle_class=vehicle_class,
+        spot=spot,
+        # Made here, so that sending this form twice records the cash once.
+        charge_id=new_id(),
+    )
 
 
 async def take_cash(request: Request) -> Response:
@@ -258,6 +323,7 @@ async def take_cash(request: Request) -> Response:
 def _tiles(handheld: Handheld) -> dict[str, Any]:
     charges = handheld.store.charges(30)
     return {
+        "stays": [stays.view(handheld, stay) for stay in stays.listed(handheld)],
         "open": [tile(handheld, charge.id) for charge in charges if charge.is_open],
         "recent": [tile(handheld, charge.id) for charge in charges if not charge.is_open][:8],
     }
@@ -271,10 +337,14 @@ def tile(handheld: Handheld, charge_id: str) -> dict[str, Any]:
         look = "refused"
     elif charge.state in OUTCOMES:
         look = OUTCOMES[charge.state]
+    elif offline.is_proved(handheld, charge.id):
+        look = "paid"
     elif charge.kind is ChargeKind.CASH:
         look = "cash"
+    elif charge.kind is ChargeKind.VOUCHER:
+        look = "voucher"
     elif facts["qris"]:
-        look = "payable"
+        look = "payable" if handheld.link.online else "unsure"
     else:
         look = "waiting"
     age = device_time() - datetime.fromisoformat(charge.changed_at)
@@ -284,6 +354,7 @@ def tile(handheld: Handheld, charge_id: str) -> dict[str, Any]:
         "how": LOOKS[look],
         "fresh": charge.shift_id is not None and age < FRESH,
         "merchant": service.merchant_of(facts["qris"]),
+        "by": shifts.made_by(handheld, charge),
     }
 
 
@@ -298,26 +369,26 @@ async def new_charge(request: Request) -> Response:
 
 def _charge_context(request: Request) -> dict[str, Any]:
     handheld = handheld_of(request)
-    service.on_shift(handheld)
+    shifts.on_shift(handheld)
     facts = tile(handheld, request.path_params["charge_id"])
-    printed = printing.print_status(handheld, facts["id"])
     local = prices.zone_of(handheld.store.master_data())
     paid_at = facts["paid_at"] and datetime.fromisoformat(facts["paid_at"]).astimezone(local)
-    return {"charge": facts, "print": printed, "paid_at": paid_at}
+    stay_id = stays.of_charge(handheld, facts["id"])
+    wish = refund_wishes.state(handheld, facts["id"])
+    return {"charge": facts, "paid_at": paid_at, "stay_id": stay_id, "wish": wish}
 
 
 async def charge(request: Request) -> Response:
     return page(request, "charge.html", **_charge_context(request))
 
 
-async def reprint(request: Request) -> Response:
-    printing.reprint(handheld_of(request), _charge_context(request)["charge"]["id"])
-    return _go(f"/charges/{request.path_params['charge_id']}")
-
-
-async def print_confirm(request: Request) -> Response:
-    printing.confirm(handheld_of(request), _charge_context(request)["charge"]["id"])
-    return _go(f"/charges/{request.path_params['charge_id']}")
+async def way_to_proof(request: Request) -> Response:
+    """The driver's page as a QR, away from the code to be paid: a phone must not take the wrong."""
+    context = _charge_context(request)
+    facts = context["charge"]
+    if facts["look"] not in ("payable", "unsure") or not facts["page"]:
+        return _go(f"/charges/{facts['id']}")
+    return page(request, "way_to_proof.html", **context)
 
 
 # Fragments: the parts of a page that change under it
@@ -328,12 +399,12 @@ async def status_fragment(request: Request) -> Response:
 
 
 async def tiles_fragment(request: Request) -> Response:
-    service.on_shift(handheld_of(request))
+    shifts.on_shift(handheld_of(request))
     return page(request, "_tiles.html", **_tiles(handheld_of(request)))
 
 
 async def today_fragment(request: Request) -> Response:
-    return page(request, "_today.html", takings=service.takings(handheld_of(request)))
+    return page(request, "_today.html", **_today(handheld_of(request)))
 
 
 async def charge_fragment(request: Request) -> Response:
@@ -341,7 +412,7 @@ async def charge_fragment(request: Request) -> Response:
 
 
 async def spots_fragment(request: Request) -> Response:
-    service.on_shift(handheld_of(request))
+    shifts.on_shift(handheld_of(request))
     return page(request, "_spots.html", spots=service.spots(handheld_of(request)))
 
 
@@ -350,9 +421,9 @@ ROUTES = [
     Route("/enrol", enrol, methods=["GET", "POST"]),
     Route("/sign-in", sign_in, methods=["GET", "POST"]),
     Route("/shift", shift),
-    Route("/sign-out", sign_out, methods=["POST"]),
     Route("/language", switch_language, methods=["POST"]),
     Route("/sound", switch_sound, methods=["POST"]),
+    Route("/tickets", switch_tickets, methods=["POST"]),
     Route("/spots", spot_list),
     Route("/spots/{spot}", home),
     Route("/spots/{spot}/cash", cash, methods=["GET"]),
@@ -360,10 +431,10 @@ ROUTES = [
     Route("/spots/{spot}/cash/{vehicle_class}", confirm_cash),
     Route("/charges", new_charge, methods=["POST"]),
     Route("/charges/{charge_id}", charge),
-    Route("/charges/{charge_id}/reprint", reprint, methods=["POST"]),
-    Route("/charges/{charge_id}/print-confirm", print_confirm, methods=["POST"]),
+    Route("/charges/{charge_id}/proof", way_to_proof),
     Route("/fragments/status", status_fragment),
     Route("/fragments/tiles", tiles_fragment),
+    Route("/fragments/spots/{spot}/classes", classes_fragment),
     Route("/fragments/spots", spots_fragment),
     Route("/fragments/today", today_fragment),
     Route("/fragments/charges/{charge_id}", charge_fragment),

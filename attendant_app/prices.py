@@ -13,6 +13,7 @@ from domain.money import MoneyError
 from domain.tariff import (
     FlatRate,
     TariffError,
+    TariffVersion,
     VehicleClass,
     in_force,
     quote,
@@ -57,22 +58,50 @@ def offer(
 
     By the hour nothing can be priced without an end: unless told otherwise the first hour is sold.
     """
-    spot = spot_in(master, spot_code)
-    if master is None or spot is None:
-        return None
-    start = at.astimezone(zone_of(master))
     try:
-        version = in_force(
-            [
-                tariff_from_json(tariff["version"])
-                for tariff in master["tariffs"]
-                if tariff["zone"] == spot["zone"]["code"]
-            ],
-            start.date(),
-        )
+        version, start = _in_force(master, spot_code, at)
         if minutes is None and not isinstance(version.rates.get(vehicle_class), FlatRate):
             minutes = FIRST_STAY_MINUTES
         end = None if minutes is None else start + timedelta(minutes=minutes)
         return Offer(quote(version, vehicle_class, start, end).amount_rp, minutes)
     except (TariffError, MoneyError, KeyError, TypeError):
         return None
+
+
+def whole_rp(
+    master: Mapping[str, Any] | None,
+    spot_code: str,
+    vehicle_class: VehicleClass,
+    start: datetime,
+    end: datetime,
+) -> int | None:
+    """What a stay costs in all; None where only the server can say."""
+    try:
+        version, start = _in_force(master, spot_code, start)
+        return quote(version, vehicle_class, start, max(start, end)).amount_rp
+    except (TariffError, MoneyError, KeyError, TypeError):
+        return None
+
+
+def tariff(master: Mapping[str, Any] | None, spot_code: str, at: datetime) -> TariffVersion | None:
+    """What prices a stay that starts at `at`; None where only the server can say."""
+    try:
+        return _in_force(master, spot_code, at)[0]
+    except (TariffError, MoneyError, KeyError, TypeError):
+        return None
+
+
+def _in_force(
+    master: Mapping[str, Any] | None, spot_code: str, start: datetime
+) -> tuple[TariffVersion, datetime]:
+    """The tariff of a stay that starts then, and then by the regency's clock; or KeyError."""
+    spot = spot_in(master, spot_code)
+    if master is None or spot is None:
+        raise KeyError(spot_code)
+    local = start.astimezone(zone_of(master))
+    versions = [
+        tariff_from_json(tariff["version"])
+        for tariff in master["tariffs"]
+        if tariff["zone"] == spot["zone"]["code"]
+    ]
+    return in_force(versions, local.date()), local

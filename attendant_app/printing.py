@@ -6,90 +6,134 @@ bytes are gone. Once bytes may have left, a further attempt is a marked copy: ne
 
 import asyncio
 import logging
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from attendant_app import journal, messages, prices, problems, receipts, service
+from attendant_app import messages, paperwork, prices, problems
 from attendant_app.runtime import Handheld, device_time
-from attendant_app.store import Charge, PrintJob, PrintState
+from attendant_app.slips import Printing
 from domain.events import EventKind
-from domain.receipt import ReceiptFacts, ReceiptFactsError
+from domain.receipt import ReceiptFactsError
 from printer.delivery import Outcome, Result, send
 from printer.document import Document
-from printer.errors import PrinterError
-from printer.escpos import encode
+from printer.encoding import encode
+from printer.errors import PrinterError, QueueFull, SlipStateError
 from printer.profiles import profile
+from printer.spooler import Job, JobState
 from printer.status import State
 from printer.transports import from_url
 
 log = logging.getLogger(__name__)
 
 SEND_DEADLINE_S = 10.0
-RETRY_PAUSES_S = (2, 5, 10, 30)
-# After this the driver is gone: the slip waits for a tap instead of surprising the next one.
-RETRY_FOR = timedelta(minutes=15)
+KEPT_FOR = timedelta(days=400)
+"""Slips and their log; what was printed stays in the journal."""
+# What a trouble looks like, by what the printer or its line said last.
+PICTURES = {
+    "paper-out": "printer-paper",
+    "paper-near-end": "printer-paper",
+    "cover-open": "printer-cover",
+    "offline": "printer-unplugged",
+    "unreachable": "printer-unplugged",
+}
 
 
 async def run(handheld: Handheld) -> None:
     """Print what is queued, until cancelled."""
+    queue = handheld.store.print_queue
     while True:
         heard = handheld.bell.rings
         try:
-            job = handheld.store.print_job_due(device_time())
+            job = queue.next(device_time())
             if job is not None:
                 await _print(handheld, job)
+                handheld.bell.ring()
                 continue
         except Exception:
             log.exception("printing failed, going on")
             await asyncio.sleep(1)
+            with suppress(sqlite3.Error):
+                queue.recover(device_time())
         # A queued slip that waits out its pause is due within the idle time.
         await handheld.bell.wait(heard, 1.0)
 
 
-async def _print(handheld: Handheld, job: PrintJob) -> None:
-    store = handheld.store
-    charge = store.charge(job.charge_id)
-    assert charge is not None
-    if charge.state != "paid":
-        _set(handheld, job, PrintState.REFUSED, "not-paid")
-        return
+async def _print(handheld: Handheld, job: Job) -> None:
+    queue = handheld.store.print_queue
     try:
-        slip = _slip(handheld, charge, job)
+        document = _slip(handheld, job)
+        if document is None:
+            is_receipt = _of(job)[0] == paperwork.RECEIPT
+            queue.fail(job, "not-paid" if is_receipt else "over", device_time())
+            return
         kind = profile(handheld.settings.printer_profile)
-        data = encode(slip, kind)
+        data = encode(document, kind)
         transport = from_url(handheld.settings.printer_url)
     except (PrinterError, ReceiptFactsError) as error:
-        log.error("receipt %s cannot be laid out: %s", job.receipt, error)  # noqa: TRY400 - no fault
-        _set(handheld, job, PrintState.REFUSED, "unprintable")
+        log.error("slip %s cannot be laid out: %s", job.key, error)  # noqa: TRY400 - no fault
+        queue.fail(job, "unprintable", device_time(), str(error))
         return
-    _set(handheld, job, PrintState.SENDING, None)
-    outcome = await asyncio.to_thread(send, data, transport, kind, deadline_s=SEND_DEADLINE_S)
+    job = queue.start(job, device_time())
+    handheld.bell.ring()
+    outcome = await asyncio.to_thread(
+        send,
+        data,
+        transport,
+        kind,
+        deadline_s=SEND_DEADLINE_S,
+        # A copy follows a slip in doubt, which may have left half of itself in the printer.
+        recover=job.copy > 0,
+        before_first_byte=_before_first_byte(handheld, job),
+    )
     _settle(handheld, job, outcome)
 
 
-def _slip(handheld: Handheld, charge: Charge, job: PrintJob) -> Document:
-    return receipts.document(
-        ReceiptFacts.from_json((charge.known or {}).get("receipt")),
-        prices.zone_of(handheld.store.master_data()),
-        copy=job.copy,
-        reprinted_at=datetime.fromisoformat(job.asked_at) if job.copy else None,
-    )
+def _before_first_byte(handheld: Handheld, job: Job) -> Callable[[], None]:
+    """From the thread that sends: the file is the loop's."""
+    loop = asyncio.get_running_loop()
+
+    async def let_leave() -> None:
+        handheld.store.print_queue.let_leave(job)
+
+    return lambda: asyncio.run_coroutine_threadsafe(let_leave(), loop).result(SEND_DEADLINE_S)
 
 
-def _settle(handheld: Handheld, job: PrintJob, outcome: Outcome) -> None:
+def _of(job: Job) -> tuple[str, str]:
+    """Which slip of which record; the content of a receipt's job is its charge alone."""
+    kind, space, record_id = job.content.partition(" ")
+    return (kind, record_id) if space else (paperwork.RECEIPT, job.content)
+
+
+def _content(kind: str, record_id: str) -> str:
+    return record_id if kind == paperwork.RECEIPT else f"{kind} {record_id}"
+
+
+def _slip(handheld: Handheld, job: Job) -> Document | None:
+    """What is to be printed, by what is known now; None where it may not be any more."""
+    # By the office's clock: this device's may be wrong.
+    asked_at = job.asked_at + timedelta(seconds=handheld.link.clock_offset_s)
+    how = _how(handheld, job.copy, asked_at if job.copy else None)
+    with suppress(problems.NotFound):
+        return paperwork.document(handheld, *_of(job), how)
+    return None
+
+
+def _how(handheld: Handheld, copy: int = 0, reprinted_at: datetime | None = None) -> Printing:
+    zone = prices.zone_of(handheld.store.master_data())
+    return Printing(zone, handheld.settings.language, copy, reprinted_at)
+
+
+def _settle(handheld: Handheld, job: Job, outcome: Outcome) -> None:
+    """The end of an attempt, with the fact of it: the office counts slips, not only payments."""
     handheld.printer_state = _said(outcome)
-    now = device_time()
-    if outcome.result is Result.PRINTED:
-        _finish(handheld, job, PrintState.PRINTED, None, "printed")
-    elif outcome.result is Result.UNCERTAIN:
-        reason = outcome.state.value if outcome.state.blocks else "no-word"
-        _finish(handheld, job, PrintState.UNCERTAIN, reason, "uncertain")
-    elif now - datetime.fromisoformat(job.asked_at) > RETRY_FOR:
-        _set(handheld, job, PrintState.REFUSED, handheld.printer_state)
-    else:
-        pause = RETRY_PAUSES_S[min(job.tries, len(RETRY_PAUSES_S) - 1)]
-        again = now + timedelta(seconds=pause)
-        _set(handheld, job, PrintState.QUEUED, handheld.printer_state, again)
+    with handheld.store.transaction():
+        after = handheld.store.print_queue.settle(job, outcome, device_time())
+        if after.state in (JobState.PRINTED, JobState.UNCERTAIN):
+            _record(handheld, after, after.state.value.lower())
+    handheld.nudge()
 
 
 def _said(outcome: Outcome) -> str:
@@ -100,98 +144,126 @@ def _said(outcome: Outcome) -> str:
     return outcome.state.value
 
 
-def _set(
-    handheld: Handheld,
-    job: PrintJob,
-    state: PrintState,
-    reason: str | None,
-    again: datetime | None = None,
-) -> None:
-    with handheld.store.transaction():
-        handheld.store.set_print_state(job.id, state, reason, device_time(), again)
-    handheld.bell.ring()
-
-
-def _finish(
-    handheld: Handheld, job: PrintJob, state: PrintState, reason: str | None, result: str
-) -> None:
-    """The end of an attempt, with the fact of it: the office counts slips, not only payments."""
-    now = device_time()
+def _record(handheld: Handheld, job: Job, result: str) -> None:
+    of, charge_id = _of(job)
+    if of != paperwork.RECEIPT:
+        return  # the office counts receipts; the queue keeps the log of all slips
     shift = handheld.store.shift()
     kind = EventKind.RECEIPT_REPRINTED if job.copy else EventKind.RECEIPT_PRINTED
     fact = {
-        "charge_id": job.charge_id,
-        "receipt": job.receipt,
+        "charge_id": charge_id,
+        "receipt": job.key,
         "copy": job.copy,
         "result": result,
         "shift_id": shift.id if shift else None,
     }
-    with handheld.store.transaction():
-        handheld.store.set_print_state(job.id, state, reason, now)
-        journal.record(handheld.store, handheld.key, kind, fact, now)
-    handheld.nudge()
+    handheld.record(kind, fact, device_time())
 
 
 # What a person may do about it
 
 
-def reprint(handheld: Handheld, charge_id: str) -> None:
-    """Print again: the very slip while nothing of it left, otherwise a marked copy."""
-    charge = service.charge_or_problem(handheld, charge_id)
-    receipt = (charge.known or {}).get("receipt")
-    if charge.state != "paid" or not receipt:
-        raise problems.NoReceipt
-    now = device_time()
-    with handheld.store.transaction():
-        last = _last_job(handheld, charge_id)
-        if last is None:
-            # Nothing was printed here, yet somebody else may hold the original.
-            first = 0 if charge.print_when_paid else 1
-            handheld.store.add_print_job(charge_id, str(receipt["number"]), first, now)
-        elif last.state in (PrintState.QUEUED, PrintState.REFUSED):
-            handheld.store.queue_again(last.id, now)
-        elif last.state is not PrintState.SENDING:
-            handheld.store.add_print_job(charge_id, last.receipt, last.copy + 1, now)
+def ask(handheld: Handheld, kind: str, record_id: str) -> None:
+    """Print a slip: the very one while nothing of it left, otherwise a marked copy.
+
+    Raises NotFound for what is no record here, NoReceipt and NoSlip where nothing may be printed.
+    """
+    if handheld.training:
+        raise problems.NotInTraining
+    if not _may_be_printed(handheld, kind, record_id):
+        raise _none(kind)
+    queue, now = handheld.store.print_queue, device_time()
+    copies = _copies(handheld, kind, record_id)
+    try:
+        if copies:
+            queue.again(copies[-1].key, copies[-1].copy, who=_who(handheld), now=now)
+        else:
+            key = paperwork.number(handheld, kind, record_id)
+            copy = 0 if paperwork.is_first(handheld, kind, record_id) else 1
+            content = _content(kind, record_id)
+            queue.submit(key, content, copy=copy, who=_who(handheld), now=now)
+    except QueueFull as error:
+        raise problems.PrintQueueFull(str(error)) from error
     handheld.nudge()
 
 
-def confirm(handheld: Handheld, charge_id: str) -> None:
+def ticket(handheld: Handheld, stay_id: str) -> None:
+    """The entry slip of a stay that begins, printed unasked: the stay never waits for it."""
+    try:
+        ask(handheld, "entry", stay_id)
+    except problems.Problem as problem:
+        log.error("no ticket for stay %s: %s", stay_id, problem)  # noqa: TRY400 - no fault
+
+
+def seen(handheld: Handheld, kind: str, record_id: str) -> None:
     """The attendant looked: the slip did come out."""
-    last = _last_job(handheld, charge_id)
-    if last is None or last.state is not PrintState.UNCERTAIN:
-        raise problems.NoReceipt
-    _finish(handheld, last, PrintState.PRINTED, None, "confirmed")
+    copies = _copies(handheld, kind, record_id)
+    if not copies:
+        raise _none(kind)
+    key, copy = copies[-1].key, copies[-1].copy
+    try:
+        with handheld.store.transaction():
+            queue = handheld.store.print_queue
+            job = queue.seen(key, copy, who=_who(handheld), now=device_time())
+            _record(handheld, job, "confirmed")
+    except SlipStateError:
+        raise _none(kind) from None
+    handheld.nudge()
 
 
-def _last_job(handheld: Handheld, charge_id: str) -> PrintJob | None:
-    jobs = handheld.store.print_jobs(charge_id)
-    return jobs[-1] if jobs else None
+def _none(kind: str) -> problems.Problem:
+    return problems.NoReceipt() if kind == paperwork.RECEIPT else problems.NoSlip()
 
 
-def print_status(handheld: Handheld, charge_id: str) -> dict[str, Any]:
-    charge = service.charge_or_problem(handheld, charge_id)
-    jobs = handheld.store.print_jobs(charge_id)
-    has_receipt = charge.state == "paid" and bool((charge.known or {}).get("receipt"))
+def _who(handheld: Handheld) -> str:
+    shift = handheld.store.shift()
+    return shift.attendant if shift else ""
+
+
+def _may_be_printed(handheld: Handheld, kind: str, record_id: str) -> bool:
+    try:
+        return paperwork.document(handheld, kind, record_id, _how(handheld)) is not None
+    except (PrinterError, ReceiptFactsError):
+        return True  # asked for, it says that it cannot be laid out
+
+
+def _copies(handheld: Handheld, kind: str, record_id: str) -> list[Job]:
+    number = paperwork.number(handheld, kind, record_id)
+    return handheld.store.print_queue.copies(number) if number else []
+
+
+def status(handheld: Handheld, kind: str, record_id: str) -> dict[str, Any]:
+    """How a slip stands, and what a person may do about it. Raises NotFound for no record."""
+    jobs = _copies(handheld, kind, record_id)
+    exists = _may_be_printed(handheld, kind, record_id)
     last = jobs[-1] if jobs else None
     if last is not None:
         keys = [f"print-{last.state}", *([f"printer-{last.reason}"] if last.reason else [])]
     else:
-        keys = ["print-none" if has_receipt else "print-waiting-receipt"]
+        keys = ["print-none" if exists else "print-waiting-receipt"]
     return {
         "state": last.state.value if last else "NONE",
-        "receipt": last.receipt if last else None,
+        "number": paperwork.number(handheld, kind, record_id) or None,
         "copy": last.copy if last else None,
         "reason": last.reason if last else None,
+        "picture": _picture(last),
         "text_id": _words(keys, "id"),
         "text_en": _words(keys, "en"),
-        "may_print": has_receipt and (last is None or last.state is not PrintState.SENDING),
-        "may_confirm": last is not None and last.state is PrintState.UNCERTAIN,
-        "next_is_copy": last is not None
-        and last.state in (PrintState.PRINTED, PrintState.UNCERTAIN),
+        "exists": exists,
+        "may_print": exists and (last is None or last.state is not JobState.SENDING),
+        "may_confirm": last is not None and last.state is JobState.UNCERTAIN,
+        "next_is_copy": last is not None and last.state in (JobState.PRINTED, JobState.UNCERTAIN),
         "jobs": [
             {"copy": job.copy, "state": job.state.value, "reason": job.reason} for job in jobs
         ],
     }
+
+
+def _picture(last: Job | None) -> str:
+    """The icon of how a slip stands."""
+    if last is None or not last.reason:
+        return "printer"
+    return PICTURES.get(last.reason, "printer-fault")
 
 
 def _words(keys: list[str], language: str) -> str:

@@ -80,8 +80,8 @@ class NotSignedIn(Problem):
 class AlreadySignedIn(Problem):
     slug = "already-signed-in"
     status = 409
-    title_id = "Petugas lain masih bertugas di perangkat ini"
-    title_en = "Another attendant is still on shift on this device"
+    title_id = "Tugas di perangkat ini belum ditutup"
+    title_en = "The shift on this device has not been closed"
 
 
 class SignInRefused(Problem):
@@ -114,11 +114,71 @@ class RefusedByServer(Problem):
         return {**super().body(), "office_slug": self.office_slug}
 
 
+class PassNotTaken(Problem):
+    slug = "pass-not-taken"
+    status = 409
+    title_id = "Langganan ini tidak berlaku di sini"
+    title_en = "This pass does not hold here"
+
+
+class VoucherNotTaken(Problem):
+    slug = "voucher-not-taken"
+    status = 409
+    title_id = "Voucher ini tidak dapat dipakai di sini"
+    title_en = "This voucher cannot be used here"
+
+
 class UnsyncedRecords(Problem):
     slug = "unsynced-records"
     status = 409
     title_id = "Masih ada catatan yang belum terkirim; sambungkan dulu, lalu coba lagi"
     title_en = "Some records are not sent yet; connect first, then try again"
+
+
+class HeldUnseen(Problem):
+    slug = "held-unseen"
+    status = 409
+    title_id = "Kantor menahan catatan yang belum Anda lihat; lihat dulu"
+    title_en = "The office holds records you have not seen; look at them first"
+
+
+class ShiftClosing(Problem):
+    slug = "shift-closing"
+    status = 409
+    title_id = "Tugas sedang ditutup; uang sudah dihitung"
+    title_en = "The shift is being closed; its cash has been counted"
+
+
+class OfflineTooLong(Problem):
+    slug = "offline-too-long"
+    status = 409
+    title_id = "Sambungkan dulu: sudah terlalu lama tanpa sambungan. Tunai tetap bisa dicatat"
+    title_en = "Connect first: too long without a connection. Cash can still be recorded"
+
+
+class OfflineLimit(Problem):
+    slug = "offline-limit"
+    status = 409
+    title_id = (
+        "Sambungkan dulu: batas kode bayar tanpa sambungan tercapai. Tunai tetap bisa dicatat"
+    )
+    title_en = (
+        "Connect first: no more payment codes without a connection. Cash can still be recorded"
+    )
+
+
+class TrainingOnShift(Problem):
+    slug = "training-on-shift"
+    status = 409
+    title_id = "Latihan hanya di luar tugas; tutup tugas dulu"
+    title_en = "Practice is for outside a shift; end the shift first"
+
+
+class NotInTraining(Problem):
+    slug = "not-in-training"
+    status = 409
+    title_id = "Ini latihan: tidak ada karcis yang dicetak"
+    title_en = "This is practice: no receipt is printed"
 
 
 class UnknownSpot(Problem):
@@ -135,11 +195,46 @@ class NoPrice(Problem):
     title_en = "The price is not known; connect to the office before taking cash"
 
 
+class StayChargeOpen(Problem):
+    slug = "stay-charge-open"
+    status = 409
+    title_id = "Tagihan sebelumnya masih terbuka; tunggu atau batalkan dulu"
+    title_en = "An earlier charge of this stay is still open; wait for it or cancel it first"
+
+
+class NothingToGiveBack(Problem):
+    slug = "nothing-to-give-back"
+    status = 409
+    title_id = "Tagihan ini belum lunas, atau uangnya sudah diurus kantor"
+    title_en = "This charge is not paid, or the office deals with its money already"
+
+
+class MadeElsewhere(Problem):
+    slug = "made-elsewhere"
+    status = 409
+    title_id = "Tagihan ini bukan dari alat ini; minta di alat yang menagih, atau di kantor"
+    title_en = "This charge is of another device; ask on that one, or at the office"
+
+
 class NoReceipt(Problem):
     slug = "no-receipt"
     status = 409
     title_id = "Belum ada karcis: pembayaran belum dipastikan kantor"
     title_en = "No receipt yet: the office has not confirmed a payment"
+
+
+class NoSlip(Problem):
+    slug = "no-slip"
+    status = 409
+    title_id = "Slip ini belum ada atau sudah tidak berlaku"
+    title_en = "There is no such slip yet, or it counts no more"
+
+
+class PrintQueueFull(Problem):
+    slug = "print-queue-full"
+    status = 503
+    title_id = "Antrean cetak penuh: periksa printer"
+    title_en = "The print queue is full: look at the printer"
 
 
 class NoBarcode(Problem):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from attendant_app import journal
+from attendant_app import offline
 from attendant_app.runtime import Handheld, device_time
 from domain.events import EventKind
 from domain.proof import Proof, ProofError, verify
@@ -19,23 +19,33 @@ SAME_LOOK = timedelta(seconds=60)
 
 
 class Verdict(StrEnum):
-    """PAID is green; UNKNOWN_KEY is for the office to tell, as this device's keys may be old."""
+    """PAID is green; UNKNOWN_KEY is for the office to tell, as this device's keys may be old, and
+    so is ALONE: what was given back meanwhile, this device cannot know.
+
+    ELSEWHERE: paid, but for a spot of another zone than the one worked at; it is not taken.
+    """
 
     PAID = "paid"
     TAKEN = "taken"
     OLD = "old"
     VOID = "void"
+    ELSEWHERE = "elsewhere"
     UNKNOWN_KEY = "unknown-key"
+    ALONE = "alone"
     FORGED = "forged"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a proof is worth here and now; `taken` is the event of when it was taken before."""
+    """What a proof is worth here and now; `taken` is the event of when it was taken before.
+
+    `elsewhere` is what the office says of another device that was first: `at`, `attendant`, `spot`.
+    """
 
     verdict: Verdict
     proof: Proof | None = None
     taken: dict[str, Any] | None = None
+    elsewhere: dict[str, Any] | None = None
 
 
 def judge(handheld: Handheld, text: str) -> Reading:
@@ -50,12 +60,20 @@ def judge(handheld: Handheld, text: str) -> Reading:
     now = handheld.office_time()
     if str(proof.charge_id) in (told.get("revoked") or ()):
         return Reading(Verdict.VOID, proof)
-    taken = handheld.store.first_event(EventKind.PROOF_TAKEN.value, charge_id=str(proof.charge_id))
-    if taken is not None and device_time() - datetime.fromisoformat(taken["at"]) > SAME_LOOK:
+    taken = handheld.store.first_event(EventKind.PROOF_TAKEN, charge_id=str(proof.charge_id))
+    if taken is not None and not _just_now(taken):
         return Reading(Verdict.TAKEN, proof, taken)
     if now - proof.paid_at > timedelta(seconds=int(told.get("lifetime_s") or 0)):
         return Reading(Verdict.OLD, proof)
+    if offline.is_over(handheld):
+        return Reading(Verdict.ALONE, proof)
     return Reading(Verdict.PAID, proof, taken)
+
+
+def _just_now(taken: dict[str, Any]) -> bool:
+    """The same look goes on. In the future: this device's clock went back since, so it does not."""
+    age = device_time() - datetime.fromisoformat(taken["at"])
+    return timedelta() <= age <= SAME_LOOK
 
 
 def take(handheld: Handheld, reading: Reading) -> None:
@@ -63,12 +81,17 @@ def take(handheld: Handheld, reading: Reading) -> None:
     if reading.verdict is not Verdict.PAID or reading.proof is None or reading.taken is not None:
         return
     proof = reading.proof
+    shift = handheld.store.shift()
     body = {
         "charge_id": str(proof.charge_id),
+        "shift_id": shift.id if shift else None,
         "spot": proof.spot_code,
         "receipt": proof.receipt_number,
         "amount_rp": proof.amount_rp,
     }
+    kind, charge_id = EventKind.PROOF_TAKEN, str(proof.charge_id)
     with handheld.store.transaction():
-        journal.record(handheld.store, handheld.key, EventKind.PROOF_TAKEN, body, device_time())
+        # While the office was asked, the same code may have been read once more.
+        if handheld.store.first_event(kind, charge_id=charge_id) is None:
+            handheld.record(kind, body, device_time())
     handheld.nudge()

@@ -11,13 +11,27 @@ from urllib.parse import urlsplit
 import httpx
 
 import qris
-from attendant_app import prices, problems, proofs, server_api, service
-from attendant_app.proofs import Verdict
+from attendant_app import (
+    cards,
+    covered,
+    paperwork,
+    prices,
+    problems,
+    proofs,
+    server_api,
+    service,
+    shifts,
+    vouchers,
+)
+from attendant_app.proofs import Reading, Verdict
 from attendant_app.runtime import Handheld
 from domain import check_digit
+from domain.card import is_card
+from domain.covered import is_pass
 from domain.parking import ZONE_CODE, SpotCodeError, parse_spot_code
-from domain.proof import is_proof
+from domain.proof import Proof, is_proof
 from domain.receipt import ReceiptNumberError, parse_receipt_number, receipt_number
+from domain.voucher import is_voucher
 
 LONGEST_TEXT = 4096
 # Two short phases: who holds a phone before the camera is not kept waiting for a slow line.
@@ -33,6 +47,9 @@ class Kind(StrEnum):
     QRIS = "qris"
     CONSUMER_QRIS = "consumer-qris"
     PROOF = "proof"
+    VOUCHER = "voucher"
+    CARD = "card"
+    PASS = "pass"  # noqa: S105 - a season ticket
     ENROLMENT = "enrolment"
     MISTYPED = "mistyped"
     IMPOSTER = "imposter"
@@ -78,6 +95,14 @@ _FOREIGN_FORMS: tuple[tuple[str, Kind], ...] = (
 )
 
 
+_SIGNED_BY_THE_OFFICE = (
+    (is_proof, Kind.PROOF),
+    (is_voucher, Kind.VOUCHER),
+    (is_pass, Kind.PASS),
+    (is_card, Kind.CARD),
+)
+
+
 def read(text: str, site: str) -> Recognised:
     """What a text is by its own form; `site` is where our own signs and receipts lead."""
     if text.lower().startswith(("http://", "https://", "www.")):
@@ -88,15 +113,16 @@ def read(text: str, site: str) -> Recognised:
         return _payment(text)
     if text.startswith(qris.consumer.PREFIX):
         return _consumer(text)
-    if is_proof(text):
-        return Recognised(Kind.PROOF, "")
+    for claims_to_be, signed in _SIGNED_BY_THE_OFFICE:
+        if claims_to_be(text):
+            return Recognised(signed, "")
     if enrolment := _ENROLMENT.fullmatch(text):
         return Recognised(Kind.ENROLMENT, enrolment[1])
     lowered = text.lower()
     for beginning, kind in _FOREIGN_FORMS:
         if lowered.startswith(beginning):
             return Recognised(kind, _told(kind, text))
-    return Recognised(Kind.NUMBER if text.isdigit() else Kind.TEXT, _short(text))
+    return Recognised(Kind.NUMBER if text.isdigit() else Kind.TEXT, short(text))
 
 
 def _code(text: str) -> Recognised | None:
@@ -114,7 +140,7 @@ def _code(text: str) -> Recognised | None:
     except check_digit.CheckDigitError:
         return None
     slipped = _SPOT_SHAPE.fullmatch(bare) or _RECEIPT_SHAPE.fullmatch(bare)
-    return Recognised(Kind.MISTYPED, _short(text)) if slipped else None
+    return Recognised(Kind.MISTYPED, short(text)) if slipped else None
 
 
 def _web(text: str, site: str) -> Recognised:
@@ -123,16 +149,16 @@ def _web(text: str, site: str) -> Recognised:
         address = urlsplit(text if "://" in text else f"//{text}")
         host = address.hostname or ""
     except ValueError:
-        return Recognised(Kind.WEB, _short(text))
+        return Recognised(Kind.WEB, short(text))
     code = _code(address.path.rpartition("/")[2])
     if code is None or code.kind is Kind.MISTYPED:
-        return Recognised(Kind.WEB, _short(host))
-    return code if text.startswith(f"{site}/") else Recognised(Kind.IMPOSTER, _short(host))
+        return Recognised(Kind.WEB, short(host))
+    return code if text.startswith(f"{site}/") else Recognised(Kind.IMPOSTER, short(host))
 
 
 def _payment(text: str) -> Recognised:
     try:
-        return Recognised(Kind.QRIS, _short(qris.parse(text).name))
+        return Recognised(Kind.QRIS, short(qris.parse(text).name))
     except qris.QrisError:
         return Recognised(Kind.PAYMENT, "")
 
@@ -149,16 +175,16 @@ def _told(kind: Kind, text: str) -> str:
     """A word to know it by. Never a Wi-Fi's password."""
     if kind is Kind.WIFI:
         network = re.search(r"(?:^wifi:|;)s:((?:[^;\\]|\\.)*)", text, re.IGNORECASE)
-        return _short(network[1]) if network else ""
+        return short(network[1]) if network else ""
     if kind is Kind.CONTACT:
         name = re.search(r"(?:^fn:|^mecard:n:)([^;\r\n]*)", text, re.IGNORECASE | re.MULTILINE)
-        return _short(name[1]) if name else ""
+        return short(name[1]) if name else ""
     if kind is Kind.EVENT:
         return ""
-    return _short(re.split(r"[?;,]", text.partition(":")[2])[0])
+    return short(re.split(r"[?;,]", text.partition(":")[2])[0])
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """One printable line, so that a text cannot play the screen's own words."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= _NAME_LENGTH else f"{line[: _NAME_LENGTH - 1]}…"
@@ -173,15 +199,20 @@ def site_of(handheld: Handheld) -> str:
 # With this device's records and the office
 
 
-async def resolve(handheld: Handheld, text: str) -> dict[str, Any]:
-    """What a text means here and now. The office is asked only where the answer lies with it."""
-    service.on_shift(handheld)
+async def resolve(handheld: Handheld, text: str, worked_at: str = "") -> dict[str, Any]:
+    """What a text means here and now. The office is asked only where the answer lies with it.
+
+    `worked_at` is the spot that the attendant has open: a proof of another zone is none here.
+    """
+    shifts.on_shift(handheld)
     text = text.strip()
     if not text or len(text) > LONGEST_TEXT:
         raise problems.InvalidRequest("text")
     own = handheld.store.charge_by_qris(text)
     if own is not None:
         return {"kind": "charge", "charge": service.view(handheld, own)}
+    if stay_id := paperwork.stay_of(handheld, text):
+        return {"kind": "stay", "stay": {"id": stay_id}}
     found = read(text, site_of(handheld))
     match found.kind:
         case Kind.SPOT:
@@ -190,13 +221,24 @@ async def resolve(handheld: Handheld, text: str) -> dict[str, Any]:
             return await _receipt(handheld, found.name)
         case Kind.QRIS:
             return await _qris(handheld, text)
-        case Kind.PROOF:
-            return await _proof(handheld, text)
+        case Kind.PROOF | Kind.VOUCHER | Kind.CARD | Kind.PASS:
+            return await _signed(handheld, found.kind, text, worked_at)
         case Kind.CONSUMER_QRIS | Kind.MISTYPED | Kind.ENROLMENT:
             return {"kind": found.kind.value}
         case Kind.IMPOSTER:
             return {"kind": "imposter", "name": found.name}
     return {"kind": "unknown", "what": found.kind.value, "name": found.name}
+
+
+async def _signed(handheld: Handheld, kind: Kind, text: str, worked_at: str) -> dict[str, Any]:
+    """What the office signed is read here first; its word on a card is asked for."""
+    if kind is Kind.PROOF:
+        return await _proof(handheld, text, worked_at)
+    if kind is Kind.VOUCHER:
+        return vouchers.found(handheld, text)
+    if kind is Kind.PASS:
+        return covered.found(handheld, text)
+    return cards.found(handheld, text, (await _ask_office(handheld, text) or {}).get("card"))
 
 
 def _spot(handheld: Handheld, code: str) -> dict[str, Any]:
@@ -222,7 +264,7 @@ async def _qris(handheld: Handheld, text: str) -> dict[str, Any]:
         charge = service.adopt(handheld, answer["charge"])
         return {"kind": "charge", "charge": service.view(handheld, charge)}
     payload = qris.parse(text)
-    merchant = {"name": _short(payload.name), "nmid": payload.nmid}
+    merchant = {"name": short(payload.name), "nmid": payload.nmid}
     # Every code of ours is for one payment, so one for many is a stranger's also when nobody
     # can be asked: that is the sticker over a sign.
     if answer is not None or not payload.is_dynamic:
@@ -230,16 +272,24 @@ async def _qris(handheld: Handheld, text: str) -> dict[str, Any]:
     return {"kind": "unverified", "what": "qris", "name": merchant["name"]}
 
 
-async def _proof(handheld: Handheld, text: str) -> dict[str, Any]:
+async def _proof(handheld: Handheld, text: str, worked_at: str) -> dict[str, Any]:
     """A proof by this device's records, and by the office's where it can be asked.
 
     The office knows of money that went back a moment ago, and of keys newer than those here.
     """
     reading = proofs.judge(handheld, text)
+    if reading.verdict is Verdict.PAID and of_another_zone(handheld, reading.proof, worked_at):
+        reading = replace(reading, verdict=Verdict.ELSEWHERE)
     charge = None
     if reading.verdict in (Verdict.PAID, Verdict.UNKNOWN_KEY):
-        answer = await _ask_office(handheld, text) or {}
-        charge = answer.get("charge")
+        # Asked before green is shown: of two handhelds that hold up one proof, one is first.
+        answer = await _ask_office(handheld, text, take=reading.taken is None)
+        charge = (answer or {}).get("charge")
+        if answer is not None and charge is None:
+            # The office withdrew its key, or has no such charge.
+            reading = Reading(Verdict.UNKNOWN_KEY)
+        elif answer is not None and answer.get("taken"):
+            reading = replace(reading, verdict=Verdict.TAKEN, elsewhere=answer["taken"])
     if charge is not None:
         adopted = service.adopt(handheld, charge)
         if adopted.state != "paid":
@@ -247,6 +297,10 @@ async def _proof(handheld: Handheld, text: str) -> dict[str, Any]:
         elif reading.verdict is Verdict.UNKNOWN_KEY:
             return {"kind": "charge", "charge": service.view(handheld, adopted)}
     proofs.take(handheld, reading)
+    return _told_of_proof(reading)
+
+
+def _told_of_proof(reading: Reading) -> dict[str, Any]:
     told: dict[str, Any] = {"kind": "proof", "verdict": reading.verdict.value}
     if reading.proof is not None:
         told["proof"] = {
@@ -257,14 +311,26 @@ async def _proof(handheld: Handheld, text: str) -> dict[str, Any]:
             "receipt": reading.proof.receipt_number,
             "code": f"{reading.proof.charge_id.int % 10_000:04d}",
         }
-    if reading.verdict is Verdict.TAKEN and reading.taken is not None:
+    if reading.elsewhere is not None:
+        told |= {f"taken_{name}": reading.elsewhere[name] for name in ("at", "attendant", "spot")}
+    elif reading.verdict is Verdict.TAKEN and reading.taken is not None:
         told["taken_at"] = reading.taken["at"]
     return told
 
 
-async def _ask_office(handheld: Handheld, text: str) -> dict[str, Any] | None:
-    """The office's word about a text; None where it cannot be had now."""
-    shift = service.on_shift(handheld)
+def of_another_zone(handheld: Handheld, proof: Proof | None, worked_at: str) -> bool:
+    """Whether a proof was paid for a spot of another zone than the one worked at."""
+    master = handheld.store.master_data()
+    here = prices.spot_in(master, worked_at)
+    there = prices.spot_in(master, proof.spot_code) if proof else None
+    return here is not None and (there is None or there["zone"]["code"] != here["zone"]["code"])
+
+
+async def _ask_office(
+    handheld: Handheld, text: str, *, take: bool = False
+) -> dict[str, Any] | None:
+    """The office's word about a text; None where it cannot be had now. `take`: a proof is ours."""
+    shift = shifts.on_shift(handheld)
     if shift.token is None or not handheld.link.online:
         return None
     try:
@@ -273,7 +339,7 @@ async def _ask_office(handheld: Handheld, text: str) -> dict[str, Any] | None:
             "POST",
             "/v1/barcodes/resolve",
             token=shift.token,
-            body={"text": text},
+            body={"text": text, "take": take},
             timeout=ASKING,
         )
     except (server_api.NoAnswer, server_api.Refusal):
@@ -283,13 +349,19 @@ async def _ask_office(handheld: Handheld, text: str) -> dict[str, Any] | None:
 
 
 def several(handheld: Handheld, texts: list[str]) -> list[dict[str, str]]:
-    """What stands to be chosen where more than one code is in view, named without asking."""
+    """What stands to be chosen where more than one code is in view, named without asking.
+
+    An empty text is a code that stays unread: the choice is between the others and coming nearer.
+    """
     site = site_of(handheld)
-    found = [read(text.strip(), site) for text in texts]
-    return [
-        {"text": text, "what": recognised.kind.value, "name": recognised.name}
-        for text, recognised in zip(texts, found, strict=True)
-    ]
+    return [_choice(text, site) for text in texts]
+
+
+def _choice(text: str, site: str) -> dict[str, str]:
+    if not text.strip():
+        return {"text": "", "what": "unread", "name": ""}
+    recognised = read(text.strip(), site)
+    return {"text": text, "what": recognised.kind.value, "name": recognised.name}
 
 
 # While it is typed
@@ -301,7 +373,7 @@ def typed(handheld: Handheld, text: str) -> dict[str, Any]:
     `mistyped` is what no spot known here begins with, or ends in another check character;
     `unknown-spot` is written right and not on this device's list.
     """
-    service.on_shift(handheld)
+    shifts.on_shift(handheld)
     try:
         bare = check_digit.typed(text)
     except check_digit.CheckDigitError:

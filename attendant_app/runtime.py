@@ -1,19 +1,25 @@
 """What one running handheld holds together: its store, key, link to the server, and its bell."""
 
 import asyncio
+import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 
+from attendant_app import journal
 from attendant_app.camera import Camera
 from attendant_app.device_key import DeviceKey
 from attendant_app.scanner import Watcher
 from attendant_app.settings import Settings
+from attendant_app.signals import Signals
 from attendant_app.store import Store
 from domain.device import DeviceState
+from domain.events import EventKind
+from domain.ids import uuid7
 
 
 class Bell:
@@ -67,6 +73,9 @@ class Handheld:
     http: httpx.AsyncClient
     link: Link = field(default_factory=Link)
     bell: Bell = field(default_factory=Bell)
+    signals: Signals = field(default_factory=Signals)
+    training: bool = False
+    """Whether this is practice: an office in this process, and nothing that is money."""
     printer_state: str = "unknown"
     """What the printer said last, as the end of a `printer-…` message key."""
     work: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,6 +88,12 @@ class Handheld:
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Reading pictures is the heavy thing here: more at once would only make each of them late."""
 
+    def record(self, kind: EventKind, body: dict[str, Any], now: datetime) -> None:
+        """Append one fact, with who was on shift; call inside a transaction of the store."""
+        shift = self.store.shift()
+        person = {} if shift is None else {"attendant": shift.attendant}
+        journal.record(self.store, self.key, kind, person | body, now)
+
     def nudge(self) -> None:
         self.work.set()
         self.bell.ring()
@@ -90,3 +105,7 @@ class Handheld:
 
 def device_time() -> datetime:
     return datetime.now(UTC)
+
+
+def new_id() -> str:
+    return str(uuid7(time.time_ns() // 1_000_000, os.urandom(10)))

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+MOST_CODES = 6
+"""A picture with more in it was not taken of any one thing."""
 BUDGET_S = 0.25
 # A frame may take less: the next one is already waiting, and goes on where this one stopped.
 FRAME_BUDGET_S = 0.12
@@ -74,10 +76,12 @@ class Watcher:
 
     def add(self, frame: "NDArray[Any]") -> list[str]:
         """The texts that are known with this frame. Arrays as for `decode`."""
-        return [sighting.text for sighting in self.look(frame)]
+        return [sighting.text for sighting in self.look(frame) if sighting.text]
 
     def look(self, frame: "NDArray[Any]") -> list[Sighting]:
-        """The same, each with where it stands in this frame."""
+        """The same, each with where it stands in this frame; and a code beside them that stays
+        unread, with an empty text, so that nobody takes them for all there is.
+        """
         return self._gathering.add(frame)
 
 

@@ -2,8 +2,9 @@
 answer. No answer is never taken for a no.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -11,9 +12,14 @@ from typing import Any
 
 import httpx
 
+from attendant_app import problems
+from attendant_app.runtime import Handheld
+
 # Issuing a code waits for the acquirer, so answers may take longer than connections.
 TIMEOUT = httpx.Timeout(8, connect=2, pool=2)
-PULSE_TIMEOUT = httpx.Timeout(1.5)
+# The office says something on a stream every ten seconds.
+STREAM_TIMEOUT = httpx.Timeout(15, connect=2, pool=2)
+PULSE_S = 1.5
 LARGEST_EVENT = 256 * 1024
 _TRY_LATER = frozenset({408, 425, 429})
 
@@ -84,11 +90,42 @@ async def call(
     return _judge(response)
 
 
+async def ask(
+    handheld: Handheld,
+    method: str,
+    path: str,
+    *,
+    token: str | None = None,
+    body: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One call whose outcome a person waits for, with the two ways it can fail as problems."""
+    try:
+        answer = await call(handheld.http, method, path, token=token, body=body)
+    except NoAnswer as no_answer:
+        if no_answer.problem:
+            raise refused_by_server(no_answer.problem) from no_answer
+        raise problems.ServerUnreachable from no_answer
+    except Refusal as refusal:
+        if refusal.slug == problems.SignInRefused.slug:
+            raise problems.SignInRefused from refusal
+        raise refused_by_server(refusal.problem) from refusal
+    handheld.link.learn_time(answer.server_time)
+    return answer.body
+
+
+def refused_by_server(problem: Mapping[str, Any]) -> problems.RefusedByServer:
+    """The office's own words, kept short: they are shown, not interpreted."""
+    words = " ".join(str(problem.get(part) or "") for part in ("title", "detail")).strip()
+    return problems.RefusedByServer(words[:300], str(problem.get("slug") or "")[:60])
+
+
 async def is_alive(http: httpx.AsyncClient) -> float | None:
     """The server's time where it answers, 0.0 where it does not say; None where nobody answers."""
     try:
-        response = await http.get("/livez", timeout=PULSE_TIMEOUT)
-    except httpx.HTTPError:
+        # Over all phases together: each of them could take its whole time.
+        async with asyncio.timeout(PULSE_S):
+            response = await http.get("/livez", timeout=PULSE_S)
+    except (httpx.HTTPError, TimeoutError):
         return None
     return (server_time(response) or 0.0) if response.status_code == 200 else None
 
@@ -99,7 +136,10 @@ async def charge_events(
     """The charge, at once and after each change, until the stream ends. Raises as `call`."""
     try:
         async with http.stream(
-            "GET", f"/v1/charges/{charge_id}/events", headers=_authorisation(token)
+            "GET",
+            f"/v1/charges/{charge_id}/events",
+            headers=_authorisation(token),
+            timeout=STREAM_TIMEOUT,
         ) as response:
             if response.status_code != 200:
                 await response.aread()

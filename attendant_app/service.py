@@ -1,185 +1,37 @@
-"""What the handheld decides: shifts, charges, and what an answer changes.
+"""What the handheld decides about charges, and what an answer changes.
 
 Green comes from the server's answer only. Nothing here lets an attendant say that money arrived.
 """
 
-import os
-import platform
+import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import qris
-from attendant_app import device_key, journal, prices, problems, server_api
-from attendant_app.runtime import Handheld, device_time
-from attendant_app.store import Charge, Outgoing, Shift, Sync, stamp
-from domain.device import DeviceState
+from attendant_app import closing, offline, pool, prices, problems, server_api, shifts
+from attendant_app.runtime import Handheld, device_time, new_id
+from attendant_app.store import Charge, Outgoing, Sync, stamp
 from domain.events import EventKind
-from domain.ids import uuid7
 from domain.parking import SpotCodeError, parse_spot_code
 from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
+from printer.errors import QueueFull
+
+log = logging.getLogger(__name__)
 
 BARCODE_WAIT_S = 3.0
+"""How long a screen waits for the office before it shows what this device knows alone."""
 LONGEST_STAY_MINUTES = 24 * 60
 LONGEST_PLATE = 16
 # Once reached, a charge's state is not undone by an answer that was under way before.
 _SETTLED = frozenset({"paid", "refund_pending", "refunded", "refund_unknown", "refund_refused"})
 _BEFORE_SETTLED = frozenset({"new", "issuing", "issued", "issue_unknown"})
-
-
-def new_id() -> str:
-    return str(uuid7(time.time_ns() // 1_000_000, os.urandom(10)))
-
-
-# Enrolment and shifts
-
-
-async def enrol(handheld: Handheld, code: str) -> None:
-    """Register this device's key with a one-time code; once enrolled, a new key."""
-    name = (platform.node() or "handheld")[:80]
-    device = handheld.store.device()
-    folder = handheld.settings.data
-    key = handheld.key if device is None else device_key.next_key(folder)
-    body = {"enrolment_code": code, "public_key": key.public_text(), "name": name}
-    if device is None:
-        answer = await _ask(handheld, "POST", "/v1/devices", body=body)
-        with handheld.store.transaction():
-            handheld.store.enrol(str(answer["device_id"]), name, device_time())
-    else:
-        body["device_id"] = device.device_id
-        answer = await _ask(handheld, "POST", "/v1/devices", body=body)
-        handheld.key = device_key.use_next(folder)
-    handheld.link.state = str(answer["state"])
-    handheld.nudge()
-
-
-async def sign_in(handheld: Handheld, attendant: str, pin: str) -> Shift:
-    """Open a shift at the office for an attendant with a PIN; needs a connection."""
-    device = handheld.store.device()
-    if device is None:
-        raise problems.NotEnrolled
-    attendant = attendant.strip().upper()
-    if not 1 <= len(attendant) <= 40 or not 4 <= len(pin) <= 12:
-        raise problems.SignInRefused
-    _may_take_over(handheld, attendant)
-    nonce = (await _ask(handheld, "POST", f"/v1/devices/{device.device_id}/nonce"))["nonce"]
-    shift_id = new_id()
-    text = f"karcis-shift|{shift_id}|{device.device_id}|{attendant}|{nonce}"
-    body = {
-        "id": shift_id,
-        "device_id": device.device_id,
-        "attendant": attendant,
-        "pin": pin,
-        "nonce": nonce,
-        "signature": handheld.key.sign(text.encode()),
-    }
-    answer = await _ask(handheld, "POST", "/v1/shifts", body=body)
-    now = device_time()
-    shift = Shift(
-        id=shift_id,
-        attendant=str(answer["attendant"]["code"]),
-        attendant_name=str(answer["attendant"]["name"]),
-        token=str(answer["token"]),
-        started_at=stamp(now),
-        expires_at=str(answer["expires_at"]),
-    )
-    _replace_shift(handheld, shift, now)
-    handheld.nudge()
-    return shift
-
-
-async def wipe(handheld: Handheld, device_id: str) -> None:
-    """Erase what was recorded here, then the key; nothing while anything is unsent."""
-    if handheld.store.unsynced()[0]:
-        return
-    handheld.store.erase()
-    handheld.nudge()
-    await _ask(handheld, "POST", f"/v1/devices/{device_id}/wiped")
-    handheld.store.forget_device()
-    handheld.key = device_key.forget(handheld.settings.data)
-    handheld.link.state = DeviceState.ACTIVE
-    handheld.nudge()
-
-
-def _may_take_over(handheld: Handheld, attendant: str) -> None:
-    """A lapsed shift may be renewed; nobody inherits another person's unsent records."""
-    open_shift = handheld.store.shift()
-    if open_shift is None or open_shift.attendant == attendant:
-        return
-    if open_shift.token is not None:
-        raise problems.AlreadySignedIn
-    if handheld.store.unsynced()[0]:
-        raise problems.UnsyncedRecords
-
-
-def _replace_shift(handheld: Handheld, shift: Shift, now: datetime) -> None:
-    with handheld.store.transaction():
-        before = handheld.store.shift()
-        if before is not None:
-            handheld.store.end_shift(before.id, now)
-            _record(handheld, EventKind.SHIFT_CLOSED, {"shift_id": before.id}, now)
-        handheld.store.start_shift(shift)
-        body = {"shift_id": shift.id, "attendant": shift.attendant}
-        _record(handheld, EventKind.SHIFT_OPENED, body, now)
-
-
-def sign_out(handheld: Handheld) -> None:
-    """End the shift. Refused while anything made here has not reached the office."""
-    shift = handheld.store.shift()
-    if shift is None:
-        raise problems.NotSignedIn
-    if handheld.store.unsynced()[0]:
-        raise problems.UnsyncedRecords
-    now = device_time()
-    with handheld.store.transaction():
-        handheld.store.end_shift(shift.id, now)
-        _record(handheld, EventKind.SHIFT_CLOSED, {"shift_id": shift.id}, now)
-    handheld.nudge()
-
-
-def on_shift(handheld: Handheld) -> Shift:
-    shift = handheld.store.shift()
-    if shift is None:
-        raise problems.NotSignedIn
-    return shift
-
-
-def _record(handheld: Handheld, kind: EventKind, body: dict[str, Any], now: datetime) -> None:
-    journal.record(handheld.store, handheld.key, kind, body, now)
-
-
-async def _ask(
-    handheld: Handheld,
-    method: str,
-    path: str,
-    *,
-    token: str | None = None,
-    body: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """One call whose outcome a person waits for, with the two ways it can fail as problems."""
-    try:
-        answer = await server_api.call(handheld.http, method, path, token=token, body=body)
-    except server_api.NoAnswer as no_answer:
-        if no_answer.problem:
-            raise refused_by_server(no_answer.problem) from no_answer
-        raise problems.ServerUnreachable from no_answer
-    except server_api.Refusal as refusal:
-        if refusal.slug == problems.SignInRefused.slug:
-            raise problems.SignInRefused from refusal
-        raise refused_by_server(refusal.problem) from refusal
-    handheld.link.learn_time(answer.server_time)
-    return answer.body
-
-
-def refused_by_server(problem: Mapping[str, Any]) -> problems.RefusedByServer:
-    """The office's own words, kept short: they are shown, not interpreted."""
-    words = " ".join(str(problem.get(part) or "") for part in ("title", "detail")).strip()
-    return problems.RefusedByServer(words[:300], str(problem.get("slug") or "")[:60])
-
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 # Charges
 
@@ -192,19 +44,25 @@ async def request_charge(
     minutes: int | None = None,
     consumer_qr: str | None = None,
 ) -> Charge:
-    """Write the request down, then give the server a moment to answer it.
+    """Write the request down, then give the server a moment to answer it. Where it cannot be asked,
+    show a barcode of the pool instead, if there is one.
 
     Comes back with or without a barcode: the request is safe either way and will be pushed.
     With `consumer_qr`, the barcode on the driver's phone, the driver's wallet is asked to pay.
     """
     charge_id = new_id()
     if consumer_qr is not None:
-        _may_collect(handheld, consumer_qr)
+        may_collect(handheld, consumer_qr)
+    elif not handheld.link.online:
+        closing.refuse_while_closing(handheld)
+        place = known_place(handheld, spot, vehicle_class)
+        pooled = pool.show(handheld, shifts.on_shift(handheld), *place, minutes, known_plate(plate))
+        if pooled is not None:
+            return pooled
     kind = ChargeKind.MPM if consumer_qr is None else ChargeKind.CPM
-    _write_request(
-        handheld, charge_id, kind, spot, vehicle_class, plate, minutes, consumer_qr=consumer_qr
-    )
-    return await _first_answer(handheld, charge_id)
+    more = NOTHING if consumer_qr is None else {"consumer_qr": consumer_qr}
+    write_request(handheld, charge_id, kind, spot, vehicle_class, plate, minutes, more)
+    return await first_answer(handheld, charge_id)
 
 
 async def take_cash(
@@ -219,14 +77,12 @@ async def take_cash(
     Even so it is paid only once the server has it: until then it is cash received, not sent.
     """
     charge_id = charge_id or new_id()
-    if not _is_id(charge_id):
-        raise problems.InvalidRequest("id")
     if handheld.store.charge(charge_id) is None:
-        _write_request(handheld, charge_id, ChargeKind.CASH, spot, vehicle_class, plate)
-    return await _first_answer(handheld, charge_id)
+        write_request(handheld, charge_id, ChargeKind.CASH, spot, vehicle_class, plate)
+    return await first_answer(handheld, charge_id)
 
 
-async def _first_answer(handheld: Handheld, charge_id: str) -> Charge:
+async def first_answer(handheld: Handheld, charge_id: str) -> Charge:
     handheld.nudge()
     deadline = time.monotonic() + BARCODE_WAIT_S
     while True:
@@ -243,7 +99,7 @@ async def _first_answer(handheld: Handheld, charge_id: str) -> Charge:
         await handheld.bell.wait(heard, left)
 
 
-def _may_collect(handheld: Handheld, consumer_qr: str) -> None:
+def may_collect(handheld: Handheld, consumer_qr: str) -> None:
     """A wallet's barcode is worth a minute: kept for later, it would charge who has driven off."""
     try:
         qris.consumer.parse(consumer_qr)
@@ -254,14 +110,15 @@ def _may_collect(handheld: Handheld, consumer_qr: str) -> None:
 
 
 # Where a request for each kind goes, and the fact that it is.
-_REQUESTS = {
+REQUESTS = {
     ChargeKind.MPM: ("charges", EventKind.CHARGE_REQUESTED),
     ChargeKind.CPM: ("consumer-charges", EventKind.CHARGE_REQUESTED),
     ChargeKind.CASH: ("cash-charges", EventKind.CASH_TAKEN),
+    ChargeKind.VOUCHER: ("voucher-charges", EventKind.VOUCHER_TAKEN),
 }
 
 
-def _write_request(
+def write_request(
     handheld: Handheld,
     charge_id: str,
     kind: ChargeKind,
@@ -269,21 +126,19 @@ def _write_request(
     vehicle_class: str,
     plate: str | None = None,
     minutes: int | None = None,
-    consumer_qr: str | None = None,
+    more: Mapping[str, str] = NOTHING,
+    fact: Mapping[str, str] = NOTHING,
 ) -> None:
-    shift = on_shift(handheld)
+    """Write a request down to be sent; `more` goes to the office with it, `fact` into the event."""
+    if not _is_id(charge_id):
+        raise problems.InvalidRequest("id")
+    shift = shifts.on_shift(handheld)
+    closing.refuse_while_closing(handheld)
     master = handheld.store.master_data()
-    try:
-        code, wheels = parse_spot_code(spot), VehicleClass(vehicle_class)
-    except SpotCodeError as error:
-        raise problems.UnknownSpot(str(error)) from error
-    except ValueError as error:
-        raise problems.InvalidRequest("vehicle_class") from error
-    if prices.spot_in(master, code) is None:
-        raise problems.UnknownSpot(code)
+    code, wheels = known_place(handheld, spot, vehicle_class)
     body: dict[str, Any] = {"id": charge_id, "vehicle_class": wheels.value}
-    if plate is not None and plate.strip():
-        body["plate"] = _plate(plate)
+    if written := known_plate(plate):
+        body["plate"] = written
     if minutes is not None and not 1 <= minutes <= LONGEST_STAY_MINUTES:
         raise problems.InvalidRequest("minutes")
     offer = prices.offer(master, code, wheels, handheld.office_time(), minutes)
@@ -293,55 +148,89 @@ def _write_request(
     minutes = offer.minutes if offer else minutes
     if minutes is not None:
         body["minutes"] = minutes
-    if consumer_qr is not None:
-        body["consumer_qr"] = consumer_qr
+    body |= more
     now = device_time()
     quoted_rp = offer.amount_rp if offer else None
-    path, event = _REQUESTS[kind]
+    path, event = REQUESTS[kind]
     with handheld.store.transaction():
-        handheld.store.add_charge(
-            Charge(
-                id=charge_id,
-                shift_id=shift.id,
-                kind=kind,
-                spot=code,
-                vehicle_class=wheels.value,
-                quoted_rp=quoted_rp,
-                print_when_paid=True,
-                sync=Sync.WAITING,
-                state="new",
-                known=None,
-                problem=None,
-                created_at=stamp(now),
-                changed_at=stamp(now),
-            )
-        )
-        handheld.store.add_outgoing(
-            Outgoing(
-                id=new_id(),
-                charge_id=charge_id,
-                path=f"/v1/spots/{code}/{path}",
-                body=body,
-                made_at=stamp(now),
-                tries=0,
-                next_try_at=stamp(now),
-                last_error=None,
-            )
-        )
+        add_charge(handheld, charge_id, shift.id, kind, code, wheels.value, quoted_rp)
+        send_for(handheld, charge_id, f"/v1/spots/{code}/{path}", body)
         # The plate stays out: the journal is for ever, a plate is not.
-        fact = {
+        told = {
             "charge_id": charge_id,
             "shift_id": shift.id,
             "spot": code,
             "vehicle_class": wheels.value,
             "quoted_rp": quoted_rp,
             "minutes": minutes,
+            **fact,
         }
-        _record(handheld, event, fact, now)
+        handheld.record(event, told, now)
 
 
-def _plate(text: str) -> str:
-    plate = " ".join(text.upper().split())
+def add_charge(
+    handheld: Handheld,
+    charge_id: str,
+    shift_id: str,
+    kind: ChargeKind,
+    spot: str,
+    vehicle_class: str,
+    quoted_rp: int | None,
+) -> None:
+    """A charge that is asked for now; call inside a transaction of the store."""
+    now = stamp(device_time())
+    handheld.store.add_charge(
+        Charge(
+            id=charge_id,
+            shift_id=shift_id,
+            kind=kind,
+            spot=spot,
+            vehicle_class=vehicle_class,
+            quoted_rp=quoted_rp,
+            print_when_paid=not handheld.training,
+            sync=Sync.WAITING,
+            state="new",
+            known=None,
+            problem=None,
+            created_at=now,
+            changed_at=now,
+        )
+    )
+
+
+def send_for(handheld: Handheld, charge_id: str, path: str, body: dict[str, Any]) -> None:
+    """The request by which the server learns of a charge; call inside the same transaction."""
+    now = stamp(device_time())
+    handheld.store.add_outgoing(
+        Outgoing(
+            id=new_id(),
+            charge_id=charge_id,
+            path=path,
+            body=body,
+            made_at=now,
+            tries=0,
+            next_try_at=now,
+            last_error=None,
+        )
+    )
+
+
+def known_place(handheld: Handheld, spot: str, vehicle_class: str) -> tuple[str, VehicleClass]:
+    try:
+        code, wheels = parse_spot_code(spot), VehicleClass(vehicle_class)
+    except SpotCodeError as error:
+        raise problems.UnknownSpot(str(error)) from error
+    except ValueError as error:
+        raise problems.InvalidRequest("vehicle_class") from error
+    if prices.spot_in(handheld.store.master_data(), code) is None:
+        raise problems.UnknownSpot(code)
+    return code, wheels
+
+
+def known_plate(text: str | None) -> str | None:
+    plate = " ".join((text or "").upper().split())
+    if not plate:
+        return None
     if len(plate) > LONGEST_PLATE or not plate.replace(" ", "").isalnum() or not plate.isascii():
         raise problems.InvalidRequest("plate")
     return plate
@@ -378,14 +267,28 @@ def keep_answer(handheld: Handheld, charge_id: str, known: dict[str, Any]) -> Ch
             return before
         if before.known != known or before.sync is not Sync.SENT:
             store.save_answer(charge_id, known, now)
-        receipt = known.get("receipt")
-        if known["state"] == "paid" and receipt and before.print_when_paid:
-            store.add_print_job(charge_id, str(receipt["number"]), 0, now)
+        _queue_original(handheld, before, known, now)
         after = store.charge(charge_id)
     if before.known != known:
         handheld.nudge()
     assert after is not None
     return after
+
+
+def _queue_original(
+    handheld: Handheld, before: Charge, known: dict[str, Any], now: datetime
+) -> None:
+    """Once, with the answer that first brings the receipt: a later one must not print it again."""
+    receipt = known.get("receipt")
+    if known["state"] != "paid" or not receipt or (before.known or {}).get("receipt"):
+        return
+    if not before.print_when_paid:
+        return
+    try:
+        handheld.store.print_queue.submit(str(receipt["number"]), before.id, now=now)
+    except QueueFull as error:
+        # The payment stands; its screen offers the slip.
+        log.error("receipt %s is not printed: %s", receipt["number"], error)  # noqa: TRY400 - no fault
 
 
 def adopt(handheld: Handheld, known: dict[str, Any]) -> Charge:
@@ -441,6 +344,7 @@ def view(handheld: Handheld, charge: Charge) -> dict[str, Any]:
         "expires_at": known.get("expires_at"),
         "paid_at": known.get("paid_at"),
         "receipt": known.get("receipt"),
+        "refunds": known.get("refunds") or [],
         "problem": charge.problem,
     }
 
@@ -473,46 +377,6 @@ def spots(handheld: Handheld) -> list[dict[str, Any]]:
     ]
 
 
-# What the attendant on shift collected
-
-
-@dataclass(frozen=True)
-class Takings:
-    """An attendant's day as this device knows it; the office's books decide what is owed."""
-
-    qris_count: int
-    qris_rp: int
-    cash_count: int
-    cash_rp: int
-    """Cash in hand, owed to the office: what it has recorded, and what is still to be sent."""
-    cash_unsent_count: int
-
-
-def takings(handheld: Handheld) -> Takings:
-    """Today's, by the regency's clock: QRIS only once paid, cash from the moment it was taken."""
-    shift = on_shift(handheld)
-    today = handheld.office_time().astimezone(prices.zone_of(handheld.store.master_data()))
-    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
-    own = handheld.store.charges_of(shift.attendant, midnight)
-    # Where money came and went back again, only the office knows what is left of it.
-    held = [charge for charge in own if charge.state in ("new", "paid")]
-    cash = [charge for charge in held if charge.kind is ChargeKind.CASH]
-    qris_paid = [charge for charge in held if charge not in cash and charge.state == "paid"]
-    return Takings(
-        qris_count=len(qris_paid),
-        qris_rp=sum(_amount_rp(charge) for charge in qris_paid),
-        cash_count=len(cash),
-        cash_rp=sum(_amount_rp(charge) for charge in cash),
-        cash_unsent_count=sum(charge.sync is not Sync.SENT for charge in cash),
-    )
-
-
-def _amount_rp(charge: Charge) -> int:
-    """The server's amount where it has answered, else the one that was offered."""
-    told = (charge.known or {}).get("amount_rp")
-    return int(told if told is not None else charge.quoted_rp or 0)
-
-
 # What the status bar shows
 
 
@@ -523,15 +387,18 @@ def status(handheld: Handheld) -> dict[str, Any]:
     age = device_time() - datetime.fromisoformat(oldest) if oldest else timedelta()
     return {
         "enrolled": device is not None,
+        "training": handheld.training,
         "device_state": handheld.link.state,
         "fingerprint": handheld.key.fingerprint(),
         "signed_in": shift is not None,
         "sign_in_lapsed": shift is not None and shift.token is None,
+        "closing": closing.waiting(handheld) is not None,
         "attendant": shift and {"code": shift.attendant, "name": shift.attendant_name},
         "online": handheld.link.online,
         "unsynced": unsynced,
         # A clock set back must not show a negative age.
         "oldest_unsynced_s": max(0, int(age.total_seconds())) if oldest else None,
         "quarantined": store.quarantined(),
+        "offline": offline.window(handheld).as_json(),
         "now": handheld.office_time().astimezone(UTC).isoformat(timespec="milliseconds"),
     }

@@ -27,8 +27,8 @@ class RequestSigner(httpx.Auth):
             return
         created = self._sign(request, device.device_id)
         response = yield request
-        told = server_api.server_time(response)
-        if response.status_code == 403 and told and abs(told - created) > WRONG_CLOCK_S:
+        told = server_api.server_time(response) if response.status_code == 403 else None
+        if told and abs(told - created) > WRONG_CLOCK_S:
             # Refused as too old or too new: once more, by the clock of who judges it.
             self._handheld.link.learn_time(told)
             self._sign(request, device.device_id)

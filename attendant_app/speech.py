@@ -39,7 +39,7 @@ def rupiah(amount_rp: int, language: str) -> str:
 def of_charge(facts: Mapping[str, Any], language: str) -> str:
     """One sentence of a charge's result; nothing while the driver may simply pay it."""
     look, amount_rp = facts["look"], facts["amount_rp"]
-    if look == "payable":
+    if look in ("payable", "unsure"):
         return ""
     verdict = text(facts["how"].words, language)
     amount = rupiah(amount_rp, language) if amount_rp is not None else ""
@@ -48,6 +48,8 @@ def of_charge(facts: Mapping[str, Any], language: str) -> str:
         return text("say-paid", language, amount=amount, code=code)
     if look == "cash":
         return text("say-cash", language, amount=amount)
+    if look == "voucher":
+        return text("say-voucher", language)
     if look == "refund":
         return f"{verdict}, {amount}."
     return text("say-unpaid", language, verdict=verdict)

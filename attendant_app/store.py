@@ -8,18 +8,19 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from domain.events import EventKind
 from domain.payment import ChargeKind
+from printer import spooler
 
-SCHEMA_VERSION = 2
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE device (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     device_id TEXT NOT NULL,
@@ -44,7 +45,6 @@ CREATE TABLE master_data (
 CREATE TABLE charges (
     id TEXT PRIMARY KEY,
     shift_id TEXT,
-    kind TEXT NOT NULL CHECK (kind IN ('mpm', 'cpm', 'cash')),
     spot TEXT NOT NULL,
     vehicle_class TEXT NOT NULL,
     quoted_rp INTEGER,
@@ -101,12 +101,118 @@ CREATE TABLE print_jobs (
     changed_at TEXT NOT NULL,
     UNIQUE (receipt, copy)
 ) STRICT;
-"""
-# What brings a file of each earlier version to the next.
-MIGRATIONS = {
-    1: "ALTER TABLE charges ADD COLUMN kind TEXT NOT NULL DEFAULT 'mpm'"
-    " CHECK (kind IN ('mpm', 'cpm', 'cash'));",
-}
+""",
+    "ALTER TABLE charges ADD COLUMN kind TEXT NOT NULL DEFAULT 'mpm';",
+    """
+CREATE TABLE closings (
+    shift_id TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    counted_rp INTEGER NOT NULL CHECK (counted_rp >= 0),
+    shown_rp INTEGER NOT NULL,
+    made_at TEXT NOT NULL,
+    answer TEXT,
+    problem TEXT
+) STRICT;
+""",
+    """
+CREATE TABLE earnings (
+    attendant TEXT PRIMARY KEY,
+    body TEXT NOT NULL
+) STRICT;
+""",
+    """
+CREATE TABLE sign_checks (
+    spot TEXT PRIMARY KEY,
+    at TEXT NOT NULL,
+    fault TEXT
+) STRICT;
+""",
+    """
+CREATE TABLE pool (
+    charge_id TEXT PRIMARY KEY,
+    spot TEXT NOT NULL,
+    vehicle_class TEXT NOT NULL,
+    attendant TEXT NOT NULL,
+    minutes INTEGER,
+    known TEXT,
+    used_at TEXT
+) STRICT;
+CREATE TABLE workplace (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    spot TEXT NOT NULL
+) STRICT;
+CREATE TABLE alone (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    boot TEXT NOT NULL,
+    uptime_s REAL NOT NULL,
+    spent_s REAL NOT NULL,
+    at TEXT NOT NULL
+) STRICT;
+""",
+    """
+CREATE TABLE live_stays (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    zone TEXT NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+CREATE TABLE head_count (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    spot TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    taps TEXT NOT NULL
+) STRICT;
+""",
+    """
+CREATE TABLE stays (
+    id TEXT PRIMARY KEY,
+    shift_id TEXT,
+    spot TEXT NOT NULL,
+    vehicle_class TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    void_reason TEXT,
+    known TEXT,
+    problem TEXT,
+    changed_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE stay_requests (
+    id TEXT PRIMARY KEY,
+    stay_id TEXT NOT NULL REFERENCES stays (id),
+    path TEXT NOT NULL,
+    body TEXT NOT NULL,
+    made_at TEXT NOT NULL,
+    next_try_at TEXT NOT NULL,
+    refused INTEGER NOT NULL DEFAULT 0 CHECK (refused IN (0, 1))
+) STRICT;
+CREATE TABLE stay_charges (
+    charge_id TEXT PRIMARY KEY REFERENCES charges (id),
+    stay_id TEXT NOT NULL REFERENCES stays (id)
+) STRICT;
+""",
+    """
+ALTER TABLE outbox ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE stay_requests ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+CREATE TEMP TABLE by_id AS SELECT id, row_number() OVER (ORDER BY id) AS n
+    FROM (SELECT id FROM outbox UNION ALL SELECT id FROM stay_requests);
+UPDATE outbox SET written = (SELECT n FROM by_id WHERE by_id.id = outbox.id);
+UPDATE stay_requests SET written = (SELECT n FROM by_id WHERE by_id.id = stay_requests.id);
+DROP TABLE by_id;
+""",
+    "ALTER TABLE print_jobs RENAME TO print_jobs_before;",
+    spooler.SCHEMA[0],
+    """
+INSERT INTO print_jobs
+    (id, key, copy, content, state, reason, tries, asked_at, next_try_at, changed_at)
+SELECT id, receipt, copy, charge_id,
+    CASE state WHEN 'REFUSED' THEN 'FAILED' WHEN 'SENDING' THEN 'UNCERTAIN' ELSE state END,
+    CASE state WHEN 'SENDING' THEN 'interrupted' ELSE reason END,
+    tries, asked_at, next_try_at, changed_at
+FROM print_jobs_before;
+DROP TABLE print_jobs_before;
+""",
+    spooler.SCHEMA[1],
+)
+"""What each version of the file adds to the one before; a file knows how many it has."""
 
 
 class StoreInUseError(RuntimeError):
@@ -121,15 +227,12 @@ class Sync(StrEnum):
     REFUSED = "refused"
 
 
-class PrintState(StrEnum):
-    """UNCERTAIN: bytes left for the printer and nobody knows whether paper came out."""
+NEXT_WRITTEN = """(SELECT coalesce(max(written), 0) + 1
+    FROM (SELECT written FROM outbox UNION ALL SELECT written FROM stay_requests))"""
+"""One order over both tables of requests, whatever this device's clock does; ids follow it."""
 
-    QUEUED = "QUEUED"
-    SENDING = "SENDING"
-    PRINTED = "PRINTED"
-    UNCERTAIN = "UNCERTAIN"
-    REFUSED = "REFUSED"
-
+LONGEST_WAIT = timedelta(minutes=10)
+"""No pause before another try is as long."""
 
 # Charge states in which the driver may still pay.
 WATCHED_STATES = ("new", "issuing", "issued", "issue_unknown")
@@ -208,25 +311,8 @@ class StoredEvent:
     reason: str | None
 
 
-@dataclass(frozen=True)
-class PrintJob:
-    """One slip to print. Copy 0 is the original, copy n is marked `SALINAN KE-n`."""
-
-    id: int
-    charge_id: str
-    receipt: str
-    copy: int
-    state: PrintState
-    reason: str | None
-    tries: int
-    asked_at: str
-    next_try_at: str
-    changed_at: str
-
-
-def stamp(moment: datetime) -> str:
-    """UTC with milliseconds and a Z: sorts as text."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+stamp = spooler.stamp
+"""Moments stand in the whole file as the print queue writes them."""
 
 
 class Store:
@@ -242,81 +328,76 @@ class Store:
             raise StoreInUseError(f"another handheld already uses {folder}") from error
         path = folder / "handheld.sqlite"
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
-        self._db.row_factory = sqlite3.Row
+        self.db = self._open(path)
+        self.db.row_factory = sqlite3.Row
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._db.execute(f"PRAGMA {pragma}")
+            self.db.execute(f"PRAGMA {pragma}")
         self._migrate()
+        self.print_queue = spooler.Spooler(self.db)
+        """The print queue: a receipt's number is the key of its slip, the charge its content."""
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        """A seam: a test puts a disk under it that loses its power."""
+        return sqlite3.connect(path, isolation_level=None, timeout=5)
 
     def _migrate(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        version = self.db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(SCHEMA):
             raise RuntimeError("this data folder was written by a newer handheld")
-        steps = [SCHEMA]
-        if version:
-            steps = [MIGRATIONS[step] for step in range(version, SCHEMA_VERSION)]
-        if version < SCHEMA_VERSION:
+        if version < len(SCHEMA):
             # One script, one transaction: a kill here leaves the file as it was, not half a schema.
-            self._db.executescript(
-                f"BEGIN IMMEDIATE; {' '.join(steps)} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            steps = " ".join(SCHEMA[version:])
+            self.db.executescript(
+                f"BEGIN IMMEDIATE; {steps} PRAGMA user_version={len(SCHEMA)}; COMMIT;"
             )
 
     def close(self) -> None:
-        self._db.close()
+        self.db.close()
         os.close(self._lock)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """All or nothing. Leaving by an exception undoes everything."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            # A full disk may already have rolled back; the first error is the one that matters.
-            with suppress(sqlite3.OperationalError):
-                self._db.execute("ROLLBACK")
-            raise
+        return spooler.transaction(self.db)
 
     # Device, shift, master data
 
     def device(self) -> Device | None:
-        row = self._db.execute("SELECT device_id, name FROM device").fetchone()
+        row = self.db.execute("SELECT device_id, name FROM device").fetchone()
         return Device(**row) if row else None
 
     def enrol(self, device_id: str, name: str, now: datetime) -> None:
-        self._db.execute("INSERT INTO device VALUES (1, ?, ?, ?)", (device_id, name, stamp(now)))
+        self.db.execute("INSERT INTO device VALUES (1, ?, ?, ?)", (device_id, name, stamp(now)))
 
     def forget_device(self) -> None:
-        self._db.execute("DELETE FROM device")
+        self.db.execute("DELETE FROM device")
 
     def erase(self) -> None:
         """Forget all but which device this is: in one piece, and past reading it from the file."""
-        rows = self._db.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        rows = self.db.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
         guards = [row for row in rows if row["type"] == "trigger"]
         tables = [row["name"] for row in rows if row["type"] == "table"]
-        self._db.execute("PRAGMA secure_delete=ON")
+        self.db.execute("PRAGMA secure_delete=ON")
         with self.transaction():
-            self._db.execute("PRAGMA defer_foreign_keys=ON")
+            self.db.execute("PRAGMA defer_foreign_keys=ON")
             for guard in guards:
-                self._db.execute(f"DROP TRIGGER {guard['name']}")
+                self.db.execute(f"DROP TRIGGER {guard['name']}")
             for table in tables:
                 if table != "device" and not table.startswith("sqlite_"):
-                    self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - own tables
+                    self.db.execute(f"DELETE FROM {table}")  # noqa: S608 - own tables
             for guard in guards:
-                self._db.execute(guard["sql"])
-        self._db.execute("VACUUM")
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self.db.execute(guard["sql"])
+        self.db.execute("VACUUM")
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def shift(self) -> Shift | None:
-        row = self._db.execute(
+        row = self.db.execute(
             "SELECT id, attendant, attendant_name, token, started_at, expires_at"
             " FROM shifts WHERE ended_at IS NULL"
         ).fetchone()
         return Shift(**row) if row else None
 
     def start_shift(self, shift: Shift) -> None:
-        self._db.execute(
+        self.db.execute(
             "INSERT INTO shifts VALUES (?, ?, ?, ?, ?, ?, NULL)",
             (
                 shift.id,
@@ -329,21 +410,26 @@ class Store:
         )
 
     def end_shift(self, shift_id: str, now: datetime) -> None:
-        self._db.execute(
+        self.db.execute(
             "UPDATE shifts SET ended_at = ?, token = NULL WHERE id = ? AND ended_at IS NULL",
             (stamp(now), shift_id),
         )
 
     def forget_token(self, shift_id: str) -> None:
         """The server no longer takes this shift's token; the shift itself goes on."""
-        self._db.execute("UPDATE shifts SET token = NULL WHERE id = ?", (shift_id,))
+        self.db.execute("UPDATE shifts SET token = NULL WHERE id = ?", (shift_id,))
 
     def master_data(self) -> dict[str, Any] | None:
-        row = self._db.execute("SELECT body FROM master_data").fetchone()
+        row = self.db.execute("SELECT body FROM master_data").fetchone()
         return json.loads(row["body"]) if row else None
 
+    def master_data_at(self) -> str | None:
+        """When the office last told it, by the office's clock as it is known here."""
+        row = self.db.execute("SELECT fetched_at FROM master_data").fetchone()
+        return row["fetched_at"] if row else None
+
     def save_master_data(self, body: dict[str, Any], now: datetime) -> None:
-        self._db.execute(
+        self.db.execute(
             "INSERT INTO master_data VALUES (1, ?, ?)"
             " ON CONFLICT (id) DO UPDATE"
             " SET body = excluded.body, fetched_at = excluded.fetched_at",
@@ -353,19 +439,19 @@ class Store:
     # Charges
 
     def charge(self, charge_id: str) -> Charge | None:
-        row = self._db.execute("SELECT * FROM charges WHERE id = ?", (charge_id,)).fetchone()
+        row = self.db.execute("SELECT * FROM charges WHERE id = ?", (charge_id,)).fetchone()
         return _charge(row) if row else None
 
     def charges(self, limit: int = 100) -> list[Charge]:
         """The newest first."""
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT * FROM charges ORDER BY created_at DESC, id DESC LIMIT ?", (limit,)
         )
         return [_charge(row) for row in rows]
 
     def charges_of(self, attendant: str, since: datetime) -> list[Charge]:
         """What an attendant asked for on this device since a moment, on whatever shifts."""
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT charges.* FROM charges JOIN shifts ON shifts.id = charges.shift_id"
             " WHERE shifts.attendant = ? AND charges.created_at >= ?",
             (attendant, stamp(since)),
@@ -374,7 +460,7 @@ class Store:
 
     def open_charges(self, limit: int = 50) -> list[Charge]:
         """The newest of those for which `Charge.is_open` holds."""
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT * FROM charges WHERE sync <> 'refused' AND (state IN (?, ?, ?, ?)"
             " OR (state = 'paid' AND json_extract(known, '$.receipt') IS NULL))"
             " ORDER BY created_at DESC, id DESC LIMIT ?",
@@ -384,7 +470,7 @@ class Store:
 
     def given_up_since(self, moment: datetime, limit: int = 50) -> list[Charge]:
         """Those that ended unpaid after `moment`: money may still come late."""
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT * FROM charges WHERE sync = 'sent' AND state IN (?, ?, ?) AND created_at >= ?"
             " ORDER BY created_at DESC LIMIT ?",
             (*GIVEN_UP_STATES, stamp(moment), limit),
@@ -392,19 +478,19 @@ class Store:
         return [_charge(row) for row in rows]
 
     def charge_by_qris(self, text: str) -> Charge | None:
-        row = self._db.execute(
+        row = self.db.execute(
             "SELECT * FROM charges WHERE json_extract(known, '$.qris') = ?", (text,)
         ).fetchone()
         return _charge(row) if row else None
 
     def charge_by_receipt(self, number: str) -> Charge | None:
-        row = self._db.execute(
+        row = self.db.execute(
             "SELECT * FROM charges WHERE json_extract(known, '$.receipt.number') = ?", (number,)
         ).fetchone()
         return _charge(row) if row else None
 
     def add_charge(self, charge: Charge) -> None:
-        self._db.execute(
+        self.db.execute(
             "INSERT INTO charges (id, shift_id, kind, spot, vehicle_class, quoted_rp,"
             " print_when_paid, sync, state, known, problem, created_at, changed_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -427,7 +513,7 @@ class Store:
 
     def save_answer(self, charge_id: str, known: dict[str, Any], now: datetime) -> None:
         """Keep the server's answer about a charge."""
-        self._db.execute(
+        self.db.execute(
             "UPDATE charges SET known = ?, state = ?, sync = 'sent', problem = NULL, changed_at = ?"
             " WHERE id = ?",
             (json.dumps(known), known["state"], stamp(now), charge_id),
@@ -435,13 +521,14 @@ class Store:
 
     def save_refusal(self, charge_id: str, problem: dict[str, Any], now: datetime) -> None:
         """The server said no. The request stays, flagged: it is never deleted."""
-        self._db.execute(
+        self.db.execute(
             "UPDATE charges SET sync = 'refused', problem = ?, changed_at = ? WHERE id = ?",
             (json.dumps(problem), stamp(now), charge_id),
         )
-        # A driver's own barcode pays, so it is not kept: a refused request never goes again.
-        self._db.execute(
-            "UPDATE outbox SET refused = 1, body = json_remove(body, '$.consumer_qr')"
+        # A refused request never goes again: neither a driver's own barcode, which pays, nor the
+        # plate is kept in it.
+        self.db.execute(
+            "UPDATE outbox SET refused = 1, body = json_remove(body, '$.consumer_qr', '$.plate')"
             " WHERE charge_id = ?",
             (charge_id,),
         )
@@ -449,9 +536,9 @@ class Store:
     # Outbox
 
     def add_outgoing(self, outgoing: Outgoing) -> None:
-        self._db.execute(
-            "INSERT INTO outbox (id, charge_id, path, body, made_at, next_try_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+        self.db.execute(
+            "INSERT INTO outbox (id, charge_id, path, body, made_at, next_try_at, written)"  # noqa: S608 - own SQL
+            f" VALUES (?, ?, ?, ?, ?, ?, {NEXT_WRITTEN})",
             (
                 outgoing.id,
                 outgoing.charge_id,
@@ -462,51 +549,50 @@ class Store:
             ),
         )
 
-    def outgoing_for(self, charge_id: str) -> Outgoing | None:
-        row = self._db.execute(
-            f"SELECT {_OUTGOING} FROM outbox WHERE charge_id = ? AND refused = 0",  # noqa: S608 - own columns
-            (charge_id,),
-        ).fetchone()
-        return _outgoing(row) if row else None
-
     def outgoing_due(self, now: datetime, limit: int = 20) -> list[Outgoing]:
-        rows = self._db.execute(
-            f"SELECT {_OUTGOING} FROM outbox WHERE refused = 0 AND next_try_at <= ?"  # noqa: S608 - own columns
+        """What may go now; the charge of a stay only after what was asked for that stay before."""
+        rows = self.db.execute(
+            f"SELECT {_OUTGOING} FROM outbox WHERE refused = 0 AND {_DUE}"  # noqa: S608 - own columns
+            " AND NOT EXISTS (SELECT 1 FROM stay_charges c JOIN stay_requests r USING (stay_id)"
+            " WHERE c.charge_id = outbox.charge_id AND r.refused = 0"
+            " AND r.written < outbox.written)"
             " ORDER BY made_at, id LIMIT ?",
-            (stamp(now), limit),
+            (stamp(now), stamp(now + LONGEST_WAIT), limit),
         )
         return [_outgoing(row) for row in rows]
 
     def retry_at(self, outgoing_id: str, when: datetime, error: str) -> None:
-        self._db.execute(
+        self.db.execute(
             "UPDATE outbox SET tries = tries + 1, next_try_at = ?, last_error = ? WHERE id = ?",
             (stamp(when), error, outgoing_id),
         )
 
     def retry_all_now(self, now: datetime) -> None:
         """The server is back: nothing needs to wait out its pause."""
-        self._db.execute(
+        self.db.execute(
             "UPDATE outbox SET next_try_at = ? WHERE refused = 0 AND next_try_at > ?",
             (stamp(now), stamp(now)),
         )
 
     def remove_outgoing(self, outgoing_id: str) -> None:
         """Only after the server's answer is saved: the plate, if any, leaves this disk here."""
-        self._db.execute("DELETE FROM outbox WHERE id = ?", (outgoing_id,))
+        self.db.execute("DELETE FROM outbox WHERE id = ?", (outgoing_id,))
 
     def unsynced(self) -> tuple[int, str | None]:
         """How many records the server does not have yet, and when the oldest was made."""
-        row = self._db.execute(
+        row = self.db.execute(
             "SELECT count(*) AS n, min(at) AS oldest FROM ("
             " SELECT made_at AS at FROM outbox WHERE refused = 0"
+            " UNION ALL SELECT made_at FROM stay_requests WHERE refused = 0"
             " UNION ALL SELECT at FROM events WHERE outcome = 'waiting')"
         ).fetchone()
         return row["n"], row["oldest"]
 
     def quarantined(self) -> int:
         """Records the server refused; they are kept for the office to look at."""
-        row = self._db.execute(
+        row = self.db.execute(
             "SELECT (SELECT count(*) FROM outbox WHERE refused = 1)"
+            " + (SELECT count(*) FROM stay_requests WHERE refused = 1)"
             " + (SELECT count(*) FROM events WHERE outcome = 'quarantined')"
         ).fetchone()
         return int(row[0])
@@ -514,20 +600,20 @@ class Store:
     # Journal
 
     def last_event(self) -> tuple[int, str] | None:
-        row = self._db.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+        row = self.db.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
         return (row["seq"], row["hash"]) if row else None
 
-    def first_event(self, kind: str, *, charge_id: str) -> dict[str, Any] | None:
-        """When a fact of this kind was first recorded about a charge, and what: `at` and `body`."""
-        row = self._db.execute(
-            "SELECT at, body FROM events WHERE kind = ?"
+    def first_event(self, kind: EventKind, *, charge_id: str) -> dict[str, Any] | None:
+        """The first fact of this kind about a charge: `at`, `body`, and the office's `outcome`."""
+        row = self.db.execute(
+            "SELECT at, body, outcome FROM events WHERE kind = ?"
             " AND json_extract(body, '$.charge_id') = ? ORDER BY seq LIMIT 1",
             (kind, charge_id),
         ).fetchone()
-        return {"at": row["at"], "body": json.loads(row["body"])} if row else None
+        return {**row, "body": json.loads(row["body"])} if row else None
 
     def append_event(self, event: StoredEvent) -> None:
-        self._db.execute(
+        self.db.execute(
             "INSERT INTO events (seq, prev_hash, hash, device_id, kind, at, body, signature)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -543,80 +629,33 @@ class Store:
         )
 
     def events(self) -> list[StoredEvent]:
-        return [_event(row) for row in self._db.execute("SELECT * FROM events ORDER BY seq")]
+        return [_event(row) for row in self.db.execute("SELECT * FROM events ORDER BY seq")]
 
     def events_waiting(self, limit: int = 100) -> list[StoredEvent]:
-        rows = self._db.execute(
+        rows = self.db.execute(
             "SELECT * FROM events WHERE outcome = 'waiting' ORDER BY seq LIMIT ?", (limit,)
         )
         return [_event(row) for row in rows]
 
     def settle_event(self, seq: int, outcome: str, reason: str | None) -> None:
-        self._db.execute(
+        self.db.execute(
             "UPDATE events SET outcome = ?, reason = ? WHERE seq = ? AND outcome = 'waiting'",
             (outcome, reason, seq),
         )
 
-    # Print jobs
-
-    def add_print_job(self, charge_id: str, receipt: str, copy: int, now: datetime) -> bool:
-        """Queue a slip; False where this very slip was queued before."""
-        cursor = self._db.execute(
-            "INSERT INTO print_jobs (charge_id, receipt, copy, state, asked_at, next_try_at,"
-            " changed_at) VALUES (?, ?, ?, 'QUEUED', ?, ?, ?) ON CONFLICT DO NOTHING",
-            (charge_id, receipt, copy, stamp(now), stamp(now), stamp(now)),
-        )
-        return cursor.rowcount == 1
-
-    def print_jobs(self, charge_id: str) -> list[PrintJob]:
-        rows = self._db.execute(
-            "SELECT * FROM print_jobs WHERE charge_id = ? ORDER BY copy", (charge_id,)
-        )
-        return [_print_job(row) for row in rows]
-
-    def print_job_due(self, now: datetime) -> PrintJob | None:
-        row = self._db.execute(
-            "SELECT * FROM print_jobs WHERE state = 'QUEUED' AND next_try_at <= ?"
-            " ORDER BY id LIMIT 1",
-            (stamp(now),),
-        ).fetchone()
-        return _print_job(row) if row else None
-
-    def set_print_state(
-        self,
-        job_id: int,
-        state: PrintState,
-        reason: str | None,
-        now: datetime,
-        next_try_at: datetime | None = None,
-    ) -> None:
-        self._db.execute(
-            "UPDATE print_jobs SET state = ?, reason = ?, changed_at = ?, next_try_at = ?,"
-            " tries = tries + (? = 'SENDING') WHERE id = ?",
-            (state, reason, stamp(now), stamp(next_try_at or now), state, job_id),
-        )
-
-    def queue_again(self, job_id: int, now: datetime) -> None:
-        """Only for a slip of which nothing was sent: its retry time starts anew."""
-        self._db.execute(
-            "UPDATE print_jobs SET state = 'QUEUED', asked_at = ?, next_try_at = ?, changed_at = ?,"
-            " tries = 0 WHERE id = ? AND state IN ('QUEUED', 'REFUSED')",
-            (stamp(now), stamp(now), stamp(now), job_id),
-        )
-
-    def settle_interrupted_prints(self, now: datetime) -> None:
-        """After a crash nobody knows what a slip that was being sent has become."""
-        self._db.execute(
-            "UPDATE print_jobs SET state = 'UNCERTAIN', reason = 'interrupted', changed_at = ?"
-            " WHERE state = 'SENDING'",
-            (stamp(now),),
-        )
+    def send_again(self, seqs: object) -> None:
+        """The office says that it has not these events, whatever it answered before."""
+        for seq in seqs if isinstance(seqs, list) else ():
+            if isinstance(seq, int):
+                self.db.execute("UPDATE events SET outcome = 'waiting' WHERE seq = ?", (seq,))
 
     def check(self) -> str:
         """SQLite's own integrity check: `ok`, or what is broken."""
-        return str(self._db.execute("PRAGMA integrity_check").fetchone()[0])
+        return str(self.db.execute("PRAGMA integrity_check").fetchone()[0])
 
 
+# What is to wait longer than anything ever does was put off before this device's clock went back.
+_DUE = "(next_try_at <= ? OR next_try_at > ?)"
 _OUTGOING = "id, charge_id, path, body, made_at, tries, next_try_at, last_error"
 
 
@@ -644,7 +683,3 @@ def _outgoing(row: sqlite3.Row) -> Outgoing:
 
 def _event(row: sqlite3.Row) -> StoredEvent:
     return StoredEvent(**{**dict(row), "body": json.loads(row["body"])})
-
-
-def _print_job(row: sqlite3.Row) -> PrintJob:
-    return PrintJob(**{**dict(row), "state": PrintState(row["state"])})

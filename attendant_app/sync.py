@@ -7,12 +7,26 @@ The server may be down, slow, restarted or half reachable: these loops outlive a
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
-from importlib.metadata import version
 
-from attendant_app import journal, problems, server_api, service
+from attendant_app import (
+    closing,
+    device_report,
+    earnings,
+    inspector,
+    journal,
+    offline,
+    pool,
+    problems,
+    refund_wishes,
+    server_api,
+    service,
+    shifts,
+    stays,
+)
 from attendant_app.runtime import Handheld, device_time
 from attendant_app.store import Outgoing, StoredEvent, Sync
 from domain.device import DeviceState
@@ -22,13 +36,13 @@ log = logging.getLogger(__name__)
 PULSE_S = 1.2
 # Pulse and its timeout together stay under the three seconds in which a screen must say "offline".
 REFRESH_S = 300.0
-VERSION = version("karcis")
 ASK_S = 60.0
 IDLE_S = 5.0
-STREAM_S = 20.0
+AGAIN_S = 1.0
 POLL_S = 2.0
 LATE_MONEY = timedelta(minutes=30)
 LATE_POLL_S = 15.0
+WISHES_WATCHED = timedelta(days=14)
 WATCHED_AT_ONCE = 20
 PUSHED_AT_ONCE = 4
 BATCH = 100
@@ -55,7 +69,18 @@ def pause_s(tries: int) -> float:
 async def run(handheld: Handheld) -> None:
     """All loops, until cancelled."""
     async with asyncio.TaskGroup() as group:
-        for loop in (_pulse, _ask_office, _push, _watch, _watch_late_money, _refresh):
+        for loop in (
+            _pulse,
+            _ask_office,
+            _push,
+            _watch,
+            _watch_late_money,
+            _watch_wishes,
+            _refresh,
+            earnings.follow,
+            stays.follow,
+            _fill_pool,
+        ):
             group.create_task(_keep_going(handheld, loop), name=loop.__name__)
 
 
@@ -74,9 +99,14 @@ async def _keep_going(handheld: Handheld, loop: Callable[[Handheld], Awaitable[N
 
 async def _pulse(handheld: Handheld) -> None:
     while True:
+        asked = time.monotonic()
         server_time = await server_api.is_alive(handheld.http)
+        answered = server_time is not None
+        handheld.signals.note((time.monotonic() - asked) * 1000 if answered else None)
         handheld.link.learn_time(server_time)
-        _set_online(handheld, server_time is not None)
+        # Before the screens are told: what they show next is how long there is left.
+        (offline.heard if answered else offline.note)(handheld)
+        _set_online(handheld, answered)
         await asyncio.sleep(PULSE_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreading load
 
 
@@ -102,18 +132,16 @@ async def _ask_office(handheld: Handheld) -> None:
 
 async def _ask_state(handheld: Handheld, device_id: str) -> bool:
     try:
-        answer = await server_api.call(
-            handheld.http, "POST", f"/v1/devices/{device_id}/report", body={"version": VERSION}
-        )
+        orders = await device_report.send(handheld, device_id)
     except server_api.NoAnswer:
         return False
     except server_api.Refusal as refusal:
         _learn_from(handheld, refusal)
         return False
-    _set_state(handheld, str(answer.body.get("state")))
-    if answer.body.get("wipe") is True:
+    _set_state(handheld, str(orders.get("state")))
+    if orders.get("wipe") is True:
         with suppress(problems.Problem):  # told again at its next report, it tries again
-            await service.wipe(handheld, device_id)
+            await shifts.wipe(handheld, device_id)
         return False
     return True
 
@@ -133,6 +161,7 @@ async def _refresh(handheld: Handheld) -> None:
         if handheld.link.online:
             await _enrol_by_settings(handheld)
             fresh = await _pull_master_data(handheld)
+            await inspector.refresh(handheld)
         if fresh:
             await asyncio.sleep(REFRESH_S)
         else:
@@ -144,7 +173,7 @@ async def _enrol_by_settings(handheld: Handheld) -> None:
     code = handheld.settings.enrolment_code
     if code and handheld.store.device() is None:
         try:
-            await service.enrol(handheld, code)
+            await shifts.enrol(handheld, code)
         except problems.Problem as problem:
             log.warning("not enrolled: %s %s", problem.slug, problem.detail)
             await asyncio.sleep(IDLE_S)
@@ -162,8 +191,9 @@ async def _pull_master_data(handheld: Handheld) -> bool:
         _learn_from(handheld, refusal)
         return False
     _set_state(handheld, DeviceState.ACTIVE)
-    if answer.body != handheld.store.master_data():
-        handheld.store.save_master_data(answer.body, device_time())
+    news = answer.body != handheld.store.master_data()
+    handheld.store.save_master_data(answer.body, handheld.office_time())
+    if news:
         handheld.nudge()
     return True
 
@@ -178,6 +208,21 @@ def _learn_from(handheld: Handheld, refusal: server_api.Refusal) -> None:
         handheld.bell.ring()
 
 
+async def _fill_pool(handheld: Handheld) -> None:
+    """Keep barcodes for when the server cannot be asked; whatever hinders it, it tries again."""
+    while True:
+        heard = handheld.bell.rings
+        if handheld.link.online:
+            try:
+                await pool.fill(handheld)
+            except server_api.NoAnswer:
+                pass
+            except server_api.Refusal as refusal:
+                _learn_from(handheld, refusal)
+                await asyncio.sleep(IDLE_S)
+        await handheld.bell.wait(heard, IDLE_S)
+
+
 # Sending
 
 
@@ -185,11 +230,24 @@ async def _push(handheld: Handheld) -> None:
     while True:
         handheld.work.clear()
         if handheld.link.online:
-            await _push_requests(handheld)
+            try:
+                await _push_requests(handheld)
+                await stays.send(handheld)
+            except Exception:
+                # A full disk takes no answer in, yet what was recorded on it still goes out.
+                await _push_events(handheld)
+                raise
             await _push_events(handheld)
+            await closing.send(handheld)
+        # What comes up anew sets `work`: no device is woken each second to find nothing to do.
+        rest_s = AGAIN_S if handheld.link.online and _is_left(handheld) else IDLE_S
         with suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(rest_s):
                 await handheld.work.wait()
+
+
+def _is_left(handheld: Handheld) -> bool:
+    return handheld.store.unsynced()[0] > 0 or closing.waiting(handheld) is not None
 
 
 async def _push_requests(handheld: Handheld) -> None:
@@ -225,7 +283,7 @@ async def _push_request(handheld: Handheld, outgoing: Outgoing, token: str) -> N
             pause = pause_s(outgoing.tries)
             store.retry_at(outgoing.id, device_time() + timedelta(seconds=pause), str(refusal))
             return
-        words = service.refused_by_server(refusal.problem).body()
+        words = server_api.refused_by_server(refusal.problem).body()
         with store.transaction():
             store.save_refusal(outgoing.charge_id, words, device_time())
     handheld.bell.ring()
@@ -233,13 +291,16 @@ async def _push_request(handheld: Handheld, outgoing: Outgoing, token: str) -> N
 
 async def _deliver(handheld: Handheld, outgoing: Outgoing, token: str) -> server_api.Answer:
     """Send it; of a driver's barcode past its time, only ask whether it had arrived."""
-    made_at = datetime.fromisoformat(outgoing.made_at)
-    if "consumer_qr" in outgoing.body and device_time() - made_at > CONSUMER_LIFETIME:
+    made_at, body = datetime.fromisoformat(outgoing.made_at), outgoing.body
+    # Until then no screen has shown a voucher as taken, and its refusal is no case of the office.
+    if "voucher" in body and device_time() - made_at < timedelta(seconds=service.BARCODE_WAIT_S):
+        body = {name: value for name, value in body.items() if name != "taken_at"}
+    # Made in the future: this device's clock went back since, by who knows how much.
+    is_fresh = timedelta() <= device_time() - made_at <= CONSUMER_LIFETIME
+    if "consumer_qr" in outgoing.body and not is_fresh:
         path = f"/v1/charges/{outgoing.charge_id}"
         return await server_api.call(handheld.http, "GET", path, token=token)
-    return await server_api.call(
-        handheld.http, "POST", outgoing.path, token=token, body=outgoing.body
-    )
+    return await server_api.call(handheld.http, "POST", outgoing.path, token=token, body=body)
 
 
 async def _push_events(handheld: Handheld) -> None:
@@ -289,31 +350,38 @@ def _settle_events(handheld: Handheld, batch: list[StoredEvent], body: dict[str,
 async def _watch(handheld: Handheld) -> None:
     """One watcher a charge the driver may still pay, the newest first."""
     watchers: dict[str, asyncio.Task[None]] = {}
+    online = False
     try:
         while True:
             heard = handheld.bell.rings
-            for charge_id in [key for key, task in watchers.items() if task.done()]:
-                del watchers[charge_id]
-            for charge in handheld.store.open_charges(WATCHED_AT_ONCE):
-                room = len(watchers) < WATCHED_AT_ONCE
-                if charge.sync is Sync.SENT and charge.id not in watchers and room:
-                    watchers[charge.id] = asyncio.create_task(_follow(handheld, charge.id))
+            if handheld.link.online and not online:
+                # The way that was gone may have taken the streams along without a word.
+                await _stop(watchers.values())
+            online = handheld.link.online
+            newest = handheld.store.open_charges(WATCHED_AT_ONCE)
+            wanted = [charge.id for charge in newest if charge.sync is Sync.SENT]
+            over = [key for key, task in watchers.items() if key not in wanted or task.done()]
+            await _stop([watchers.pop(key) for key in over])
+            for charge_id in wanted:
+                if charge_id not in watchers:
+                    watchers[charge_id] = asyncio.create_task(_follow(handheld, charge_id))
             await handheld.bell.wait(heard, IDLE_S)
     finally:
-        for task in watchers.values():
-            task.cancel()
-        await asyncio.gather(*watchers.values(), return_exceptions=True)
+        await _stop(watchers.values())
+
+
+async def _stop(watchers: Collection[asyncio.Task[None]]) -> None:
+    for task in watchers:
+        task.cancel()
+    await asyncio.gather(*watchers, return_exceptions=True)
 
 
 async def _follow(handheld: Handheld, charge_id: str) -> None:
-    """The stream while it lasts; one question whenever it ends or says nothing for too long."""
+    """The stream while it lasts; one question and a pause whenever it ends or falls silent."""
     tries = 0
     while _is_open(handheld, charge_id):
-        try:
-            async with asyncio.timeout(STREAM_S):
-                await _follow_stream(handheld, charge_id)
-        except (TimeoutError, server_api.NoAnswer, server_api.Refusal):
-            tries += 1
+        with suppress(server_api.NoAnswer, server_api.Refusal):
+            await _follow_stream(handheld, charge_id)
         if not _is_open(handheld, charge_id):
             return
         try:
@@ -342,13 +410,27 @@ async def _poll(handheld: Handheld, charge_id: str) -> None:
 
 
 async def _watch_late_money(handheld: Handheld) -> None:
-    """A wallet may have been paying when the code expired: look again for a while."""
+    """A wallet may have been paying when the code expired: look again for a while.
+
+    And at open charges that are too many to be followed.
+    """
     while True:
-        for charge in handheld.store.given_up_since(device_time() - LATE_MONEY):
+        older = handheld.store.open_charges()[WATCHED_AT_ONCE:]
+        for charge in (*handheld.store.given_up_since(device_time() - LATE_MONEY), *older):
             if handheld.link.online:
                 with suppress(server_api.NoAnswer, server_api.Refusal):
                     await _poll(handheld, charge.id)
         await asyncio.sleep(LATE_POLL_S)
+
+
+async def _watch_wishes(handheld: Handheld) -> None:
+    """Whether the office gives money back that a driver asked for here."""
+    while True:
+        if handheld.link.online:
+            for charge_id in refund_wishes.undecided(handheld, device_time() - WISHES_WATCHED):
+                with suppress(server_api.NoAnswer, server_api.Refusal):
+                    await _poll(handheld, charge_id)
+        await asyncio.sleep(REFRESH_S if handheld.link.online else IDLE_S)
 
 
 def _is_open(handheld: Handheld, charge_id: str) -> bool:

@@ -51,7 +51,9 @@ async function refreshAll() {
 
 function clock(seconds) {
   const left = Math.max(0, Math.ceil(seconds));
-  return `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+  const [hours, minutes] = [Math.floor(left / 3600), Math.floor(left / 60) % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(left % 60)}` : `${minutes}:${two(left % 60)}`;
 }
 
 function tick() {
@@ -59,6 +61,11 @@ function tick() {
     const left = (Date.parse(element.dataset.expires) - officeTime()) / 1000;
     // At zero only the office knows what became of it: the screen says that it is being asked.
     const words = left > 0 ? clock(left) : element.dataset.over;
+    if (element.textContent !== words) element.textContent = words;
+  }
+  for (const element of document.querySelectorAll("[data-since]")) {
+    const minutes = Math.max(0, Math.floor((officeTime() - Date.parse(element.dataset.since)) / 60000));
+    const words = `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}`;
     if (element.textContent !== words) element.textContent = words;
   }
 }

@@ -22,6 +22,7 @@ MASTER_DATA: dict[str, Any] = {
         "name": "Kabupaten Contoh",
         "agency": "Dinas Perhubungan",
         "complaint": "Pengaduan: 0800-0000-000",
+        "porporasi": "Porporasi elektronik No. 973/118/2026",
         "timezone": "Asia/Jakarta",
         "site": SITE,
     },

@@ -89,6 +89,10 @@ class Device:
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 
+    def close(self, counted_rp: int, held_seen: int = 0) -> httpx.Response:
+        body = {"counted_rp": counted_rp, "held_seen": held_seen}
+        return self.http.post("/api/close-shift", json=body)
+
     def get(self, path: str) -> dict[str, Any]:
         answer = self.http.get(path)
         assert answer.status_code == 200, answer.text

@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import uvicorn
 from cryptography.exceptions import InvalidSignature
@@ -24,14 +25,19 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from domain import signing
+from domain import covered, signing
+from domain.card import is_card
+from domain.covered import Pass
 from domain.events import GENESIS, Event, canonical, event_hash
 from domain.proof import Proof, Seal, is_proof, verify
 from domain.tariff import VehicleClass
-from tests.attendant_app.builders import MASTER_DATA, qris_text, receipt_json
+from domain.voucher import Voucher, serial, sign
+from tests.attendant_app.builders import MASTER_DATA, SPOT, qris_text, receipt_json
 
 PINS = {"J-001": ("123456", "Ahmad Rifani"), "J-002": ("222222", "Siti Aminah")}
+PLATE_KEY = "kunci nomor polisi yang panjang sekali"
 PRICES = {"motorcycle": 2000, "car": 5000, "truck": 10000}
 
 
@@ -58,13 +64,21 @@ class Office:
         self.charges: dict[str, dict[str, Any]] = {}
         self.bodies: dict[str, bytes] = {}
         self.events: list[dict[str, Any]] = []
+        self.live_stays: list[dict[str, Any]] = []
+        self.stays: dict[str, dict[str, Any]] = {}
+        self.stay_bodies: list[dict[str, Any]] = []
+        self.stay_rp = 10_000
         self.quarantined: list[dict[str, Any]] = []
         self.posts: list[str] = []
         self.issue_at_once = True
         self.stream = True
+        self.swallows = False
+        """Packets vanish, both ways; a stream of that time never says anything again."""
         self.lose_answers = 0
         self.lose_requests = False
         self.resolve_delay_s = 0.0
+        self.taken: dict[str, dict[str, Any]] = {}
+        self.claimed: list[str] = []
         self.refuse_charges: tuple[int, str] | None = None
         self.quarantine_kinds: set[str] = set()
         self.seal = Seal(Ed25519PrivateKey.generate())
@@ -73,11 +87,29 @@ class Office:
             "revoked": [],
             "lifetime_s": 24 * 3600,
         }
+        self.redeemed: dict[str, dict[str, Any]] = {}
+        self.voided: list[str] = []
+        self.exemptions: list[dict[str, Any]] = []
+        self.revoked_passes: list[str] = []
+        self.offline = {
+            "window_s": 12 * 3600,
+            "limit_count": 20,
+            "limit_rp": 100_000,
+            "pool_size": 0,
+        }
+        self.claims: dict[str, bytes] = {}
         self.state = "active"
         self.wipe = False
         self.wiped: list[str] = []
         self.reports: list[dict[str, Any]] = []
         self.delay_s = 0.0
+        self.closed: list[dict[str, Any]] = []
+        self.lost_events: list[int] = []
+        self.booked_cash_rp: int | None = None
+        self.earned: dict[str, Any] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.card: dict[str, Any] = {}
+        self.revoked_cards: list[str] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._receipts = 0
@@ -86,9 +118,25 @@ class Office:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def _heard(self, app: Starlette) -> ASGIApp:
+        """Every request that reaches this office at all is on record."""
+
+        async def record(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                self.requests.append((scope["method"], scope["path"]))
+            if self.swallows:
+                await asyncio.Event().wait()
+            await app(scope, receive, send)
+
+        return record
+
     def start(self) -> None:
         config = uvicorn.Config(
-            self._app(), host="127.0.0.1", port=self.port, log_level="error", lifespan="off"
+            self._heard(self._app()),
+            host="127.0.0.1",
+            port=self.port,
+            log_level="error",
+            lifespan="off",
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -126,6 +174,19 @@ class Office:
         )
         return (seal or self.seal).sign(replace(proof, **changes))
 
+    def voucher(self, value_rp: int = 5_000, number: int = 1, **changes: Any) -> str:
+        """What is printed on a voucher."""
+        until = (datetime.now(UTC) + timedelta(days=30)).date()
+        good = Voucher(serial(1, number), value_rp, None, until)
+        return sign(self.seal, replace(good, **changes))
+
+    def pass_(self, **changes: Any) -> str:
+        """What is printed on a pass."""
+        today = datetime.now(UTC).date()
+        first, last = today - timedelta(days=30), today + timedelta(days=30)
+        good = Pass(covered.serial(1), (VehicleClass.CAR,), ("MTG",), first, last, "KH 1••• AB")
+        return covered.sign(self.seal, replace(good, **changes))
+
     def change(self, charge_id: str, **changes: Any) -> None:
         self.charges[charge_id] = {**self.charges[charge_id], **changes}
 
@@ -161,12 +222,29 @@ class Office:
                 Route("/v1/devices/{device_id}/wiped", self._wiped, methods=["POST"]),
                 Route("/v1/devices/{device_id}/nonce", self._nonce, methods=["POST"]),
                 Route("/v1/shifts", self._open_shift, methods=["POST"]),
+                Route(
+                    "/v1/devices/{device_id}/shifts/{shift_id}/close", self._close, methods=["POST"]
+                ),
+                Route("/v1/shifts/current/earnings", self._earnings),
                 Route("/v1/masterdata", self._master_data),
+                Route("/v1/zones/{zone}/live-stays", self._live_stays),
                 Route("/v1/spots/{spot}/charges", self._new_charge, methods=["POST"]),
                 Route("/v1/spots/{spot}/cash-charges", self._take_cash, methods=["POST"]),
+                Route("/v1/spots/{spot}/voucher-charges", self._redeem, methods=["POST"]),
                 Route("/v1/spots/{spot}/consumer-charges", self._new_charge, methods=["POST"]),
+                Route("/v1/spots/{spot}/pooled-charges", self._new_charge, methods=["POST"]),
+                Route("/v1/charges/{charge_id}/claim", self._claim, methods=["POST"]),
                 Route("/v1/charges/{charge_id}", self._charge),
+                Route("/v1/charges/{charge_id}/cancel", self._cancel, methods=["POST"]),
                 Route("/v1/charges/{charge_id}/events", self._charge_events),
+                Route("/v1/spots/{spot}/stays", self._start_stay, methods=["POST"]),
+                Route("/v1/stays/{stay_id}", self._stay),
+                Route("/v1/stays/{stay_id}/end", self._end_stay, methods=["POST"]),
+                Route("/v1/stays/{stay_id}/void", self._void_stay, methods=["POST"]),
+                Route("/v1/stays/{stay_id}/charges", self._charge_stay, methods=["POST"]),
+                Route("/v1/stays/{stay_id}/cash-charges", self._charge_stay, methods=["POST"]),
+                Route("/v1/stays/{stay_id}/consumer-charges", self._charge_stay, methods=["POST"]),
+                Route("/v1/stays/{stay_id}/voucher-charges", self._charge_stay, methods=["POST"]),
                 Route("/v1/barcodes/resolve", self._resolve, methods=["POST"]),
                 Route("/v1/sync", self._sync, methods=["POST"]),
             ]
@@ -230,6 +308,48 @@ class Office:
         }
         return JSONResponse(answer, 201)
 
+    async def _earnings(self, request: Request) -> Response:
+        if denied := self._denied(request):
+            return denied
+        now = datetime.now(UTC)
+        today = now.astimezone(ZoneInfo("Asia/Jakarta")).date()
+        told = {
+            "as_of": now.isoformat(),
+            "day": str(today),
+            "gross_rp": 0,
+            "attendant_bp": [3500],
+            "share_rp": 0,
+            "unpaid_share_rp": 0,
+            "cash_owed_rp": 0,
+            "pending": [],
+            "payout_on": str(today + timedelta(days=1)),
+        }
+        return JSONResponse(told | self.earned)
+
+    async def _close(self, request: Request) -> Response:
+        if denied := await self._not_as_signed(request, request.path_params["device_id"]):
+            return denied
+        if self.lost_events:
+            lost, self.lost_events = self.lost_events, []
+            self.events = [event for event in self.events if event["seq"] < lost[0]]
+            body = {"slug": "records-missing", "title": "Belum lengkap", "missing": lost}
+            return JSONResponse(body, 409)
+        body = await request.json()
+        assert self.events[body["seq"] - 1]["body"]["counted_rp"] == body["counted_rp"]
+        known = [old for old in self.closed if old["seq"] == body["seq"]]
+        if not known:
+            self.closed.append(body | {"id": request.path_params["shift_id"]})
+        self.tokens = {}
+        if self.lose_answers:
+            self.lose_answers -= 1
+            return Response(status_code=502)
+        cash = (c["amount_rp"] for c in self.charges.values() if c["state"] == "paid")
+        expected_rp = self.booked_cash_rp if self.booked_cash_rp is not None else sum(cash)
+        answer = {"id": request.path_params["shift_id"], "counted_rp": body["counted_rp"]}
+        difference_rp = body["counted_rp"] - expected_rp
+        answer |= {"expected_rp": expected_rp, "difference_rp": difference_rp}
+        return JSONResponse(answer)
+
     def _signed(self, device_id: str, signature: str, message: bytes) -> bool:
         try:
             key = Ed25519PublicKey.from_public_bytes(self.devices[device_id])
@@ -261,7 +381,21 @@ class Office:
         return None if token in self.tokens else problem(401, "not-signed-in")
 
     async def _master_data(self, request: Request) -> Response:
-        return self._denied(request) or JSONResponse(MASTER_DATA | {"proofs": self.proofs})
+        return self._denied(request) or JSONResponse(
+            MASTER_DATA
+            | {
+                "proofs": self.proofs,
+                "vouchers": {"revoked": self.voided},
+                "cards": {"revoked": self.revoked_cards},
+                "passes": {"revoked": self.revoked_passes},
+                "exemptions": self.exemptions,
+                "offline": self.offline,
+            }
+        )
+
+    async def _live_stays(self, request: Request) -> Response:
+        told = {"at": datetime.now(UTC).isoformat(), "grace_s": 900, "plate_key": PLATE_KEY}
+        return self._denied(request) or JSONResponse(told | {"stays": self.live_stays})
 
     async def _new_charge(self, request: Request) -> Response:
         raw = await request.body()
@@ -280,6 +414,8 @@ class Office:
             return problem(409, "idempotency-conflict")
         if body["id"] not in self.charges:
             charge = self.new_charge(body["id"], request.path_params["spot"], body["vehicle_class"])
+            if request.url.path.endswith("/pooled-charges"):
+                charge["expires_at"] = (datetime.now(UTC) + timedelta(hours=24)).isoformat()
             if "consumer_qr" in body:
                 charge |= {"qris": None}
             self.charges[body["id"]] = charge
@@ -287,6 +423,15 @@ class Office:
             self.lose_answers -= 1
             return Response(status_code=502)
         return JSONResponse(self.charges[body["id"]], 201)
+
+    async def _claim(self, request: Request) -> Response:
+        charge_id, raw = request.path_params["charge_id"], await request.body()
+        (device_id,) = self.devices
+        if denied := self._denied(request) or await self._not_as_signed(request, device_id):
+            return denied
+        if self.claims.setdefault(charge_id, raw) != raw:
+            return problem(409, "idempotency-conflict")
+        return JSONResponse(self.charges[charge_id])
 
     async def _take_cash(self, request: Request) -> Response:
         body = await request.json()
@@ -297,9 +442,27 @@ class Office:
             self.change(body["id"], qris=None)
         return answer if answer.status_code != 201 else JSONResponse(self.charges[body["id"]], 201)
 
+    async def _redeem(self, request: Request) -> Response:
+        """As cash, but each voucher once."""
+        body = await request.json()
+        if body["id"] not in self.charges and body["voucher"] in self.redeemed:
+            self.posts.append(body["id"])
+            return problem(409, "voucher-used", title="Voucher ini sudah dipakai")
+        answer = await self._take_cash(request)
+        if body["id"] in self.charges:
+            self.redeemed[body["voucher"]] = body
+        return answer
+
     async def _charge(self, request: Request) -> Response:
         charge = self.charges.get(request.path_params["charge_id"])
         return JSONResponse(charge) if charge else problem(404, "not-found")
+
+    async def _cancel(self, request: Request) -> Response:
+        charge_id = request.path_params["charge_id"]
+        if self.charges[charge_id]["state"] == "paid":
+            return problem(409, "charge-already-paid", "Tagihan ini sudah dibayar")
+        self.change(charge_id, state="cancelled")
+        return JSONResponse(self.charges[charge_id])
 
     async def _charge_events(self, request: Request) -> Response:
         charge_id = request.path_params["charge_id"]
@@ -316,17 +479,117 @@ class Office:
                 if charge["state"] == "paid":
                     return
                 await asyncio.sleep(0.02)
+                if self.swallows:
+                    await asyncio.Event().wait()
 
         return StreamingResponse(stream(), media_type="text/event-stream")
+
+    # Stays: what one owes is what the test says
+
+    def owe(self, stay_id: str, owed_rp: int, **changes: Any) -> None:
+        self.stays[stay_id] = {**self.stays[stay_id], "owed_rp": owed_rp, **changes}
+
+    async def _start_stay(self, request: Request) -> Response:
+        body = await request.json()
+        (device_id,) = self.devices
+        if denied := self._denied(request) or await self._not_as_signed(request, device_id):
+            return denied
+        self.stay_bodies.append(body)
+        self.stays.setdefault(
+            body["id"],
+            {
+                "id": body["id"],
+                "state": "open",
+                "started_at": body.get("told_at") or datetime.now(UTC).isoformat(),
+                "ends_at": None,
+                "ended_at": None,
+                "paid_rp": 0,
+                "owed_rp": self.stay_rp,
+                "charges": [],
+            },
+        )
+        return JSONResponse(self.stays[body["id"]], 201)
+
+    async def _stay(self, request: Request) -> Response:
+        return JSONResponse(self._stay_now(request.path_params["stay_id"]))
+
+    def _stay_now(self, stay_id: str) -> dict[str, Any]:
+        """The stay with its charges as they are; what is paid or may yet be is not owed again."""
+        stay = self.stays[stay_id]
+        charges = [self.charges[charge_id] for charge_id in stay["charges"]]
+        paid_rp = sum(charge["amount_rp"] for charge in charges if charge["state"] == "paid")
+        waiting_rp = sum(charge["amount_rp"] for charge in charges if charge["state"] == "issued")
+        owed_rp = max(0, stay["owed_rp"] - paid_rp - waiting_rp)
+        amounts = {"paid_rp": paid_rp, "waiting_rp": waiting_rp, "owed_rp": owed_rp}
+        return {**stay, "charges": charges, **amounts}
+
+    async def _end_stay(self, request: Request) -> Response:
+        stay_id, body = request.path_params["stay_id"], await request.json()
+        self.stay_bodies.append(body)
+        now = datetime.now(UTC).isoformat()
+        self.owe(stay_id, self.stays[stay_id]["owed_rp"], state="ended", ended_at=now)
+        if "cash" in body:
+            self._add_stay_charge(stay_id, body["cash"]["id"], body["cash"]["amount_rp"])
+            self.pay(body["cash"]["id"])
+        return JSONResponse(self._stay_now(stay_id))
+
+    async def _void_stay(self, request: Request) -> Response:
+        stay_id, body = request.path_params["stay_id"], await request.json()
+        self.stay_bodies.append(body)
+        if stay_id in self.charges:
+            if self.charges[stay_id]["state"] == "paid":
+                return problem(409, "stay-paid", "Parkir ini sudah dibayar")
+            self.change(stay_id, state="cancelled")
+            self.stays[stay_id] = {"id": stay_id, "charges": [stay_id], "owed_rp": 0}
+        self.owe(stay_id, 0, state="voided", void_reason=body["reason"])
+        return JSONResponse(self._stay_now(stay_id))
+
+    async def _charge_stay(self, request: Request) -> Response:
+        stay_id, body = request.path_params["stay_id"], await request.json()
+        self.posts.append(body["id"])
+        if self.lose_requests:
+            return Response(status_code=502)
+        if self.stays[stay_id]["state"] == "open" and "minutes" not in body:
+            return problem(409, "stay-running")
+        voucher = body.get("voucher")
+        if body["id"] not in self.charges and voucher in self.redeemed:
+            return problem(409, "voucher-used", title="Voucher ini sudah dipakai")
+        if "minutes" in body:
+            started = datetime.fromisoformat(self.stays[stay_id]["started_at"])
+            until = (started + timedelta(minutes=body["minutes"])).isoformat()
+            self.owe(stay_id, self.stays[stay_id]["owed_rp"], ends_at=until)
+        if body["id"] not in self.charges:
+            self._add_stay_charge(stay_id, body["id"], self._stay_now(stay_id)["owed_rp"])
+            if request.url.path.endswith(("cash-charges", "voucher-charges")):
+                self.pay(body["id"])
+            if voucher or "consumer_qr" in body:
+                self.change(body["id"], qris=None)
+            if voucher:
+                self.redeemed[voucher] = body
+            self.stay_bodies.append(body)
+        return JSONResponse(self.charges[body["id"]], 201)
+
+    def _add_stay_charge(self, stay_id: str, charge_id: str, amount_rp: int) -> None:
+        charge = self.new_charge(charge_id, SPOT, "truck")
+        qris = qris_text(amount_rp, bill=charge_id[-12:])
+        self.charges[charge_id] = {**charge, "amount_rp": amount_rp, "qris": qris}
+        self.stays[stay_id]["charges"].append(charge_id)
 
     async def _resolve(self, request: Request) -> Response:
         if denied := self._denied(request):
             return denied
-        text = (await request.json())["text"]
+        body = await request.json()
+        text = body["text"]
         await asyncio.sleep(self.resolve_delay_s)
+        if is_card(text):
+            return JSONResponse({"kind": "card", "card": self.card})
         if is_proof(text):
             charge_id = str(verify(text, {self.seal.key_id: self.seal.public}).charge_id)
-            return JSONResponse({"kind": "charge", "charge": self.charges[charge_id]})
+            taken = self.taken.get(charge_id)
+            if body["take"] and taken is None:
+                self.claimed.append(charge_id)
+            if charge := self.charges.get(charge_id):
+                return JSONResponse({"kind": "charge", "charge": charge, "taken": taken})
         for charge in self.charges.values():
             if charge["qris"] == text:
                 return JSONResponse({"kind": "charge", "charge": charge})
@@ -339,7 +602,9 @@ class Office:
 
     async def _sync(self, request: Request) -> Response:
         (device_id,) = self.devices
-        if denied := self._denied(request) or await self._not_as_signed(request, device_id):
+        if self.state != "active":
+            return problem(403, f"device-{self.state}")
+        if denied := await self._not_as_signed(request, device_id):
             return denied
         results = []
         for sent in (await request.json())["events"]:

@@ -37,7 +37,7 @@ def test_before_a_shift_only_signing_in_is_possible(device: Device) -> None:
         "not-signed-in",
     )
     assert slug(http.post("/api/scan", content=picture("x"))) == (401, "not-signed-in")
-    assert slug(http.post("/api/sign-out")) == (401, "not-signed-in")
+    assert slug(device.close(0)) == (401, "not-signed-in")
     for pin in ("000000", "1", "1" * 13):
         answer = http.post("/api/sign-in", json={"attendant": "J-001", "pin": pin})
         assert slug(answer) == (401, "sign-in-refused")
@@ -185,7 +185,7 @@ def test_a_charge_already_paid_elsewhere_prints_copies_only(device: Device, offi
 def test_only_our_own_page_may_write(
     device: Device, headers: dict[str, str], refused: bool
 ) -> None:
-    answer = device.http.post("/api/sign-out", headers=headers)
+    answer = device.http.post("/api/close-shift", headers=headers, json={"counted_rp": 0})
     assert slug(answer)[1] == ("foreign-request" if refused else "not-signed-in")
 
 

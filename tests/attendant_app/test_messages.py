@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from attendant_app import messages, problems, scanner
-from attendant_app.store import PrintState
+from attendant_app import messages, problems, scanner, slip_pages
+from attendant_app.paperwork import RECEIPT
 from domain.device import DeviceState
+from domain.payment import RefundMethod, RefundReason
+from printer.spooler import JobState
 from printer.status import State
 
 PACKAGE = Path(messages.__file__).parent
@@ -27,7 +29,24 @@ def test_every_key_a_template_names_exists_and_every_key_is_named() -> None:
     text = "\n".join(path.read_text() for path in sources if path.name != "messages.py")
     named = set(re.findall(r"""\bt\(\s*["']([\w-]*\w)["']""", text))
     assert named - set(messages.MESSAGES) == set()
-    built = ("device-", "print-", "printer-", "flag-", "picture-", "found-", "what-")
+    built = (
+        "device-",
+        "print-",
+        "printer-",
+        "flag-",
+        "picture-",
+        "found-",
+        "what-",
+        "pending-",
+        "sign-",
+        "stay-",
+        "card-",
+        "training-",
+        "void-",
+        "wish-",
+        "slip-",
+        "refund-",
+    )
     own = (PACKAGE / "messages.py").read_text()
     unused = {
         key
@@ -41,12 +60,19 @@ def test_every_key_a_template_names_exists_and_every_key_is_named() -> None:
 
 
 def test_every_state_has_words() -> None:
-    for state in PrintState:
+    for state in JobState:
         assert f"print-{state}" in messages.MESSAGES
     for state in State:
         assert f"printer-{state}" in messages.MESSAGES
     for reason in ("interrupted", "unprintable", "not-paid", "no-word", "unreachable"):
         assert f"printer-{reason}" in messages.MESSAGES
+    for kind in slip_pages.PAGES:
+        assert f"slip-{kind}" in messages.MESSAGES
+        assert kind == RECEIPT or f"slip-named-{kind}" in messages.MESSAGES
+    for method in RefundMethod:
+        assert f"refund-by-{method}" in messages.MESSAGES
+    for reason in (*RefundReason, "waiting", "accepted", "quarantined"):
+        assert f"wish-{reason}" in messages.MESSAGES
     for state in (*DeviceState, "unknown"):
         assert f"device-{state}" in messages.MESSAGES or state is DeviceState.ACTIVE
     reasons = re.findall(r'PictureError\("([\w-]+)"\)', Path(scanner.__file__).read_text())

@@ -1,5 +1,8 @@
 """Slips and a printer that is out of paper, silent or gone."""
 
+from typer.testing import CliRunner
+
+from printer.cli import app
 from tests.attendant_app.builders import SPOT
 from tests.attendant_app.conftest import Device, Paper
 from tests.attendant_app.office import Office, until
@@ -61,12 +64,45 @@ def test_no_printer_does_not_hold_the_sale_up(device: Device, office: Office, pa
     assert len(paper.jobs) == 1
 
 
+REFUNDED = {"amount_rp": 2000, "state": "sending", "at": "2026-11-22T05:00:00Z", "receipt": None}
+
+
 def test_a_refunded_payment_prints_no_more(device: Device, office: Office, paper: Paper) -> None:
     paper.paper_out = True
     charge_id = paid_charge(device, office)
     until(lambda: device.get(f"/api/charges/{charge_id}/print")["reason"] == "paper-out")
-    refunded = {**office.charges[charge_id], "state": "refunded"}
-    office.charges[charge_id] = refunded
-    device.http.post("/api/resolve", json={"text": refunded["qris"]})
-    answer = device.http.post(f"/api/charges/{charge_id}/reprint")
-    assert answer.status_code in (202, 409)
+    device.http.post(f"/charges/{charge_id}/refund-wish", data={"reason": "paid_twice"})
+    until(lambda: "sudah dilaporkan" in device.http.get(f"/charges/{charge_id}").text)
+    office.change(charge_id, state="refunded", refunds=[REFUNDED])
+    device.kill()
+    device.start()
+    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "refunded", 20)
+    paper.paper_out = False
+    until(lambda: device.get(f"/api/charges/{charge_id}/print")["reason"] == "not-paid", 20)
+    assert device.http.post(f"/api/charges/{charge_id}/reprint").status_code == 409
+    assert paper.jobs == []
+
+
+def test_the_queue_s_commands_read_a_handheld_at_work_and_change_nothing_in_it(
+    device: Device, office: Office, paper: Paper
+) -> None:
+    def queue(*words: str) -> tuple[int, str]:
+        file = ("--file", str(device.folder / "handheld.sqlite"))
+        result = CliRunner().invoke(app, ["queue", *words, *file])
+        return result.exit_code, result.output
+
+    paper.paper_out = True
+    path = f"/api/charges/{paid_charge(device, office)}/print"
+    until(lambda: device.get(path)["reason"] == "paper-out")
+    number = device.get(path)["number"]
+    code, listed = queue("list")
+    assert code == 0
+    assert f"{number}#0  " in listed
+    assert queue("log", number)[1].splitlines()[0].split()[3] == "QUEUED"
+    for word in ("retry", "done"):
+        code, said = queue(word, number, "--who", "J-001")
+        assert code != 0
+        assert "belongs to another program" in said
+    paper.paper_out = False
+    until(lambda: device.get(path)["state"] == "PRINTED")
+    assert queue("list") == (0, "")

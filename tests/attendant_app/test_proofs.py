@@ -86,11 +86,27 @@ def test_a_proof_is_taken_once_and_a_screenshot_of_it_never_again(handheld, cloc
     (event,) = events(handheld)
     assert event.body == {
         "charge_id": str(CHARGE),
+        "shift_id": None,
         "spot": SPOT,
         "receipt": "MTG-2026-000123-2",
         "amount_rp": 5_000,
     }
     assert verify_chain([journal.as_event(event)]) is None
+
+
+def test_a_proof_that_is_looked_at_twice_at_once_is_taken_once(handheld):
+    text = SEAL.sign(proof())
+    for reading in [proofs.judge(handheld, text), proofs.judge(handheld, text)]:
+        proofs.take(handheld, reading)
+    assert len(events(handheld)) == 1
+
+
+def test_a_clock_set_back_makes_no_taken_proof_new_again(handheld, clock):
+    text = SEAL.sign(proof())
+    assert taken(handheld, text) is Verdict.PAID
+    clock.now -= timedelta(hours=26)
+    handheld.link.clock_offset_s = 26 * 3600
+    assert proofs.judge(handheld, text).verdict is Verdict.TAKEN
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,41 @@ def test_the_office_knows_of_money_that_went_back_since(device: Device, office: 
     assert not [e for e in office.events if e["kind"] == "proof_taken"]
 
 
+def test_a_proof_that_the_office_does_not_know_is_not_green(device: Device, office: Office) -> None:
+    device.sign_in()
+    office.charges[CHARGE] = office.new_charge(CHARGE, SPOT, "car")
+    office.pay(CHARGE)
+    text = office.prove(CHARGE)
+    del office.charges[CHARGE]
+    told = resolve(device, text)
+    assert told == {"kind": "proof", "verdict": "unknown-key"}
+    assert not [e for e in office.events if e["kind"] == "proof_taken"]
+
+
+def test_a_proof_that_another_handheld_took_is_amber_with_time_place_and_by_whom(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    for charge_id in (CHARGE, OTHER_CHARGE):
+        office.charges[charge_id] = office.new_charge(charge_id, SPOT, "car")
+        office.pay(charge_id)
+    at = "2026-11-22T02:05:00+00:00"
+    office.taken[OTHER_CHARGE] = {"at": at, "attendant": "Siti Aminah", "spot": SPOT}
+    told = resolve(device, office.prove(OTHER_CHARGE))
+    assert told["verdict"] == "taken"
+    assert (told["taken_at"], told["taken_spot"]) == (at, SPOT)
+    page = device.http.post("/scan", data={"text": office.prove(OTHER_CHARGE)}).text
+    assert "SUDAH DIPAKAI" in page
+    assert f"22-11 09:05 di {SPOT} oleh Siti Aminah" in page
+    assert 'data-look="amber"' in page
+
+    assert resolve(device, office.prove(CHARGE))["verdict"] == "paid"
+    assert resolve(device, office.prove(CHARGE))["verdict"] == "paid", "held up again"
+    assert office.claimed == [CHARGE], "asked for before it is green, once"
+    until(lambda: [e for e in office.events if e["kind"] == "proof_taken"])
+    assert [e["body"]["charge_id"] for e in office.events if e["kind"] == "proof_taken"] == [CHARGE]
+
+
 def test_a_slow_office_does_not_keep_the_attendant_waiting(device: Device, office: Office) -> None:
     device.sign_in()
     office.resolve_delay_s = 10

@@ -216,6 +216,36 @@ def test_a_clip_in_an_unsteady_hand_is_read_within_a_second() -> None:
     assert next(texts for texts in said if texts) == [scene.text]
 
 
+def two_codes(hidden: int) -> np.ndarray:
+    """Side by side; of the second, light hides so much of a mark that no reader finds the code."""
+    other = drawn(qris_text(9000), 5)
+    other[20 : 20 + hidden, -20 - hidden : -20] = 255
+    return cv2.hconcat([on_canvas(drawn(qris_text(), 5)), on_canvas(other)])
+
+
+@pytest.mark.usefixtures("only_the_cheap_steps")
+def test_a_code_is_not_taken_alone_while_another_is_seen_beside_it() -> None:
+    both, one = two_codes(hidden=0), two_codes(hidden=35)
+    assert sorted(decode(both, PATIENT_S)) == sorted([qris_text(), qris_text(9000)])
+    assert decode(one, PATIENT_S) == [qris_text()], "the second cannot be read"
+    watcher = Watcher(PATIENT_S)
+    assert [watcher.add(one) for _ in range(cascade.PATIENCE)] == [[]] * cascade.PATIENCE
+    read, unread = watcher.look(one)
+    assert (read.text, unread.text) == (qris_text(), ""), "it is told then, and not as all there is"
+    assert unread.corners[:, 0].min() > 0.5, "where the second stands"
+    assert watcher.add(one) == []
+    assert len(watcher.add(both)) == 2
+
+
+@pytest.mark.parametrize("damage", pictures.DAMAGES)
+def test_beside_one_code_no_other_is_seen(damage: str) -> None:
+    for seed in range(4):
+        picture = pictures.scene(damage, "fair", seed).shot(seed)
+        evidence = cascade.search(picture, PATIENT_S)
+        assert evidence.accepted
+        assert not evidence.missed()
+
+
 def test_the_readers_are_loaded_with_the_first_picture() -> None:
     script = "import sys, attendant_app.app; print('cv2' in sys.modules)"
     done = subprocess.run(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from attendant_app import barcode, prices, scanner, service, settings, sync
+from attendant_app.runtime import new_id
 from domain.tariff import VehicleClass
 from tests.attendant_app.builders import MASTER_DATA, MERCHANT, SPOT, photographed, qris_text
 
@@ -82,7 +83,7 @@ def test_pauses_grow_spread_and_end() -> None:
 
 
 def test_ids_sort_by_time_and_do_not_repeat() -> None:
-    ids = [service.new_id() for _ in range(500)]
+    ids = [new_id() for _ in range(500)]
     assert len(set(ids)) == 500
     assert ids[0][:8] <= ids[-1][:8]
 

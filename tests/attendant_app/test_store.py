@@ -15,9 +15,9 @@ import pytest
 from attendant_app import device_key, journal
 from attendant_app.device_key import DeviceKeyError
 from attendant_app.store import (
+    SCHEMA,
     Charge,
     Outgoing,
-    PrintState,
     Shift,
     Store,
     StoreInUseError,
@@ -27,6 +27,8 @@ from attendant_app.store import (
 from domain.events import EventKind, event_hash, verify_chain
 from domain.payment import ChargeKind
 
+QUEUE_STEP = 8
+"""So many steps of the file's schema came before the print queue had a log."""
 NOW = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
 WRITER = """
 import sys, itertools
@@ -87,7 +89,7 @@ def test_everything_survives_reopening(tmp_path: Path) -> None:
     store.save_master_data({"spots": []}, NOW)
     store.add_charge(a_charge())
     store.add_outgoing(outgoing())
-    store.add_print_job("c-1", "R-1", 0, NOW)
+    store.print_queue.submit("R-1", "c-1", now=NOW)
     store.close()
 
     again = Store(tmp_path)
@@ -95,8 +97,8 @@ def test_everything_survives_reopening(tmp_path: Path) -> None:
     assert again.shift() == Shift("s-1", "J-001", "Ahmad", "token", stamp(NOW), stamp(NOW))
     assert again.master_data() == {"spots": []}
     assert again.charge("c-1") == a_charge()
-    assert again.outgoing_for("c-1") == outgoing()
-    assert [job.receipt for job in again.print_jobs("c-1")] == ["R-1"]
+    assert again.outgoing_due(NOW) == [outgoing()]
+    assert [job.content for job in again.print_queue.copies("R-1")] == ["c-1"]
     assert again.check() == "ok"
     again.close()
 
@@ -141,16 +143,25 @@ def test_the_plate_leaves_with_the_answer(store: Store) -> None:
     store.save_answer("c-1", {"id": "c-1", "state": "issued"}, NOW)
     store.remove_outgoing("o-c-1")
     assert store.unsynced() == (0, None)
-    assert store.outgoing_for("c-1") is None
+    assert store.outgoing_due(NOW) == []
 
 
 def test_a_refused_request_is_kept_but_not_sent_again(store: Store) -> None:
     store.add_charge(a_charge())
     store.add_outgoing(outgoing())
     store.save_refusal("c-1", {"slug": "no"}, NOW)
+    assert store.db.execute("SELECT body FROM outbox").fetchone()["body"] == "{}", "no plate"
     assert store.outgoing_due(NOW + timedelta(days=1)) == []
     assert store.quarantined() == 1
     assert store.unsynced()[0] == 0
+
+
+def test_a_clock_that_goes_back_holds_nothing_up(store: Store) -> None:
+    store.add_charge(a_charge())
+    store.add_outgoing(outgoing())
+    yesterday = NOW - timedelta(hours=26)
+    assert len(store.outgoing_due(yesterday)) == 1
+    assert store.outgoing_due(NOW - timedelta(minutes=1)) == [], "a pause is no clock gone wrong"
 
 
 def test_pauses_are_kept_and_forgiven(store: Store) -> None:
@@ -163,27 +174,37 @@ def test_pauses_are_kept_and_forgiven(store: Store) -> None:
     assert (due.tries, due.last_error) == (1, "NoAnswer")
 
 
-def test_one_slip_is_queued_once(store: Store) -> None:
-    store.add_charge(a_charge())
-    assert store.add_print_job("c-1", "R-1", 0, NOW)
-    assert not store.add_print_job("c-1", "R-1", 0, NOW)
-    assert store.add_print_job("c-1", "R-1", 1, NOW)
-
-
-def test_a_slip_interrupted_by_a_crash_becomes_uncertain(tmp_path: Path) -> None:
+def test_slips_queued_before_the_queue_had_a_log_are_kept(tmp_path: Path) -> None:
+    before = sqlite3.connect(tmp_path / "handheld.sqlite")
+    before.executescript(" ".join(SCHEMA[:QUEUE_STEP]))
+    rows = [
+        ("R-1", 0, "UNCERTAIN", "no-word"),
+        ("R-1", 1, "PRINTED", None),
+        ("R-2", 0, "SENDING", None),
+        ("R-3", 0, "SENDING", None),
+        ("R-4", 0, "REFUSED", "unreachable"),
+        ("R-5", 0, "QUEUED", "paper-out"),
+    ]
+    before.executemany(
+        "INSERT INTO print_jobs"
+        " (charge_id, receipt, copy, state, reason, asked_at, next_try_at, changed_at)"
+        " VALUES ('c-1', ?, ?, ?, ?, :now, :now, :now)".replace(":now", f"'{stamp(NOW)}'"),
+        rows,
+    )
+    before.execute(f"PRAGMA user_version = {QUEUE_STEP}")
+    before.commit()
+    before.close()
     store = Store(tmp_path)
-    store.add_charge(a_charge())
-    store.add_print_job("c-1", "R-1", 0, NOW)
-    (job,) = store.print_jobs("c-1")
-    store.set_print_state(job.id, PrintState.SENDING, None, NOW)
+    assert [(job.key, job.copy, job.state, job.reason) for job in store.print_queue.jobs()] == [
+        ("R-1", 0, "UNCERTAIN", "no-word"),
+        ("R-1", 1, "PRINTED", None),
+        ("R-2", 0, "UNCERTAIN", "interrupted"),
+        ("R-3", 0, "UNCERTAIN", "interrupted"),
+        ("R-4", 0, "FAILED", "unreachable"),
+        ("R-5", 0, "QUEUED", "paper-out"),
+    ]
+    assert {(job.content, job.asked_at) for job in store.print_queue.jobs()} == {("c-1", NOW)}
     store.close()
-    again = Store(tmp_path)
-    again.settle_interrupted_prints(NOW)
-    assert again.print_jobs("c-1")[0].state is PrintState.UNCERTAIN
-    assert again.print_job_due(NOW + timedelta(days=1)) is None
-    again.queue_again(job.id, NOW)
-    assert again.print_jobs("c-1")[0].state is PrintState.UNCERTAIN
-    again.close()
 
 
 def test_the_journal_is_chained_signed_and_append_only(store: Store, tmp_path: Path) -> None:
@@ -198,7 +219,7 @@ def test_the_journal_is_chained_signed_and_append_only(store: Store, tmp_path: P
     assert [event_hash(journal.as_event(event)) for event in events] == [e.hash for e in events]
     for statement in ("DELETE FROM events", "UPDATE events SET body = '{}' WHERE seq = 1"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            store._db.execute(statement)
+            store.db.execute(statement)
     store.settle_event(1, "quarantined", "why")
     store.settle_event(1, "accepted", None)
     assert (store.events()[0].outcome, store.events()[0].reason) == ("quarantined", "why")
@@ -238,7 +259,7 @@ def test_kill_9_in_the_middle_keeps_what_was_acknowledged(tmp_path: Path, seed: 
 
 def test_a_newer_file_is_not_touched(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store._db.execute("PRAGMA user_version = 99")
+    store.db.execute("PRAGMA user_version = 99")
     store.close()
     with pytest.raises(RuntimeError, match="newer"):
         Store(tmp_path)

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from attendant_app.sync import WATCHED_AT_ONCE
 from tests.attendant_app.builders import SPOT
 from tests.attendant_app.conftest import Device, Paper
 from tests.attendant_app.office import Office, until
@@ -48,7 +49,7 @@ def test_an_office_that_dies_and_returns_loses_nothing(device: Device, office: O
     assert all(charge["amount_rp"] == 5000 for charge in during)
     assert device.status()["unsynced"] >= 3
     assert device.status()["oldest_unsynced_s"] is not None
-    assert device.http.post("/api/sign-out").json()["slug"] == "unsynced-records"
+    assert device.close(0).json()["slug"] == "unsynced-records"
 
     office.start()
     until(lambda: device.status()["unsynced"] == 0, 10)
@@ -66,6 +67,34 @@ def test_payment_is_heard_by_polling_where_the_stream_is_cut(
     charge = device.charge(SPOT)
     office.pay(charge["id"])
     until(lambda: device.get(f"/api/charges/{charge['id']}")["state"] == "paid", 5)
+
+
+def test_a_stream_that_died_without_a_word_is_replaced_once_the_office_is_back(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    charge = device.charge(SPOT)
+    followed = ("GET", f"/v1/charges/{charge['id']}/events")
+    until(lambda: followed in office.requests)
+    office.swallows = True
+    until(lambda: not device.status()["online"], 4)
+    office.swallows = False
+    until(lambda: device.status()["online"], 4)
+    office.pay(charge["id"])
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["state"] == "paid", 2)
+
+
+def test_payment_is_heard_however_many_codes_nobody_has_paid(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    first = device.charge(SPOT)
+    for _ in range(WATCHED_AT_ONCE):
+        last = device.charge(SPOT)
+    office.pay(last["id"])
+    until(lambda: device.get(f"/api/charges/{last['id']}")["state"] == "paid", 3)
+    office.pay(first["id"])
+    until(lambda: device.get(f"/api/charges/{first['id']}")["state"] == "paid", 3)
 
 
 def test_a_code_that_comes_later_appears_by_itself(device: Device, office: Office) -> None:
@@ -223,6 +252,19 @@ def test_a_stop_is_prompt_and_clean(device: Device) -> None:
         started = time.monotonic()
         assert device.stop() == 0
         assert time.monotonic() - started < 3
+    assert "Traceback" not in device.log()
+
+
+def test_a_stop_does_not_wait_for_an_office_that_swallows_what_is_sent(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    until(lambda: device.status()["unsynced"] == 0)
+    office.swallows = True
+    device.charge(SPOT)
+    started = time.monotonic()
+    assert device.stop() == 0
+    assert time.monotonic() - started < 3
     assert "Traceback" not in device.log()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.async_playwright import Axe
 from babel.messages.pofile import read_po
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
@@ -14,9 +15,11 @@ CATALOGUE = Path(__file__).parents[2] / "server" / "locale" / "en" / "LC_MESSAGE
 SHOTS = os.environ.get("KARCIS_SCREENSHOTS")
 """A folder to leave a picture of every examined page in, for people to look at."""
 
-# Evaluated, as the pages' own policy forbids what waits by evaluating a text.
-PICTURES_CAME = """() => Promise.all([...document.images].filter((i) => !i.complete)
-  .map((i) => new Promise((came) => { i.onload = i.onerror = came; })))"""
+# In one go with what is looked at next: a page that is alive changes its pictures at any time.
+PICTURES_CAME = """
+  for (let late; (late = [...document.images].filter((i) => !i.complete)).length;)
+    await Promise.all(late.map((i) => new Promise((came) => { i.onload = i.onerror = came; })));
+"""
 
 # How light a colour is, and what stands behind an element: WCAG 2.2, relative luminance.
 COLOURS = """
@@ -36,8 +39,9 @@ COLOURS = """
 """
 # Labels, targets, contrast, overflow: WCAG 2.2 1.4.3, 1.4.10, 2.5.8, 3.3.2, and our own 44 px.
 FAULTS = (
-    """() => {
-  const faults = [];
+    "async () => {"
+    + PICTURES_CAME
+    + """  const faults = [];
   const shown = (e) => e.getClientRects().length > 0 && getComputedStyle(e).visibility !== "hidden";
   const name = (e) => e.tagName.toLowerCase() + (e.className ? "." + e.className : "")
     + " " + (e.textContent || e.name || "").trim().slice(0, 30);
@@ -109,6 +113,7 @@ class Screens:
     contexts: list[BrowserContext] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     expected_statuses: set[int] = field(default_factory=set)
+    _axe: Axe = field(default_factory=Axe)
 
     async def open(
         self,
@@ -146,9 +151,10 @@ class Screens:
         if SHOTS:
             size: Any = page.viewport_size
             await page.screenshot(path=f"{SHOTS}/{name}-{size['width']}.png", full_page=True)
-        await page.evaluate(PICTURES_CAME)
         faults = await page.evaluate(FAULTS)
         assert faults == [], f"{name}: {faults}"
+        found = await self._axe.run(page)
+        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
 
     async def close(self) -> None:
         for context in dict.fromkeys(self.contexts):

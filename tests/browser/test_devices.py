@@ -16,6 +16,19 @@ from tests.browser.test_refunds import DESK, sign_in
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.handhelds import Handheld
 
+TOLD = {
+    "version": "0.0.9",
+    "battery_percent": 9,
+    "charging": False,
+    "signal_dbm": -71,
+    "storage_free_mb": 8200,
+    "clock_offset_s": 4,
+    "unsynced_count": 5,
+    "oldest_unsynced_s": 4000,
+    "quarantined_count": 0,
+    "links": [{"spot": "PSR-001-U", "pulses": 500, "lost": 60, "median_ms": 240}],
+}
+
 
 async def confirm(page: Page, password: str, button: str) -> None:
     form = page.locator("form", has=page.get_by_role("button", name=button))
@@ -64,8 +77,14 @@ async def test_one_officer_enrols_and_another_approves(
     await expect(checker.get_by_role("status")).to_have_text("aktif")
     await screens.examine(checker, "device-active")
     report = f"/v1/devices/{told['device_id']}/report"
-    heard = await api.post(report, json={"version": "0.1.0"}, auth=handheld.signed)
+    heard = await api.post(report, json=TOLD, auth=handheld.signed)
     assert heard.json()["state"] == "active"
+    await checker.goto("/office/devices")
+    await expect(checker.get_by_text("baterai hampir habis")).to_be_visible()
+    await screens.examine(checker, "devices-told")
+    await checker.get_by_role("link", name="Sinyal per jalan").click()
+    await expect(checker.locator("tbody tr").first).to_contain_text("putus-putus")
+    await screens.examine(checker, "signal")
 
     await maker.reload()
     await screens.examine(maker, "device-to-manage")
@@ -86,6 +105,6 @@ async def test_one_officer_enrols_and_another_approves(
     await screens.examine(maker, "device-wiped")
     await maker.goto("/office/devices")
     await screens.examine(maker, "devices")
-    for path in ("", f"/{told['device_id']}"):
+    for path in ("", f"/{told['device_id']}", "/signal"):
         await checker.goto(f"/office/devices{path}?lang=en")
         assert left_in_bahasa(await checker.locator("main").inner_text()) == []

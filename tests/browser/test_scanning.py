@@ -1,6 +1,8 @@
 """The handheld's camera in Chromium: a film before a fake camera, and every result it can have."""
 
+import asyncio
 import re
+import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from domain.receipt import receipt_number
 from tests.attendant_app.builders import (
@@ -26,6 +28,8 @@ from tests.attendant_app.builders import (
 )
 from tests.attendant_app.conftest import Device, device, office, paper  # noqa: F401 - fixtures
 from tests.attendant_app.office import Office, until
+from tests.attendant_app.test_covered import AMBULANCE
+from tests.attendant_app.test_stays import start
 from tests.browser.screen import Screens
 
 PHONE, SMALL, LANDSCAPE = (360, 740), (320, 568), (740, 360)
@@ -210,6 +214,91 @@ async def test_a_proof_is_green_offline_and_a_false_one_red(handheld: Handheld) 
     await handheld.examine(page, "scan-proof-forged")
 
 
+async def test_a_voucher_is_taken_in_two_taps_and_used_once(handheld: Handheld) -> None:
+    truth = handheld.office
+    handheld.film.of(truth.voucher())
+    page = await handheld.open(f"/spots/{SPOT}")
+    await page.goto("/scan")
+    await found(page, "voucher").to_have_text("VOUCHER")
+    for fact in ("Rp5.000", "V-0001-00001-I", "sisa nilai tidak kembali"):
+        await expect(page.locator(".found")).to_contain_text(fact)
+    assert await page.get_by_role("button", name="Truk").count() == 0, "it is not worth that"
+    await handheld.examine(page, "scan-voucher")
+    await page.get_by_role("button", name="Motor").click()
+    await expect(page.locator(".verdict")).to_have_text("LUNAS")
+    await scan_by_keys(page, truth.voucher())
+    await found(page, "voucher").to_have_text("SUDAH DIPAKAI")
+    await expect(page.locator(".found.looks-red")).to_contain_text(SPOT)
+    await handheld.examine(page, "scan-voucher-used")
+    await scan_by_keys(page, truth.voucher(1_000, 2))
+    await expect(page.locator(".found .flag")).to_contain_text("NILAI KURANG")
+    await handheld.examine(page, "scan-voucher-small")
+    truth.stop()
+    until(lambda: not handheld.device.status()["online"])
+    await scan_by_keys(page, truth.voucher(number=3))
+    await page.get_by_role("button", name="Mobil").click()
+    await expect(page.locator(".charge.is-voucher .verdict")).to_have_text("Voucher diterima")
+    await handheld.examine(page, "voucher-unsent")
+
+
+async def test_at_the_end_of_a_stay_the_camera_takes_a_wallet_or_a_voucher(
+    handheld: Handheld,
+) -> None:
+    truth = handheld.office
+    refusing, paying = start(handheld.device, truth), start(handheld.device, truth)
+    handheld.film.of(consumer_text())
+    page = await handheld.open(f"/stays/{refusing}")
+    await page.get_by_role("button", name="Pindai").click()
+    await found(page, "consumer-qris").to_be_visible()
+    await handheld.examine(page, "ending-wallet")
+    await page.get_by_role("button", name="Bayar Rp10.000").click()
+    await expect(page.get_by_text("Menunggu dompet pengemudi")).to_be_visible()
+    truth.change(page.url.rpartition("/")[2], state="issue_failed")
+    await expect(page.get_by_text("Dompet pengemudi menolak")).to_be_visible()
+    await handheld.examine(page, "ending-refused")
+    await page.get_by_role("link", name="Cara bayar lain").click()
+    await expect(page.locator(".stay.is-owed")).to_be_visible()
+    await page.goto(f"/stays/{paying}")
+    await scan_by_keys(page, truth.voucher(10_000))
+    await found(page, "voucher").to_have_text("VOUCHER")
+    await handheld.examine(page, "ending-voucher")
+    await page.get_by_role("button", name="Bayar Rp10.000").click()
+    await expect(page.locator(".charge.is-paid .verdict")).to_have_text("LUNAS")
+
+
+async def test_a_pass_starts_a_free_stay_in_two_taps(handheld: Handheld) -> None:
+    truth = handheld.office
+    handheld.film.of(truth.pass_())
+    page = await handheld.open(f"/spots/{SPOT}")
+    await page.goto("/scan")
+    await found(page, "pass").to_have_text("LANGGANAN BERLAKU")
+    await expect(page.locator(".found.looks-green")).to_contain_text("KH 1••• AB")
+    await handheld.examine(page, "scan-pass")
+    await page.get_by_role("button", name="Mobil").click()
+    await expect(page.locator(".charge.is-paid .verdict")).to_have_text("Langganan")
+    await handheld.examine(page, "pass-taken")
+    await scan_by_keys(page, truth.pass_(zones=("RSU",)))
+    await found(page, "pass").to_have_text("ZONA LAIN")
+    await handheld.examine(page, "scan-pass-other-zone")
+
+
+async def test_a_free_vehicle_is_chosen_by_its_picture(handheld: Handheld) -> None:
+    handheld.office.exemptions = [
+        AMBULANCE | {"code": picture, "picture": picture, "label_id": picture.title()}
+        for picture in ("ambulance", "fire", "government", "disabled", "other")
+    ]
+    handheld.device.kill()
+    handheld.device.start()
+    until(lambda: "/free" in handheld.device.http.get(f"/spots/{SPOT}").text, 15)
+    page = await handheld.open(f"/spots/{SPOT}")
+    await handheld.screens.examine(page, "home-with-free")
+    await page.get_by_role("link", name="Bebas").click()
+    await handheld.examine(page, "free")
+    await page.get_by_role("button", name="Fire").click()
+    await expect(page.locator(".charge.is-free .verdict")).to_have_text("Bebas, dicatat")
+    await handheld.examine(page, "free-taken")
+
+
 async def test_a_drivers_barcode_is_charged_where_and_for_what_the_attendant_says(
     handheld: Handheld,
 ) -> None:
@@ -247,6 +336,21 @@ async def test_of_two_codes_the_attendant_chooses(handheld: Handheld) -> None:
     assert await page.locator("#outlines text").all_text_contents() == ["1", "2"]
     await expect(page.locator(".found .list button")).to_have_count(2)
     await handheld.examine(page, "scan-several")
+    await page.get_by_role("button", name="Titik parkir").click()
+    await expect(page).to_have_url(re.compile(f"/spots/{SPOT}"))
+
+
+async def test_beside_a_code_that_stays_unread_none_is_taken_unasked(handheld: Handheld) -> None:
+    sides = [on_canvas(drawn(text, 3), 320, 480) for text in (f"{SITE}/p/{SPOT}", qris_text())]
+    ink = np.argwhere(sides[1] < 128)
+    (top, left), mark = ink.min(axis=0), 7 * 3
+    sides[1][top : top + mark, left : left + mark] = 255
+    handheld.film.show(cv2.cvtColor(cv2.hconcat(sides), cv2.COLOR_GRAY2BGR))
+    page = await handheld.open()
+    await found(page, "several").to_be_visible(timeout=20_000)
+    await expect(page.locator("#outlines polygon")).to_have_count(2)
+    await expect(page.locator(".found .unread")).to_contain_text("Kode tidak terbaca")
+    await handheld.examine(page, "scan-unread")
     await page.get_by_role("button", name="Titik parkir").click()
     await expect(page).to_have_url(re.compile(f"/spots/{SPOT}"))
 
@@ -372,9 +476,10 @@ async def test_torch_and_focus_where_the_camera_offers_them(handheld: Handheld) 
     assert point == pytest.approx({"x": 0.5, "y": 0.5}, abs=0.01)
 
 
-async def scan_by_keys(page: Page, text: str) -> None:
+async def scan_by_keys(page: Page, text: str, *, loaded: bool = True) -> None:
     """As a hardware scanner does: a key each 5 ms, by the events' own clock, then Enter."""
-    await page.wait_for_load_state()
+    if loaded:
+        await page.wait_for_load_state()
     keyboard = await page.context.new_cdp_session(page)
     pressed_at = time.time()
     for key in [*text, "Enter"]:
@@ -394,6 +499,46 @@ async def test_a_scanner_that_types_is_heard_anywhere(handheld: Handheld) -> Non
     await page.get_by_label("Ketik kode titik").fill("MTG")
     await scan_by_keys(page, qris_text(name="WARUNG LAIN"))
     await found(page, "foreign-qris").to_be_visible()
+
+
+async def test_a_code_typed_before_a_page_is_built_is_whole(handheld: Handheld) -> None:
+    page = await handheld.open("/spots")
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(2)
+        await route.continue_()
+
+    await page.route("**/static/live.js", late)
+    await page.goto("/shift", wait_until="commit")
+    await page.locator("h1").wait_for()
+    await scan_by_keys(page, f"{SITE}/p/{SPOT}", loaded=False)
+    await expect(page).to_have_url(re.compile(f"/spots/{SPOT}"))
+
+
+async def test_a_new_device_is_enrolled_by_its_camera_before_any_shift(handheld: Handheld) -> None:
+    handheld.office.enrolment_code = ""
+    handheld.device.stop()
+    shutil.rmtree(handheld.device.folder)
+    handheld.device.restart_with(HANDHELD_ENROLMENT_CODE="")
+    handheld.office.enrolment_code, handheld.office.state = "KARCIS-ENROL:SEKALI", "pending"
+    page = await handheld.open("/")
+    await expect(page).to_have_url(re.compile("/enrol"))
+    await handheld.examine(page, "enrol")
+    handheld.film.of("https://contoh.go.id/lain")
+    await page.reload()
+    await expect(page.locator("#camera-state")).to_contain_text("bukan kode pendaftaran")
+    handheld.film.of("KARCIS-ENROL:SEKALI")
+    await page.reload()
+    await expect(page).to_have_url(re.compile("/sign-in"))
+    words = handheld.device.status()["fingerprint"]
+    assert re.fullmatch(r"(?:[a-z]{4} ){3}[a-z]{4}", words)
+    await expect(page.get_by_role("alert")).to_contain_text("Tunggu petugas kedua")
+    await expect(page.get_by_role("alert")).to_contain_text(words)
+    handheld.film.show(BLANK)
+    await handheld.examine(page, "sign-in-pending")
+    await page.get_by_role("link", name="Daftarkan kunci baru").click()
+    await expect(page.get_by_role("heading")).to_have_text("Daftarkan kunci baru")
+    await handheld.examine(page, "enrol-again")
 
 
 async def test_a_hand_that_types_is_no_scanner(handheld: Handheld) -> None:

@@ -1,0 +1,87 @@
+"""What the office says the attendant on shift earned and owes: its last word, kept with its age."""
+
+import asyncio
+import json
+import random
+import time
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from attendant_app import prices, server_api
+from attendant_app.runtime import Handheld
+
+REFRESH_S = 60.0
+LOOK_S = 2.0
+IDLE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Earnings:
+    """The office's answer to one attendant, and how old it is by the office's clock."""
+
+    told: dict[str, Any]
+    age_s: int
+    is_of_today: bool
+
+    @property
+    def share(self) -> str:
+        """The attendant's part in per cent: one number, or from the least to the most."""
+        parts = [f"{int(bp) / 100:g}" for bp in self.told["attendant_bp"]]
+        return "–".join(dict.fromkeys((parts[0], parts[-1]))) if parts else "0"
+
+    @property
+    def payout_on(self) -> date:
+        return date.fromisoformat(self.told["payout_on"])
+
+
+def last(handheld: Handheld, attendant: str) -> Earnings | None:
+    row = handheld.store.db.execute(
+        "SELECT body FROM earnings WHERE attendant = ?", (attendant,)
+    ).fetchone()
+    if row is None:
+        return None
+    told = json.loads(row["body"])
+    age = handheld.office_time() - datetime.fromisoformat(told["as_of"])
+    local = prices.zone_of(handheld.store.master_data())
+    today = str(handheld.office_time().astimezone(local).date())
+    return Earnings(told, max(0, int(age.total_seconds())), told["day"] == today)
+
+
+async def follow(handheld: Handheld) -> None:
+    """Ask at sign-in, each minute, and a moment after a charge on this device was paid."""
+    asked, again_at = None, 0.0
+    while True:
+        heard = handheld.bell.rings
+        stands = _stands(handheld)
+        if (stands != asked or time.monotonic() > again_at) and await _ask(handheld):
+            asked, again_at = stands, time.monotonic() + REFRESH_S
+        await asyncio.sleep(LOOK_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreading load
+        await handheld.bell.wait(heard, IDLE_S)
+
+
+def _stands(handheld: Handheld) -> tuple[object, ...]:
+    """What the sums of the office hang on, as far as this device can tell."""
+    row = handheld.store.db.execute(
+        "SELECT (SELECT id FROM shifts WHERE ended_at IS NULL),"
+        " (SELECT max(changed_at) FROM charges WHERE state = 'paid')"
+    ).fetchone()
+    return tuple(row)
+
+
+async def _ask(handheld: Handheld) -> bool:
+    shift = handheld.store.shift()
+    if shift is None or shift.token is None or not handheld.link.online:
+        return False
+    path = "/v1/shifts/current/earnings"
+    try:
+        answer = await server_api.call(handheld.http, "GET", path, token=shift.token)
+    except (server_api.NoAnswer, server_api.Refusal):
+        return False
+    handheld.store.db.execute(
+        "INSERT INTO earnings VALUES (?, ?)"
+        " ON CONFLICT (attendant) DO UPDATE SET body = excluded.body",
+        (shift.attendant, json.dumps(answer.body)),
+    )
+    handheld.bell.ring()
+    return True

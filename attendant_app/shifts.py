@@ -1,0 +1,166 @@
+"""Who works here: this device's enrolment, the shift of the attendant who carries it, and what
+that attendant collected today.
+"""
+
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+
+from attendant_app import device_key, prices, problems, server_api
+from attendant_app.runtime import Handheld, device_time, new_id
+from attendant_app.store import Charge, Shift, Sync, stamp
+from domain.device import DeviceState
+from domain.events import EventKind
+from domain.payment import ChargeKind
+
+# Enrolment and shifts
+
+
+async def enrol(handheld: Handheld, code: str) -> None:
+    """Register this device's key with a one-time code; once enrolled, a new key."""
+    name = (platform.node() or "handheld")[:80]
+    device = handheld.store.device()
+    folder = handheld.settings.data
+    key = handheld.key if device is None else device_key.next_key(folder)
+    body = {"enrolment_code": code, "public_key": key.public_text(), "name": name}
+    if device is None:
+        answer = await server_api.ask(handheld, "POST", "/v1/devices", body=body)
+        with handheld.store.transaction():
+            handheld.store.enrol(str(answer["device_id"]), name, device_time())
+    else:
+        body["device_id"] = device.device_id
+        answer = await server_api.ask(handheld, "POST", "/v1/devices", body=body)
+        handheld.key = device_key.use_next(folder)
+    handheld.link.state = str(answer["state"])
+    handheld.nudge()
+
+
+async def sign_in(handheld: Handheld, attendant: str, pin: str) -> Shift:
+    """Open a shift at the office for an attendant with a PIN; needs a connection."""
+    device = handheld.store.device()
+    if device is None:
+        raise problems.NotEnrolled
+    attendant = attendant.strip().upper()
+    if not 1 <= len(attendant) <= 40 or not 4 <= len(pin) <= 12:
+        raise problems.SignInRefused
+    _may_take_over(handheld, attendant)
+    nonce = (await server_api.ask(handheld, "POST", f"/v1/devices/{device.device_id}/nonce"))[
+        "nonce"
+    ]
+    shift_id = new_id()
+    text = f"karcis-shift|{shift_id}|{device.device_id}|{attendant}|{nonce}"
+    body = {
+        "id": shift_id,
+        "device_id": device.device_id,
+        "attendant": attendant,
+        "pin": pin,
+        "nonce": nonce,
+        "signature": handheld.key.sign(text.encode()),
+    }
+    answer = await server_api.ask(handheld, "POST", "/v1/shifts", body=body)
+    now = device_time()
+    shift = Shift(
+        id=shift_id,
+        attendant=str(answer["attendant"]["code"]),
+        attendant_name=str(answer["attendant"]["name"]),
+        token=str(answer["token"]),
+        started_at=stamp(now),
+        expires_at=str(answer["expires_at"]),
+    )
+    _replace_shift(handheld, shift, now)
+    handheld.nudge()
+    return shift
+
+
+async def wipe(handheld: Handheld, device_id: str) -> None:
+    """Erase what was recorded here, then the key; nothing while anything is unsent."""
+    if handheld.store.unsynced()[0]:
+        return
+    handheld.store.erase()
+    handheld.nudge()
+    await server_api.ask(handheld, "POST", f"/v1/devices/{device_id}/wiped")
+    handheld.store.forget_device()
+    handheld.key = device_key.forget(handheld.settings.data)
+    handheld.link.state = DeviceState.ACTIVE
+    handheld.nudge()
+
+
+def _may_take_over(handheld: Handheld, attendant: str) -> None:
+    """A lapsed shift may be renewed, a running one is counted first; nobody inherits another
+    person's unsent records."""
+    open_shift = handheld.store.shift()
+    if open_shift is None:
+        return
+    if open_shift.token is not None:
+        raise problems.AlreadySignedIn
+    if open_shift.attendant != attendant and handheld.store.unsynced()[0]:
+        raise problems.UnsyncedRecords
+
+
+def _replace_shift(handheld: Handheld, shift: Shift, now: datetime) -> None:
+    with handheld.store.transaction():
+        before = handheld.store.shift()
+        if before is not None:
+            handheld.record(EventKind.SHIFT_CLOSED, {"shift_id": before.id}, now)
+            handheld.store.end_shift(before.id, now)
+        handheld.store.start_shift(shift)
+        body = {"shift_id": shift.id, "attendant": shift.attendant}
+        handheld.record(EventKind.SHIFT_OPENED, body, now)
+
+
+def on_shift(handheld: Handheld) -> Shift:
+    shift = handheld.store.shift()
+    if shift is None:
+        raise problems.NotSignedIn
+    return shift
+
+
+def made_by(handheld: Handheld, charge: Charge) -> str:
+    """Whose charge it is, where that is not the attendant on shift: it counts for who made it."""
+    row = handheld.store.db.execute(
+        "SELECT made.attendant_name FROM shifts made, shifts now WHERE made.id = ?"
+        " AND now.ended_at IS NULL AND now.attendant <> made.attendant",
+        (charge.shift_id,),
+    ).fetchone()
+    return str(row["attendant_name"]) if row else ""
+
+
+# What the attendant on shift collected
+
+
+@dataclass(frozen=True)
+class Takings:
+    """An attendant's day as this device knows it; the office's books decide what is owed."""
+
+    qris_count: int
+    qris_rp: int
+    cash_count: int
+    cash_rp: int
+    """Cash in hand, owed to the office: what it has recorded, and what is still to be sent."""
+    cash_unsent_count: int
+
+
+def takings(handheld: Handheld) -> Takings:
+    """Today's, by the regency's clock: QRIS only once paid, cash from the moment it was taken."""
+    shift = on_shift(handheld)
+    today = handheld.office_time().astimezone(prices.zone_of(handheld.store.master_data()))
+    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
+    own = handheld.store.charges_of(shift.attendant, midnight)
+    # Where money came and went back again, only the office knows what is left of it.
+    held = [charge for charge in own if charge.state in ("new", "paid")]
+    cash = [charge for charge in held if charge.kind is ChargeKind.CASH]
+    by_barcode = (ChargeKind.MPM, ChargeKind.CPM)
+    qris_paid = [c for c in held if c.kind in by_barcode and c.state == "paid"]
+    return Takings(
+        qris_count=len(qris_paid),
+        qris_rp=sum(_amount_rp(charge) for charge in qris_paid),
+        cash_count=len(cash),
+        cash_rp=sum(_amount_rp(charge) for charge in cash),
+        cash_unsent_count=sum(charge.sync is not Sync.SENT for charge in cash),
+    )
+
+
+def _amount_rp(charge: Charge) -> int:
+    """The server's amount where it has answered, else the one that was offered."""
+    told = (charge.known or {}).get("amount_rp")
+    return int(told if told is not None else charge.quoted_rp or 0)

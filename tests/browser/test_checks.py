@@ -1,0 +1,117 @@
+"""Checks in Chromium, before a fake camera: a spot's sign, right or wrong, online or not."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from playwright.async_api import expect
+
+from domain.plate import keyed
+from domain.receipt import receipt_number
+from tests.attendant_app.builders import SITE, SPOT, qris_text
+from tests.attendant_app.conftest import Device, device, office, paper  # noqa: F401 - fixtures
+from tests.attendant_app.office import PLATE_KEY, until
+from tests.browser.test_scanning import (  # noqa: F401 - fixtures
+    Handheld,
+    camera_browser,
+    film,
+    handheld,
+)
+
+RECEIPT = receipt_number("MTG-2026", 7)
+
+
+async def test_a_sign_is_checked_from_home_by_camera_online_or_not(handheld: Handheld) -> None:  # noqa: F811
+    page = await handheld.open(f"/spots/{SPOT}")
+    await page.get_by_role("link", name="Periksa").click()
+    await expect(page.get_by_text("2 tanda perlu diperiksa")).to_be_visible()
+    await handheld.examine(page, "checks")
+    await page.get_by_role("link", name="Periksa tanda").click()
+    await handheld.examine(page, "check-signs")
+    handheld.film.of(f"{SITE}/p/{SPOT}")
+    await page.get_by_role("link", name=SPOT).click()
+    await expect(page.locator(".found.looks-green h2")).to_have_text("ASLI")
+    await handheld.examine(page, "check-sign-genuine")
+    await page.get_by_role("link", name="Tanda lain").click()
+    await expect(page.get_by_alt_text("ASLI")).to_have_count(1)
+
+    handheld.office.stop()
+    until(lambda: not handheld.device.status()["online"])
+    handheld.film.of(qris_text(2000, name="TOKO SEBELAH", initiation="11"))
+    other = await handheld.open(f"/checks/signs/{SPOT}", language="en")
+    await expect(other.locator(".found.looks-red h2")).to_have_text("OTHER NMID")
+    await expect(other.get_by_role("alert")).to_contain_text("TOKO SEBELAH")
+    await handheld.examine(other, "check-sign-other-en")
+    await other.get_by_role("button", name="Missing or broken").click()
+    await expect(other.locator(".found.looks-red h2")).to_have_text("NO SIGN")
+    await other.goto("/checks/signs")
+    await expect(other.get_by_alt_text("WRONG")).to_have_count(1)
+    await handheld.examine(other, "check-signs-wrong")
+
+
+async def test_a_vehicle_is_looked_up_and_a_street_counted(handheld: Handheld) -> None:  # noqa: F811
+    handheld.office.live_stays = [
+        live_stay("KH 1 A", 30, SPOT),
+        live_stay("KH 2 B", -10, SPOT, receipts=[RECEIPT]),
+    ]
+    page = await handheld.open(f"/spots/{SPOT}")
+    await page.goto("/checks/vehicles")
+    await handheld.examine(page, "check-vehicle")
+    for typed, result in (("kh 1 a", "MASIH BERLAKU"), ("KH 2 B", "BARU HABIS")):
+        await page.get_by_label("Nomor polisi").fill(typed)
+        await page.locator(".typed button").click()
+        await expect(page.locator(".found h2")).to_have_text(result)
+        await handheld.examine(page, f"check-vehicle-{result.split()[0].lower()}")
+    handheld.office.stop()
+    until(lambda: not handheld.device.status()["online"])
+    await page.get_by_label("Nomor polisi").fill("KH 9 Z")
+    await page.locator(".typed button").click()
+    await expect(page.locator(".found.looks-red h2")).to_have_text("TIDAK TERCATAT")
+    await expect(page.get_by_text("yang lalu")).to_be_visible()
+    await handheld.examine(page, "check-vehicle-none")
+
+    await expect(page.get_by_role("link", name="Periksa lagi")).to_be_visible()
+
+    handheld.film.of(f"{SITE}/r/{RECEIPT}")
+    scanned = await handheld.open("/checks/vehicles", language="en")
+    await expect(scanned.locator(".found.looks-amber h2")).to_have_text("JUST EXPIRED")
+    await handheld.examine(scanned, "check-vehicle-scanned-en")
+    handheld.film.of("https://bit.ly/x")
+    other = await handheld.open("/checks/vehicles")
+    await expect(other.locator(".found.looks-amber h2")).to_have_text("BUKAN KARCIS")
+    handheld.film.of(f"https://parkir-contoh.example/r/{RECEIPT}")
+    await other.goto("/checks/vehicles")
+    await expect(other.locator(".found.looks-red h2")).to_have_text("PALSU")
+    await handheld.examine(other, "check-vehicle-forged")
+    handheld.office.start()
+
+    def checks() -> list[dict[str, Any]]:
+        told = handheld.office.events
+        return [event["body"] for event in told if event["kind"] == "stay_checked"]
+
+    until(lambda: len(checks()) == 5)
+    assert [body["result"] for body in checks()[-2:]] == ["just-expired", "forged"]
+
+    await page.goto("/checks/count")
+    for name in ("Motor", "Motor", "Mobil"):
+        await page.get_by_role("button", name=name).click()
+    await page.get_by_role("button", name="Batalkan satu").click()
+    await expect(page.locator(".amount")).to_have_text("2")
+    await handheld.examine(page, "heads")
+    await page.get_by_role("button", name="Selesai").click()
+    await expect(page.get_by_role("main")).to_contain_text("2 kendaraan")
+    await handheld.examine(page, "heads-sent")
+
+
+def live_stay(plate: str, until_min: int, spot: str, **changes: Any) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    told = {
+        "id": "0198f000-0000-7000-8000-000000000001",
+        "plate": keyed(plate, PLATE_KEY.encode()),
+        "spot_code": spot,
+        "vehicle_class": "car",
+        "started_at": (now - timedelta(hours=1)).isoformat(),
+        "until": (now + timedelta(minutes=until_min)).isoformat(),
+        "paid": True,
+        "receipts": [],
+    }
+    return told | changes

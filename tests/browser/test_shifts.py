@@ -1,0 +1,57 @@
+"""Shifts in Chromium: a count that differs is explained, a lost device's shift is ended."""
+
+from datetime import datetime
+
+import httpx
+from playwright.async_api import expect
+
+from server import sample
+from server.database import Transactions
+from tests.browser.screen import DESK, PHONE, Screens, left_in_bahasa
+from tests.browser.test_devices import confirm
+from tests.browser.test_refunds import sign_in
+from tests.server.cluster import PASSWORD
+from tests.server.handhelds import on_shift
+from tests.server.sync.test_closing import close, count, shift_of, spots, take_cash
+
+
+async def test_a_difference_is_explained_and_a_silent_shift_is_ended(
+    screens: Screens, api: httpx.AsyncClient, transactions: Transactions, now: datetime
+) -> None:
+    counted = await on_shift(api, transactions, now)
+    spot, *_ = await spots(api, counted)
+    taken_rp = (await take_cash(api, counted, spot)).json()["amount_rp"]
+    shift = await shift_of(transactions, counted)
+    body = await count(api, counted, shift, taken_rp - 500, taken_rp)
+    assert (await close(api, counted, shift, body)).status_code == 200
+    await on_shift(api, transactions, now)
+
+    page = await sign_in(screens, sample.OFFICER, PASSWORD, DESK)
+    await page.goto("/office/cases")
+    await expect(page.locator("main")).to_contain_text("Selisih hitung giliran: 1")
+    await screens.examine(page, "cases-with-a-count")
+    await page.goto("/office/shifts")
+    await screens.examine(page, "shifts")
+    await page.goto("/office/shifts?lang=en")
+    assert left_in_bahasa(await page.locator("main").inner_text()) == []
+    await page.goto("/office/shifts?lang=id")
+    # The difference stands first.
+    await page.locator("tbody a").first.click()
+    await expect(page.get_by_role("status")).to_have_text("selisih belum dijelaskan")
+    await expect(page.locator(".amount")).to_contain_text("500")
+    await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    await screens.examine(page, "shift-differs")
+    form = page.locator("form", has=page.get_by_role("button", name="Simpan penjelasan"))
+    await form.get_by_label("Alasan").fill("uang kembalian")
+    await confirm(page, PASSWORD, "Simpan penjelasan")
+    await expect(page.get_by_role("status")).to_have_text("selisih dijelaskan")
+    await expect(page.locator("main")).to_contain_text("uang kembalian")
+
+    await page.goto("/office/shifts")
+    await page.locator("tbody a").first.click()
+    await expect(page.get_by_role("status")).to_have_text("sedang bertugas")
+    await screens.examine(page, "shift-open")
+    form = page.locator("form", has=page.get_by_role("button", name="Tutup giliran ini"))
+    await form.get_by_label("Alasan").fill("perangkat hilang")
+    await confirm(page, PASSWORD, "Tutup giliran ini")
+    await expect(page.get_by_role("status")).to_have_text("ditutup dari kantor")
