@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from attendant_app import problems as handheld_problems
+from attendant_app.messages import MESSAGES
 from attendant_app.settings import Settings as HandheldSettings
 from domain.device import DEVICE_TABLE
 from domain.parking import STAY_TABLE
 from domain.payment import CASE_TABLE, CHARGE_TABLE, PAYMENT_TABLE, REFUND_TABLE
 from domain.states import diagram
+from printer import profiles
 from server import verify
 from server.errors import Problem
 from server.observability import LOGGED
@@ -174,6 +176,18 @@ def test_the_documented_state_diagrams_are_the_tables() -> None:
         DEVICE_TABLE,
     ):
         assert diagram(table) in text
+
+
+def test_every_word_of_the_handheld_about_its_printer_is_explained() -> None:
+    chapter = (ROOT / "docs/printers.md").read_text().split("### Arti kata di layar")[1]
+    words = {bahasa for key, (bahasa, _) in MESSAGES.items() if key.startswith("printer-")}
+    assert {word for word in words if f"| *{word}* |" not in chapter} == set()
+
+
+def test_every_profile_of_a_printer_is_in_the_list_of_how_to_connect_it() -> None:
+    text = (ROOT / "docs/printers.md").read_text()
+    chapter = text.split("## Menyambungkan printer")[1].split("\n## ")[0]
+    assert {name for name in profiles.names() if f"`{name}`" not in chapter} == set()
 
 
 def test_every_make_target_has_its_line_of_help() -> None:

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from server.system import make_keys
 from tests.faults.rows import ROWS, Row
-from tests.faults.stage import KARCIS, NAIVE, Cluster, Stage, Subject, Tally
+from tests.faults.stage import KARCIS, NAIVE, Cluster, Subject, Tally
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "reports" / "faults.json"
@@ -102,7 +102,7 @@ async def _play(
     seed: int,
     folder: Path,
 ) -> Tally:
-    stage = Stage(
+    stage = row.on(
         cluster, subject, folder / subject.name, f"{row.name} {seed}", gated=row.gated,
         **row.environment,
     )  # fmt: skip

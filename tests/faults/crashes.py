@@ -185,11 +185,17 @@ async def terminated(stage: Stage) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def exhausted(stage: Stage) -> AsyncIterator[None]:
-    """All of the server's connections wait for a lock that somebody else holds."""
+    """All of the server's connections wait for a lock that somebody else holds.
+
+    Whoever looks at a charge takes one each; those who ask for one share a few.
+    """
+    charge = await stage.ask(stage.rng.choice(stage.spots), stage.new_id())
+    assert charge is not None
     holder = await asyncpg.connect(stage.cluster.url(stage.name))
     async with holder.transaction():
         await holder.execute("LOCK TABLE charges IN ACCESS EXCLUSIVE MODE")
-        waiting = [asyncio.create_task(pay_once(stage)) for _ in range(60)]
+        path = f"/v1/charges/{charge['id']}"
+        waiting = [asyncio.create_task(stage.call("GET", path)) for _ in range(60)]
         yield
     await holder.close()
     await asyncio.gather(*waiting)

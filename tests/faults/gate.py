@@ -29,7 +29,8 @@ class Mode(StrEnum):
 
     OPEN = "open"
     ACCEPT_NOTHING = "accept-nothing"  # closed as soon as it is made
-    READ_NOTHING = "read-nothing"  # made, and never read
+    READ_NOTHING = "read-nothing"  # made, and never read: as if every packet vanished
+    ANSWER_NOTHING = "answer-nothing"  # led there, and no answer comes back
 
 
 Judge = Callable[[bytes], Fault | None]
@@ -70,7 +71,7 @@ class Gate:
                 self.fired[self.mode] += 1
             if self.mode is Mode.READ_NOTHING:
                 await asyncio.Event().wait()
-            if self.mode is Mode.OPEN:
+            if self.mode in (Mode.OPEN, Mode.ANSWER_NOTHING):
                 await self._lead(reader, writer)
         except (OSError, asyncio.CancelledError):
             pass  # one end is gone, or the gate is closing: the other end is closed below
@@ -100,6 +101,8 @@ class Gate:
         self, reader: asyncio.StreamReader, to_there: asyncio.StreamWriter, wire: "_Wire"
     ) -> None:
         while piece := await reader.read(PIECE):
+            if self.mode is Mode.READ_NOTHING:
+                await asyncio.Event().wait()
             wire.fault = self.judge(piece)
             if wire.fault is not None:
                 self.fired[wire.fault] += 1
@@ -116,6 +119,8 @@ class Gate:
         while piece := await there.read(PIECE):
             if wire.fault is Fault.LOSE_ANSWER:
                 return
+            if self.mode in (Mode.READ_NOTHING, Mode.ANSWER_NOTHING):
+                continue
             if wire.fault is Fault.DELAY:
                 await asyncio.sleep(self.delay_s)
             if wire.fault is Fault.TRUNCATE:

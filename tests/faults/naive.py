@@ -3,7 +3,8 @@
 Same PostgreSQL, same acquirer, same HTTP as Karcis. Nothing here is broken on purpose; it is only
 what is left out that loses money: no key on what is inserted, the acquirer is acknowledged before
 the commit, an unanswered request is made again under a new reference, nobody inquires, an expired
-code is deleted, and what a notification says is believed.
+code is deleted, what a notification says is believed, and what handhelds send is written down once
+more each time it comes. Who has an enrolment code is let in, and who has a device's name is it.
 """
 
 import asyncio
@@ -32,6 +33,9 @@ CREATE TABLE IF NOT EXISTS charges (
     reference text, spot text, qris text, state text, expires_at timestamptz);
 CREATE TABLE IF NOT EXISTS posted (reference text, rrn text, amount_rp bigint);
 CREATE TABLE IF NOT EXISTS refunds (reference text, charge text, amount_rp bigint);
+CREATE TABLE IF NOT EXISTS events (id text, at timestamptz, seq int, device text);
+CREATE TABLE IF NOT EXISTS codes (code text, expires_at timestamptz);
+CREATE TABLE IF NOT EXISTS devices (id text, public_key text);
 """
 
 
@@ -115,6 +119,29 @@ class Naive:
             return JSONResponse({}, 201)
         return JSONResponse({}, 409)
 
+    async def enrol(self, request: Request) -> Response:
+        """Let a device in by a code that is still good, and strike the code."""
+        body = await request.json()
+        code, device_id = body["enrolment_code"], str(uuid4())
+        good = "SELECT 1 FROM codes WHERE code = $1 AND expires_at > now()"
+        if await self.pool.fetchval(good, code) is None:
+            return JSONResponse({}, 403)
+        await self.pool.execute("DELETE FROM codes WHERE code = $1", code)
+        await self.pool.execute(
+            "INSERT INTO devices VALUES ($1, $2)", device_id, body["public_key"]
+        )
+        return JSONResponse({"device_id": device_id}, 201)
+
+    async def sync(self, request: Request) -> Response:
+        """Write down what a handheld recorded, as it comes."""
+        for event in (await request.json())["events"]:
+            await self.pool.execute(
+                "INSERT INTO events VALUES ($1, $2, $3, $4)",
+                event["id"], datetime.fromisoformat(event["at"]),
+                event.get("seq"), event.get("device_id"),
+            )  # fmt: skip
+        return JSONResponse({})
+
     async def write(self) -> None:
         """Post what was heard, in batches because that is quick; once more when it fails."""
         while True:
@@ -157,6 +184,8 @@ def main() -> None:
             Route("/v1/spots/{spot}/charges", naive.ask, methods=["POST"]),
             Route("/v1/charges/{reference}", naive.show),
             Route("/v1/charges/{reference}/refunds", naive.refund, methods=["POST"]),
+            Route("/v1/devices", naive.enrol, methods=["POST"]),
+            Route("/v1/sync", naive.sync, methods=["POST"]),
             Route("/v1.0/qr/qr-mpm-notify", naive.notify, methods=["POST"]),
         ],
         lifespan=naive.running,

@@ -66,6 +66,7 @@ KARCIS = Subject(
     "karcis",
     ("server", "serve"),
     """SELECT reference, rrn, m.amount_rp, flag FROM money m JOIN charges c ON c.id = charge_id
+       WHERE c.kind <> 'cash'
        UNION ALL SELECT reference, rrn, gross_rp, 'unbooked' FROM settlement_lines l
        JOIN ledger_entries e ON e.source = 'unbooked:' || l.id
        WHERE NOT EXISTS (SELECT 1 FROM money m WHERE m.rrn = l.rrn)""",
@@ -495,8 +496,8 @@ class Stage:
         known = {row[0] for row in await self.rows(self.subject.charges)}
         told = {key for key, _ in _payments(truth, delivered=True)}
         stored = told & {(reference, rrn) for reference, rrn, _, _ in books}
-        tally.acked = len(self.promised) + len(told)
-        tally.stored = len(self.promised & known) + len(stored)
+        tally.acked += len(self.promised) + len(told)
+        tally.stored += len(self.promised & known) + len(stored)
         if tally.acked != tally.stored:
             tally.violations["acknowledged and not stored"] += tally.acked - tally.stored
         tally.replays += (await self.rows(self.subject.repeats))[0][0]

@@ -181,6 +181,9 @@ async def _end(officers: Officers, ended: str, charge: dict[str, Any], text: str
     if ended == "expired":
         ends = datetime.fromisoformat(charge["expires_at"])
         await asyncio.sleep((ends - datetime.now(UTC)).total_seconds() + 3)
+        if stage.is_ours:
+            # Until the acquirer has said that nobody paid, a payment is still in time.
+            await stage.seen(charge, "expired", EXPIRED_WITHIN_S)
     elif ended == "cancelled":
         await officers.cancel(charge)
     elif ended == "refunded":

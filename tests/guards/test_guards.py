@@ -47,7 +47,7 @@ def trigger(
 
 
 def constraint(name: str, table: str, damage: str, noticed_by: str) -> Guard:
-    return Guard(f"ALTER TABLE {table} DROP CONSTRAINT {name}", damage, name, noticed_by)
+    return Guard(f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE", damage, name, noticed_by)
 
 
 def entry(legs: int, *lines: tuple[int, str, int], source: str = "'uji'", then: str = "") -> str:
@@ -456,7 +456,7 @@ async def test_a_guard_that_is_switched_off_is_noticed(owner: Transactions) -> N
 TABLES = {
     "charges": (ChargeState, CHARGE_TABLE, {"new", "issuing"}),
     "payments": (PaymentState, PAYMENT_TABLE, {"requested"}),
-    "parking_sessions": (StayState, STAY_TABLE, {"open"}),
+    "parking_sessions": (StayState, STAY_TABLE, {"open", "reserved"}),
     "devices": (DeviceState, DEVICE_TABLE, {"pending"}),
 }
 APPROVED_AS_STATED = """, approved_by = CASE '{state}' WHEN 'pending' THEN NULL

@@ -42,7 +42,9 @@ checks.negative_data_rejection.enabled = false
 # What a schema cannot say: which addresses may be called, what has a price, what a barcode is.
 [[operations]]
 include-operation-id = [
-    "add_webhook", "cancel_charge", "push", "request_charge", "scan_consumer", "take_cash",
+    "add_webhook", "cancel_charge", "charge_stay_consumer", "pool_charge", "push",
+    "request_charge", "scan_consumer", "start_stay", "take_cash", "take_stay_voucher",
+    "take_voucher",
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
 """

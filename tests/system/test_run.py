@@ -59,7 +59,7 @@ def test_run_survives_a_restart_and_leaves_nothing_behind(tmp_path: Path) -> Non
     began = time.monotonic()
     process, facts = start(tmp_path, port)
     try:
-        assert time.monotonic() - began < 30  # the README's figure is measured, not tested
+        assert time.monotonic() - began < 60  # the README's figure is measured, not tested
         kept = httpx.get(f"{facts['server']}/v1/charges/{asked['id']}", trust_env=False).json()
         assert kept["qris"] == asked["qris"], "what was committed is there after a restart"
         taken = subprocess.run(
