@@ -12,7 +12,19 @@ from pathlib import Path
 
 import structlog
 
-from bench import barcode, camera, confirm, create, hot, scan
+from bench import (
+    barcode,
+    camera,
+    confirm,
+    create,
+    handheld,
+    hands,
+    hot,
+    kerb,
+    printing,
+    scan,
+    sync,
+)
 from bench.figure import Figure
 
 FIGURES: dict[str, Callable[[], list[Figure]]] = {
@@ -20,8 +32,13 @@ FIGURES: dict[str, Callable[[], list[Figure]]] = {
     "camera": camera.measure,
     "confirm": confirm.measure,
     "create": create.measure,
+    "handheld": handheld.measure,
+    "hands": hands.measure,
     "hot": hot.measure,
+    "kerb": kerb.measure,
+    "print": printing.measure,
     "scan": scan.measure,
+    "sync": sync.measure,
 }
 REPORT = Path("reports/bench.json")
 

@@ -19,6 +19,22 @@ class Figure:
     runs: int
     note: str
 
+    @classmethod
+    def of_rounds(
+        cls, name: str, unit: str, rounds: list[tuple[float, float]], baseline_name: str, note: str
+    ) -> "Figure":
+        """Of rounds that were measured already: ours, and the baseline's."""
+        return cls(
+            name=name,
+            value=median(value for value, _ in rounds),
+            unit=unit,
+            baseline_name=baseline_name,
+            baseline_value=median(base for _, base in rounds),
+            ratio=median(value / base for value, base in rounds),
+            runs=len(rounds),
+            note=note,
+        )
+
     def line(self) -> str:
         return (
             f"{self.name}: {self.value:,.0f} {self.unit} against {self.baseline_value:,.0f} of "
@@ -40,13 +56,4 @@ def compare(
 ) -> Figure:
     """Measure both in turn, `rounds` times."""
     pairs = [(ours(), baseline()) for _ in range(rounds)]
-    return Figure(
-        name=name,
-        value=median(value for value, _ in pairs),
-        unit=unit,
-        baseline_name=baseline_name,
-        baseline_value=median(value for _, value in pairs),
-        ratio=median(value / base for value, base in pairs),
-        runs=rounds,
-        note=note,
-    )
+    return Figure.of_rounds(name, unit, pairs, baseline_name, note)

