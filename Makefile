@@ -14,9 +14,9 @@ run: setup ## run the whole system with sample data, until Ctrl-C
 once: setup ## one paid parking, end to end, with its pictures in ./data/once
 	@$(BIN)/karcis once --data data/once
 
-test: ## set up, then run every test (JOBS=auto for a worker on each processor)
+test: ## set up, then run every test, a worker on each processor (JOBS=0 for one after another)
 	@./setup.sh test
-	@$(BIN)/pytest $(if $(JOBS),-n $(JOBS) --dist worksteal)
+	@$(BIN)/pytest -n $(or $(JOBS),auto) --dist worksteal
 
 check: setup ## format, lint, types, import contracts, conventions (changes nothing)
 	@$(BIN)/ruff format --check -q .

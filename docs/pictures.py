@@ -1,10 +1,12 @@
-"""Takes the pictures of README.md and docs/attendant.md: `.venv/bin/python docs/pictures.py`.
+"""Takes the pictures of README.md, docs/attendant.md and docs/printers.md:
+`.venv/bin/python docs/pictures.py`.
 
 They come from the running system: charges were asked for, a sandbox wallet paid them, the virtual
 printer printed. Needs Chromium (`./setup.sh test` installs it). Each file stays under 150 kB.
 """
 
 import io
+import re
 import sys
 import tempfile
 import time
@@ -23,6 +25,7 @@ CHROMIUM = "/usr/bin/chromium"
 SPOT = "PSR-001-U"
 MOST_BYTES = 150_000
 WAIT_S = 30.0
+BY_THE_HOUR = "RSU"
 
 # A small day at the office: spot, vehicle class, minutes where the zone counts hours.
 DAY = (
@@ -32,7 +35,7 @@ DAY = (
     ("KUL", "car", None),
     ("TRM", "truck", None),
     ("PLB", "motorcycle", None),
-    ("RSU", "car", 120),
+    (BY_THE_HOUR, "car", 120),
 )
 
 
@@ -108,6 +111,32 @@ class Town:
     def pay(self, qris: str) -> None:
         self.post(f"{self.sandbox}/wallet/pay", {"qris": qris, "outcome": "pay"})
 
+    def tap(self, path: str, **form: str) -> None:
+        answer = self._http.post(f"{self.handheld}{path}", data=form)
+        if not answer.is_redirect:
+            raise RuntimeError(f"{path}: {answer.status_code}")
+
+    def stay(self) -> str:
+        """A vehicle that pays by the hour when it leaves, at a spot that nobody else is at."""
+        spot = [code for code in self.spots() if code.startswith(BY_THE_HOUR)][-1]
+        self.tap("/stays", spot=spot, vehicle_class="car")
+        page = self._http.get(f"{self.handheld}/spots/{spot}").text
+        return str(re.findall(r'href="/stays/([^"]+)"', page)[-1])
+
+    def slip(self, kind: str, record_id: str) -> Image.Image:
+        """What the virtual printer makes of a slip that is asked for on the handheld."""
+        before = set(self.receipts.glob("*.png"))
+        self.tap(f"/slips/{kind}/{record_id}")
+        (paper,) = eventually(lambda: set(self.receipts.glob("*.png")) - before)
+        time.sleep(0.5)  # until the picture is written whole
+        return Image.open(paper).convert("L")
+
+    def closed_shift(self) -> str | None:
+        """None while something recorded has not been sent."""
+        body = {"counted_rp": 2000, "held_seen": 0}
+        answer = self._http.post(f"{self.handheld}/api/close-shift", json=body)
+        return str(answer.json()["shift_id"]) if answer.is_success else None
+
     def day(self) -> None:
         """Drivers pay all over the town."""
         known = self.spots()
@@ -167,6 +196,32 @@ def of_the_guide(town: Town, browser: Browser) -> None:
     save("attendant-today.png", page.screenshot())
 
 
+def of_the_slips(town: Town) -> None:
+    """The slips of 58 mm that one attendant can have in hand; ends the shift, begins another."""
+    charge_id = town.attendants_charge()
+    stay_id = town.stay()
+    slips = [town.slip("entry", stay_id), town.slip("payment", charge_id)]
+    address = f"{town.handheld}/api/charges/{charge_id}"
+    town.pay(town.get(address)["qris"])
+    eventually(lambda: town.get(f"{address}/print")["state"] == "PRINTED")
+    town.tap(f"/charges/{charge_id}/refund-wish", reason="paid_twice")
+    slips += [town.slip("receipt", charge_id), town.slip("wish", charge_id)]
+    town.tap(f"/stays/{stay_id}/void", reason="wrong_vehicle")
+    slips.append(town.slip("void", stay_id))
+    shift_id = eventually(town.closed_shift)
+    slips += [town.slip("shift", shift_id), town.slip("deposit", shift_id)]
+    gap = 24
+    size = (sum(slip.width + gap for slip in slips) - gap, max(slip.height for slip in slips))
+    together, left = Image.new("L", size, 160), 0
+    for slip in slips:
+        together.paste(slip, (left, 0))
+        left += slip.width + gap
+    file = io.BytesIO()
+    together.convert("RGB").reduce(2).save(file, "PNG")
+    save("slips.png", file.getvalue(), colors=8)
+    town.sign_in()
+
+
 def of_an_outage(town: Town, browser: Browser) -> None:
     """Comes last: nothing reaches the server any more."""
     town.stop_server()
@@ -216,6 +271,7 @@ def main() -> None:
         of_the_driver(town, browser)
         town.day()
         of_the_office(town, browser)
+        of_the_slips(town)
         of_an_outage(town, browser)
         browser.close()
 
