@@ -10,14 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests import forks
-from tests.attendant_app.office import Office, free_port, until
+from tests.attendant_app.office import PATIENCE_S, Office, free_port, until
 
 SHOTS = Path("/tmp/karcis-handheld")
 CHROMIUM = "/usr/bin/chromium"
 
+expect.set_options(timeout=PATIENCE_S * 1000)
 forks.load("server.cli", "attendant_app.cli", "printer.cli")
 
 
@@ -29,7 +30,7 @@ class Device:
         self.folder = folder
         self.port = free_port()
         self.printer_url = printer_url
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=15)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE_S)
         self._environment = {
             "HANDHELD_PORT": str(self.port),
             "HANDHELD_DATA": str(self.folder),
@@ -43,7 +44,7 @@ class Device:
 
     def start(self) -> None:
         self._process.start()
-        until(self._answers, 20)
+        until(self._answers)
 
     def restart_with(self, **settings: str) -> None:
         self.kill()
@@ -63,7 +64,7 @@ class Device:
     def stop(self) -> int | None:
         """As Ctrl-C does; the exit code."""
         self._process.terminate()
-        return self._process.wait(10)
+        return self._process.wait(PATIENCE_S)
 
     def log(self) -> str:
         return self._process.log.read_text()

@@ -630,7 +630,11 @@ class Office:
         return "accepted", None
 
 
-def until(holds: Any, timeout_s: float = 10) -> Any:
+PATIENCE_S = 60
+"""Nothing here is about speed, and the processors may be shared with others."""
+
+
+def until(holds: Any, timeout_s: float = PATIENCE_S) -> Any:
     """Wait for a condition from a thread that is not the event loop's."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -43,7 +43,7 @@ def test_cash_taken_offline_outlives_a_power_cut_and_is_sent_once(
     assert "1 belum dicatat kantor" in today
     office.lose_answers = 1
     office.start()
-    until(lambda: device.get(f"/api/charges/{charge['id']}")["state"] == "paid", 20)
+    until(lambda: device.get(f"/api/charges/{charge['id']}")["state"] == "paid")
     assert list(office.charges) == [charge["id"]]
     until(lambda: len(cash_events(office)) == 1)
     assert "belum dicatat kantor" not in device.http.get("/shift").text

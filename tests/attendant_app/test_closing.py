@@ -84,7 +84,7 @@ def test_a_shift_that_is_closing_takes_no_charge_also_after_a_power_cut(
     device.kill()
     device.start()
     office.lose_answers = 0
-    until(lambda: not device.status()["signed_in"], 15)
+    until(lambda: not device.status()["signed_in"])
     assert [body["counted_rp"] for body in office.closed] == [0]
 
 
@@ -148,10 +148,10 @@ def test_the_pages_of_a_count(browser: Browser, device: Device, office: Office) 
     office.booked_cash_rp = 5000
     office.lose_answers = 1000
     page.get_by_role("button", name="Ya, tutup").click()
-    expect(page.locator(".verdict")).to_contain_text("Menutup", timeout=15000)
+    expect(page.locator(".verdict")).to_contain_text("Menutup")
     walk.measure("close-waiting", "id")
     office.lose_answers = 0
-    expect(page.locator(".verdict")).to_contain_text("Tugas ditutup", timeout=15000)
+    expect(page.locator(".verdict")).to_contain_text("Tugas ditutup")
     walk.measure("closed", "id")
     page.get_by_role("link", name="Petugas berikut").click()
     expect(page.locator("#attendant")).to_be_visible()

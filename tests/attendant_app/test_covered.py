@@ -46,7 +46,7 @@ def test_a_pass_covers_a_stay_offline_and_the_office_learns_of_it_once(
     assert "is-paid" in page
     assert serial(1) in page
     office.start()
-    until(lambda: facts(office, "stay_covered"), 15)
+    until(lambda: facts(office, "stay_covered"))
     (fact,) = facts(office, "stay_covered")
     assert (fact["stay_id"], fact["pass"], fact["vehicle_class"]) == (stay_id, serial(1), "car")
     assert "KH" not in str(fact), "a plate never goes into a fact"

@@ -68,7 +68,7 @@ def test_a_running_device_reports_itself_and_how_it_heard_the_street(
     device: Device, office: Office
 ) -> None:
     device.sign_in()
-    until(lambda: office.reports, 10)
+    until(lambda: office.reports)
     first = office.reports[0]
     assert first["version"] == device_report.VERSION
     assert first["storage_free_mb"] > 0
@@ -77,7 +77,7 @@ def test_a_running_device_reports_itself_and_how_it_heard_the_street(
     device.kill()
     device.start()
     device.http.get(f"/spots/{SPOT}")
-    until(lambda: any(report["links"] for report in office.reports), 15)
+    until(lambda: any(report["links"] for report in office.reports))
     (heard,) = next(report["links"] for report in office.reports if report["links"])
     assert heard["spot"] == SPOT
     assert heard["pulses"] - heard["lost"] >= 1

@@ -43,7 +43,7 @@ def test_what_was_paid_just_now_is_asked_for_and_another_attendant_sees_none_of_
     until(lambda: "Bagian saya 35 %" in today(device))
     office.earned = {"share_rp": 700, "unpaid_share_rp": 700}
     office.pay(charge["id"])
-    until(lambda: "Rp700" in today(device), 15)
+    until(lambda: "Rp700" in today(device))
     until(lambda: device.status()["unsynced"] == 0)
     device.close(0)
     office.stop()

@@ -159,11 +159,11 @@ def test_offline_a_voucher_ends_the_stay_and_a_wallet_does_not(
     assert device.status()["offline"]["count"] == 1
     other = start(device, office)
     assert "SUDAH DIPAKAI" in scan(device, other, text), "offline too it is used once"
-    until(lambda: device.status()["oldest_unsynced_s"] >= 4, 10)
+    until(lambda: device.status()["oldest_unsynced_s"] >= 4)
     device.kill()
     office.start()
     device.start()
-    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid", 20)
+    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid")
     sent = office.redeemed[text]
     assert sent["taken_at"]
     assert (sent["spot"], sent["vehicle_class"]) == (SPOT, "truck"), "where the stay is not known"
@@ -180,7 +180,7 @@ def test_used_elsewhere_meanwhile_it_is_refused_and_the_stay_is_owed(
     charge_id = charged(device, stay_id, text)
     office.redeemed[text] = {}
     office.start()
-    until(lambda: device.get(f"/api/charges/{charge_id}")["sync"] == "refused", 20)
+    until(lambda: device.get(f"/api/charges/{charge_id}")["sync"] == "refused")
     page = device.http.get(f"/charges/{charge_id}").text
     for words in ("Voucher ini sudah dipakai", "Simpan kertas vouchernya", f"/stays/{stay_id}"):
         assert words in page
@@ -199,7 +199,7 @@ def test_a_wallet_nobody_answered_for_is_asked_about_under_the_same_charge(
     assert "charge stay is-waiting" in page, "amber here too, before the office has told of it"
     assert 'value="qris"' not in page
     office.lose_requests = False
-    until(lambda: office.charges.get(charge_id), 40)
+    until(lambda: office.charges.get(charge_id))
     assert set(office.posts) == {charge_id}, "always the same one"
 
 
@@ -225,7 +225,7 @@ def test_a_stay_that_a_voucher_pays_is_not_paid_again_offline(
     ):
         assert (refused.status_code, "masih terbuka" in refused.text) == (409, True)
     office.start()
-    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid", 20)
+    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid")
     assert office.posts == [charge_id]
     assert [body.get("cash") for body in office.stay_bodies] == [None] * 3
 
@@ -296,5 +296,5 @@ def test_the_screens_of_an_ending(walk: Walk, device: Device, office: Office) ->
     leave(device, other)
     walk.see(f"/stays/{other}", "ending-leaving", "a[href$=scan]")
     office.start()
-    expect(walk.page.get_by_role("button", name="Pay by QRIS")).to_be_visible(timeout=15_000)
+    expect(walk.page.get_by_role("button", name="Pay by QRIS")).to_be_visible()
     assert not walk.faults, "\n".join(walk.faults)

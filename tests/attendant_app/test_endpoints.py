@@ -148,7 +148,7 @@ def test_what_the_camera_sees_is_told_apart(device: Device, office: Office) -> N
     assert scan(picture(driver_made["qris"]))["charge"]["id"] == GONE
 
     office.stop()
-    until(lambda: not device.status()["online"], 4)
+    until(lambda: not device.status()["online"])
     unknown = scan(picture(qris_text(9000)))
     assert (unknown["kind"], unknown["name"]) == ("unverified", MERCHANT)
     assert scan(picture(driver_made["qris"]))["kind"] == "charge"

@@ -39,7 +39,7 @@ def test_a_whole_shift_and_its_relief(browser: Browser, device: Device, office: 
     unpaid = page.url.rpartition("/")[2]
     page.goto(f"/spots/{SPOT}/cash/car")
     page.get_by_role("button", name="Ya, sudah saya terima").click()
-    expect(page.locator(".charge.is-paid")).to_be_visible(timeout=15000)
+    expect(page.locator(".charge.is-paid")).to_be_visible()
     until(lambda: device.status()["unsynced"] == 0)
 
     office.booked_cash_rp = 5000
@@ -48,7 +48,7 @@ def test_a_whole_shift_and_its_relief(browser: Browser, device: Device, office: 
     page.get_by_role("button", name="Sudah dihitung").click()
     expect(page.locator(".difference")).to_contain_text("Rp1.000")
     page.get_by_role("button", name="Ya, tutup").click()
-    expect(page.locator(".verdict")).to_contain_text("Tugas ditutup", timeout=15000)
+    expect(page.locator(".verdict")).to_contain_text("Tugas ditutup")
 
     # The driver of the first attendant's charge pays on the relief's shift.
     arrive(page, office, RELIEF, "222222")
@@ -59,7 +59,7 @@ def test_a_whole_shift_and_its_relief(browser: Browser, device: Device, office: 
     page.goto(f"/charges/{unpaid}")
     walk.measure("handover-charge", "id")
     office.pay(unpaid)
-    expect(page.locator(".charge.is-paid .verdict")).to_have_text("LUNAS", timeout=15000)
+    expect(page.locator(".charge.is-paid .verdict")).to_have_text("LUNAS")
     today = device.http.get("/fragments/today").text
     assert "Rp2.000" not in today
     context.close()

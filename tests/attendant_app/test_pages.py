@@ -139,7 +139,7 @@ def test_many_charges_wait_as_tiles_on_and_offline(
     office.change(expired, state="expired")
     expect(page.locator("main .tile.is-paid")).to_be_visible()
     office.stop()
-    expect(page.locator(".status.is-offline")).to_be_visible(timeout=5000)
+    expect(page.locator(".status.is-offline")).to_be_visible()
     device.charge(SPOT, "car")
     expect(page.locator("main .tile.is-waiting")).to_be_visible()
     expect(page.locator(".status")).to_contain_text("belum terkirim")
@@ -149,7 +149,7 @@ def test_many_charges_wait_as_tiles_on_and_offline(
     expect(page.get_by_text("Tidak tersambung. Permintaan tersimpan")).to_be_visible()
     shoot(page, "charge-offline")
     office.start()
-    expect(page.locator(".barcode")).to_be_visible(timeout=10000)
+    expect(page.locator(".barcode")).to_be_visible()
 
 
 def test_english_is_one_tap_away(page: Page, device: Device) -> None:
@@ -166,7 +166,7 @@ def test_a_shift_is_not_ended_over_unsent_records(
     until(lambda: device.status()["enrolled"])
     at_spot(page, device)
     office.stop()
-    expect(page.locator(".status.is-offline")).to_be_visible(timeout=5000)
+    expect(page.locator(".status.is-offline")).to_be_visible()
     device.charge(SPOT)
     page.goto("/shift")
     page.get_by_role("link", name="Selesai tugas").click()

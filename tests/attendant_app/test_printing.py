@@ -12,7 +12,7 @@ def paid_charge(device: Device, office: Office) -> str:
     device.sign_in()
     charge_id = str(device.charge(SPOT)["id"])
     office.pay(charge_id)
-    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid", 5)
+    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid")
     return charge_id
 
 
@@ -38,7 +38,7 @@ def test_a_silent_printer_leaves_the_question_to_the_attendant(
     paper.answers = False
     charge_id = paid_charge(device, office)
     path = f"/api/charges/{charge_id}/print"
-    until(lambda: device.get(path)["state"] == "UNCERTAIN", 20)
+    until(lambda: device.get(path)["state"] == "UNCERTAIN")
     assert device.get(path)["may_confirm"]
     paper.answers = True
     assert device.http.post(f"/api/charges/{charge_id}/reprint").status_code == 202
@@ -60,7 +60,7 @@ def test_no_printer_does_not_hold_the_sale_up(device: Device, office: Office, pa
     paper._stop.clear()
     paper.start()
     device.start()
-    until(lambda: device.get(path)["state"] == "PRINTED", 15)
+    until(lambda: device.get(path)["state"] == "PRINTED")
     assert len(paper.jobs) == 1
 
 
@@ -76,9 +76,9 @@ def test_a_refunded_payment_prints_no_more(device: Device, office: Office, paper
     office.change(charge_id, state="refunded", refunds=[REFUNDED])
     device.kill()
     device.start()
-    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "refunded", 20)
+    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "refunded")
     paper.paper_out = False
-    until(lambda: device.get(f"/api/charges/{charge_id}/print")["reason"] == "not-paid", 20)
+    until(lambda: device.get(f"/api/charges/{charge_id}/print")["reason"] == "not-paid")
     assert device.http.post(f"/api/charges/{charge_id}/reprint").status_code == 409
     assert paper.jobs == []
 

@@ -95,7 +95,7 @@ def test_what_only_the_office_knows_is_asked_and_never_guessed(
     assert resolve(device, "MTG-099-0")["kind"] in ("unknown-spot", "mistyped")
 
     office.stop()
-    until(lambda: not device.status()["online"], 4)
+    until(lambda: not device.status()["online"])
     assert resolve(device, f"{SITE}/p/{OTHER_SPOT}")["kind"] == "spot"
     assert resolve(device, printed)["kind"] == "receipt"
     assert resolve(device, number) == {"kind": "unverified", "what": "receipt", "name": number}
@@ -224,7 +224,7 @@ def test_a_drivers_barcode_is_charged_once_and_not_kept(device: Device, office: 
 
     device.start()
     office.stop()
-    until(lambda: not device.status()["online"], 4)
+    until(lambda: not device.status()["online"])
     assert collect(device).status_code == 503
     assert device.status()["unsynced"] == 0
 

@@ -38,7 +38,7 @@ def test_a_slip_in_doubt_is_asked_about_and_answered_on_its_screen(
     paper.answers = False
     walk.page.goto(stay)
     walk.page.get_by_role("button", name="Print the ticket").click()
-    expect(walk.page.locator(".print-state.is-UNCERTAIN")).to_be_visible(timeout=20_000)
+    expect(walk.page.locator(".print-state.is-UNCERTAIN")).to_be_visible()
     walk.see(stay, "slip-in-doubt", ".print-state.is-UNCERTAIN")
     walk.page.get_by_role("button", name="It came out").click()
     expect(walk.page.locator(".print-state.is-PRINTED")).to_be_visible()
@@ -65,7 +65,7 @@ def test_a_code_on_paper_says_what_holds_it_up_until_it_is_paid(
     walk.see(charge, "slip-no-paper", ".print-state img[src$='printer-paper.svg']")
     paper.stop()
     walk.page.get_by_role("button", name="Print the payment code").click()
-    expect(walk.page.locator("img[src$='printer-unplugged.svg']")).to_be_visible(timeout=20_000)
+    expect(walk.page.locator("img[src$='printer-unplugged.svg']")).to_be_visible()
     office.pay(charge.rpartition("/")[2])
     expect(walk.page.locator(".charge.is-paid")).to_be_visible()
     expect(walk.page.get_by_text("Payment code")).to_have_count(0)
@@ -134,7 +134,7 @@ def test_money_that_came_back_is_told_and_given_on_paper(
     office.change(charge_id, state="refunded", refunds=[back, stuck])
     device.kill()
     device.start()
-    until(lambda: "Rp1.500 sudah dikembalikan" in device.http.get(path).text, 20)
+    until(lambda: "Rp1.500 sudah dikembalikan" in device.http.get(path).text)
     assert "Rp500 sedang dikembalikan" in device.http.get(path).text
     assert "belum dikembalikan" not in device.http.get(path).text.casefold()
     assert device.http.post(f"/slips/wish/{charge_id}").status_code == 409

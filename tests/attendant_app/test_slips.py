@@ -364,7 +364,7 @@ def worn(slip: PIL.Image.Image, seed: int, dead_dots: int) -> NDArray[np.uint8]:
     """The picture after fading (unevenly, with grain), blur, and columns that print nothing."""
     rng = np.random.default_rng(seed)
     dots = np.asarray(slip.convert("L")) < 128
-    (code,) = zxingcpp.read_barcodes(np.asarray(slip))
+    (code,) = zxingcpp.read_barcodes(np.asarray(slip), zxingcpp.BarcodeFormat.QRCode)
     across = np.arange(code.position.top_left.x, code.position.top_right.x)
     dots[:, rng.choice(across, dead_dots, replace=False)] = False
     y, x = np.mgrid[: dots.shape[0], : dots.shape[1]]
@@ -376,7 +376,7 @@ def worn(slip: PIL.Image.Image, seed: int, dead_dots: int) -> NDArray[np.uint8]:
 
 
 def by_zxing(picture: NDArray[np.uint8]) -> list[str]:
-    return [code.text for code in zxingcpp.read_barcodes(picture)]
+    return [code.text for code in zxingcpp.read_barcodes(picture, zxingcpp.BarcodeFormat.QRCode)]
 
 
 def by_zbar(picture: NDArray[np.uint8]) -> list[str]:

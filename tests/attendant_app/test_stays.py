@@ -117,7 +117,7 @@ def test_cash_after_an_end_offline_goes_with_it(device: Device, office: Office) 
     device.kill()
     office.start()
     device.start()
-    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid", 20)
+    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid")
     ended = office.stay_bodies[-1]
     assert ended["cash"] == {"id": charge_id, "amount_rp": 10_000}
     assert "told_at" in ended
@@ -139,7 +139,7 @@ def test_cash_may_follow_an_end_that_was_told_to_nobody(device: Device, office: 
         device.http.post(f"/stays/{stay_id}/cash", data=told)
     assert f'href="/stays/{stay_id}/cash"' not in device.http.get(f"/stays/{stay_id}").text
     office.start()
-    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid", 20)
+    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid")
     ends = [body.get("cash") for body in office.stay_bodies[1:]]
     assert ends == [None, {"id": charge_id, "amount_rp": 10_000}]
     until(lambda: device.status()["unsynced"] == 0)
@@ -156,7 +156,7 @@ def test_an_end_offline_says_that_the_price_comes_from_the_office(
     assert leave(device, stay_id) == f"/stays/{stay_id}"
     assert "Harga menunggu kantor" in device.http.get(f"/stays/{stay_id}").text
     office.start()
-    until(lambda: "Belum dibayar" in device.http.get(f"/stays/{stay_id}").text, 20)
+    until(lambda: "Belum dibayar" in device.http.get(f"/stays/{stay_id}").text)
     assert leave(device, stay_id).startswith("/charges/")
 
 

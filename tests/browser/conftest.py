@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.screen import Screens
 from tests.server.conftest import (  # noqa: F401 - fixtures, found by their names
@@ -21,6 +21,9 @@ from tests.server.conftest import (  # noqa: F401 - fixtures, found by their nam
     transactions,
 )
 from tests.server.payments.conftest import on_a_socket
+
+# Nothing here is about speed, and the processors may be shared with others.
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session")

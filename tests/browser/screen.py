@@ -148,6 +148,7 @@ class Screens:
 
     async def examine(self, page: Page, name: str) -> None:
         """What must hold of every page; also leaves its picture where people ask for them."""
+        await page.wait_for_load_state()
         if SHOTS:
             size: Any = page.viewport_size
             await page.screenshot(path=f"{SHOTS}/{name}-{size['width']}.png", full_page=True)

@@ -39,7 +39,7 @@ async def confirm(page: Page, password: str, button: str) -> None:
 async def code_in_the_picture(page: Page) -> str:
     seen = await page.locator(".barcode img").screenshot()
     picture = cv2.imdecode(np.frombuffer(seen, np.uint8), cv2.IMREAD_GRAYSCALE)
-    (found,) = zxingcpp.read_barcodes(picture)
+    (found,) = zxingcpp.read_barcodes(picture, zxingcpp.BarcodeFormat.QRCode)
     return str(found.text)
 
 

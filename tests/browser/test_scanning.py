@@ -289,7 +289,7 @@ async def test_a_free_vehicle_is_chosen_by_its_picture(handheld: Handheld) -> No
     ]
     handheld.device.kill()
     handheld.device.start()
-    until(lambda: "/free" in handheld.device.http.get(f"/spots/{SPOT}").text, 15)
+    until(lambda: "/free" in handheld.device.http.get(f"/spots/{SPOT}").text)
     page = await handheld.open(f"/spots/{SPOT}")
     await handheld.screens.examine(page, "home-with-free")
     await page.get_by_role("link", name="Bebas").click()
@@ -347,7 +347,7 @@ async def test_beside_a_code_that_stays_unread_none_is_taken_unasked(handheld: H
     sides[1][top : top + mark, left : left + mark] = 255
     handheld.film.show(cv2.cvtColor(cv2.hconcat(sides), cv2.COLOR_GRAY2BGR))
     page = await handheld.open()
-    await found(page, "several").to_be_visible(timeout=20_000)
+    await found(page, "several").to_be_visible()
     await expect(page.locator("#outlines polygon")).to_have_count(2)
     await expect(page.locator(".found .unread")).to_contain_text("Kode tidak terbaca")
     await handheld.examine(page, "scan-unread")
@@ -388,7 +388,7 @@ async def test_nothing_readable_gives_advice_and_one_frame_at_a_time(handheld: H
     page = await handheld.open(script=ONE_AT_A_TIME)
     await expect(page.locator("#camera-state")).to_have_text("Arahkan kamera ke kode")
     await handheld.examine(page, "scan-looking")
-    await expect(page.locator("#camera-state")).to_contain_text("tahan diam", timeout=15_000)
+    await expect(page.locator("#camera-state")).to_contain_text("tahan diam")
     most, frames, largest = await page.evaluate("[window.most, window.frames, window.largest]")
     assert most == 1
     assert frames > 3

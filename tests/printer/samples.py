@@ -90,7 +90,7 @@ SLIPS = {"karcis": karcis, "bukti-bayar": bukti_bayar}
 def read_qr(picture: PIL.Image.Image) -> str:
     """The one QR code on the picture, on which two readers agree."""
     grey = np.asarray(picture.convert("L"))
-    by_zxing = [found.text for found in zxingcpp.read_barcodes(grey)]
+    by_zxing = [found.text for found in zxingcpp.read_barcodes(grey, zxingcpp.BarcodeFormat.QRCode)]
     by_zbar = [
         found.data.decode()
         for found in pyzbar.pyzbar.decode(grey, symbols=[pyzbar.pyzbar.ZBarSymbol.QRCODE])

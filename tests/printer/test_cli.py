@@ -109,7 +109,7 @@ def test_the_virtual_printer_tells_its_port_and_stops_when_asked(tmp_path):
         port = json.loads(process.stdout.readline())["port"]
         result = run("test", "--to", f"tcp://127.0.0.1:{port}")
         process.send_signal(signal.SIGTERM)
-        _, talk = process.communicate(timeout=10)
+        _, talk = process.communicate(timeout=60)
     assert result.exit_code == 0
     assert process.returncode == 0
     assert talk.decode().split() == [os.fspath(tmp_path / "receipt-0001.png")]

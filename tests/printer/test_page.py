@@ -27,7 +27,7 @@ def machine(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         yield json.loads(process.stdout.readline())
         process.send_signal(signal.SIGTERM)
-        _, talk = process.communicate(timeout=10)
+        _, talk = process.communicate(timeout=60)
     assert process.returncode == 0
     assert all(line.startswith(str(tmp_path)) for line in talk.decode().splitlines()), talk
 
@@ -82,7 +82,7 @@ def test_the_paper_grows_and_the_slip_stays(machine, browser_page):
         expect(page.locator("#state .paper_out")).to_be_visible()
         examine(page, "out")
         page.get_by_role("button", name="Isi kertas").click()
-        expect(page.locator("#slips img")).to_have_count(2, timeout=10_000)
+        expect(page.locator("#slips img")).to_have_count(2)
     page.get_by_role("link", name="English").click()
     expect(page.locator("#state")).to_have_text("Ready")
     examine(page, "slips")

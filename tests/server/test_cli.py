@@ -38,7 +38,7 @@ class Karcis:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             cwd=self.folder,
         )
 

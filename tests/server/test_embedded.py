@@ -58,7 +58,7 @@ def test_data_survive_a_stop_and_a_start(folder: Path) -> None:
 
 def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # type: ignore[call-overload,no-any-return]
-        command, capture_output=True, text=True, timeout=90, check=False, cwd=ROOT, **options
+        command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT, **options
     )
 
 

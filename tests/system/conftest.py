@@ -17,19 +17,19 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="session")
 def server(system: System) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=system.url(SERVER), timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=system.url(SERVER), timeout=60, trust_env=False) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def wallet(system: System) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=system.url(SANDBOX), timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=system.url(SANDBOX), timeout=60, trust_env=False) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def handheld(system: System) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=system.url(HANDHELD), timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=system.url(HANDHELD), timeout=60, trust_env=False) as client:
         yield client
 
 

@@ -14,7 +14,7 @@ from server.system import HANDHELD, SERVER, System
 from tests.faults.gate import Gate, Mode
 
 
-async def until(holds: Callable[[], Awaitable[Any]], within_s: float = 20) -> None:
+async def until(holds: Callable[[], Awaitable[Any]], within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while not await holds():
         assert time.monotonic() < deadline, "it did not come about in time"
@@ -45,7 +45,7 @@ class Kerb:
     def __init__(self, system: System) -> None:
         self.system = system
         self.http = httpx.AsyncClient(
-            base_url=system.url(HANDHELD), timeout=20, trust_env=False, follow_redirects=True
+            base_url=system.url(HANDHELD), timeout=60, trust_env=False, follow_redirects=True
         )
 
     async def get(self, path: str) -> dict[str, Any]:

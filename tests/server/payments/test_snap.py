@@ -607,7 +607,7 @@ async def test_a_person_asks_whose_barcode_it_is(acquirer, socket_sandbox, keys)
     async def decode(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "server", "acquirer", "decode", *arguments]
         return await asyncio.to_thread(
-            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60
+            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=300
         )
 
     read = await decode(issued.qris, "--json")
@@ -733,7 +733,7 @@ async def test_two_hundred_calls_at_once_renew_a_token_once_each_time_it_dies(
     client = httpx.AsyncClient(
         transport=wire,
         base_url=socket_sandbox.client.base_url,
-        timeout=30,
+        timeout=120,
         trust_env=False,
         limits=httpx.Limits(max_connections=50),
     )

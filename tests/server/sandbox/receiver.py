@@ -69,7 +69,7 @@ class Receiver:
         return self.heard
 
 
-async def eventually(holds: Callable[[], object], within_s: float = 10) -> None:
+async def eventually(holds: Callable[[], object], within_s: float = 60) -> None:
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 - the condition is another thread's or a file's
             await asyncio.sleep(0.01)
