@@ -27,17 +27,24 @@ def load(*modules: str) -> None:
 
 @dataclass
 class Fork:
-    """One program: the arguments of a `python -m`, what it finds in its environment, its log."""
+    """One program: the arguments of a `python -m`, what it finds in its environment, its log.
+
+    What it says on stderr goes to `errors`, or else to the log as well.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
     log: Path
+    errors: Path | None = None
+    folder: Path | None = None
     process: ForkServerProcess | None = None
 
     def start(self) -> None:
         environment = {**os.environ, **self.environment}
         self.process = _FORKS.Process(
-            target=_run, args=(self.command, environment, self.log), daemon=True
+            target=_run,
+            args=(self.command, environment, self.log, self.errors or self.log, self.folder),
+            daemon=True,
         )
         self.process.start()
 
@@ -68,14 +75,22 @@ class Fork:
         return f"{self.command[-1]} ended with {self.exit_code}: {' / '.join(tail)}"
 
 
-def _run(command: tuple[str, ...], environment: dict[str, str], log: Path) -> None:
+def _run(
+    command: tuple[str, ...],
+    environment: dict[str, str],
+    log: Path,
+    errors: Path,
+    folder: Path | None,
+) -> None:
     os.setsid()
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
     os.environ.clear()
     os.environ.update(environment)
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    for path, descriptor in ((log, 1), (errors, 2)):
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), descriptor)
+    if folder is not None:
+        os.chdir(folder)
     sys.argv = list(command)
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, text
@@ -17,11 +18,14 @@ from server.database import APP_ROLE, Transactions, as_role
 from server.payments.books import Books
 from server.spots.models import Spot
 from server.spots.service import SPOT_FILE_COLUMNS
+from tests import forks
 from tests.server.booking import book
 from tests.server.cluster import database_named
 from tests.server.conftest import WEBHOOK_KEY
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "settlements"
+
+forks.load("server.cli", "server.app")
 
 
 class Karcis:
@@ -32,15 +36,15 @@ class Karcis:
     async def __call__(
         self, *arguments: str | Path, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        return await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "server", *map(str, arguments)],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            cwd=self.folder,
-        )
+        said = self.folder / ".said" / uuid4().hex
+        said.mkdir(parents=True)
+        out, errors = said / "out", said / "errors"
+        command = ("server", *map(str, arguments))
+        fork = forks.Fork(command, self.environment | environment, out, errors, self.folder)
+        await asyncio.to_thread(fork.start)
+        code = await asyncio.to_thread(fork.wait)
+        assert code is not None
+        return subprocess.CompletedProcess(command, code, out.read_text(), errors.read_text())
 
     def file(self, name: str, content: bytes | str) -> Path:
         path = self.folder / name
