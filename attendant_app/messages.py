@@ -896,6 +896,28 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Kode ini bukan tanda parkir. Tutup dan laporkan.",
         "This code is no parking sign. Cover it and report it.",
     ),
+    "sign-forged": ("TANDA PALSU", "FORGED SIGN"),
+    "sign-forged-hint": (
+        "Isi tanda ini bukan yang ditandatangani kantor. Tutup dan laporkan.",
+        "The office did not sign what this sign says. Cover it and report it.",
+    ),
+    "sign-other-key": ("KUNCI TIDAK DIKENAL", "UNKNOWN KEY"),
+    "sign-other-key-hint": (
+        "Alat ini tidak mengenal tanda tangan pada tanda ini. Sambungkan alat dan periksa lagi; "
+        "bila tetap merah, tutup dan laporkan.",
+        "This device does not know the signature on this sign. Connect it and check again; if it "
+        "stays red, cover the sign and report it.",
+    ),
+    "sign-unsigned": ("TANPA TANDA TANGAN", "NOT SIGNED"),
+    "sign-unsigned-hint": (
+        "Alamatnya benar, tetapi ini bukan tanda cetakan kantor. Laporkan dan minta yang asli.",
+        "The address is right, but the office did not print this. Report it, ask for a real one.",
+    ),
+    "sign-newer": ("BELUM DIKENAL ALAT INI", "NOT KNOWN HERE YET"),
+    "sign-newer-hint": (
+        "Tanda ini lebih baru dari daftar di alat ini. Sambungkan alat dan periksa lagi.",
+        "This sign is newer than the list on this device. Connect it and check again.",
+    ),
     "sign-missing": ("TANDA TIDAK ADA", "NO SIGN"),
     "sign-missing-hint": ("Minta tanda baru ke kantor.", "Ask the office for a new sign."),
 }

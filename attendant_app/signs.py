@@ -3,6 +3,7 @@
 A payment code's form proves nothing, as anyone can make a sound one: only the registry tells.
 """
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from attendant_app.runtime import Handheld, device_time
 from attendant_app.scanner import MOST_CODES
 from domain.events import EventKind
 from domain.sign import SignFault
+from domain.sign_link import Newest, SignVerdict, read, verify
 from qris.registry import Registration, compare
 
 DUE_S = 3 * 24 * 3600
@@ -33,9 +35,14 @@ def judge(master: Mapping[str, Any], site: str, spot: str, text: str) -> Finding
     """One scanned code, against the registry of this spot and of all others."""
     if text.startswith("000201"):
         return _payment(master.get("signs", {}), spot, text)
+    keys = _keys(master)
+    verdict = verify(text, site, keys, spot, _newest(master, spot))
+    if verdict is not SignVerdict.NOT_A_SIGN:
+        return _signed(verdict, site, text)
     found = recognise.read(text, site)
     if text == f"{site}/p/{spot}":
-        return Finding(None, {"spot": spot})
+        # An office without a key can make no other sign.
+        return Finding(SignFault.UNSIGNED if keys else None, {"spot": spot})
     if found.kind is Kind.SPOT and text.startswith(f"{site}/"):
         known = prices.spot_in(master, found.name) is not None
         fault = SignFault.OTHER_DATA if found.name == spot else SignFault.OTHER_SPOT
@@ -43,6 +50,33 @@ def judge(master: Mapping[str, Any], site: str, spot: str, text: str) -> Finding
     if found.kind in (Kind.WEB, Kind.IMPOSTER) and not text.startswith(f"{site}/"):
         return Finding(SignFault.OTHER_SITE, {"host": found.name})
     return Finding(SignFault.NOT_A_SIGN, {"what": found.kind.value})
+
+
+FAULTS = {
+    SignVerdict.GENUINE: None,
+    SignVerdict.FORGED: SignFault.FORGED,
+    SignVerdict.OTHER_KEY: SignFault.OTHER_KEY,
+    SignVerdict.OTHER_SPOT: SignFault.OTHER_SPOT,
+    SignVerdict.OLD: SignFault.OLD,
+    SignVerdict.NEWER: SignFault.NEWER,
+}
+
+
+def _signed(verdict: SignVerdict, site: str, text: str) -> Finding:
+    link = read(text, site)
+    seen = {"spot": link.spot, "version": str(link.version)} if link else {}
+    return Finding(FAULTS[verdict], dict(seen))
+
+
+def _keys(master: Mapping[str, Any]) -> dict[str, bytes]:
+    """The office's public keys, as this device was last told them."""
+    told = (master.get("proofs") or {}).get("keys") or {}
+    return {str(name): b64decode(key) for name, key in told.items()}
+
+
+def _newest(master: Mapping[str, Any], spot: str) -> Newest | None:
+    told = (master.get("signs", {}).get("made") or {}).get(spot)
+    return Newest(int(told["version"]), bool(told["in_force"])) if told else None
 
 
 def _payment(signs: Mapping[str, Any], spot: str, text: str) -> Finding:

@@ -69,6 +69,12 @@ class Seal:
         """A text of the office's that says these, and of what kind it is."""
         return jwt.encode(claims, self._key, ALGORITHM, {"kid": self.key_id, "typ": kind})
 
+    def sign_bytes(self, message: bytes) -> bytes:
+        """The bare signature of a message that says itself of what kind it is, as no JWS can."""
+        if b":" not in message:
+            raise ValueError("this could be the text of a JWS")
+        return self._key.sign(message)
+
 
 def key_id(public: bytes) -> str:
     """The name of a public key (32 bytes): eight characters of its SHA-256."""

@@ -22,12 +22,14 @@ import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image
 
-from server import verify
+from server import sample, verify
 from server.database import create_engine, create_transactions
 from server.payments.books import Books
 from server.reconciliation import service as reconciliation
 from server.reconciliation.service import Report
 from server.settings import Settings
+from server.spots import service as spots
+from server.spots import sheets
 from server.system import HANDHELD, SANDBOX, SERVER, System
 
 WAIT_S = 15.0
@@ -98,6 +100,7 @@ def run(folder: Path, port: int, say: Callable[[str], None]) -> Run:
         say(f"{round((time.perf_counter() - started) * 1000):6d} ms  system up")
         with httpx.Client(timeout=10, trust_env=False) as client:
             _sign_in(chain, client)
+            _sign(chain, client)
             charge = _issue(chain, client)
             _scan(chain, client, charge)
             _pay(chain, client)
@@ -144,14 +147,61 @@ def _sign_in(chain: Run, client: httpx.Client) -> None:
         found["attendant"] = attendant["code"]
 
 
-def _issue(chain: Run, client: httpx.Client) -> dict[str, Any]:
-    handheld, server = chain.system.url(HANDHELD), chain.system.url(SERVER)
-    with chain.step("a spot's barcode is issued") as found:
-        spots: list[dict[str, Any]] = _eventually(
+def _sign(chain: Run, client: httpx.Client) -> None:
+    """The sign at the spot: printed, photographed, told to be genuine, and leading to its page."""
+    handheld, spot = chain.system.url(HANDHELD), sample.first_spot()
+    with chain.step("the spot's sign is read and is genuine") as found:
+        _eventually(
             "the handheld knows its spots",
             lambda: _json(client.get(f"{handheld}/api/spots"))["spots"],
         )
-        body = {"spot": spots[0]["code"], "vehicle_class": "motorcycle", "plate": "KH 1234 SMP"}
+        link = chain.system.sign_of(spot)
+        content = asyncio.run(_sheet(chain, spot, link))
+        (chain.folder / "sign.pdf").write_bytes(content)
+        seen = as_camera_sees_it(sheets.picture(content, code_only=True))
+        coded = cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
+        (chain.folder / "sign-seen.jpg").write_bytes(coded)
+        answer = client.post(f"{handheld}/checks/signs/{spot}", files={"image": coded})
+        _expect('data-look="green"' in answer.text, "the handheld takes it for a false one")
+        page = client.get(link, headers={"Accept": "text/html"})
+        _expect(page.is_success and spot in page.text, "the sign does not lead to its spot's page")
+        _expect("data-sign" not in page.text, "the page warns of the right sign")
+        found.update(spot=spot, version=chain.system.signs[spot])
+
+
+async def _sheet(chain: Run, spot: str, link: str) -> bytes:
+    now = datetime.now(UTC)
+    engine = create_engine(chain.system.database_url)
+    try:
+        async with create_transactions(engine).begin() as db:
+            at = await spots.find(db, spot)
+            _, tariff = await spots.tariff_on(db, at.zone_id, Books.of(Settings()).day(now))
+    finally:
+        await engine.dispose()
+    sheet = sheets.Sheet(
+        link=link,
+        site=chain.system.url(SERVER),
+        spot_code=spot,
+        version=chain.system.signs[spot],
+        place=at.place,
+        zone=at.zone_name,
+        regency=sample.REGENCY,
+        agency=sample.AGENCY,
+        merchant=sample.MERCHANT,
+        complaint=sample.COMPLAINT,
+        tariff=tariff,
+    )
+    return sheets.draw([sheet], sheets.SIZES["a6"], lambda: None)
+
+
+def _issue(chain: Run, client: httpx.Client) -> dict[str, Any]:
+    handheld, server = chain.system.url(HANDHELD), chain.system.url(SERVER)
+    with chain.step("a spot's barcode is issued") as found:
+        there: list[dict[str, Any]] = _eventually(
+            "the handheld knows its spots",
+            lambda: _json(client.get(f"{handheld}/api/spots"))["spots"],
+        )
+        body = {"spot": there[0]["code"], "vehicle_class": "motorcycle", "plate": "KH 1234 SMP"}
         charge = _json(client.post(f"{handheld}/api/charges", json=body))
         issued: dict[str, Any] = _eventually(
             "the barcode is on the handheld",

@@ -10,6 +10,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.shares import ShareLeg, ShareRule
+from domain.sign import SignEvent
 from server.identity import devices
 from server.identity import service as identity
 from server.identity.models import Role
@@ -17,10 +18,12 @@ from server.ledger import service as ledger
 from server.parking import covered
 from server.parking.covered_models import Exemption
 from server.spots import service as spots
+from server.spots import signs
 
 REGENCY = "Kab. Kotawaringin Timur (SAMPEL)"
 AGENCY = "Dinas Perhubungan"
 COMPLAINT = "Pengaduan: 0800-0000-000 (sampel)"
+MERCHANT = "PARKIR KOTIM SAMPEL"
 OFFICER = "bendahara"
 CHECKER = "verifikator"
 ATTENDANT = "J-001"
@@ -47,6 +50,17 @@ async def seed(
     ):
         await identity.add_officer(db, login=login, name=name, role=role, password=password)
     await identity.add_attendant(db, code=ATTENDANT, name="Juru Parkir Contoh", pin=attendant_pin)
+
+
+async def hang_signs(db: AsyncSession, key_id: str, *, now: datetime) -> dict[str, int]:
+    """A sign at every spot of the sample town; again is harmless. Returns each spot's version."""
+    planned = await signs.plan(db, await spots.all_spots(db), key_id, replace=False)
+    await signs.issue(db, planned, key_id, OFFICER, "data sampel", now=now)
+    for each in planned:
+        if each.is_new:
+            told = (each.spot.id, each.version, SignEvent.MOUNTED, OFFICER, "data sampel")
+            await signs.change(db, *told, now=now)
+    return {each.spot.code: each.version for each in planned}
 
 
 async def enrolment_code(db: AsyncSession, *, now: datetime) -> str:

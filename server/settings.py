@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     agency: str = "Dinas Perhubungan"
     complaint: str = "Pengaduan: 0800-0000-000 (contoh)"
     porporasi: str = ""
+    merchant_name: str = ""
     timezone_name: str = "Asia/Jakarta"
 
     acquirer: str = "sandbox"

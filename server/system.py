@@ -27,9 +27,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from domain import sign_link
+from domain.proof import Seal
 from server import sample, schema
 from server.database import APP_ROLE, as_role, create_engine, create_transactions
 from server.embedded import EmbeddedPostgres
+from server.payments.seals import read_seal
 from server.settings import Settings
 
 READY_S = 90.0
@@ -187,6 +190,8 @@ class System:
         self._own_database = own_database
         self._stack = ExitStack()
         self.programs: dict[str, Program] = {}
+        self.signs: dict[str, int] = {}
+        """The version of each spot's sign."""
 
     def url(self, offset: int) -> str:
         return f"http://127.0.0.1:{self.port + offset}"
@@ -229,6 +234,14 @@ class System:
         self._launch("handheld", ["handheld"], self._handheld_environment(enrolment))
         self._await_ready()
 
+    @property
+    def seal(self) -> Seal:
+        return read_seal(self.data_dir / "keys" / "seal.pem")
+
+    def sign_of(self, spot: str) -> str:
+        """What the QR of a spot's sign says."""
+        return sign_link.make(self.seal, self.url(SERVER), spot, self.signs[spot])
+
     def _migrated(self) -> str:
         """The address of a database with the newest schema, for the role the server works as."""
         given = None if self._own_database else os.environ.get("DATABASE_URL")
@@ -249,6 +262,8 @@ class System:
                     checker_password=self.secrets["checker_password"],
                     attendant_pin=self.secrets["attendant_pin"],
                 )
+                key_id = self.seal.key_id
+                self.signs = await sample.hang_signs(db, key_id, now=datetime.now(UTC))
                 return await sample.enrolment_code(db, now=datetime.now(UTC))
         finally:
             await engine.dispose()
@@ -280,6 +295,7 @@ class System:
             "KARCIS_REGENCY": sample.REGENCY,
             "KARCIS_AGENCY": sample.AGENCY,
             "KARCIS_COMPLAINT": sample.COMPLAINT,
+            "KARCIS_MERCHANT_NAME": sample.MERCHANT,
             "KARCIS_ACQUIRER_URL": self.url(SANDBOX),
             "KARCIS_ACQUIRER_CLIENT_SECRET": self.secrets["acquirer_client_secret"],
             "KARCIS_ACQUIRER_PUBLIC_KEY": str(keys / "acquirer.pub.pem"),
@@ -301,7 +317,7 @@ class System:
             "SANDBOX_PARTNER_PUBLIC_KEY": str(keys / "karcis.pub.pem"),
             "SANDBOX_PRIVATE_KEY": str(keys / "acquirer.pem"),
             "SANDBOX_MERCHANT_ID": settings.acquirer_merchant_id,
-            "SANDBOX_MERCHANT_NAME": "PARKIR KOTIM SAMPEL",
+            "SANDBOX_MERCHANT_NAME": sample.MERCHANT,
             "SANDBOX_CITY": "SAMPIT",
             "SANDBOX_POSTAL_CODE": "74312",
             "SANDBOX_NOTIFY_URL": self.url(SERVER),
@@ -371,6 +387,7 @@ class System:
             "checker": {"login": sample.CHECKER, "password": self.secrets["checker_password"]},
             "attendant": {"code": sample.ATTENDANT, "pin": self.secrets["attendant_pin"]},
             "spot": spot,
+            "sign": self.sign_of(spot) if spot in self.signs else None,
         }
 
 

@@ -124,7 +124,11 @@ TRIGGERS = (
     "refunds_within_money",
     "settlement_lines_insert_only",
     "shift_closings_insert_only",
+    "sign_changes_insert_only",
     "sign_checks_insert_only",
+    "signs_first_state",
+    "signs_never_changes",
+    "signs_only_edges",
     "stay_checks_insert_only",
     "head_counts_insert_only",
     "statement_lines_insert_only",
@@ -490,6 +494,13 @@ INVARIANTS = (
             UNION ALL SELECT device_id FROM device_changes
             WHERE state_before <> state_after
                 AND state_before || '>' || state_after NOT IN ({DEVICE_EDGES})""",
+    ),
+    Invariant(
+        "I14-sign-changes",
+        "a printed sign stands where the last of its changes says",
+        """SELECT n.id FROM signs n LEFT JOIN LATERAL (
+               SELECT state FROM sign_changes WHERE sign_id = n.id ORDER BY at DESC, id DESC LIMIT 1
+           ) last ON true WHERE n.state IS DISTINCT FROM last.state""",
     ),
     Invariant(
         "I13-one-device-a-key",

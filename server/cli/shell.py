@@ -75,6 +75,7 @@ def in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) ->
     from server.database import create_engine, create_transactions
     from server.faults import crash_point
     from server.payments.books import Books
+    from server.payments.seals import ProofKeyUnfit
     from server.settings import Settings
 
     async def run(url: str) -> Result:
@@ -89,7 +90,7 @@ def in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) ->
         url = database_url(stack, data)
         try:
             done = asyncio.run(run(url))
-        except ValidationError as exc:
+        except (ValidationError, ProofKeyUnfit) as exc:
             fail(str(exc))
         except database_errors() as exc:
             fail(why(exc))

@@ -1,18 +1,27 @@
 """Commands on parking spots."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from server.cli.shell import (
+    USAGE,
     DataDir,
     InputFile,
     fail,
     in_transaction,
+    login,
+    or_say_why,
+    talk,
 )
+
+if TYPE_CHECKING:
+    from server.spots.sheets import Sheet, Size
+    from server.spots.signs import Planned
 
 spot_app = typer.Typer(help="Parking spots.", no_args_is_help=True)
 
@@ -34,6 +43,146 @@ def import_spots(
 
     count = _taken_in(data, file, dry_run, read, spots.SpotFileError)
     print(f"{count} spots{' would be' if dry_run else ''} imported")
+
+
+class SheetSize(StrEnum):
+    """A5 148 x 210 mm, A6 105 x 148 mm, a sticker 74 x 105 mm."""
+
+    A5 = "a5"
+    A6 = "a6"
+    STICKER = "sticker"
+
+
+@spot_app.command("sign")
+def sign_spots(
+    *,
+    codes: Annotated[list[str] | None, typer.Argument(help="The spots' codes.")] = None,
+    out: Annotated[Path, typer.Argument(help="OUT.pdf, one sign a page.")],
+    zone: Annotated[str | None, typer.Option(help="Every spot of a zone, by its code.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every spot.")] = False,
+    size: Annotated[SheetSize, typer.Option(help="What a sheet is cut to.")] = SheetSize.A5,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="New versions; the signs of before are old at once.")
+    ] = False,
+    why: Annotated[str, typer.Option(help="For the registry.")] = "dicetak",
+    data: DataDir = Path("data"),
+    dry_run: Annotated[
+        bool, typer.Option(help="Draw and read every sheet; write and enter nothing.")
+    ] = False,
+) -> None:
+    """Draw signs as print-ready sheets, and enter the new ones in the registry.
+
+    Each sheet is read back with two decoders first. Needs KARCIS_PROOF_KEY.
+    """
+    from server.spots import signs
+    from server.spots.sheets import SIZES
+
+    if sum((bool(codes), zone is not None, every)) != 1:
+        fail("name spots, or --zone, or --all", USAGE)
+    if out.suffix.lower() != ".pdf":
+        fail(f"{out}: want a .pdf", USAGE)
+    if out.exists():
+        fail(f"{out} is there already")
+
+    async def plan(db: Any, books: Any) -> Any:
+        return await _planned(db, books, codes, zone, replace)
+
+    planned, drawn, key_id = or_say_why(data, plan)
+    chosen = SIZES[size.value]
+    content = _drawn(drawn, chosen)
+    new = sum(each.is_new for each in planned)
+
+    async def enter(db: Any, _books: Any) -> None:
+        now = datetime.now(UTC)
+        await signs.issue(db, planned, key_id, login(), why, now=now)
+        # Before they count: a sign that could not be written was never made.
+        try:
+            out.write_bytes(content)
+        except OSError as exc:
+            fail(str(exc))
+
+    if not dry_run:
+        or_say_why(data, enter)
+    _tell_sizes(drawn, chosen)
+    print(f"{len(drawn)} signs ({new} new){' would be' if dry_run else ''} in {out}")
+
+
+async def _planned(
+    db: Any, books: Any, codes: Sequence[str] | None, zone: str | None, replace: bool
+) -> "tuple[list[Planned], list[Sheet], str]":
+    """What is to be drawn, as it stands in the registry and the tariffs now."""
+    import qris
+    from domain import sign_link
+    from server.payments import queries
+    from server.payments.vouchers import NoSeal
+    from server.settings import Settings
+    from server.spots import service as spots
+    from server.spots import signs
+    from server.spots.sheets import Sheet
+
+    if books.seal is None:
+        raise NoSeal("KARCIS_PROOF_KEY")
+    if codes:
+        # As they were named, each once.
+        wanted = list({spot.id: spot for spot in [await spots.find(db, c) for c in codes]}.values())
+    else:
+        wanted = [s for s in await spots.all_spots(db) if zone is None or s.zone_code == zone]
+        if not wanted:
+            raise spots.ZoneNotFound(zone) if zone else spots.SpotNotFound
+    barcode = await queries.newest_barcode(db)
+    merchant = Settings().merchant_name or (qris.parse(barcode).name if barcode else "")
+    if not merchant:
+        fail("what name do wallets show? Set KARCIS_MERCHANT_NAME")
+    seal = books.seal
+    planned = await signs.plan(db, wanted, seal.key_id, replace=replace)
+    today = books.day(datetime.now(UTC))
+    tariffs = await spots.tariffs_on(db, {spot.zone_id for spot in wanted}, today)
+    sheets = []
+    for spot, version in ((each.spot, each.version) for each in planned):
+        if spot.zone_id not in tariffs:
+            raise spots.NoTariff(spot.zone_name)
+        sheet = Sheet(
+            link=sign_link.make(seal, books.base_url, spot.code, version),
+            site=books.base_url,
+            spot_code=spot.code,
+            version=version,
+            place=spot.place,
+            zone=spot.zone_name,
+            regency=books.regency,
+            agency=books.agency,
+            merchant=merchant,
+            complaint=books.complaint,
+            tariff=tariffs[spot.zone_id][1],
+            porporasi=books.porporasi,
+        )
+        sheets.append(sheet)
+    return planned, sheets, seal.key_id
+
+
+def _drawn(drawn: "list[Sheet]", size: "Size") -> bytes:
+    from rich.progress import Progress
+
+    from server.spots import sheets
+
+    with Progress(console=talk, disable=not talk.is_terminal, transient=True) as progress:
+        task = progress.add_task("signs", total=len(drawn))
+        try:
+            return sheets.draw(drawn, size, lambda: progress.advance(task))
+        except sheets.SheetUnreadable as exc:
+            fail(f"not written, as it would not be read: {exc}")
+
+
+def _tell_sizes(drawn: "list[Sheet]", size: "Size") -> None:
+    """From how far these codes are read; they are all as long."""
+    from server.spots import sheets
+
+    count = sheets.modules(drawn[0].link)
+    module = size.code / (count + 2 * sheets.QUIET)
+    talk.print(
+        f"QR {count * module:.0f} mm, {count} x {count} modules of {module:.2f} mm:"
+        f" read from up to {count * module * sheets.DISTANCE / 1000:.1f} m",
+        markup=False,
+    )
 
 
 sign_app = typer.Typer(help="Signs at parking spots.", no_args_is_help=True)

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 import qris
 from domain.money import format_rp
 from domain.payment import ChargeState
+from domain.sign_link import PARAMETER
 from domain.tariff import FlatRate, HourlyRate, TariffVersion, VehicleClass
 from server import pages
 from server.database import Transaction, new_id
@@ -23,6 +24,7 @@ from server.payments.issuing import LONGEST_STAY_MINUTES, PaymentRequest
 from server.payments.service import ChargeNotFound
 from server.payments.wiring import WiringDep
 from server.spots import service as spots
+from server.spots import signs
 
 router = APIRouter(tags=["driver"], include_in_schema=False)
 HERE = Path(__file__).parent
@@ -66,6 +68,13 @@ async def spot_page(spot: str, request: Request, db: Transaction, wired: WiringD
         books=wired.books,
         spot=found,
         tariff=tariff,
+        sign=await signs.verdict(
+            db,
+            wired.books.base_url,
+            wired.books.proof_keys,
+            found.code,
+            request.query_params.get(PARAMETER),
+        ),
         offers=_offers(tariff, language_of(request)),
         asks_minutes=any(isinstance(rate, HourlyRate) for rate in tariff.rates.values()),
         new_charge_id=new_id(),

@@ -13,10 +13,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import qris
+from domain.sign import SignFault
 from server.database import Connected, fetch, new_id
 from server.errors import Problem
 from server.inspection.models import OWNER, PostedCode, SignCase, SignCheck
 from server.spots import service as spots
+from server.spots import signs as registry
 from server.spots.models import Spot
 
 COLUMNS = ("spot", "qris")
@@ -122,7 +124,7 @@ async def posted(db: Connected) -> list[Posted]:
 
 
 class Standing(NamedTuple):
-    """A spot with the last check of its sign, if there was any, and its open case."""
+    """A spot with its newest sign, that sign's last check, and the open case, if there are any."""
 
     spot_code: str
     place: str
@@ -134,6 +136,8 @@ class Standing(NamedTuple):
     case_fault: str | None
     case_opened_at: datetime | None
     owner: str | None
+    version: int | None
+    state: str | None
 
     @property
     def seen(self) -> list[str]:
@@ -143,8 +147,11 @@ class Standing(NamedTuple):
 
 STANDING = """
     SELECT s.code, s.place, c.received_at, c.fault, c.seen::text, a.code, k.id, k.fault,
-        k.opened_at, k.owner
+        k.opened_at, k.owner, n.version, n.state
     FROM spots s
+    LEFT JOIN LATERAL (
+        SELECT version, state FROM signs WHERE spot_id = s.id ORDER BY version DESC LIMIT 1
+    ) n ON true
     LEFT JOIN LATERAL (
         SELECT * FROM sign_checks WHERE spot_id = s.id ORDER BY received_at DESC, seq DESC LIMIT 1
     ) c ON true
@@ -163,7 +170,7 @@ async def record(db: AsyncSession, check: SignCheck) -> None:
     """Keep a check; a wrong sign has a case, one for each spot at a time."""
     db.add(check)
     await db.flush()
-    if check.fault is not None:
+    if check.fault is not None and not await _is_in_force(db, check):
         await db.execute(
             upsert(SignCase)
             .values(
@@ -175,6 +182,16 @@ async def record(db: AsyncSession, check: SignCheck) -> None:
             )
             .on_conflict_do_nothing()
         )
+
+
+async def _is_in_force(db: AsyncSession, check: SignCheck) -> bool:
+    """Whether a sign only was newer than the handheld's list, and is the spot's right one."""
+    if check.fault != SignFault.NEWER:
+        return False
+    spot = await spots.find_by_id(db, check.spot_id)
+    made = (await registry.newest(db, spot.code)).get(spot.code)
+    told = check.seen.get("version")
+    return made is not None and made.newest.in_force and told == str(made.version)
 
 
 async def close_case(

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from domain.sign import SIGN_TABLE, SignEvent, SignState
+from domain.sign_link import LAST_VERSION
 from domain.tariff import VehicleClass
 from server import pages
 from server.database import Transaction
@@ -17,31 +19,79 @@ from server.inspection import signs, stays
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, confirmed
 from server.payments.wiring import WiringDep
+from server.spots import service as spots
+from server.spots import signs as registry
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
 CLOSED_SHOWN = 20
 SHOWN = 50
+OfficersWord = Literal[SignEvent.MOUNTED, SignEvent.DAMAGED, SignEvent.MISSING, SignEvent.WITHDRAWN]
+"""What an officer says of a sign; that it was replaced, its successor does."""
 
 
 @router.get("/signs")
 async def signs_page(
     request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
 ) -> Response:
-    spots = await signs.standing(db)
+    standing = await signs.standing(db)
     since = datetime.now(UTC) - timedelta(days=wired.settings.sign_check_days)
     return pages.render(
         request,
         TEMPLATES,
         "signs.html",
         books=wired.books,
-        spots=spots,
-        checked=sum(spot.checked_at is not None and spot.checked_at >= since for spot in spots),
+        spots=standing,
+        checked=sum(each.checked_at is not None and each.checked_at >= since for each in standing),
         since=since,
         days=wired.settings.sign_check_days,
         closed=await signs.closed_cases(db, CLOSED_SHOWN),
         may_settle=Right.SETTLE_SIGN in MAY[Role(officer.role)],
     )
+
+
+@router.get("/signs/{code}")
+async def sign_page(
+    code: str, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+) -> Response:
+    spot = await spots.find(db, code)
+    made = await registry.of_spot(db, spot.id)
+    state = SignState(made[0].state) if made else None
+    return pages.render(
+        request,
+        TEMPLATES,
+        "sign.html",
+        books=wired.books,
+        spot=spot,
+        made=made,
+        changes=await registry.history(db, spot.id, SHOWN),
+        events=[event for event in get_args(OfficersWord) if (state, event) in SIGN_TABLE],
+        may_settle=Right.SETTLE_SIGN in MAY[Role(officer.role)],
+    )
+
+
+@router.post("/signs/{code}/changes")
+async def change_sign(
+    code: str,
+    officer: Annotated[Officer, confirmed(Right.SETTLE_SIGN)],
+    db: Transaction,
+    version: Annotated[int, Form(ge=1, le=LAST_VERSION)],
+    event: Annotated[OfficersWord, Form()],
+    why: Reason,
+    place: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    spot = await spots.find(db, code)
+    await registry.change(
+        db,
+        spot.id,
+        version,
+        event,
+        officer.login,
+        why,
+        place=place,
+        now=datetime.now(UTC),
+    )
+    return RedirectResponse(f"/office/signs/{spot.code}", 303)
 
 
 @router.get("/inspections")

@@ -1,14 +1,24 @@
-"""Zones, the spots in them, and the dated tariffs in force there."""
+"""Zones, the spots in them, their printed signs, and the dated tariffs in force there."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
+from domain.sign import SignState
 from server.database import WRITTEN_IN, Base, new_id
 
 ZONE_CODE = "[A-Z]{3}"
@@ -59,3 +69,53 @@ class Tariff(Base):
     valid_from: Mapped[date]
     valid_until: Mapped[date | None]
     version: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+Instant = DateTime(timezone=True)
+_STATES = ", ".join(repr(state.value) for state in SignState)
+
+
+class Sign(Base):
+    """A printed sign of a spot; of each spot's, one at most is neither replaced nor withdrawn.
+
+    `key_id` is of the key that signed its link, `place` where exactly it hangs.
+    """
+
+    __tablename__ = "signs"
+    __table_args__ = (
+        UniqueConstraint("spot_id", "version", name="uq_signs_spot_id_version"),
+        CheckConstraint("version BETWEEN 1 AND 65535", name="version"),
+        CheckConstraint(f"state IN ({_STATES})", name="state"),
+        Index(
+            "uq_signs_in_force",
+            "spot_id",
+            unique=True,
+            postgresql_where=text("state NOT IN ('replaced', 'withdrawn')"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    spot_id: Mapped[UUID] = mapped_column(ForeignKey("spots.id"))
+    version: Mapped[int] = mapped_column(Integer)
+    key_id: Mapped[str] = mapped_column(Text)
+    printed_at: Mapped[datetime] = mapped_column(Instant)
+    printed_by: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    place: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+
+class SignChange(Base):
+    """What became of a sign, who said so, and why. Insert-only."""
+
+    __tablename__ = "sign_changes"
+    __table_args__ = (
+        CheckConstraint(f"state IN ({_STATES})", name="state"),
+        Index("ix_sign_changes_sign_id_at", "sign_id", "at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    sign_id: Mapped[UUID] = mapped_column(ForeignKey("signs.id"))
+    state: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(Instant)
+    changed_by: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)

@@ -105,12 +105,20 @@ class CheckedSign(BaseModel):
     fault: SignFault | None
 
 
+class MadeSign(BaseModel):
+    """The last sign that was printed for a spot."""
+
+    version: int
+    in_force: bool = Field(description="False: it was withdrawn, and none took its place.")
+
+
 class Signs(BaseModel):
     """What signs are checked by; `merchant` is who our barcodes for one payment are of."""
 
     due_s: int
     merchant: Merchant | None
     posted: list[PostedCode]
+    made: dict[str, MadeSign] = Field(description="By spot; a signed link must be of it.")
     checked: dict[str, CheckedSign] = Field(description="The last check of each spot's sign.")
 
 

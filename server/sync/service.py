@@ -40,6 +40,7 @@ from server.payments.service import ChargeNotFound
 from server.payments.wiring import Wiring
 from server.settings import Settings
 from server.spots import service as spots
+from server.spots import signs as registry
 from server.spots.service import KnownSpot
 from server.sync import cards, quarantine, schemas, takings, wishes
 from server.sync.models import DeviceEvent
@@ -279,6 +280,10 @@ async def _signs(db: AsyncSession, due: timedelta) -> schemas.Signs:
         due_s=int(due.total_seconds()),
         merchant=_merchant(qris.parse(barcode)) if barcode else None,
         posted=[schemas.PostedCode(**code._asdict()) for code in await signs.posted(db)],
+        made={
+            code: schemas.MadeSign(version=made.version, in_force=made.newest.in_force)
+            for code, made in (await registry.newest(db)).items()
+        },
         checked={
             spot.spot_code: schemas.CheckedSign(at=spot.checked_at, fault=spot.fault)
             for spot in await signs.standing(db)

@@ -27,14 +27,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from domain import covered, signing
+from domain import covered, sign_link, signing
 from domain.card import is_card
 from domain.covered import Pass
 from domain.events import GENESIS, Event, canonical, event_hash
 from domain.proof import Proof, Seal, is_proof, verify
 from domain.tariff import VehicleClass
 from domain.voucher import Voucher, serial, sign
-from tests.attendant_app.builders import MASTER_DATA, SPOT, qris_text, receipt_json
+from tests.attendant_app.builders import MASTER_DATA, SITE, SPOT, qris_text, receipt_json
 
 PINS = {"J-001": ("123456", "Ahmad Rifani"), "J-002": ("222222", "Siti Aminah")}
 PLATE_KEY = "kunci nomor polisi yang panjang sekali"
@@ -173,6 +173,10 @@ class Office:
             charge["receipt"]["number"],
         )
         return (seal or self.seal).sign(replace(proof, **changes))
+
+    def sign_link(self, spot: str = SPOT, version: int = 1) -> str:
+        """What the QR of a printed sign says."""
+        return sign_link.make(self.seal, SITE, spot, version)
 
     def voucher(self, value_rp: int = 5_000, number: int = 1, **changes: Any) -> str:
         """What is printed on a voucher."""
@@ -385,6 +389,7 @@ class Office:
             MASTER_DATA
             | {
                 "proofs": self.proofs,
+                "signs": {"made": {SPOT: {"version": 1, "in_force": True}}},
                 "vouchers": {"revoked": self.voided},
                 "cards": {"revoked": self.revoked_cards},
                 "passes": {"revoked": self.revoked_passes},

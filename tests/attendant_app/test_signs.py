@@ -1,5 +1,6 @@
 """Signs judged on the device, with nobody to ask: the registry tells, never the form of a code."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import qris
 from attendant_app import device_key, problems, signs
@@ -14,7 +16,9 @@ from attendant_app.runtime import Handheld
 from attendant_app.settings import Settings
 from attendant_app.store import Shift, Store, stamp
 from domain.parking import spot_code
+from domain.proof import Seal
 from domain.sign import SignFault
+from domain.sign_link import make
 from tests.attendant_app.builders import MASTER_DATA, MERCHANT, OTHER_SPOT, SITE, SPOT, qris_text
 
 NMID = "ID1020030040050"
@@ -96,6 +100,50 @@ def test_a_code_on_a_sign_is_judged_by_what_is_registered(
     text: str, fault: SignFault | None
 ) -> None:
     assert signs.judge(ALL, SITE, SPOT, text).fault is fault
+
+
+SEAL, STRANGER = (Seal(Ed25519PrivateKey.generate()) for _ in range(2))
+SIGNED = ALL | {
+    "proofs": {"keys": {SEAL.key_id: b64encode(SEAL.public).decode()}},
+    "signs": ALL["signs"]
+    | {
+        "made": {
+            SPOT: {"version": 2, "in_force": True},
+            OTHER_SPOT: {"version": 1, "in_force": False},
+        }
+    },
+}
+GENUINE = make(SEAL, SITE, SPOT, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (GENUINE, None),
+        (make(SEAL, SITE, SPOT, 1), SignFault.OLD),
+        (make(SEAL, SITE, SPOT, 3), SignFault.NEWER),
+        (make(SEAL, SITE, OTHER_SPOT, 1), SignFault.OTHER_SPOT),
+        (GENUINE.replace(SPOT, OTHER_SPOT), SignFault.FORGED),
+        (make(STRANGER, SITE, SPOT, 2), SignFault.OTHER_KEY),
+        (GENUINE.replace(SITE, "https://parkir-contoh.example"), SignFault.OTHER_SITE),
+        (f"{SITE}/p/{SPOT}", SignFault.UNSIGNED),
+        (f"{SITE}/p/{OTHER_SPOT}", SignFault.OTHER_SPOT),
+        (GENUINE[:-1], SignFault.OTHER_DATA),
+        (f"{GENUINE}&lang=en", SignFault.OTHER_DATA),
+        (static(), None),
+    ],
+)
+def test_where_signs_are_signed_only_the_right_signature_is_genuine(
+    text: str, fault: SignFault | None
+) -> None:
+    assert signs.judge(SIGNED, SITE, SPOT, text).fault is fault
+
+
+def test_a_withdrawn_sign_is_old_and_one_of_an_unheard_of_spot_newer() -> None:
+    withdrawn = make(SEAL, SITE, OTHER_SPOT, 1)
+    assert signs.judge(SIGNED, SITE, OTHER_SPOT, withdrawn).fault is SignFault.OLD
+    unheard = SIGNED | {"signs": ALL["signs"]}
+    assert signs.judge(unheard, SITE, SPOT, GENUINE).fault is SignFault.NEWER
 
 
 def test_a_static_code_where_none_is_posted_is_wrong_even_if_it_is_ours() -> None:

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from domain.plate import keyed
 from domain.receipt import receipt_number
-from tests.attendant_app.builders import SITE, SPOT, qris_text
+from tests.attendant_app.builders import OTHER_SPOT, SITE, SPOT, qris_text
 from tests.attendant_app.conftest import Device, device, office, paper  # noqa: F401 - fixtures
 from tests.attendant_app.office import PLATE_KEY, until
 from tests.browser.test_scanning import (  # noqa: F401 - fixtures
@@ -27,7 +27,7 @@ async def test_a_sign_is_checked_from_home_by_camera_online_or_not(handheld: Han
     await handheld.examine(page, "checks")
     await page.get_by_role("link", name="Periksa tanda").click()
     await handheld.examine(page, "check-signs")
-    handheld.film.of(f"{SITE}/p/{SPOT}")
+    handheld.film.of(handheld.office.sign_link())
     await page.get_by_role("link", name=SPOT).click()
     await expect(page.locator(".found.looks-green h2")).to_have_text("ASLI")
     await handheld.examine(page, "check-sign-genuine")
@@ -36,6 +36,10 @@ async def test_a_sign_is_checked_from_home_by_camera_online_or_not(handheld: Han
 
     handheld.office.stop()
     until(lambda: not handheld.device.status()["online"])
+    handheld.film.of(handheld.office.sign_link().replace(SPOT, OTHER_SPOT))
+    forged = await handheld.open(f"/checks/signs/{SPOT}")
+    await expect(forged.locator(".found.looks-red h2")).to_have_text("TANDA PALSU")
+    await handheld.examine(forged, "check-sign-forged")
     handheld.film.of(qris_text(2000, name="TOKO SEBELAH", initiation="11"))
     other = await handheld.open(f"/checks/signs/{SPOT}", language="en")
     await expect(other.locator(".found.looks-red h2")).to_have_text("OTHER NMID")

@@ -17,6 +17,7 @@ from attendant_app.settings import Settings as HandheldSettings
 from domain.device import DEVICE_TABLE
 from domain.parking import STAY_TABLE
 from domain.payment import CASE_TABLE, CHARGE_TABLE, PAYMENT_TABLE, REFUND_TABLE
+from domain.sign import SIGN_TABLE
 from domain.states import diagram
 from printer import profiles
 from server import verify
@@ -174,6 +175,7 @@ def test_the_documented_state_diagrams_are_the_tables() -> None:
         CASE_TABLE,
         STAY_TABLE,
         DEVICE_TABLE,
+        SIGN_TABLE,
     ):
         assert diagram(table) in text
 

@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
-from domain import parking, payment
+from domain import parking, payment, sign
 from domain.states import TransitionRefused, diagram, follow
 
 
@@ -50,6 +50,7 @@ TABLES = [
     payment.PAYMENT_TABLE,
     payment.REFUND_TABLE,
     payment.CASE_TABLE,
+    sign.SIGN_TABLE,
 ]
 
 

@@ -29,6 +29,7 @@ from domain.parking import spot_code
 from domain.proof import Proof, Seal, is_proof
 from domain.receipt import receipt_number
 from domain.sign import SignFault
+from domain.sign_link import make
 from domain.tariff import VehicleClass
 from tests.attendant_app.builders import (
     MASTER_DATA,
@@ -39,7 +40,16 @@ from tests.attendant_app.builders import (
     photographed,
     qris_text,
 )
-from tests.attendant_app.test_signs import ALL, OTHER_NMID, static
+from tests.attendant_app.test_signs import (
+    GENUINE as SIGNED_LINK,
+)
+from tests.attendant_app.test_signs import (
+    OTHER_NMID,
+    SEAL,
+    SIGNED,
+    STRANGER,
+    static,
+)
 from tests.faults.stage import Stage
 
 WARPS = 5
@@ -84,13 +94,30 @@ SIGNS: Sequence[tuple[str, str, SignFault]] = (
     ("edited, CRC left", static().replace("MARTAPURA", "MARTAPURO"), SignFault.CRC),
     ("address of a look-alike", f"https://parkir-contoh.example/p/{SPOT}", SignFault.OTHER_SITE),
     ("shortened address", "https://bit.ly/3parkir", SignFault.OTHER_SITE),
-    ("sign of another spot", f"{SITE}/p/{OTHER_SPOT}", SignFault.OTHER_SPOT),
+    (
+        "link of a look-alike",
+        SIGNED_LINK.replace(SITE, "https://parkir-contoh.example"),
+        SignFault.OTHER_SITE,
+    ),
+    ("link signed by another key", make(STRANGER, SITE, SPOT, 2), SignFault.OTHER_KEY),
+    ("link with its spot edited", SIGNED_LINK.replace(SPOT, OTHER_SPOT), SignFault.FORGED),
+    ("link with its signature edited", SIGNED_LINK[:-9] + "123456789", SignFault.FORGED),
+    (
+        "link of another spot, edited to this",
+        make(SEAL, SITE, OTHER_SPOT, 2).replace(OTHER_SPOT, SPOT),
+        SignFault.FORGED,
+    ),
+    ("signed sign of another spot", make(SEAL, SITE, OTHER_SPOT, 1), SignFault.OTHER_SPOT),
+    ("sign that was replaced", make(SEAL, SITE, SPOT, 1), SignFault.OLD),
+    ("sign newer than the list", make(SEAL, SITE, SPOT, 3), SignFault.NEWER),
+    ("plain address of this spot", f"{SITE}/p/{SPOT}", SignFault.UNSIGNED),
+    ("plain address of another spot", f"{SITE}/p/{OTHER_SPOT}", SignFault.OTHER_SPOT),
     ("sign of a former spot", f"{SITE}/p/{spot_code('MTG', 99)}", SignFault.OLD),
     ("code that was replaced", static(name="PARKIR LAMA"), SignFault.OLD),
     ("our NMID, another account", static(pan="9360091400000000121"), SignFault.OTHER_DATA),
     ("code for one payment", qris_text(2000), SignFault.ONE_TIME),
 )
-GENUINE = (f"{SITE}/p/{SPOT}", static())
+GENUINE = (SIGNED_LINK, static())
 UNPOSTED = ("static code where none is posted", static(), SignFault.STATIC)
 
 
@@ -111,13 +138,13 @@ async def cover_signs(stage: Stage) -> None:
                 if any(map(looks_like_a_sign, seen)):
                     stage.tally.violate("false sign taken for ours", kind)
         return
-    async with handheld(stage, ALL) as (ask, store):
+    async with handheld(stage, SIGNED) as (ask, store):
         for kind, text, fault in SIGNS:
             await _checked(stage, ask, store, kind, text, fault)
         for text in GENUINE:
             await _checked(stage, ask, store, "the right sign", text, None)
-        signs = ALL["signs"] | {"posted": []}
-        store.save_master_data(ALL | {"signs": signs}, datetime.now(UTC))
+        signs = SIGNED["signs"] | {"posted": []}
+        store.save_master_data(SIGNED | {"signs": signs}, datetime.now(UTC))
         await _checked(stage, ask, store, *UNPOSTED)
 
 

@@ -136,7 +136,7 @@ PLAYED: tuple[tuple[str, int, str, Small], ...] = (
     ("T11", 120, "money booked twice", ()),
     ("T20", 2, "a time by the device's clock", ((clocks, "CLOCKS", clocks.CLOCKS[6::2]),)),
     ("T29", 7, "a copy was believed", ((enrolling, "ATTEMPTS", 1),)),
-    ("T30", 13, "false sign taken for ours", ((evidence, "WARPS", 1),)),
+    ("T30", 22, "false sign taken for ours", ((evidence, "WARPS", 1),)),
     ("T31", 14, "fake taken for paid", ()),
     ("T32", 8, "one of two codes was taken", (
         (camera, "OF_EACH", 1), (camera, "OF_TWO", 1), (camera, "CAMERAS", camera.CAMERAS[:1]),

@@ -17,12 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.device import DEVICE_TABLE, DeviceState
 from domain.parking import STAY_TABLE, StayState
 from domain.payment import CHARGE_TABLE, PAYMENT_TABLE, ChargeState, PaymentState
+from domain.sign import SIGN_TABLE, SignEvent, SignState
 from server import sample, verify
 from server.database import Transactions
 from server.identity import devices
 from server.identity import service as identity
 from server.payments.books import Books
 from server.reconciliation import service as reconciliation
+from server.spots import service as spots
+from server.spots import signs
 from tests.server.handhelds import on_shift, pending
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, LIFETIME, Office
 from tests.server.payments.test_refund_guards import GUARDS as OF_REFUNDS
@@ -319,6 +322,27 @@ GUARDS = {
         "UPDATE devices SET approved_by = NULL WHERE state = 'active'",
         "I13-two-officers-a-device",
     ),
+    "a sign goes along its table": trigger(
+        "signs_only_edges",
+        "signs",
+        "UPDATE signs SET state = 'mounted' WHERE state = 'withdrawn'",
+        "I14-sign-changes",
+        "may not become mounted from withdrawn",
+    ),
+    "a sign starts as made": trigger(
+        "signs_first_state",
+        "signs",
+        copied("signs", "state = 'withdrawn'", id=NEW_ID, version="version + 1", state="'mounted'"),
+        "I14-sign-changes",
+        "may not become mounted from nothing",
+    ),
+    "a sign's version stays": trigger(
+        "signs_never_changes",
+        "signs",
+        "UPDATE signs SET version = version + 7 WHERE state = 'withdrawn'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
     "a key is one device's": constraint(
         "uq_device_keys_public_key",
         "device_keys",
@@ -343,6 +367,7 @@ REWRITTEN = {
     "money": ("UPDATE money SET amount_rp = amount_rp - 1", "I5-booked"),
     "notifications": ("UPDATE notifications SET body = '{}'", "I5-evidence"),
     "receipts": ("UPDATE receipts SET facts = facts || '{\"amount_rp\": 1}'", "I3-receipts"),
+    "sign_changes": ("DELETE FROM sign_changes", "I14-sign-changes"),
     "settlement_lines": (
         "UPDATE settlement_lines SET gross_rp = gross_rp + 1, net_rp = net_rp + 1",
         "I7-transit-as-settled",
@@ -395,6 +420,10 @@ async def town(
     events = [handheld.event(), handheld.event(), handheld.forge(seq=9)]
     await api.post("/v1/sync", json={"events": events}, auth=handheld.signed)
     refused = await pending(transactions, now)
+    async with transactions.begin() as db:
+        for place in list(await sample.hang_signs(db, "uji", now=now))[:1]:
+            spot = await spots.find(db, place)
+            await signs.change(db, spot.id, 1, SignEvent.WITHDRAWN, "uji", "uji", now=now)
     async with transactions.begin() as db:
         checker = await identity.officer_named(db, sample.CHECKER)
         await devices.reject(db, checker, refused.device_id, "uji", now=now)
@@ -458,6 +487,7 @@ TABLES = {
     "payments": (PaymentState, PAYMENT_TABLE, {"requested"}),
     "parking_sessions": (StayState, STAY_TABLE, {"open", "reserved"}),
     "devices": (DeviceState, DEVICE_TABLE, {"pending"}),
+    "signs": (SignState, SIGN_TABLE, {"made"}),
 }
 APPROVED_AS_STATED = """, approved_by = CASE '{state}' WHEN 'pending' THEN NULL
     ELSE (SELECT id FROM officers WHERE id <> enrolled_by LIMIT 1) END"""
@@ -504,6 +534,8 @@ async def test_the_database_allows_exactly_the_edges_of_the_table(
             new = {"id": NEW_ID, "state": f"'{state}'"}
             if table == "charges":
                 new |= OTHER_REFERENCES
+            if table == "signs":
+                new |= {"version": "version + 1"}
             if await allowed(db, copied(table, f"id = {row}", **new)):
                 starts.add(str(state))
             await db.rollback()

@@ -31,8 +31,8 @@ INSERT_ONLY = {
     "ledger_entries", "ledger_postings", "money", "notifications", "payout_rules",
     "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
     "refund_changes",
-    "refund_proofs", "refund_receipts", "settlement_lines", "shift_closings", "sign_checks",
-    "stay_checks", "head_counts", "statement_lines", "stay_voids",
+    "refund_proofs", "refund_receipts", "settlement_lines", "shift_closings",
+    "sign_changes", "sign_checks", "stay_checks", "head_counts", "statement_lines", "stay_voids",
     "covered_stays", "pass_revocations", "passes",
     "voucher_batches", "voucher_ends", "voucher_refusals",
 }  # fmt: skip
@@ -80,6 +80,7 @@ UPDATED = {
     "share_rules": {"valid_until"},
     "shift_differences": {"explained_by", "explained_at", "explanation"},
     "shifts": set(),
+    "signs": {"state", "place"},
     "sign_cases": {"closed_by", "closed_at", "what_was_done"},
     "spot_links": {"pulses", "lost", "answer_ms"},
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},

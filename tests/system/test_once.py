@@ -10,6 +10,7 @@ from PIL import Image
 
 CHAIN = [
     "attendant signs in at the handheld",
+    "the spot's sign is read and is genuine",
     "a spot's barcode is issued",
     "the handheld reads it from a picture",
     "a wallet reads the same picture and pays",
