@@ -26,6 +26,10 @@ from server.identity import endpoints as identity
 from server.integrators import endpoints as integrators
 from server.limits import RateLimit
 from server.office import endpoints as office
+from server.open_data import apds_endpoints as apds
+from server.open_data import cds_endpoints as cds
+from server.open_data import endpoints as open_data
+from server.open_data.editions import Editions
 from server.payments import endpoints as payments
 from server.payments import stay_endpoints as stays
 from server.payments.acquirer import Acquirer, profile
@@ -64,6 +68,8 @@ def create_interface() -> FastAPI:
     app.include_router(payments.acquirer_router)
     for slice_ in (health, identity, payments, stays, sync, integrators, webhooks, driver, office):
         app.include_router(slice_.router)
+    for feed in (open_data, cds, apds):
+        app.include_router(feed.router)
     openapi.install(app)
     return app
 
@@ -91,6 +97,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.driver_limit = RateLimit(settings.driver_charges_per_minute)
     app.state.receipt_limit = RateLimit(settings.receipt_lookups_per_minute)
     app.state.key_limit = RateLimit(settings.key_requests_per_minute)
+    app.state.open_data_limit = RateLimit(settings.open_data_requests_per_minute)
+    app.state.open_data = Editions()
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     acquirer = create_acquirer(settings)
     app.state.payments = Wiring(

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     driver_charges_per_minute: int = 30
     receipt_lookups_per_minute: int = 60
     key_requests_per_minute: int = 600
+    open_data_requests_per_minute: int = 60
+    open_data_license: str = "https://creativecommons.org/licenses/by/4.0/"
+    open_data_publisher: str = ""
     webhook_key: SecretStr | None = Field(default=None, min_length=32)
     plate_key: SecretStr | None = Field(default=None, min_length=32)
     plate_days: int = Field(default=30, gt=0)

@@ -21,6 +21,7 @@ def in_templates() -> set[str]:
         method_map=[
             ("driver/**.html", "jinja2"),
             ("office/**.html", "jinja2"),
+            ("open_data/**.html", "jinja2"),
             ("templates/**.html", "jinja2"),
         ],
         options_map={"**.html": {"trimmed": "true"}},

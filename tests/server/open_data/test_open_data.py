@@ -1,0 +1,375 @@
+"""What the regency tells everybody, and that nothing in it is of one vehicle."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from jsonschema import Draft202012Validator
+
+from domain.tariff import tariff_from_json
+from server.database import Transactions
+from server.limits import RateLimit
+from server.open_data import apds, cds, service
+from server.open_data.datasets import DATASETS
+from server.open_data.service import PeriodNotOffered, blur, period
+from tests.server.open_data import shapes
+from tests.server.open_data.parked import PLATE, park
+
+CDS_JSON = {"Accept": "application/vnd.cds+json;version=1.0"}
+CDS_CSV = {"Accept": "application/vnd.cds+csv;version=1.0"}
+ZONE = ZoneInfo("Asia/Jakarta")
+
+
+def days_ago(days: int, hour: int, minute: int = 0) -> datetime:
+    """A moment by the regency's clock on a day that is over."""
+    day = datetime.now(ZONE).date() - timedelta(days=days)
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZONE)
+
+
+async def told(api: httpx.AsyncClient, path: str, **asked: Any) -> Any:
+    answer = await api.get(f"/open-data{path}", **asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def fits(body: Any, shape: dict[str, Any]) -> None:
+    faults = [f"{e.json_path}: {e.message}" for e in Draft202012Validator(shape).iter_errors(body)]
+    assert faults == []
+
+
+def lines(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+async def test_every_dataset_says_the_same_in_each_of_its_formats(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    await park(transactions, 6, began=days_ago(1, 9, 5), ended=days_ago(1, 9, 50))
+    for name, dataset in DATASETS.items():
+        body = await told(api, f"/{name}.json")
+        rows = (await api.get(f"/open-data/{name}.csv")).text
+        assert body["items"], name
+        assert body["license"].startswith("https://creativecommons.org/")
+        assert body["publisher"]
+        assert tuple(rows.splitlines()[0].split(",")) == dataset.columns
+        assert [list(line) for line in lines(rows)][:1] == [list(body["items"][0])]
+        said = {None: "", True: "yes", False: "no"}
+        for line, item in zip(lines(rows), body["items"], strict=True):
+            assert line == {
+                k: said[v] if isinstance(v, bool) or v is None else str(v) for k, v in item.items()
+            }
+    points = await told(api, "/spots.geojson")
+    spots = (await told(api, "/spots.json"))["items"]
+    assert [f["id"] for f in points["features"]] == [spot["code"] for spot in spots]
+    assert points["features"][0]["geometry"] == {
+        "type": "Point",
+        "coordinates": [spots[0]["longitude"], spots[0]["latitude"]],
+    }
+
+
+async def test_the_catalogue_leads_to_every_file(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/open-data/catalog.jsonld")
+    assert answer.headers["content-type"] == "application/ld+json"
+    catalogue = answer.json()
+    fits(catalogue, shapes.CATALOGUE)
+    for dataset in catalogue["dcat:dataset"]:
+        for file in dataset["dcat:distribution"]:
+            found = await api.get(file["dcat:accessURL"]["@id"])
+            media = file["dcat:mediaType"]["@id"].split("media-types/")[1]
+            assert (found.status_code, found.headers["content-type"].split(";")[0]) == (200, media)
+
+
+async def test_few_vehicles_are_told_of_nobody(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    began = days_ago(2, 10)
+    await park(transactions, 3, began=began, ended=began + timedelta(hours=1))
+    await park(transactions, 4, began=began, ended=began + timedelta(hours=1), kind="car")
+    asked = {"from": f"{began:%Y-%m-%d}", "until": f"{began:%Y-%m-%d}"}
+    use = (await told(api, "/hourly-use.json", params=asked))["items"]
+    [row] = use
+    assert (row["vehicle_class"], row["arrivals"], row["standing"]) == ("car", 5, 5)
+    assert row["hour"] == began.isoformat()
+    sessions = (await told(api, "/apds/sessions", params=asked))["data"]
+    assert len(sessions) == 4
+    events = (await told(api, "/cds/events/events", headers=CDS_JSON))["data"]["events"]
+    assert {event["vehicle_type"] for event in events} == {"car"}
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, 0), (3, 0), (4, 5), (7, 5), (8, 10), (12, 10), (13, 15)]
+)
+def test_counts_are_rounded(count: int, shown: int) -> None:
+    assert blur(count) == shown
+
+
+async def test_what_nobody_paid_or_recorded_is_not_counted(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    """Nor may somebody who asks for many barcodes make a street look full."""
+    at = service.occupancy_at(datetime.now(UTC))
+    start = at - timedelta(minutes=30)
+    await park(transactions, 40, began=start, paid=False)
+    await park(transactions, 40, began=start, voided=True)
+    await park(transactions, 12, began=start)
+    await park(transactions, 40, began=start - timedelta(hours=4))  # a flat stay, long over
+    await park(transactions, 40, began=at + timedelta(minutes=1))  # told later
+    body = await told(api, "/occupancy.json")
+    now = {(row["zone"], row["vehicle_class"]): row["vehicles"] for row in body["items"]}
+    assert now.pop(("PSR", "motorcycle")) == 10
+    assert set(now.values()) == {0}
+    age = datetime.now(UTC) - datetime.fromisoformat(body["as_of"])
+    assert timedelta(minutes=15) <= age < timedelta(minutes=31)
+    [psr] = [
+        row
+        for row in (await told(api, "/apds/places"))["data"]
+        if row["layer"] == 1 and row["aliases"][0][0]["string"] == "PSR"
+    ]
+    demand = psr["hierarchyElementReference"]["demandTable"][0]["demandType"][0]
+    assert (demand["count"], demand["occupancyCalculation"]) == (10, "derived")
+
+
+async def test_an_hour_is_told_once_it_is_over(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    await park(transactions, 9, began=hour - timedelta(hours=1), ended=hour + timedelta(hours=9))
+    body = await told(api, "/hourly-use.json")
+    hours = [datetime.fromisoformat(row["hour"]) for row in body["items"]]
+    assert max(hours) < datetime.now(UTC) - timedelta(hours=1)
+    assert hour - timedelta(hours=1) in hours or datetime.now(UTC) >= hour + timedelta(hours=1)
+
+
+async def test_no_answer_holds_a_plate_or_leads_to_a_stay(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    stays = [
+        *await park(transactions, 5, began=days_ago(1, 8, 12), ended=days_ago(1, 9, 34)),
+        *await park(transactions, 5, began=days_ago(1, 8, 47), ended=days_ago(1, 9, 2)),
+        *await park(transactions, 9, began=days_ago(2, 8, 12)),
+    ]
+    spots = {spot["code"] for spot in (await told(api, "/spots.json"))["items"]}
+    published = [f"/{d.name}.{form}" for d in DATASETS.values() for form in d.formats]
+    feeds = ("/apds/places", "/apds/rates", "/apds/sessions", "/cds/events/events")
+    texts = {
+        path: (await api.get(f"/open-data{path}", headers={"Accept": "*/*"})).text
+        for path in (*published, *feeds, "/cds/metrics/sessions", "/cds/metrics/aggregates")
+    }
+    for path, text in texts.items():
+        assert not [stay for stay in stays if str(stay) in text], path
+        assert PLATE not in text, path
+        if "sessions" in path or "events" in path or "use" in path:
+            assert not [code for code in spots if code in text], path
+    sessions = json.loads(texts["/apds/sessions"])["data"]
+    alike: dict[Any, int] = {}
+    for session in sessions:
+        key = (session["hierarchyElement"]["id"], session["actualStart"], session.get("actualEnd"))
+        alike[key] = alike.get(key, 0) + 1
+        assert session["actualStart"].endswith(":00:00Z")
+    assert sorted(alike.values()) == [9, 10], "told of alike, although an hour lies between them"
+    events = json.loads(texts["/cds/events/events"])["data"]["events"]
+    ids = {event["event_session_id"] for event in events if "event_session_id" in event}
+    assert len(ids) == 10
+    assert not ids & {session["id"] for session in sessions}, "feeds cannot be joined"
+
+
+async def test_feeds_have_the_shapes_of_their_standards(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    await park(transactions, 6, began=days_ago(1, 9), ended=days_ago(1, 11))
+    for path, name, shape in (
+        ("/cds/curbs/zones", "zones", shapes.CURB_ZONE),
+        ("/cds/curbs/areas", "areas", shapes.CURB_AREA),
+        ("/cds/curbs/spaces", "spaces", shapes.CURB_SPACE),
+        ("/cds/curbs/policies", "policies", shapes.POLICY),
+        ("/cds/events/events", "events", shapes.EVENT),
+    ):
+        answer = await api.get(f"/open-data{path}", headers=CDS_JSON)
+        assert answer.headers["content-type"] == "application/vnd.cds+json;version=1.0"
+        fits(answer.json(), shapes.cds(name, shape))
+        assert answer.json()["data"][name] or name == "spaces", path
+    for path, shape in (
+        ("/apds/places", shapes.PLACE),
+        ("/apds/rates", shapes.RATE_TABLE),
+        ("/apds/sessions", shapes.SESSION),
+    ):
+        body = await told(api, path)
+        fits(body, shapes.apds(shape))
+        assert body["data"], path
+        if path != "/apds/sessions":
+            fits(await told(api, f"{path}/{body['data'][0]['id']}"), shape)
+
+
+def test_a_tariff_with_windows_and_a_cap_keeps_its_shape_in_both_feeds() -> None:
+    window = {"from": "22:00", "until": "05:00", "weekdays": [5, 7]}
+    tariff = tariff_from_json(
+        {
+            "regulation": "Perda uji",
+            "valid_from": "2026-01-01",
+            "valid_until": "2026-12-31",
+            "rates": {
+                "car": {
+                    "kind": "hourly",
+                    "first_hour_rp": 4_000,
+                    "next_hour_rp": 2_000,
+                    "daily_cap_rp": 20_000,
+                    "bands": [{**window, "first_hour_rp": 1_000, "next_hour_rp": 500}],
+                },
+                "motorcycle": {"kind": "flat", "amount_rp": 2_000},
+            },
+        }
+    )
+    base, night, flat = cds.policies(tariff, ZONE)
+    for policy in (base, night, flat):
+        fits(policy, shapes.POLICY)
+    assert [r["rate"] for r in base["rules"][0]["rate"]] == [400_000, 200_000]
+    assert [r["rate"] for r in flat["rules"][0]["rate"]] == [200_000, 0]
+    assert night["priority"] < base["priority"]
+    before, after = night["time_spans"]
+    assert (before["days_of_week"], before["time_of_day_start"]) == (["fri", "sun"], "22:00")
+    assert (after["days_of_week"], after["time_of_day_end"]) == (["mon", "sat"], "05:00")
+    assert cds.policies(tariff, ZONE) == [base, night, flat], "an id is of what its policy says"
+    for table in apds.rates([("PSR", tariff)], cds.OURS, ZONE):
+        fits(table, shapes.RATE_TABLE)
+
+
+async def test_curbs_can_be_asked_for_by_place(api: httpx.AsyncClient) -> None:
+    every = (await told(api, "/cds/curbs/zones", headers=CDS_JSON))["data"]["zones"]
+    first = every[0]
+    [west, south], _, [east, north], *_ = first["geometry"]["coordinates"][0]
+    near = {"lat": south, "lng": west, "radius": 100}
+    found = await told(api, "/cds/curbs/zones", headers=CDS_JSON, params=near)
+    assert found["data"]["zones"][0]["curb_zone_id"] == first["curb_zone_id"]
+    assert len(found["data"]["zones"]) < len(every)
+    box = {"min_lat": south, "max_lat": north, "min_lng": west, "max_lng": east}
+    found = await told(api, "/cds/curbs/zones", headers=CDS_JSON, params=box)
+    assert first["curb_zone_id"] in [zone["curb_zone_id"] for zone in found["data"]["zones"]]
+    area = first["curb_area_ids"][0]
+    found = await told(api, f"/cds/curbs/areas/{area}", headers=CDS_JSON)
+    fits(found, shapes.cds("area", shapes.CURB_AREA, many=False))
+    half = await api.get("/open-data/cds/curbs/zones", headers=CDS_JSON, params={"lat": 1})
+    assert half.json()["slug"] == "invalid-request"
+    bare = {"area": area, "include_geometry": "false"}
+    found = await told(api, "/cds/curbs/zones", headers=CDS_JSON, params=bare)
+    assert all("geometry" not in zone for zone in found["data"]["zones"])
+
+
+async def test_pages_lead_from_one_to_the_next(api: httpx.AsyncClient) -> None:
+    seen: list[str] = []
+    url: str | None = "/open-data/cds/curbs/zones?limit=17"
+    while url:
+        body = (await api.get(url, headers=CDS_JSON)).json()
+        seen += [zone["user_zone_id"] for zone in body["data"]["zones"]]
+        url = body["links"]["next"]
+    spots = (await told(api, "/spots.json"))["items"]
+    assert sorted(seen) == sorted(spot["code"] for spot in spots)
+    assert len(seen) == len(set(seen))
+
+
+async def test_metrics_are_csv(api: httpx.AsyncClient, transactions: Transactions) -> None:
+    began = days_ago(1, 9)
+    await park(transactions, 8, began=began, ended=began + timedelta(minutes=90))
+    answer = await api.get("/open-data/cds/metrics/aggregates", headers=CDS_CSV)
+    assert answer.headers["content-type"] == "application/vnd.cds+csv;version=1.0"
+    rows = lines(answer.text)
+    assert tuple(rows[0]) == cds.AGGREGATE_COLUMNS
+    assert {(r["metric_type"], r["date"], r["hour"], r["value"]) for r in rows} == {
+        (metric, f"{began:%Y-%m-%d}", "9", "10") for metric in cds.METRICS
+    }
+    sessions = lines((await api.get("/open-data/cds/metrics/sessions", headers=CDS_CSV)).text)
+    assert tuple(sessions[0]) == cds.SESSION_COLUMNS
+    assert len(sessions) == 8
+    later = {"start_time": cds.timestamp(began + timedelta(hours=1))}
+    answer = await api.get("/open-data/cds/metrics/aggregates", headers=CDS_CSV, params=later)
+    assert lines(answer.text) == []
+
+
+async def test_what_has_not_changed_is_not_sent_again(api: httpx.AsyncClient) -> None:
+    for path in ("zones.json", "occupancy.csv", "cds/curbs/areas", "apds/places", "catalog.jsonld"):
+        first = await api.get(f"/open-data/{path}")
+        assert first.headers["cache-control"].startswith("public, max-age=")
+        assert first.headers["access-control-allow-origin"] == "*"
+        assert 'rel="license"' in first.headers["link"]
+        known = {"If-None-Match": f'W/{first.headers["etag"]}, "other"'}
+        again = await api.get(f"/open-data/{path}", headers=known)
+        assert (again.status_code, again.content) == (304, b""), path
+    assert (await api.get("/open-data/occupancy.json")).headers["last-modified"].endswith("GMT")
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "slug"),
+    [
+        ("cds/curbs/zones", "application/vnd.cds+json;version=2.0", "version-not-offered"),
+        ("cds/curbs/zones", "text/turtle", "version-not-offered"),
+        ("cds/metrics/sessions", "application/vnd.cds+json", "version-not-offered"),
+        ("cds/events/status", "*/*", "not-offered"),
+        ("zones.xml", "*/*", "not-found"),
+        ("plates.csv", "*/*", "not-found"),
+        ("apds/places/nobody", "*/*", "not-found"),
+        ("hourly-use.json?from=2026-01-01&until=2026-03-01", "*/*", "period-not-offered"),
+        ("hourly-use.json?until=9999-12-31", "*/*", "period-not-offered"),
+        ("hourly-use.json?until=0001-01-01", "*/*", "period-not-offered"),
+        ("hourly-use.json?from=yesterday", "*/*", "invalid-request"),
+        ("cds/metrics/sessions?end_time=253402300799000", "*/*", "period-not-offered"),
+        ("cds/curbs/zones?offset=-1", "*/*", "invalid-request"),
+    ],
+)
+async def test_what_is_not_offered_is_refused_by_name(
+    api: httpx.AsyncClient, path: str, accept: str, slug: str
+) -> None:
+    answer = await api.get(f"/open-data/{path}", headers={"Accept": accept})
+    assert answer.json()["slug"] == slug
+
+
+async def test_one_address_may_ask_so_often(api: httpx.AsyncClient, app: FastAPI) -> None:
+    app.state.open_data_limit = RateLimit(2)
+    answers = [await api.get("/open-data/zones.json") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+def test_periods_end_with_the_last_whole_hour_or_day() -> None:
+    now = datetime(2026, 11, 23, 3, 20, tzinfo=UTC)  # 10.20 WIB
+    week = period(None, None, now=now, zone=ZONE, whole_days=False)
+    assert week.until == datetime(2026, 11, 23, 3, tzinfo=UTC)
+    assert week.since == datetime(2026, 11, 16, 17, tzinfo=UTC)
+    days = period(date(2026, 11, 22), None, now=now, zone=ZONE, whole_days=True)
+    assert days.until - days.since == timedelta(days=1)
+    with pytest.raises(PeriodNotOffered):
+        period(date(2026, 11, 23), None, now=now, zone=ZONE, whole_days=True)
+
+
+def _examples() -> Iterator[tuple[str, Any]]:
+    """(path, JSON) of each example in docs/open-data.md: a path in backticks, then what it says."""
+    text = (Path(__file__).parents[3] / "docs" / "open-data.md").read_text()
+    for path, block in re.findall(r"`GET (/open-data[^`]*)`[^`]*```json\n(.*?)```", text, re.S):
+        yield path, json.loads(block)
+
+
+def shape_of(value: Any) -> Any:
+    """Which members are where, by the first item of each list."""
+    if isinstance(value, dict):
+        return {key: shape_of(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shape_of(value[0])] if value else []
+    return type(value).__name__
+
+
+async def test_the_examples_of_the_documentation_are_what_is_answered(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    await park(transactions, 8, began=days_ago(1, 9), ended=days_ago(1, 10, 30))
+    examples = list(_examples())
+    assert len(examples) >= 8
+    for path, example in examples:
+        answered = (await api.get(path)).json()
+        assert shape_of(answered) == shape_of(example), path
