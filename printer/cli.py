@@ -16,8 +16,9 @@ import typer
 import printer
 from printer import queue_commands, selftest
 from printer.hardware import FAULTS, Faults
-from printer.profiles import DEFAULT, DOTS_PER_MM
+from printer.profiles import DEFAULT
 from printer.queue_commands import plain_errors
+from printer.transports.rawbt import RawBt
 
 if TYPE_CHECKING:
     from printer.virtual import VirtualPrinter
@@ -89,12 +90,13 @@ def preview(
 ) -> None:
     """Draw a document as it will look on paper; a PDF has the true size, to be printed as such."""
     with plain_errors():
-        paper = printer.preview(_document(file), printer.profile(profile))
+        kind = printer.profile(profile)
+        paper = printer.preview(_document(file), kind)
         if out.suffix.lower() == ".pdf":
             # Black and white, because Pillow packs shades as JPEG, which blurs dots; the mark of
             # the cutter is the only grey.
             dots = paper.point(lambda shade: 255 if shade == 255 else 0).convert("1")
-            dots.save(out, format="PDF", resolution=DOTS_PER_MM * MM_PER_INCH)
+            dots.save(out, format="PDF", resolution=kind.dots_per_mm * MM_PER_INCH)
         else:
             paper.save(out, format="PNG")
 
@@ -112,7 +114,9 @@ def encode(
 
 @app.command()
 def virtual(
-    port: Annotated[int, typer.Option(help="TCP port; 0 picks a free one.")] = 9100,
+    port: Annotated[
+        int, typer.Option(help="TCP port; 0 picks a free one.", min=0, max=65535)
+    ] = 9100,
     out: Annotated[Path, typer.Option(help="Folder for the receipts.")] = Path("data/printer"),
     profile: ProfileName = DESKTOP,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -124,7 +128,10 @@ def virtual(
         typer.Option(help="Print a file or FIFO instead, as it grows.", dir_okay=False),
     ] = None,
     page: Annotated[
-        int | None, typer.Option(help="Port of a web page that shows the paper; 0 picks one.")
+        int | None,
+        typer.Option(
+            help="Port of a web page that shows the paper; 0 picks one.", min=0, max=65535
+        ),
     ] = None,
     fault: Annotated[
         list[str] | None,
@@ -182,6 +189,9 @@ def send_test_page(
     outcome = printer.send(page, transport, kind)
     if as_json:
         print(json.dumps(dataclasses.asdict(outcome)))
+    elif isinstance(transport, RawBt):
+        print(transport.link)
+        typer.echo("buka di HP yang ada RawBT / open on the phone that has RawBT", err=True)
     else:
         for result, state in zip(_RESULTS[outcome.result], _STATES[outcome.state], strict=True):
             print(f"{result}: {state}.")

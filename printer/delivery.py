@@ -205,12 +205,15 @@ class _Delivery:
                 if known and told is not State.UNKNOWN:
                     self._state = told
                 if expected.answers(reply):
+                    if self._state is State.ERROR:  # it has passed: this answer came in order
+                        self._state = State.READY
                     return self._outcome(Result.PRINTED, sent, "the printer acknowledged")
-            if self._state.blocks:
-                return self._outcome(
-                    Result.UNCERTAIN, sent, f"stopped while printing: {self._state}"
-                )
-        raise Lost("no acknowledgement in time", sent)
+            # A head that is too hot prints on when it has cooled, so an error is waited out.
+            if self._state.blocks and self._state is not State.ERROR:
+                break
+        stopped = f"stopped while printing: {self._state}"
+        detail = stopped if self._state.blocks else "no acknowledgement in time"
+        return self._outcome(Result.UNCERTAIN, sent, detail)
 
     def _recover(self) -> None:
         if self._profile.acknowledge == "gs-h" and self._transport.answers:

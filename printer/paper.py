@@ -41,7 +41,7 @@ class Paper:
 
     def __init__(self, profile: Profile, head_dots: int) -> None:
         self._profile = profile
-        self._rows = PIL.Image.new("L", (profile.paper_mm * 8, 512), 255)
+        self._rows = PIL.Image.new("L", (profile.paper_dots, 512), 255)
         self.y = head_dots
         self.blank_lines = 0
         self.cut = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from printer import qr
 from printer.document import Cut, Document, Feed
 from printer.layout import GLYPH_DOTS, Command, Line, NativeQr, Raster, lay_out
-from printer.profiles import DOTS_PER_MM, Profile
+from printer.profiles import Profile
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -27,7 +27,7 @@ def preview(document: Document, profile: Profile) -> "PIL.Image.Image":
     import PIL.Image  # 25 ms to import, and not needed for printing
 
     commands = lay_out(document, profile)
-    width = profile.paper_mm * DOTS_PER_MM
+    width = profile.paper_dots
     height = TOP_DOTS + sum(_height(command, profile.line_dots) for command in commands)
     paper = PIL.Image.new("L", (width, height), WHITE)
     left, y = (width - profile.dots) // 2, TOP_DOTS

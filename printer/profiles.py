@@ -12,7 +12,6 @@ from typing import Any, Literal
 from printer.errors import UnknownProfile
 
 DEFAULT = "generic-58"
-DOTS_PER_MM = 8  # of every printer here
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +22,7 @@ class Profile:
     description: str
     language: Literal["escpos", "starprnt", "tspl"]
     paper_mm: int
+    dpi: int
     dots: int
     columns: int
     charset: str
@@ -37,8 +37,21 @@ class Profile:
     quirks: frozenset[str]
 
     @property
+    def dots_per_mm(self) -> float:
+        """203 dpi is what 8 dots a mm are called."""
+        return 8 if self.dpi == 203 else self.dpi / 25.4
+
+    @property
+    def paper_dots(self) -> int:
+        """The width of the roll, margins included."""
+        return round(self.paper_mm * self.dots_per_mm)
+
+    @property
     def line_dots(self) -> int:
-        """From one line to the next: 3.75 mm after ESC @, 4 mm after StarPRNT's ESC z 1."""
+        """From one line to the next.
+
+        After ESC @ 3.75 mm, at 180 dpi 1/6 inch; after StarPRNT's ESC z 1 4 mm.
+        """
         return 32 if self.language == "starprnt" else 30
 
 

@@ -1,6 +1,7 @@
 """`karcis printer queue`: what waits, what a person says of it, and what became of each attempt."""
 
 import dataclasses
+import errno
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import typer
 
 import printer
 from printer.spooler import Spooler
+from printer.transports.rawbt import RawBt
 
 app = typer.Typer(
     help="A queue of slips in a file: add and print them, list them, decide what is uncertain.",
@@ -41,9 +43,8 @@ def add(
 ) -> None:
     """Queue a document under a key."""
     with _queue(file, make=True) as slips:
-        content = document.read_text(encoding="utf-8")
-        printer.Document.from_json(content)
-        slips.submit(key, content, now=_now())
+        content = printer.Document.from_json(document.read_bytes()).to_json()
+        _show([slips.submit(key, content, now=_now())])
 
 
 @app.command("print")
@@ -53,8 +54,14 @@ def print_waiting(
     profile: Annotated[str, typer.Option(help="Kind of printer.")],
 ) -> None:
     """Print what waits, as the queue's only owner; exit 1 if something waits for a person then."""
+    with plain_errors():
+        transport, kind = printer.from_url(to), printer.profile(profile)
+        if isinstance(transport, RawBt):
+            raise printer.BadAddress("rawbt: is a link that somebody opens; use `printer test`")
     with _queue(file, owner=True) as slips:
-        slips.print_all(printer.from_content, printer.from_url(to), printer.profile(profile))
+        slips.print_all(
+            printer.from_content, transport, kind, told=lambda job: _show([job], err=True)
+        )
         questions = slips.questions()
         _show(questions)
     if questions:
@@ -120,8 +127,8 @@ def log(
 @contextmanager
 def _queue(file: Path, *, make: bool = False, owner: bool = False) -> Iterator[Spooler]:
     with plain_errors():
-        if not make and not file.exists():
-            raise FileNotFoundError(2, "No such queue", str(file))
+        if not make:
+            _must_be(file)
         with Spooler.open(file, owner=owner) as slips:
             yield slips
 
@@ -130,9 +137,15 @@ def _queue(file: Path, *, make: bool = False, owner: bool = False) -> Iterator[S
 def _only_read(file: Path) -> Iterator[Spooler]:
     """Also the queue within another program's file, such as a handheld's."""
     with plain_errors():
+        _must_be(file)
         address = f"{file.absolute().as_uri()}?mode=ro"
         with Spooler(sqlite3.connect(address, uri=True, isolation_level=None)) as slips:
             yield slips
+
+
+def _must_be(file: Path) -> None:
+    if not file.exists():
+        raise FileNotFoundError(errno.ENOENT, "No such queue", str(file))
 
 
 @contextmanager
@@ -140,7 +153,7 @@ def plain_errors() -> Iterator[None]:
     """A wrong name, file or document is told in a sentence, not in a stack trace."""
     try:
         yield
-    except (printer.PrinterError, OSError, sqlite3.Error) as error:
+    except (printer.PrinterError, OSError, sqlite3.Error, UnicodeError) as error:
         typer.echo(f"karcis printer: {error}", err=True)
         asked_wrongly = (printer.UnknownProfile, printer.BadAddress, printer.UnknownFault)
         raise typer.Exit(2 if isinstance(error, asked_wrongly) else 1) from None
@@ -151,12 +164,12 @@ def _last(slips: Spooler, key: str) -> printer.Job:
     return copies[-1] if copies else slips.job(key, 0)
 
 
-def _show(jobs: list[printer.Job]) -> None:
+def _show(jobs: list[printer.Job], *, err: bool = False) -> None:
     for job in jobs:
         minutes = max(0, int((_now() - job.asked_at).total_seconds() // 60))
         reason = f" ({job.reason})" if job.reason else ""
         name = f"{job.key}#{job.copy}"
-        typer.echo(f"{name}  {job.state:9}  {minutes} min  {_STATES[job.state]}{reason}")
+        typer.echo(f"{name}  {job.state:9}  {minutes} min  {_STATES[job.state]}{reason}", err=err)
 
 
 def _print_json(rows: list[printer.Job] | list[printer.Change]) -> None:

@@ -150,11 +150,10 @@ class Spooler:
         UNCERTAIN. Raises `QueueInUse` where there is another owner, and where the file is not a
         queue of its own; `sqlite3.Error` where it cannot be read.
         """
-        lock = _locked(path) if owner else None
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         slips = cls(sqlite3.connect(path, isolation_level=None, timeout=5), limit=limit)
-        slips._lock = lock
         try:
+            slips._lock = _locked(path) if owner else None
             slips._migrate(path)
             if owner:
                 slips.recover(datetime.now(UTC))
@@ -164,19 +163,27 @@ class Spooler:
         return slips
 
     def _migrate(self, path: Path) -> None:
-        own, version = (
-            self.db.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("application_id", "user_version")
-        )
-        if version and (own != APPLICATION_ID or version > len(SCHEMA)):
-            raise QueueInUse(f"{path} belongs to another program, or to a newer one")
+        self._version(path)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             self.db.execute(f"PRAGMA {pragma}")
-        if version < len(SCHEMA):
-            self.db.executescript(
-                f"BEGIN IMMEDIATE; {' '.join(SCHEMA[version:])} PRAGMA user_version={len(SCHEMA)};"
-                f" PRAGMA application_id={APPLICATION_ID}; COMMIT;"
-            )
+        with transaction(self.db):
+            # Asked again, because another process may be making the tables at this moment.
+            for step in SCHEMA[self._version(path) :]:
+                for statement in step.split(";\n"):
+                    self.db.execute(statement)
+            self.db.execute(f"PRAGMA user_version={len(SCHEMA)}")
+            self.db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+
+    def _version(self, path: Path) -> int:
+        """How many steps of `SCHEMA` the file has. Raises `QueueInUse` if it is no queue."""
+        own, version, tables = self.db.execute(
+            "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)"
+            " FROM pragma_application_id, pragma_user_version"
+        ).fetchone()
+        of_a_queue = own == APPLICATION_ID and version <= len(SCHEMA)
+        if (own or version or tables) and not of_a_queue:
+            raise QueueInUse(f"{path} belongs to another program, or to a newer one")
+        return int(version)
 
     def close(self) -> None:
         """Close the connection, and let another owner in."""
@@ -362,12 +369,23 @@ class Spooler:
         return self.settle(job, outcome, clock())
 
     def print_all(
-        self, build: Callable[[Job], Document], transport: Transport, profile: Profile
+        self,
+        build: Callable[[Job], Document],
+        transport: Transport,
+        profile: Profile,
+        *,
+        told: Callable[[Job], object] = lambda _: None,
     ) -> None:
-        """Print until nothing waits, waiting out the pauses between tries."""
+        """Print until nothing waits, waiting out the pauses between tries.
+
+        `told` hears of each attempt what became of it.
+        """
         while self.jobs(JobState.QUEUED, limit=1):
-            if self.print_next(build, transport, profile) is None:
+            job = self.print_next(build, transport, profile)
+            if job is None:
                 time.sleep(IDLE_S)
+            else:
+                told(job)
 
     # --- what there is ---
 

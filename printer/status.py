@@ -227,11 +227,22 @@ def query(transport: Transport, profile: Profile, deadline_s: float = 1.0) -> St
     """
     state = State.UNKNOWN
     if transport.answers and profile.status != "none":
-        while transport.read(64, 0):  # a late reply to an earlier question would pass for this one
-            pass
+        end = time.monotonic() + deadline_s
         ask = {"dle-eot": _ask_dle_eot, "star": _ask_star, "tspl": _ask_tspl}[profile.status]
-        state = ask(transport, time.monotonic() + deadline_s)
+        if _silent(transport, end):
+            state = ask(transport, end)
     return decode_port(transport.port_status()) if state is State.UNKNOWN else state
+
+
+def _silent(transport: Transport, end: float) -> bool:
+    """Pass over what was said before, or a late reply to an earlier question would pass for this.
+
+    False if it never ends: whatever is there, it does not wait for questions.
+    """
+    while transport.read(64, 0):
+        if time.monotonic() >= end:
+            return False
+    return True
 
 
 def _ask_dle_eot(transport: Transport, end: float) -> State:

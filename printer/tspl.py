@@ -4,13 +4,14 @@ Commands are named as in TSC's TSPL/TSPL2 programming manual. A label is drawn i
 at once, so everything has its place in dots from the upper left corner.
 """
 
+import math
 from collections.abc import Iterable
 
 from printer import qr
 from printer.document import Cut, Feed
 from printer.errors import DocumentError
 from printer.layout import GLYPH_DOTS, Command, Line, NativeQr, Raster
-from printer.profiles import DOTS_PER_MM, Profile
+from printer.profiles import Profile
 
 MARGIN_DOTS = 24  # above and below: labels are torn or cut a little beside their edge
 FONT = "2"  # 12 x 20 dots: its columns are those of Font A
@@ -55,7 +56,7 @@ def to_bytes(commands: Iterable[Command], profile: Profile) -> bytes:
 
 
 def _start(profile: Profile, rows: int) -> bytes:
-    height_mm = -(-rows // DOTS_PER_MM)
+    height_mm = math.ceil(rows / profile.dots_per_mm)
     return END.join(
         (
             # After an empty line what an earlier job broke off cannot swallow the first command.
@@ -63,7 +64,7 @@ def _start(profile: Profile, rows: int) -> bytes:
             f"SIZE {profile.paper_mm} mm,{height_mm} mm".encode(),
             b"GAP 0 mm,0 mm",  # the roll is continuous: a slip is as long as it is
             b"DIRECTION 0",
-            f"REFERENCE {(profile.paper_mm * DOTS_PER_MM - profile.dots) // 2},0".encode(),
+            f"REFERENCE {(profile.paper_dots - profile.dots) // 2},0".encode(),
             f"CODEPAGE {profile.codepage}".encode(),
             b"CLS",
             b"",

@@ -26,10 +26,10 @@ class Network(Transport):
         try:
             # A timeout of 0 would mean "do not wait", which is another kind of socket.
             self._socket = socket.create_connection(self._target, timeout=max(0.001, deadline_s))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter: no name could be written so
             host, port = self._target
-            message = f"cannot reach {host}:{port}: {descriptor.reason(error)}"
-            raise NotSent(message) from None
+            why = descriptor.reason(error) if isinstance(error, OSError) else "not a name"
+            raise NotSent(f"cannot reach {host}:{port}: {why}") from None
         self._socket.setblocking(False)
 
     def write(self, data: bytes, deadline_s: float) -> None:

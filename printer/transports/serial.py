@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Flow = Literal["none", "rtscts", "xonxoff", "dsrdtr"]
 DEFAULT_BAUD = 9600
+BITS_A_BYTE = 10  # with its start and stop bit
 
 
 class Serial(Transport):
@@ -51,7 +52,8 @@ class Serial(Transport):
                 dsrdtr=self._flow == "dsrdtr",
                 exclusive=True,
             )
-        except (OSError, ValueError) as error:  # SerialException is an OSError
+        except (OSError, ValueError, OverflowError, termios.error) as error:
+            # SerialException is an OSError; the others are of speeds that the line cannot have.
             if isinstance(error.__context__, BlockingIOError):
                 raise Busy(f"{self._path} is in use by another program") from None
             raise NotSent(f"cannot open {self._path}: {error}") from None
@@ -73,9 +75,10 @@ class Serial(Transport):
         port, self._port = self._port, None
         if port is None:
             return
-        # The driver tells what it holds itself, not what an adapter's or a radio's buffer does.
-        time.sleep(linger_s)
         try:
+            # The driver tells what it holds itself, which leaves at the speed of the line; what an
+            # adapter's or a radio's buffer holds it does not tell.
+            time.sleep(linger_s + _unsent(port.fileno()) * BITS_A_BYTE / self._baud)
             if _unsent(port.fileno()):
                 # The printer has stopped, and closing would block on the rest.
                 termios.tcflush(port.fileno(), termios.TCOFLUSH)

@@ -104,13 +104,12 @@ class _Raw(Transport):
     def _connect(self, deadline_s: float) -> None:
         self._library = library = pyusb()
         self._heard.clear()
-        found = [
-            device for device in plugged(self._given) if identify(device).matches(self._wanted)
-        ]
-        if not found:
-            raise NotSent(f"no USB printer {self._wanted.url} is plugged in")
-        _only(found, self._wanted)
         try:
+            devices = list(plugged(self._given))
+            found = [device for device in devices if identify(device).matches(self._wanted)]
+            if not found:
+                raise NotSent(f"no USB printer {self._wanted.url} is plugged in")
+            _only(found, self._wanted)
             self._claim_interface(found[0])
         except library.core.USBError as error:
             kind = Busy if error.errno == errno.EBUSY else NotSent
@@ -132,15 +131,15 @@ class _Raw(Transport):
         self._opened()
         end, sent = time.monotonic() + deadline_s, 0
         while sent < len(data):
+            piece = data[sent : sent + _PIECE_BYTES]
             try:
                 # What a timeout cut short is a count, not an error: the loop goes on from there.
-                piece = data[sent : sent + _PIECE_BYTES]
                 sent += self._out.write(piece, _milliseconds(end - time.monotonic()))
             except self._library.core.USBTimeoutError:
                 pass
             except self._library.core.USBError as error:
-                lost: type[TransportError] = Lost if sent else NotSent
-                raise lost(f"the printer went away: {error}", sent) from None
+                # pyusb does not tell how much of the piece went out before, so all of it counts.
+                raise Lost(f"the printer went away: {error}", sent + len(piece)) from None
             if sent < len(data) and time.monotonic() >= end:
                 kind: type[TransportError] = Partial if sent else NotSent
                 message = f"the printer took {sent} of {len(data)} bytes in {deadline_s:g} s"

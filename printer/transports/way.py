@@ -45,7 +45,10 @@ class Transport(ABC):
         return None
 
     def close(self, linger_s: float = 2.0) -> None:
-        """Let the tail go out for at most `linger_s`, then disconnect. Never raises."""
+        """Let the tail go out for at most `linger_s`, then disconnect. Never raises.
+
+        What a serial line's driver still holds has its time on the line besides.
+        """
         try:
             self._disconnect(linger_s)
         finally:

@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 import printer
 from printer.cli import app
 from printer.hardware import Faults
+from printer.interpreter import interpret
 from printer.virtual import running
 from tests.printer.samples import LINK, RECEIPTS, karcis, read_qr
 
@@ -75,23 +77,32 @@ def test_the_test_page_names_the_reason_when_it_fails(tmp_path):
     assert json.loads(as_json.stdout)["state"] == "paper-out"
 
 
+def test_the_test_page_for_an_app_is_a_link_to_open(tmp_path):
+    result = run("test", "--to", "rawbt:", "--profile", "generic-58")
+    link = result.stdout.strip().removeprefix("rawbt:base64,")
+    (page,) = interpret(base64.b64decode(link), printer.profile("generic-58"))
+    assert "AKHIR UJI CETAK" in page.text[-1]
+    assert (result.exit_code, "RawBT" in result.stderr) == (1, True)
+
+
 def test_a_wrong_address_is_a_usage_error():
     result = run("test", "--to", "printer")
     assert result.exit_code == 2
     assert "tcp://HOST[:PORT]" in result.stderr
 
 
-def test_a_pdf_has_the_true_size_and_the_very_dots(tmp_path):
+@pytest.mark.parametrize(("profile", "dots_mm"), [("generic-80", 8), ("epson-tm-t88", 180 / 25.4)])
+def test_a_pdf_has_the_true_size_and_the_very_dots(tmp_path, profile, dots_mm):
     out = tmp_path / "slip.pdf"
-    assert run("preview", KARCIS, out, "--profile", "generic-80").exit_code == 0
-    paper = printer.preview(karcis(), printer.profile("generic-80"))
+    assert run("preview", KARCIS, out, "--profile", profile).exit_code == 0
+    paper = printer.preview(karcis(), printer.profile(profile))
     with pypdfium2.PdfDocument(out) as document:
         (sheet,) = document
         width_mm, height_mm = (points / 72 * 25.4 for points in sheet.get_size())
         (image,) = sheet.get_objects()
         drawn = image.get_bitmap().to_pil().convert("L")
-    assert width_mm == pytest.approx(80, abs=0.01)
-    assert height_mm == pytest.approx(paper.height / 8, abs=0.01)
+    assert width_mm == pytest.approx(80, abs=0.05)
+    assert height_mm == pytest.approx(paper.height / dots_mm, abs=0.05)
     assert (np.asarray(drawn) == np.where(np.asarray(paper) == 255, 255, 0)).all()
     assert read_qr(drawn) == LINK
 
@@ -121,6 +132,8 @@ def test_the_virtual_printer_tells_its_port_and_stops_when_asked(tmp_path):
         ["--fault", "fire"],
         ["--profile", "epson"],
         ["--pty", "--file", "x"],
+        ["--port", "70000"],
+        ["--page", "-1"],
     ],
 )
 def test_a_virtual_printer_that_cannot_be_is_a_usage_error(tmp_path, options):

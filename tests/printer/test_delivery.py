@@ -61,6 +61,13 @@ def test_paper_out_while_printing_is_uncertain_and_says_so_soon(tmp_path):
     assert "AKHIR" not in (tmp_path / "receipt-0001.txt").read_text()
 
 
+@pytest.mark.parametrize("profile", [DESK, STAR], ids=lambda profile: profile.name)
+def test_a_head_that_is_too_hot_is_waited_for(tmp_path, profile):
+    outcome = deliver(tmp_path, profile, ["hot-head:6"], deadline_s=60)
+    assert (outcome.result, outcome.state) == (Result.PRINTED, State.READY)
+    assert "AKHIR" in (tmp_path / "receipt-0001.txt").read_text()
+
+
 def test_power_lost_while_printing_is_uncertain(tmp_path):
     outcome = deliver(tmp_path, PLAIN, ["cut-at:3000"])
     assert outcome.result is Result.UNCERTAIN

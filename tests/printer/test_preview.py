@@ -31,7 +31,7 @@ def test_preview_and_virtual_printer_draw_the_same_paper(slip, name):
 def test_the_picture_is_as_wide_as_the_roll_and_its_qr_reads(name):
     profile = printer.profile(name)
     picture = printer.preview(karcis(), profile)
-    assert picture.width == profile.paper_mm * 8
+    assert picture.width == profile.paper_dots
     assert read_qr(picture) == LINK
 
 

@@ -2,14 +2,14 @@ import pytest
 
 import printer
 
-QUIRKS = {"ignores-esc-j", "ignores-gs-v-66", "eats-lf-after-raster", "loses-buffer"}
+QUIRKS = {"ignores-esc-j", "eats-lf-after-raster", "loses-buffer"}
 
 
 @pytest.mark.parametrize("name", printer.names())
 def test_a_profile_is_geometrically_possible(name):
     profile = printer.profile(name)
     assert profile.dots % 8 == 0
-    assert profile.columns * 12 <= profile.dots <= profile.paper_mm * 8
+    assert profile.columns * 12 <= profile.dots <= profile.paper_dots
     assert profile.columns % 2 == 0  # double width must fill the paper
     assert profile.cutter in {"none", "partial", "full"}
     assert profile.language in {"escpos", "starprnt", "tspl"}

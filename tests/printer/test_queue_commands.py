@@ -1,4 +1,7 @@
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -55,15 +58,42 @@ def test_a_person_decides_what_is_uncertain(queue, tmp_path, word):
 
 def test_what_is_not_there_is_told_in_a_sentence(queue, tmp_path):
     assert "No such queue" in queue("done", NUMBER, "--who", "J-001").stderr
-    assert queue("list").exit_code == 1
+    assert "No such queue" in queue("list").stderr
     assert not (tmp_path / "queue.sqlite").exists()
     queue("add", KARCIS, "--key", NUMBER)
     assert "not UNCERTAIN" in queue("done", NUMBER, "--who", "J-001").stderr
     assert "no slip 'X-1'" in queue("retry", "X-1", "--who", "J-001").stderr
 
 
+def test_a_file_that_is_no_document_is_not_queued(queue, tmp_path):
+    rubbish = tmp_path / "rubbish.json"
+    rubbish.write_bytes(b"\xff\xfe\x00")
+    result = queue("add", rubbish, "--key", NUMBER)
+    assert (result.exit_code, "not JSON" in result.stderr) == (1, True)
+    assert queue("list", "--all").stdout == ""
+
+
+def test_why_it_waits_is_told_while_it_does(queue, tmp_path):
+    """As a process, because Ctrl-C is what ends the waiting."""
+    queue("add", KARCIS, "--key", NUMBER)
+    file = ("--file", str(tmp_path / "queue.sqlite"))
+    with running(printer.profile("generic-80"), tmp_path / "paper", Faults(paper_out=0)) as machine:
+        to = ("--to", f"tcp://127.0.0.1:{machine.port}", "--profile", "generic-80")
+        command = [sys.executable, "-m", "printer.cli", "queue", "print", *file, *to]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert f"{NUMBER}#0  QUEUED     0 min  menunggu giliran / waiting (paper-out)" in (
+                process.stderr.readline()
+            )
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in rest
+    assert "QUEUED" in queue("list").stdout, "nothing was sent, and nothing is lost"
+
+
 @pytest.mark.parametrize(
-    ("to", "profile"), [("printer", "generic-80"), ("tcp://127.0.0.1", "epson")]
+    ("to", "profile"),
+    [("printer", "generic-80"), ("tcp://127.0.0.1", "epson"), ("rawbt:", "generic-58")],
 )
 def test_a_wrong_address_or_profile_is_a_usage_error(queue, to, profile):
     queue("add", KARCIS, "--key", NUMBER)

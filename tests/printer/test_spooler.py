@@ -205,13 +205,32 @@ def test_a_slip_that_was_leaving_in_an_older_file_is_asked_about(tmp_path):
         assert slips.job("R-1", 0).state is JobState.UNCERTAIN
 
 
-def test_a_file_of_another_program_is_not_touched(tmp_path):
+@pytest.mark.parametrize("theirs", ["PRAGMA user_version = 1", "CREATE TABLE sales (id)"])
+def test_a_file_of_another_program_is_not_touched(tmp_path, theirs):
     path = tmp_path / "other.sqlite"
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 1")
+    db.execute(theirs)
     db.close()
-    with pytest.raises(printer.QueueInUse, match="another program"):
-        Spooler.open(path)
+    before = path.read_bytes()
+    for _ in range(2):  # the first refusal leaves no lock behind
+        with pytest.raises(printer.QueueInUse, match="another program"):
+            Spooler.open(path, owner=True)
+    assert path.read_bytes() == before
+
+
+def test_two_processes_may_make_the_queue_at_once(tmp_path, monkeypatch):
+    path, version = tmp_path / "queue.sqlite", Spooler._version
+
+    def overtaken(slips, of):
+        """Asked first, it is a new file; then another process is quicker."""
+        found = version(slips, of)
+        monkeypatch.undo()
+        Spooler.open(path).close()
+        return found
+
+    monkeypatch.setattr(Spooler, "_version", overtaken)
+    with Spooler.open(path) as slips:
+        assert slips.submit("R-1", "isi", now=NOW).state is JobState.QUEUED
 
 
 def test_changes_join_the_callers_transaction(tmp_path):

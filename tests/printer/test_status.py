@@ -163,6 +163,17 @@ def test_a_printer_that_stops_answering_is_unknown_in_time(peer):
     network.close()
 
 
+def test_a_line_that_never_stops_talking_is_unknown_in_the_end(peer):
+    def noise(connection):
+        while True:  # until we hang up
+            connection.sendall(b"\xff" * 1000)
+
+    network = Network(*peer(noise))
+    network.open(30)
+    assert query(network, DESK, 0.3) is State.UNKNOWN
+    network.close(linger_s=0)
+
+
 def test_rubbish_between_replies_is_passed_over(peer):
     def printer(connection):
         while request := connection.recv(3):

@@ -40,9 +40,10 @@ def test_nobody_listening_is_not_sent(listener):
         Network(*address).open(1)
 
 
-def test_a_name_that_does_not_exist_is_not_sent():
+@pytest.mark.parametrize("name", ["printer.invalid", "printer..local", "p" * 70])
+def test_a_name_that_does_not_exist_or_cannot_is_not_sent(name):
     with pytest.raises(NotSent, match="cannot reach"):
-        Network("printer.invalid").open(1)
+        Network(name).open(1)
 
 
 def test_a_stalled_printer_does_not_hang_the_writer(peer):

@@ -8,6 +8,7 @@ import tty
 import pytest
 
 from printer import Lost, NotInstalled, NotSent, Partial
+from printer.transports import serial as serial_lines
 from printer.transports.serial import Serial
 
 pytest.importorskip("serial")
@@ -86,6 +87,22 @@ def test_a_line_that_hangs_up_is_lost(line):
     with pytest.raises(Lost):
         serial.read(1, 0.2)
     serial.close()
+
+
+def test_closing_gives_a_slow_line_the_time_for_what_its_driver_holds(line, monkeypatch):
+    """A pty has no speed and holds nothing, so the driver's count and the clock are played."""
+    held, slept = [4096], []
+    monkeypatch.setattr(serial_lines, "_unsent", lambda fd: held[-1])
+    monkeypatch.setattr(serial_lines.time, "sleep", slept.append)
+    serial = Serial(line[1], 9600)
+    serial.open(1)
+    serial.close(linger_s=2)
+    assert sum(slept) == pytest.approx(2 + 4096 / 960)
+
+
+def test_a_speed_that_no_line_has_is_not_sent(line):
+    with pytest.raises(NotSent, match="cannot open"):
+        Serial(line[1], 99_999_999_999).open(1)
 
 
 def test_a_missing_line_is_not_sent():

@@ -276,12 +276,22 @@ class TestWithoutUsblp:
             printer.write(b"x", 0.1)
         printer.close()
 
-    def test_unplugged_while_writing_is_lost(self):
-        printer = self.opened(Bus(takes=[4096, GONE]))
+    @pytest.mark.parametrize(("takes", "sent"), [([GONE], 4096), ([4096, GONE], 8192)])
+    def test_unplugged_while_writing_is_lost_with_all_that_may_have_left(self, takes, sent):
+        """Also in the first piece: sent again as if nothing had left, it would be a second slip."""
+        printer = self.opened(Bus(takes=takes))
         with pytest.raises(Lost) as caught:
             printer.write(b"x" * 10_000, 1)
-        assert caught.value.sent == 4096
+        assert caught.value.sent == sent
         printer.close()
+
+    def test_a_bus_that_cannot_be_looked_at_is_not_sent(self):
+        class Denied(Bus):
+            def enumerate_devices(self):
+                raise USBError("no permission", errno=errno.EACCES)
+
+        with pytest.raises(NotSent, match="no permission"):
+            self.opened(Denied())
 
     @pytest.mark.parametrize(
         ("wanted", "claim_error", "error"),
