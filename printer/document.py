@@ -16,8 +16,8 @@ from printer.errors import DocumentError
 Align = Literal["left", "center", "right"]
 ErrorCorrection = Literal["L", "M", "Q", "H"]
 Magnification = Literal[1, 2]
-Dither = Literal["floyd-steinberg", "ordered", "none", True, False]
-"""How grey becomes dots; true is read as "floyd-steinberg", false as "none"."""
+Dither = Literal["floyd-steinberg", "ordered", "none"]
+"""How grey becomes dots."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,8 +243,7 @@ def _dots(grey: "PIL.Image.Image", dither: Dither) -> "PIL.Image.Image":
         thresholds = b"".join(rows[y % 8] for y in range(grey.height))
         darker = ImageChops.subtract(PIL.Image.frombytes("L", grey.size, thresholds), grey)
         return darker.point(lambda excess: 255 if excess else 0).convert("1")
-    diffuse = dither in ("floyd-steinberg", True)
-    method = PIL.Image.Dither.FLOYDSTEINBERG if diffuse else PIL.Image.Dither.NONE
+    method = PIL.Image.Dither[dither.replace("-", "").upper()]
     return ImageOps.invert(grey).convert("1", dither=method)
 
 

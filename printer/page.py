@@ -7,6 +7,7 @@ programs. No person is known here: it shall be reachable only by those who may s
 import asyncio
 import contextlib
 import io
+import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -272,8 +273,10 @@ def _buttons(machine: VirtualPrinter) -> list[tuple[str, list[str]]]:
 
 def _slips(machine: VirtualPrinter) -> list[tuple[int, str]]:
     """Number and text of the latest slips, the newest first."""
-    pictures = sorted(machine.out.glob("receipt-*.png"), reverse=True)[:_SLIPS]
-    return [
-        (int(path.stem.removeprefix("receipt-")), path.with_suffix(".txt").read_text("utf-8"))
-        for path in pictures
-    ]
+    texts = {
+        int(found[1]): path
+        for path in machine.out.glob("receipt-*.txt")
+        if (found := re.fullmatch(r"receipt-(\d{4,})", path.stem))
+    }
+    latest = sorted(texts, reverse=True)[:_SLIPS]
+    return [(number, texts[number].read_text("utf-8")) for number in latest]

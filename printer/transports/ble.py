@@ -47,7 +47,6 @@ class Ble(Transport):
     def _connect(self, deadline_s: float) -> None:
         try:
             import bleak
-            from bleak.exc import BleakError
         except ModuleNotFoundError:
             raise NotInstalled("Bluetooth Low Energy", "bleak", "ble") from None
         self._heard.clear()
@@ -55,13 +54,13 @@ class Ble(Transport):
         try:
             self._client = bleak.BleakClient(self._mac, timeout=deadline_s, backend=self._backend)
             self._run(self._subscribe(self._client), deadline_s)
-        except (BleakError, OSError, EOFError) as error:
-            self._disconnect(0)
-            reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-            raise NotSent(f"cannot reach {self._mac}: {reason}") from None
         except NotSent:
             self._disconnect(0)
             raise
+        except Exception as error:  # bleak passes on what each system's stack raises
+            self._disconnect(0)
+            reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+            raise NotSent(f"cannot reach {self._mac}: {reason}") from None
 
     async def _subscribe(self, client: "BleakClient") -> None:
         await client.connect()

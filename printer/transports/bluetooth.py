@@ -12,6 +12,7 @@ from pathlib import Path
 from printer.errors import Busy, Lost, NotSent
 from printer.transports import descriptor
 from printer.transports.serial import Serial
+from printer.transports.usb import told as sysfs_line
 from printer.transports.way import Indirect, Transport
 
 DEFAULT_CHANNEL = 1
@@ -97,7 +98,7 @@ def _dial(target: tuple[str, int], deadline_s: float) -> socket.socket:
 def _bound(mac: str) -> str:
     """The device of the address. Linux tells the address of each bound one in sysfs."""
     for told in sorted(TTYS.glob("rfcomm*/address")):
-        if told.read_text().strip().upper() == mac.upper():
+        if sysfs_line(told).upper() == mac.upper():
             return str(DEVICES / told.parent.name)
     raise NotSent(
         f"this Python has no Bluetooth sockets, and {mac} is not bound: rfcomm bind 0 {mac} 1"

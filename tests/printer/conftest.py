@@ -1,8 +1,17 @@
 import contextlib
 import socket
+import tempfile
 import threading
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_other_owners(tmp_path_factory, monkeypatch):
+    """Each test locks printers by itself: the same played one may be in use by another run."""
+    folder = str(tmp_path_factory.mktemp("locks"))
+    monkeypatch.setattr(tempfile, "tempdir", folder)
+    monkeypatch.setenv("TMPDIR", folder)
 
 
 @pytest.fixture
@@ -33,5 +42,5 @@ def peer(listener):
 
     yield start
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
         assert not thread.is_alive()

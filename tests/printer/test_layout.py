@@ -134,7 +134,7 @@ def test_a_picture_becomes_black_dots_on_white():
     picture = PIL.Image.new("RGBA", (10, 2), (0, 0, 0, 0))  # transparent is white
     picture.putpixel((0, 0), (0, 0, 0, 255))
     picture.putpixel((9, 1), (0, 0, 0, 255))
-    assert lay_out(Document((Image(png(picture), dither=False),)), NARROW) == [
+    assert lay_out(Document((Image(png(picture), dither="none"),)), NARROW) == [
         Raster(b"\x80\x00\x00\x40" + bytes(2 * GAP_ROWS), 2)
     ]
 
@@ -158,16 +158,6 @@ def test_ordered_dithering_spreads_its_dots_evenly():
     (raster,) = lay_out(Document((Image(picture, dither="ordered"),)), NARROW)
     assert isinstance(raster, Raster)
     assert raster.data[: 2 * 16] == b"\x55\x55\xaa\xaa" * 8
-
-
-@pytest.mark.parametrize(("old", "new"), [(True, "floyd-steinberg"), (False, "none")])
-def test_true_and_false_still_say_how_to_dither(old, new):
-    picture = png(PIL.Image.linear_gradient("L"))
-    before, after = (
-        lay_out(Document.from_json(Document((Image(picture, dither=dither),)).to_json()), NARROW)
-        for dither in (old, new)
-    )
-    assert before == after
 
 
 def test_a_picture_wider_than_the_paper_shrinks():

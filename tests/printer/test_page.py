@@ -49,7 +49,7 @@ def browser_page(machine):
 
 def job(machine):
     """Send a slip and leave the connection open, as it prints for seconds."""
-    client = socket.create_connection(("127.0.0.1", machine["port"]), timeout=5)
+    client = socket.create_connection(("127.0.0.1", machine["port"]), timeout=30)
     client.sendall(printer.encode(karcis(), DESK))
     return client
 

@@ -1,6 +1,5 @@
 import asyncio
 import sys
-import time
 
 import pytest
 
@@ -26,7 +25,7 @@ class Radio(BaseBleakClient):
     properties = ("write-without-response",)
     chunk = 100
     stalls_after = None
-    in_reach = True
+    fault = None
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
@@ -44,8 +43,8 @@ class Radio(BaseBleakClient):
         return self.connected
 
     async def connect(self, pair, **named):
-        if not self.in_reach:
-            raise BleakError("not found")
+        if self.fault:
+            raise self.fault
         self.services = BleakGATTServiceCollection()
         for handle, uuid in ((1, BATTERY), (10, self.service)):
             service = BleakGATTService(None, handle, uuid)
@@ -87,14 +86,14 @@ class Radio(BaseBleakClient):
 
 def opened(**facts):
     printer = Ble(MAC, backend=type("Radio", (Radio,), facts))
-    printer.open(2)
+    printer.open(30)
     return printer, printer._backend.last
 
 
 def test_a_job_goes_in_pieces_the_connection_carries():
     printer, radio = opened()
     data = bytes(range(250))
-    printer.write(data, 1)
+    printer.write(data, 30)
     assert [len(piece) for piece in radio.pieces] == [100, 100, 50]
     assert b"".join(radio.pieces) == data
     assert radio.responses == {False}
@@ -104,7 +103,7 @@ def test_a_job_goes_in_pieces_the_connection_carries():
 
 def test_a_printer_that_must_confirm_each_piece_is_asked_to():
     printer, radio = opened(properties=("write",), chunk=5)
-    printer.write(bytes(45), 1)
+    printer.write(bytes(45), 30)
     assert [len(piece) for piece in radio.pieces] == [20, 20, 5]
     assert radio.responses == {True}
     printer.close(linger_s=0)
@@ -112,21 +111,17 @@ def test_a_printer_that_must_confirm_each_piece_is_asked_to():
 
 def test_what_the_printer_notifies_is_read_and_silence_keeps_the_deadline():
     printer, radio = opened()
-    started = time.monotonic()
     assert printer.read(1, 0.1) == b""
     radio.notify(bytearray(b"\x12\x16"))
-    assert (printer.read(1, 1), printer.read(9, 1)) == (b"\x12", b"\x16")
-    assert time.monotonic() - started < 1
+    assert (printer.read(1, 30), printer.read(9, 30)) == (b"\x12", b"\x16")
     printer.close(linger_s=0)
 
 
 def test_a_stall_is_partial_and_counts_the_piece_under_way():
     printer, _ = opened(stalls_after=2)
-    started = time.monotonic()
     with pytest.raises(Partial) as caught:
         printer.write(bytes(1000), 0.3)
     assert caught.value.sent == 300
-    assert time.monotonic() - started < 1
     printer.close(linger_s=0)
 
 
@@ -134,15 +129,19 @@ def test_out_of_reach_is_lost():
     printer, radio = opened()
     radio.connected = False
     with pytest.raises(Lost):
-        printer.write(b"x", 1)
+        printer.write(b"x", 30)
     with pytest.raises(Lost):
-        printer.read(1, 1)
+        printer.read(1, 30)
     printer.close(linger_s=0)
 
 
 @pytest.mark.parametrize(
     ("facts", "why"),
-    [({"in_reach": False}, "not found"), ({"service": BATTERY[:-1] + "c"}, "printer services")],
+    [
+        ({"fault": BleakError("not found")}, "not found"),
+        ({"fault": RuntimeError("not allowed")}, "not allowed"),  # of the stack below bleak
+        ({"service": BATTERY[:-1] + "c"}, "printer services"),
+    ],
 )
 def test_what_is_no_printer_is_not_sent(facts, why):
     with pytest.raises(NotSent, match=why):
@@ -152,4 +151,4 @@ def test_what_is_no_printer_is_not_sent(facts, why):
 def test_without_bleak_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "bleak", None)
     with pytest.raises(NotInstalled, match=r"karcis\[ble\]"):
-        Ble(MAC).open(1)
+        Ble(MAC).open(30)

@@ -31,9 +31,9 @@ def test_bytes_go_and_replies_come_and_the_tail_has_its_time(peer):
         connection.recv(1)
 
     way = Bluetooth(*peer(printer))
-    way.open(1)
-    way.write(b"\x10\x04\x01", 1)
-    assert way.read(1, 1) == b"\x16"
+    way.open(30)
+    way.write(b"\x10\x04\x01", 30)
+    assert way.read(1, 30) == b"\x16"
     started = time.monotonic()
     way.close(linger_s=0.3)
     assert time.monotonic() - started > 0.25
@@ -43,13 +43,13 @@ def test_bytes_go_and_replies_come_and_the_tail_has_its_time(peer):
 @pytest.mark.usefixtures("radio")
 def test_a_stalled_printer_is_partial_and_one_that_hung_up_is_lost(peer):
     done = threading.Event()
-    way = Bluetooth(*peer(lambda connection: done.wait(10)))
-    way.open(1)
+    way = Bluetooth(*peer(lambda connection: done.wait(60)))
+    way.open(30)
     with pytest.raises(Partial):
         way.write(b"x" * 20_000_000, 0.2)
     done.set()
     with pytest.raises(Lost):
-        way.read(1, 2)
+        way.read(1, 30)
     way.close(linger_s=0)
 
 
@@ -58,7 +58,7 @@ def test_a_printer_that_is_off_is_not_sent(listener):
     address = listener.getsockname()
     listener.close()
     with pytest.raises(NotSent, match="cannot reach"):
-        Bluetooth(*address).open(1)
+        Bluetooth(*address).open(30)
 
 
 class TestWithoutBluetoothSockets:
@@ -79,8 +79,8 @@ class TestWithoutBluetoothSockets:
         (tmp_path / "dev" / "rfcomm3").symlink_to(os.ttyname(theirs))
         monkeypatch.setattr(bluetooth, "DEVICES", tmp_path / "dev")
         way = Bluetooth(MAC.lower())
-        way.open(1)
-        way.write(b"karcis", 1)
+        way.open(30)
+        way.write(b"karcis", 30)
         assert os.read(ours, 10) == b"karcis"
         way.close(linger_s=0)
         os.close(theirs)
@@ -88,4 +88,4 @@ class TestWithoutBluetoothSockets:
 
     def test_an_unbound_address_says_how_to_bind_it(self):
         with pytest.raises(NotSent, match=f"rfcomm bind 0 {MAC} 1"):
-            Bluetooth(MAC).open(1)
+            Bluetooth(MAC).open(30)

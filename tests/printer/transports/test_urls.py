@@ -84,9 +84,9 @@ def test_a_usb_printer_is_named_by_what_opens_it_again():
 
 def test_memory_keeps_what_was_written():
     memory = Memory()
-    memory.open(1)
-    memory.write(b"a", 1)
-    memory.write(b"b", 1)
-    assert memory.read(1, 1) == b""
+    memory.open(30)
+    memory.write(b"a", 30)
+    memory.write(b"b", 30)
+    assert memory.read(1, 30) == b""
     memory.close()
     assert memory.data == b"ab"
