@@ -19,7 +19,7 @@ from attendant_app import slips
 from attendant_app.slips import Office, Printing, Vehicle, slip_number
 from domain import check_digit
 from domain.receipt import receipt_number
-from domain.tariff import FlatRate, HourlyRate, VehicleClass
+from domain.tariff import HIGHEST_RP, FlatRate, HourlyRate, VehicleClass
 from printer.document import Columns, Document, Qr, Text
 from printer.encoding import encode
 from printer.interpreter import interpret
@@ -227,8 +227,8 @@ vehicles = st.builds(
 offices = st.builds(Office, names, names, names, names)
 rates = st.one_of(
     st.none(),
-    st.builds(FlatRate, st.integers(0, 10**9)),
-    st.builds(HourlyRate, st.integers(0, 10**9), st.integers(0, 10**9), st.none()),
+    st.builds(FlatRate, st.integers(0, HIGHEST_RP)),
+    st.builds(HourlyRate, st.integers(0, HIGHEST_RP), st.integers(0, HIGHEST_RP), st.none()),
 )
 printings = st.builds(
     Printing,
