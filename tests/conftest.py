@@ -5,6 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)  # the processors may be shared with others
+settings.load_profile("unhurried")
 
 MOST_WORKERS = 4
 

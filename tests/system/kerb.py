@@ -78,9 +78,14 @@ class Kerb:
 
     async def sign_in(self, spot: str) -> None:
         await until(self.online)
-        if not (await self.get("/api/status"))["signed_in"]:
+
+        async def signed_in() -> bool:
+            if (await self.get("/api/status"))["signed_in"]:
+                return True
             body = {"attendant": sample.ATTENDANT, "pin": self.system.secrets["attendant_pin"]}
-            assert (await self.http.post("/api/sign-in", json=body)).is_success
+            return (await self.http.post("/api/sign-in", json=body)).is_success
+
+        await until(signed_in)
 
         async def open_home() -> bool:
             return (await self.http.get(f"/spots/{spot}")).is_success

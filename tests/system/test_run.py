@@ -87,7 +87,7 @@ def test_a_part_that_is_killed_is_started_again(tmp_path: Path) -> None:
             check=True,
         ).stdout.split()
         os.kill(int(serving[0]), signal.SIGKILL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while answers(port):
             assert time.monotonic() < deadline
         while not answers(port):
@@ -104,7 +104,7 @@ def test_after_a_kill_the_next_run_takes_over_and_still_stops_everything(tmp_pat
     process, _ = start(tmp_path, port)
     process.kill()
     process.communicate(timeout=60)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(map(answers, range(port, port + 4))):
         assert time.monotonic() < deadline, "children die with their parent"
         time.sleep(0.1)

@@ -257,7 +257,7 @@ async def test_no_worker_waits_for_what_another_is_claiming(office):
         await office.request()
     later = datetime.now(UTC) + timedelta(seconds=3)
     async with office.transactions.begin() as db, office.transactions.begin() as other:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             first = await queries.due_references(db, later, limit=2)
             second = await queries.due_references(other, later, limit=2)
     assert len({*first, *second}) == 4
