@@ -35,7 +35,7 @@ from server.embedded import EmbeddedPostgres
 from server.payments.seals import read_seal
 from server.settings import Settings
 
-READY_S = 90.0
+READY_S = 300.0
 PAPER = "generic-58-qr"
 STOP_S = 8.0
 MOST_DEATHS = 5

@@ -67,7 +67,7 @@ def test_a_code_that_nobody_paid_is_no_payment(device: Device, office: Office) -
     until(lambda: "charge stay is-waiting" in device.http.get(f"/stays/{stay_id}").text)
     office.pay(charge_id)
     until(lambda: "charge stay is-paid" in device.http.get(f"/stays/{stay_id}").text)
-    assert f"/stays/{stay_id}" not in device.http.get(f"/spots/{SPOT}").text
+    until(lambda: f"/stays/{stay_id}" not in device.http.get(f"/spots/{SPOT}").text)
 
 
 def test_a_code_that_fails_is_cancelled_and_paid_in_cash(device: Device, office: Office) -> None:
