@@ -167,6 +167,9 @@ def _serve(settings: Settings) -> subprocess.Popen[bytes]:
             "KARCIS_ACQUIRER_PUBLIC_KEY": str(settings.acquirer_public_key),
             "KARCIS_PRIVATE_KEY": str(settings.private_key),
             "KARCIS_DRIVER_CHARGES_PER_MINUTE": "10000000",
+            "KARCIS_SPOT_CHARGES_PER_MINUTE": "10000000",
+            "KARCIS_OPEN_CHARGES_PER_ADDRESS": "10000000",
+            "KARCIS_OPEN_CHARGES_PER_SPOT": "10000000",
             "KARCIS_JOBS": "false",
             "KARCIS_POOL_SIZE": "0",  # of barcodes that handhelds have issued ahead
         },

@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from fastapi import FastAPI, Request, Response
 from pydantic import SecretStr
 from starlette.staticfiles import StaticFiles
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import server.tables  # noqa: F401
 from domain.payment import ChargeKind
@@ -20,6 +22,8 @@ from server import errors, health, jobs, observability, openapi, pages
 from server.announcements import Announcer
 from server.database import create_engine, create_transactions, plain_url
 from server.driver import endpoints as driver
+from server.driver import reminders
+from server.driver import stay_endpoints as driver_stays
 from server.faults import CRASH_AT
 from server.guard import Guard
 from server.identity import endpoints as identity
@@ -37,6 +41,7 @@ from server.payments.books import Books
 from server.payments.callbacks import Listener, SnapListener
 from server.payments.issuing import Issuer
 from server.payments.notifications import Inbox
+from server.payments.open_charges import OpenCharges
 from server.payments.rest import RestAcquirer, RestListener
 from server.payments.seals import ProofKeyUnfit
 from server.payments.snap import Credentials, SnapAcquirer
@@ -66,6 +71,7 @@ def create_interface() -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.include_router(payments.acquirer_router)
+    app.include_router(driver_stays.router)
     for slice_ in (health, identity, payments, stays, sync, integrators, webhooks, driver, office):
         app.include_router(slice_.router)
     for feed in (open_data, cds, apds):
@@ -95,6 +101,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine = engine
     app.state.transactions = transactions
     app.state.driver_limit = RateLimit(settings.driver_charges_per_minute)
+    app.state.spot_limit = RateLimit(settings.spot_charges_per_minute)
+    app.state.open_charges = OpenCharges(
+        settings.open_charges_per_address, settings.open_charges_per_spot
+    )
     app.state.receipt_limit = RateLimit(settings.receipt_lookups_per_minute)
     app.state.key_limit = RateLimit(settings.key_requests_per_minute)
     app.state.open_data_limit = RateLimit(settings.open_data_requests_per_minute)
@@ -110,14 +120,29 @@ def create_app(settings: Settings) -> FastAPI:
         books=books,
         settings=settings,
     )
+    app.state.push = _push(settings)
     errors.install(app)
     app.add_middleware(payments.AcquirerFirst)
     app.add_middleware(observability.Measure)
     app.add_middleware(Guard)
+    if settings.trusted_proxies:
+        # Only these may say for whom they ask; anybody else's word for it is ignored.
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies.split())
     app.mount("/static/driver", driver.static_files)
     app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
     app.state.problem_page = _problem_page(books)
     return app
+
+
+def _push(settings: Settings) -> reminders.Push | None:
+    if settings.push_key is None:
+        return None
+    try:
+        key = reminders.PushKey.read(settings.push_key, settings.base_url)
+    except reminders.PushKeyUnfit as exc:
+        raise NotConfigured(f"the key of reminders: {exc}") from exc
+    client = httpx.AsyncClient(timeout=reminders.TIMEOUT_S, follow_redirects=False, trust_env=False)
+    return reminders.Push(key, settings.push_hosts.split(), client)
 
 
 def _problem_page(books: Books) -> errors.ProblemPage:
@@ -130,6 +155,7 @@ def _problem_page(books: Books) -> errors.ProblemPage:
             status=problem["status"],
             headers=headers,
             problem=problem,
+            wait_s=int(headers.get("Retry-After", 0)) if problem["status"] == 429 else 0,
         )
 
     return page
@@ -142,6 +168,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(app.state.engine.dispose)
         stack.push_async_callback(wired.acquirer.close)
+        if app.state.push is not None:
+            stack.push_async_callback(app.state.push.close)
         await _background(stack, wired.announcer.run())
         if settings.jobs:
             work = jobs.run(
@@ -151,6 +179,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 wired.announcer,
                 wired.books,
                 _webhook_sender(stack, app),
+                app.state.push,
                 plates_kept=timedelta(days=settings.plate_days),
             )
             await _background(stack, work)

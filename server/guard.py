@@ -14,7 +14,7 @@ from server.errors import Problem, respond
 MAX_BODY = 1024 * 1024
 MAX_FILE = 101 * 1024 * 1024
 FILE_PATHS = ("/office/settlement", "/office/statement")
-FORM_PATHS = ("/office", "/p/")
+FORM_PATHS = ("/office", "/p/", "/c/", "/s/")
 
 
 class BodyTooLarge(Problem):

@@ -20,6 +20,7 @@ from pgqueuer.sm import SchedulerManager
 from server import verify
 from server.announcements import Announcer
 from server.database import Transactions, plain_url
+from server.driver import reminders
 from server.errors import database_gone, in_the_way
 from server.identity import fleet, links, signed_requests
 from server.parking import retention
@@ -52,6 +53,7 @@ async def run(
     announcer: Announcer,
     books: Books,
     sender: Sender | None = None,
+    push: reminders.Push | None = None,
     *,
     plates_kept: timedelta,
 ) -> None:
@@ -73,12 +75,17 @@ async def run(
         now = datetime.now(UTC)
         await pursuit.pursue(transactions, acquirer, announcer, books, refund_id, now)
 
+    async def remind(push: reminders.Push) -> None:
+        await reminders.tick(transactions, push, books.timezone, now=datetime.now(UTC))
+
     async with asyncio.TaskGroup() as group:
         group.create_task(_see_to(due_charges, inquire, CHARGES_AT_ONCE))
         group.create_task(_see_to(due_refunds, pursue, REFUNDS_AT_ONCE))
         group.create_task(_repeat(_keep_timetable, database_url, transactions, plates_kept))
         if sender is not None:
             group.create_task(_repeat(sender.tick))
+        if push is not None:
+            group.create_task(_repeat(remind, push))
 
 
 async def _see_to(

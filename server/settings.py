@@ -1,11 +1,12 @@
 """Every setting of the server, read once from `KARCIS_…` variables and passed down frozen."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.mdr import MerchantCriteria
@@ -56,7 +57,15 @@ class Settings(BaseSettings):
     offline_limit_rp: int = Field(default=100_000, ge=0)
     pool_size: int = Field(default=5, ge=0, le=20)
     notification_clock_tolerance_s: int = 300
+    trusted_proxies: str = "127.0.0.1 ::1"
     driver_charges_per_minute: int = 30
+    spot_charges_per_minute: int = 60
+    open_charges_per_address: int = Field(default=10, gt=0)
+    open_charges_per_spot: int = Field(default=30, gt=0)
+    push_key: Path | None = None
+    push_hosts: str = (
+        "fcm.googleapis.com push.services.mozilla.com push.apple.com notify.windows.com"
+    )
     receipt_lookups_per_minute: int = 60
     key_requests_per_minute: int = 600
     open_data_requests_per_minute: int = 60
@@ -88,6 +97,13 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where drivers and handhelds reach this server, without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_addresses(cls, value: str) -> str:
+        for one in value.split():
+            ip_network(one)
+        return value
 
     @model_validator(mode="after")
     def _production_has_its_secrets(self) -> Self:

@@ -14,17 +14,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain import sign_link
@@ -67,11 +68,12 @@ def _taken(port: int) -> bool:
 
 
 def make_keys(folder: Path) -> None:
-    """RSA pairs of both sides and the Ed25519 key of proofs, made once; each private half is
-    readable by its owner only.
+    """RSA pairs of both sides, the Ed25519 key of proofs and the P-256 key of reminders, made once;
+    each private half is readable by its owner only.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _make_seal(folder / "seal.pem")
+    _make_once(folder / "seal.pem", Ed25519PrivateKey.generate)
+    _make_once(folder / "push.pem", partial(ec.generate_private_key, ec.SECP256R1()))
     for name in ("karcis", "acquirer"):
         private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
         if private.exists() and public.exists():
@@ -90,10 +92,12 @@ def make_keys(folder: Path) -> None:
         )
 
 
-def _make_seal(path: Path) -> None:
+def _make_once(
+    path: Path, generate: Callable[[], Ed25519PrivateKey | ec.EllipticCurvePrivateKey]
+) -> None:
     if path.exists():
         return
-    pem = Ed25519PrivateKey.generate().private_bytes(
+    pem = generate().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
@@ -301,6 +305,7 @@ class System:
             "KARCIS_ACQUIRER_PUBLIC_KEY": str(keys / "acquirer.pub.pem"),
             "KARCIS_PRIVATE_KEY": str(keys / "karcis.pem"),
             "KARCIS_PROOF_KEY": str(keys / "seal.pem"),
+            "KARCIS_PUSH_KEY": str(keys / "push.pem"),
             "KARCIS_NOTIFY_CLIENT_SECRET": self.secrets["notify_client_secret"],
             "KARCIS_WEBHOOK_KEY": self.secrets["webhook_key"],
             "KARCIS_PLATE_KEY": self.secrets["plate_key"],

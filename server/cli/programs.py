@@ -129,6 +129,7 @@ def serve(data: DataDir = Path("data")) -> None:
             port=settings.port,
             log_level="warning",
             access_log=False,
+            proxy_headers=False,  # whose word is taken is a setting: see create_app
             timeout_graceful_shutdown=3,
         )
 

@@ -1,66 +1,122 @@
 """The driver's pages: pay at a spot, watch a charge, look at a receipt. No script is needed."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, BeforeValidator, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.staticfiles import StaticFiles
 
 import qris
 from domain.money import format_rp
+from domain.parking import StayState
 from domain.payment import ChargeState
 from domain.sign_link import PARAMETER
-from domain.tariff import FlatRate, HourlyRate, TariffVersion, VehicleClass
+from domain.tariff import HourlyRate, VehicleClass
 from server import pages
-from server.database import Transaction, new_id
-from server.errors import language_of
-from server.payments import queries, receipts, refund_queries, schemas
+from server.database import Transaction, Transactions, TransactionsDep, new_id
+from server.driver import pictures, prices
+from server.driver.service import clock, issue_part
+from server.errors import Problem, language_of
+from server.parking import service as parking
+from server.payments import open_charges, queries, receipts, refund_queries, schemas, stays
+from server.payments.books import Books
 from server.payments.issuing import LONGEST_STAY_MINUTES, PaymentRequest
+from server.payments.models import Payment
 from server.payments.service import ChargeNotFound
-from server.payments.wiring import WiringDep
+from server.payments.stays import StartRequest
+from server.payments.wiring import Wiring, WiringDep
 from server.spots import service as spots
 from server.spots import signs
+from server.spots.service import KnownSpot
 
 router = APIRouter(tags=["driver"], include_in_schema=False)
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "templates"
 static_files = StaticFiles(directory=HERE / "static")
 
+
+class PaidBeforehand(Problem):
+    slug = "paid-beforehand"
+    status = 409
+    title_id = "Di titik ini parkir dibayar di muka; pilih berapa lama"
+    title_en = "At this spot parking is paid beforehand; choose how long"
+
+
+class NoPicture(Problem):
+    slug = "no-picture"
+    status = 404
+    title_id = "Barcode ini tidak dapat dibayar lagi; buat yang baru"
+    title_en = "This barcode can no longer be paid; make a new one"
+
+
+class BarcodeNotLapsed(Problem):
+    slug = "barcode-not-lapsed"
+    status = 409
+    title_id = "Tagihan ini belum habis waktunya atau uangnya sudah masuk"
+    title_en = "This charge has not run out, or its money has come"
+
+
 WAITING = {ChargeState.NEW, ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN, ChargeState.ISSUED}
+LAPSED = {ChargeState.EXPIRED, ChargeState.CANCELLED, ChargeState.ISSUE_FAILED}
 
 
-@dataclass(frozen=True)
-class Offer:
-    """One vehicle class with its price in words."""
-
-    vehicle_class: VehicleClass
-    price: str
-
-
-def _offers(tariff: TariffVersion, language: str) -> list[Offer]:
-    kinds = [kind for kind in VehicleClass if kind in tariff.rates]
-    return [Offer(kind, _price(tariff.rates[kind], language)) for kind in kinds]
-
-
-def _price(rate: FlatRate | HourlyRate, language: str) -> str:
-    english = language == "en"
-    if isinstance(rate, FlatRate):
-        return f"{format_rp(rate.amount_rp)} {'per visit' if english else 'sekali parkir'}"
-    first, following = format_rp(rate.first_hour_rp), format_rp(rate.next_hour_rp)
-    if english:
-        return f"{first} first hour, then {following} per hour"
-    return f"{first} jam pertama, lalu {following} per jam"
+@router.get("/p")
+async def start_page(request: Request, wired: WiringDep, spot: str = "") -> Response:
+    """Where a driver types the code of a spot whose sign cannot be scanned."""
+    if spot:
+        return RedirectResponse(f"/p/{spots.canonical(spot)}", 303)
+    return pages.render(request, TEMPLATES, "start.html", books=wired.books)
 
 
 @router.get("/p/{spot}")
-async def spot_page(spot: str, request: Request, db: Transaction, wired: WiringDep) -> Response:
+async def spot_page(
+    spot: str,
+    request: Request,
+    db: Transaction,
+    wired: WiringDep,
+    vehicle_class: VehicleClass | None = None,
+    minutes: Annotated[int, Query(ge=0, le=LONGEST_STAY_MINUTES)] = prices.HOURS[0] * 60,
+) -> Response:
+    merchant = _merchant(await queries.newest_barcode(db))
+    choice = Choice(new_id(), vehicle_class, minutes)
+    return await _spot_page(request, db, wired, spot, choice, merchant=merchant)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a driver has chosen so far; `minutes` is 0 for paying when he leaves."""
+
+    id: UUID
+    vehicle_class: VehicleClass | None
+    minutes: int
+    plate: str = ""
+
+
+async def _spot_page(
+    request: Request,
+    db: AsyncSession,
+    wired: Wiring,
+    spot: str,
+    choice: Choice,
+    *,
+    merchant: str | None = None,
+    seen: bool = True,
+) -> Response:
+    now = datetime.now(UTC).astimezone(wired.books.timezone)
     found = await spots.find(db, spot)
-    _, tariff = await spots.tariff_on(db, found.zone_id, wired.books.day(datetime.now(UTC)))
+    _, tariff = await spots.tariff_on(db, found.zone_id, now.date())
+    offers = prices.offers(tariff, now, language_of(request))
+    chosen = choice.vehicle_class if choice.vehicle_class in tariff.rates else None
+    chosen = chosen or offers[0].vehicle_class
+    by_time = isinstance(tariff.rates[chosen], HourlyRate)
     return pages.render(
         request,
         TEMPLATES,
@@ -75,10 +131,29 @@ async def spot_page(spot: str, request: Request, db: Transaction, wired: WiringD
             found.code,
             request.query_params.get(PARAMETER),
         ),
-        offers=_offers(tariff, language_of(request)),
-        asks_minutes=any(isinstance(rate, HourlyRate) for rate in tariff.rates.values()),
-        new_charge_id=new_id(),
+        offers=offers,
+        asks_minutes=prices.is_by_time(tariff),
+        pays_later=not found.exclusive,
+        hours=prices.HOURS,
+        plate_days=wired.settings.plate_days,
+        choice=choice,
+        chosen=chosen,
+        quote=(
+            prices.quoted(tariff, chosen, now, choice.minutes)
+            if by_time and choice.minutes
+            else None
+        ),
+        by_time=by_time,
+        merchant=merchant,
+        seen=seen,
     )
+
+
+def _merchant(text: str | None) -> str | None:
+    """The name that wallets show for our barcodes."""
+    with suppress(qris.QrisError):
+        return qris.parse(text or "").name
+    return None
 
 
 def _blank_is_none(value: Any) -> Any:
@@ -86,14 +161,19 @@ def _blank_is_none(value: Any) -> Any:
 
 
 class SpotForm(BaseModel):
-    """What the spot page sends; its `id` makes a double tap one charge."""
+    """What the spot page sends; its `id` makes a double tap one charge.
+
+    `minutes` is 0 for paying when the vehicle leaves; `told_rp` is the amount that the page showed
+    for what is chosen.
+    """
 
     id: UUID
     vehicle_class: VehicleClass
     plate: Annotated[schemas.Plate | None, BeforeValidator(_blank_is_none)] = None
     minutes: Annotated[
-        int | None, BeforeValidator(_blank_is_none), Field(ge=1, le=LONGEST_STAY_MINUTES)
+        int | None, BeforeValidator(_blank_is_none), Field(ge=0, le=LONGEST_STAY_MINUTES)
     ] = None
+    told_rp: Annotated[int | None, BeforeValidator(_blank_is_none)] = None
 
 
 @router.post("/p/{spot}")
@@ -101,34 +181,67 @@ async def pay_at_spot(
     spot: str,
     form: Annotated[SpotForm, Form()],
     request: Request,
+    transactions: TransactionsDep,
     wired: WiringDep,
 ) -> Response:
-    request.app.state.driver_limit.check(request)
-    charge_id = await wired.issuer.request(
-        PaymentRequest(
-            form.id, spots.canonical(spot), form.vehicle_class, form.plate, form.minutes
-        ),
-        lifetime=wired.settings.charge_lifetime,
-        now=datetime.now(UTC),
-    )
+    """Asks for a charge, where the driver has seen its amount; else shows it first."""
+    now, spot = datetime.now(UTC), spots.canonical(spot)
+    minutes = form.minutes
+    async with transactions.begin() as db:
+        found = await spots.find(db, spot)
+        _, tariff = await spots.tariff_on(db, found.zone_id, wired.books.day(now))
+        if not isinstance(tariff.rates.get(form.vehicle_class), HourlyRate):
+            minutes = None  # one price, however long
+        elif minutes:
+            starts = now.astimezone(wired.books.timezone)
+            asked = prices.quoted(tariff, form.vehicle_class, starts, minutes)
+            if asked.amount_rp != form.told_rp:
+                choice = Choice(form.id, form.vehicle_class, minutes, form.plate or "")
+                return await _spot_page(request, db, wired, spot, choice, seen=False)
+    if minutes == 0:
+        return await _start_stay(request, transactions, wired, found, form, now)
+    async with open_charges.asked_by_driver(request, form.id, spot, now=now):
+        charge_id = await wired.issuer.request(
+            PaymentRequest(form.id, spot, form.vehicle_class, form.plate, minutes),
+            lifetime=wired.settings.charge_lifetime,
+            now=now,
+        )
     return RedirectResponse(f"/c/{charge_id}", 303)
 
 
-def _clock(seconds: int) -> str:
-    """As the page's script counts it on: hours only where there are any."""
-    hours, minutes = divmod(seconds // 60, 60)
-    return f"{hours}:" * bool(hours) + f"{minutes:02d}:{seconds % 60:02d}"
+async def _start_stay(
+    request: Request,
+    transactions: Transactions,
+    wired: Wiring,
+    spot: KnownSpot,
+    form: SpotForm,
+    now: datetime,
+) -> Response:
+    """A stay to be paid for when the vehicle leaves."""
+    if spot.exclusive:
+        raise PaidBeforehand
+    request.app.state.driver_limit.check(request)
+    request.app.state.spot_limit.count(spot.code)
+    wanted = StartRequest(form.id, spot.code, form.vehicle_class, form.plate, None)
+    await stays.start_once(transactions, wired.books, wanted, now=now)
+    return RedirectResponse(f"/s/{form.id}", 303)
+
+
+async def _view(db: AsyncSession, books: Books, charge_id: UUID) -> schemas.Charge:
+    found = await queries.charge_view(db, charge_id)
+    if found is None:
+        raise ChargeNotFound
+    return schemas.Charge.of(found, books, await refund_queries.of_view(db, found))
 
 
 @router.get("/c/{charge_id}")
 async def charge_page(
     charge_id: UUID, request: Request, db: Transaction, wired: WiringDep
 ) -> Response:
-    found = await queries.charge_view(db, charge_id)
-    if found is None:
-        raise ChargeNotFound
-    view = schemas.Charge.of(found, wired.books, await refund_queries.of_view(db, found))
-    seconds_left = max(0, int((view.expires_at - datetime.now(UTC)).total_seconds()))
+    now = datetime.now(UTC)
+    view = await _view(db, wired.books, charge_id)
+    seconds_left = max(0, int((view.expires_at - now).total_seconds()))
+    waiting = view.state in WAITING
     return pages.render(
         request,
         TEMPLATES,
@@ -136,10 +249,89 @@ async def charge_page(
         books=wired.books,
         charge=view,
         merchant=None if view.qris is None else qris.parse(view.qris),
-        waiting=view.state in WAITING,
+        waiting=waiting,
+        # Only once it is over: while it waits, the barcode is all that counts.
+        stay=None if waiting else await stays.of_charge(db, charge_id, wired.books),
+        again_id=new_id(),
         seconds_left=seconds_left,
-        time_left=_clock(seconds_left),
+        time_left=clock(seconds_left),
     )
+
+
+@router.get("/c/{charge_id}/qris.png")
+async def charge_picture(
+    charge_id: UUID, request: Request, db: Transaction, wired: WiringDep
+) -> Response:
+    """The barcode with what a person needs to know about it, while it may be paid."""
+    view = await _view(db, wired.books, charge_id)
+    now = datetime.now(UTC)
+    if view.state != ChargeState.ISSUED or view.qris is None or view.expires_at <= now:
+        raise NoPicture
+    english = language_of(request) == "en"
+    until = f"{view.expires_at.astimezone(wired.books.timezone):%d-%m-%Y %H.%M}"
+    picture = pictures.Picture(
+        qris=view.qris,
+        title=f"{'Pay to' if english else 'Bayar kepada'} {qris.parse(view.qris).name}",
+        amount=format_rp(view.amount_rp),
+        below=(
+            f"{view.spot} · {view.place}",
+            f"{'Valid until' if english else 'Berlaku sampai'} {until}",
+            f"{'After that, do not pay it' if english else 'Lewat waktu itu, jangan dibayar'}",
+        ),
+    )
+    return Response(
+        await asyncio.to_thread(pictures.png, picture),
+        media_type="image/png",
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="qris-{view.spot}-{view.code}.png"',
+        },
+    )
+
+
+class AgainForm(BaseModel):
+    """`id` is that of the new charge, so that a double tap makes one."""
+
+    id: UUID
+
+
+@router.post("/c/{charge_id}/again")
+async def new_barcode(
+    charge_id: UUID,
+    form: Annotated[AgainForm, Form()],
+    request: Request,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+) -> Response:
+    """A new barcode for what an expired one was for."""
+    now = datetime.now(UTC)
+    async with transactions.begin() as db:
+        view = await _view(db, wired.books, charge_id)
+        if view.state not in LAPSED or view.money_flag is not None:
+            raise BarcodeNotLapsed
+        account = await stays.of_charge(db, charge_id, wired.books)
+        lapsed = await db.get_one(Payment, charge_id)
+        if account.row.id == charge_id:
+            minutes = _minutes(account.row.started_at, account.row.ends_at)
+        else:
+            minutes = _minutes(account.row.ends_at or now, lapsed.covers_until)
+    async with open_charges.asked_by_driver(request, form.id, view.spot, now=now):
+        if account.row.id == charge_id:
+            wanted = PaymentRequest(form.id, view.spot, view.vehicle_class, minutes=minutes)
+            await wired.issuer.request(wanted, lifetime=wired.settings.charge_lifetime, now=now)
+        else:
+            ended = account.row.state != StayState.OPEN
+            await issue_part(
+                transactions, wired, account.row.id, form.id, None if ended else minutes, now=now
+            )
+    if account.row.id == charge_id and account.row.plate_masked is not None:
+        async with transactions.begin() as db:
+            await parking.know_plate(db, form.id, account.row.plate_masked, account.row.plate_hash)
+    return RedirectResponse(f"/c/{form.id}", 303)
+
+
+def _minutes(begins: datetime, ends: datetime | None) -> int | None:
+    return None if ends is None else round((ends - begins) / timedelta(minutes=1))
 
 
 @router.get("/r/{number}")

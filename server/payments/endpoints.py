@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -27,6 +27,7 @@ from server.payments import (
     barcodes,
     cancelling,
     cash,
+    open_charges,
     queries,
     receipts,
     refund_queries,
@@ -123,14 +124,14 @@ async def request_charge(
     request: Request,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> schemas.Charge:
-    if shift is None:
-        request.app.state.driver_limit.check(request)
     spot = spots.canonical(spot)
-    charge_id = await wired.issuer.request(
-        _wanted(body, idempotency_key, spot, shift, ChargeKind.MPM),
-        lifetime=wired.settings.charge_lifetime,
-        now=datetime.now(UTC),
-    )
+    wanted = _wanted(body, idempotency_key, spot, shift, ChargeKind.MPM)
+    lifetime, now = wired.settings.charge_lifetime, datetime.now(UTC)
+    allowed: AbstractAsyncContextManager[None] = nullcontext()
+    if shift is None:
+        allowed = open_charges.asked_by_driver(request, wanted.charge_id, spot, now=now)
+    async with allowed:
+        charge_id = await wired.issuer.request(wanted, lifetime=lifetime, now=now)
     return await _view(transactions, wired.books, charge_id)
 
 

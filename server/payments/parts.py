@@ -59,11 +59,12 @@ class PartRequest:
     """The next part of a stay to be collected; `charge_id` is made by the asker.
 
     `minutes` extend a stay that is running; without them one that has ended is charged its rest.
+    `shift_id` is empty where the driver asks for it.
     """
 
     stay_id: UUID
     charge_id: UUID
-    shift_id: UUID
+    shift_id: UUID | None
     kind: ChargeKind
     minutes: int | None = None
     consumer_qr: str = field(default="", repr=False)
@@ -125,6 +126,8 @@ async def take_cash(
 ) -> None:
     """Record cash for the next part, of the amount that our tariff asks."""
     async with transactions.begin() as db:
+        if part.shift_id is None:
+            raise RuntimeError("cash without a shift that owes it")
         await identity.keep_shift_open(db, part.shift_id)
         charge = await open_part(db, CASH, books, part, now, now)
         if charge is not None:

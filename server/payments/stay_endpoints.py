@@ -10,7 +10,6 @@ from domain.payment import ChargeKind
 from server.database import Transactions, TransactionsDep
 from server.identity.auth import RequiredShift
 from server.identity.service import OnShift
-from server.parking.service import StartedAlready
 from server.payments import parts, queries, refund_queries, schemas, stays, vouchers
 from server.payments.books import Books
 from server.payments.endpoints import CONSUMER_LIFETIME, check_consumer_qr
@@ -66,16 +65,8 @@ async def start_stay(
     request = StartRequest(
         body.id, spot, body.vehicle_class, body.plate or None, shift.shift_id, body.told_at
     )
-    try:
-        await _start(transactions, wired.books, request)
-    except StartedAlready:  # the same request, sent twice at once: it is there now
-        await _start(transactions, wired.books, request)
+    await stays.start_once(transactions, wired.books, request, now=datetime.now(UTC))
     return await _view(transactions, wired.books, body.id)
-
-
-async def _start(transactions: Transactions, books: Books, request: StartRequest) -> None:
-    async with transactions.begin() as db:
-        await stays.start(db, books, request, now=datetime.now(UTC))
 
 
 @router.get("/v1/stays/{stay_id}")

@@ -17,7 +17,7 @@ from domain.parking import StayState
 from domain.payment import PaymentState
 from domain.receipt import mask_plate
 from domain.tariff import Quote, QuoteLine, TariffVersion, VehicleClass
-from server.database import Insertions
+from server.database import Insertions, Transactions
 from server.parking import service as parking
 from server.parking.models import ParkingSession, StayVoid
 from server.parking.service import Stay
@@ -63,6 +63,12 @@ class Account:
         return sum(part.amount_rp for part in self.parts if part.state == PaymentState.PAID)
 
     @property
+    def paid_until(self) -> datetime | None:
+        """Until when it is paid; nothing where no time is, or none was bought."""
+        paid = [part for part in self.parts if part.state == PaymentState.PAID]
+        return service.bought_until(self.row, paid)
+
+    @property
     def waiting(self) -> Payment | None:
         """The one part that may still be paid."""
         return next((part for part in self.parts if part.state == PaymentState.REQUESTED), None)
@@ -105,6 +111,12 @@ async def look(db: AsyncSession, stay_id: UUID, books: Books) -> Account:
     return await _account(db, row, books)
 
 
+async def of_charge(db: AsyncSession, charge_id: UUID, books: Books) -> Account:
+    """The stay that a charge is for; each charge has its payment's id."""
+    payment = await db.get_one(Payment, charge_id)
+    return await look(db, payment.parking_session_id, books)
+
+
 async def charge_ids(db: AsyncSession, stay_id: UUID) -> Sequence[UUID]:
     """The charges of all parts of a stay, the oldest first; each has its payment's id."""
     found = await db.scalars(
@@ -130,13 +142,16 @@ async def _account(db: AsyncSession, row: ParkingSession, books: Books) -> Accou
 
 @dataclass(frozen=True)
 class StartRequest:
-    """A stay to be paid for when the vehicle leaves; `id` is made by the asker."""
+    """A stay to be paid for when the vehicle leaves; `id` is made by the asker.
+
+    `shift_id` is empty where a driver starts it alone.
+    """
 
     id: UUID
     spot_code: str
     vehicle_class: VehicleClass
     plate: str | None
-    shift_id: UUID
+    shift_id: UUID | None
     told_at: datetime | None = None
 
     def is_for(self, row: ParkingSession, spot_id: UUID) -> bool:
@@ -171,6 +186,18 @@ async def start(db: AsyncSession, books: Books, request: StartRequest, *, now: d
         shift_id=request.shift_id,
     )
     await parking.start(db, Insertions(), [stay], now=started_at)
+
+
+async def start_once(
+    transactions: Transactions, books: Books, request: StartRequest, *, now: datetime
+) -> None:
+    """As `start`, also where the same request is sent twice at once."""
+    try:
+        async with transactions.begin() as db:
+            await start(db, books, request, now=now)
+    except parking.StartedAlready:
+        async with transactions.begin() as db:  # it is there now
+            await start(db, books, request, now=now)
 
 
 async def end(

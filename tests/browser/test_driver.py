@@ -13,6 +13,8 @@ from playwright.async_api import Page, Response, expect
 from sqlalchemy import update
 
 from server.database import Transactions
+from server.limits import RateLimit
+from server.parking.models import ParkingSession
 from server.payments import inquiries
 from server.payments.arrivals import Arrival, record_one
 from server.payments.models import Charge, Inquiry
@@ -33,6 +35,15 @@ def charge_id(page: Page) -> UUID:
 async def choose(page: Page, vehicle: str = "car", plate: str = "") -> None:
     await page.locator(f"input[value={vehicle}]").check()
     await page.locator("input[name=plate]").fill(plate)
+    await page.get_by_role("button").click()
+    await page.wait_for_url("**/c/*")
+
+
+async def by_the_hour(page: Page, hours: int, amount: str, vehicle: str = "car") -> None:
+    """Choose at an hourly spot, and pay once the amount is there."""
+    await page.locator("select").select_option(str(hours * 60))
+    await page.locator(f"input[value={vehicle}]").check()
+    await expect(page.locator("#quote tfoot .number")).to_have_text(amount)
     await page.get_by_role("button").click()
     await page.wait_for_url("**/c/*")
 
@@ -72,6 +83,14 @@ class Kerb:
                 db, charge.acquirer, charge.reference, arrival, self.wired.books, now=now
             )
         self.wired.announcer.announce(charge.id)
+
+    async def stay_ends_in(self, stay_id: UUID, seconds: float) -> None:
+        """As if a paid stay had begun so long ago that it ends then."""
+        ends = datetime.now(UTC) + timedelta(seconds=seconds)
+        async with self.owner.begin() as db:
+            row = await db.get_one(ParkingSession, stay_id)
+            assert row.ends_at is not None
+            row.started_at, row.ends_at = row.started_at - (row.ends_at - ends), ends
 
     async def end_in(self, page: Page, seconds: float) -> None:
         ends = datetime.now(UTC) + timedelta(seconds=seconds)
@@ -161,8 +180,102 @@ async def test_the_countdown_runs_out_and_the_page_says_so(screens: Screens, ker
     await kerb.ask(charge_id(page).hex, later=timedelta(seconds=2))
     await expect(page.locator("h1")).to_have_text("Waktu habis, belum dibayar")
     await screens.examine(page, "expired")
-    await page.get_by_role("link", name="Buat barcode baru").click()
-    await page.wait_for_url("**/p/PSR-001-U")
+    old = charge_id(page)
+    await page.get_by_role("button", name="Buat barcode baru").click()
+    await expect(page.locator(".barcode .amount")).to_have_text("Rp4.000")
+    assert charge_id(page) != old
+
+
+async def test_a_stay_is_extended_before_it_ends(
+    screens: Screens, kerb: Kerb, subtests: pytest.Subtests
+) -> None:
+    for size in SIZES:
+        with subtests.test(str(size)):
+            page = await screens.open(HOURLY, size)
+            await screens.examine(page, "spot-hourly")
+            await by_the_hour(page, 1, "Rp4.000")
+            stay = charge_id(page)
+            await kerb.pay(page)
+            await page.get_by_role("link", name="perpanjang").click()
+            await expect(page.locator("h1")).to_have_text("Dibayar sampai")
+            await screens.examine(page, "stay")
+            await kerb.stay_ends_in(stay, 604)
+            await page.reload()
+            await expect(page.locator("#until.paid")).to_be_visible()
+            await expect(page.locator("#until.waiting h1")).to_have_text("Waktu hampir habis")
+            await screens.examine(page, "stay-ending")
+            await page.get_by_role("button", name="Perpanjang parkir").click()
+            await expect(page.locator(".barcode .amount")).to_have_text("Rp2.000")
+            await screens.examine(page, "charge-extension")
+            await kerb.pay(page)
+            await expect(page.locator(".result.paid h1")).to_have_text("Lunas")
+            await page.get_by_role("link", name="perpanjang").click()
+            await expect(page.locator("#until.paid")).to_be_visible()
+            assert "1:0" in await page.locator("#left").inner_text()
+
+
+async def test_a_driver_without_script_sees_the_price_before_he_pays_when_he_leaves(
+    screens: Screens, kerb: Kerb
+) -> None:
+    page = await screens.open(HOURLY, SMALL_PHONE, scripts=False)
+    await page.locator("select").select_option("180")
+    await page.locator("input[value=truck]").check()
+    await page.locator("input[name=plate]").fill("KH 1234 AB")
+    await page.get_by_role("button").click()
+    await expect(page.locator("[role=alert]")).to_contain_text("Periksa biayanya")
+    await expect(page.locator("#quote tfoot .number")).to_have_text("Rp20.000")
+    assert await page.locator("input[name=plate]").input_value() == "KH 1234 AB"
+    assert "KH" not in page.url
+    await page.locator("select").select_option("0")
+    await page.get_by_role("button").click()
+    await expect(page.locator("h1")).to_have_text("Parkir berjalan, bayar saat selesai")
+    refresh = page.locator("meta[http-equiv=refresh]")
+    await expect(refresh).to_have_attribute("content", "60")
+    await page.get_by_role("button").click()
+    await expect(page.locator(".barcode .amount")).to_have_text("Rp10.000")
+    await kerb.pay(page)
+    await page.reload()
+    await expect(page.locator(".result.paid h1")).to_have_text("Lunas")
+
+
+async def test_a_stay_that_is_paid_at_its_end_says_what_it_owes(
+    screens: Screens, subtests: pytest.Subtests
+) -> None:
+    for size in SIZES:
+        with subtests.test(str(size)):
+            page = await screens.open("/p", size)
+            await screens.examine(page, "start")
+            await page.locator("input[name=spot]").fill("rsu 003 i")
+            await page.get_by_role("button").click()
+            await page.locator("select").select_option("0")
+            await expect(page.get_by_role("button")).to_have_text("Mulai parkir")
+            await screens.examine(page, "spot-later")
+            await page.get_by_role("button").click()
+            await expect(page.locator(".result .amount")).to_have_text("Rp2.000")
+            await screens.examine(page, "stay-later")
+
+
+async def test_a_browser_that_takes_no_push_is_told_what_happens_instead(
+    screens: Screens, kerb: Kerb
+) -> None:
+    page = await screens.open(HOURLY)
+    await by_the_hour(page, 2, "Rp3.000", "motorcycle")
+    await kerb.pay(page)
+    await page.get_by_role("link", name="pengingat").click()
+    await page.get_by_role("button", name="Ingatkan saya").click()
+    await expect(page.locator("#not-reminded")).to_be_visible()
+    await screens.examine(page, "stay-no-push")
+    screens.complaints.clear()  # Chromium tells that it may not, or cannot
+
+
+async def test_who_asks_too_often_is_told_how_long_to_wait(screens: Screens, app: FastAPI) -> None:
+    screens.expected_statuses.add(429)
+    app.state.driver_limit = RateLimit(1)
+    for size in (SMALL_PHONE, DESK):
+        page = await screens.open(SPOT, size)
+        await page.get_by_role("button").click()
+    await expect(page.locator(".result.refused")).to_contain_text("Tunggu")
+    await screens.examine(page, "too-many")
 
 
 MISFITS = [
@@ -215,14 +328,21 @@ async def test_every_page_is_english_where_english_is_chosen(screens: Screens, k
     await page.get_by_role("link", name="English").click()
     await expect(page.locator("h1")).to_have_text("Pay for parking")
     await english(page)
-    await page.locator("select").select_option("180")
-    await choose(page, "motorcycle", "KH 1 A")  # the choice is remembered from here on
+    await by_the_hour(page, 3, "Rp4.000", "motorcycle")  # the choice is remembered from here on
     await english(page)
     await expect(page.locator(".barcode .amount")).to_have_text("Rp4.000")
     await kerb.pay(page)
     await expect(page.locator(".result.paid h1")).to_have_text("Paid")
     await english(page)
-    await page.locator("a.button").click()
+    stay = charge_id(page)
+    await page.goto(f"/s/{stay}")
+    await screens.examine(page, "stay-english")
+    await english(page)
+    await page.goto("/p")
+    await screens.examine(page, "start-english")
+    await english(page)
+    await page.goto(f"/c/{stay}")
+    await page.locator("a.button:not(.plain)").click()
     await expect(page.locator("h1")).to_have_text("Genuine receipt, paid")
     await english(page)
     screens.expected_statuses.add(404)

@@ -276,6 +276,9 @@ class Stage:
             "KARCIS_NOTIFY_CLIENT_SECRET": SECRET,
             "KARCIS_WEBHOOK_KEY": SECRET * 3,
             "KARCIS_DRIVER_CHARGES_PER_MINUTE": "1000000",
+            "KARCIS_SPOT_CHARGES_PER_MINUTE": "1000000",
+            "KARCIS_OPEN_CHARGES_PER_ADDRESS": "1000000",
+            "KARCIS_OPEN_CHARGES_PER_SPOT": "1000000",
             **self.environment,
         }
 

@@ -71,6 +71,7 @@ UPDATED = {
     "pooled_charges": {"claimed_at", "claim_hash"},
     "posted_codes": {"retired_at"},
     "receipt_series": {"last"},
+    "reminders": {"endpoint", "p256dh", "auth", "language", "told_of"},
     "refunds": {
         "state", "from_suspense", "decided_by", "decided_at", "acquirer_refund_number",
         "next_inquiry_at", "inquiry_id", "settlement_line_id", "transfer_reference",
@@ -96,7 +97,7 @@ UPDATED = {
 }  # fmt: skip
 """The other tables that the application adds rows to, and the columns it may change there."""
 
-DELETED = {"device_nonces", "officer_sign_ins", "outbox", "spot_links", "used_nonces"}
+DELETED = {"device_nonces", "officer_sign_ins", "outbox", "reminders", "spot_links", "used_nonces"}
 QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"}
 """The job library's own, with every right but to truncate."""
 READ = {"alembic_version"}
@@ -109,12 +110,17 @@ HIDDEN = {
     "enrolment_codes.code_hash",
     "officer_sign_ins.token_hash",
     "officers.password_hash",
+    "reminders.auth",
+    "reminders.endpoint",
+    "reminders.p256dh",
     "shifts.token_hash",
     "webhook_subscriptions.previous_secret",
     "webhook_subscriptions.secret",
 }
 """What would help somebody in; auditors read everything else."""
-SECRET = re.compile("password|pin_hash|token|code_hash|key_hash|nonce$|secret")
+SECRET = re.compile(
+    "password|pin_hash|token|code_hash|key_hash|nonce$|secret|reminders.*[^_](auth|endpoint|p256dh)"
+)
 
 
 async def all_of(db_of: Transactions, sql: str, **values: object) -> set[str]:

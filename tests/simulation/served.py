@@ -208,6 +208,9 @@ class Ground:
             proof_key=folder / "seal.pem",
             charge_lifetime_s=int(LIFETIME.total_seconds()),
             pool_size=2,
+            spot_charges_per_minute=1_000_000,
+            open_charges_per_address=1_000_000,
+            open_charges_per_spot=1_000_000,
             jobs=False,
         )
         self.voice = Voice(key, SECRET, self.settings.acquirer_merchant_id)

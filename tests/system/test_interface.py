@@ -48,7 +48,14 @@ include-operation-id = [
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422"]
 """
-UNLIMITED = ("DRIVER_CHARGES", "RECEIPT_LOOKUPS", "KEY_REQUESTS")
+UNLIMITED = (
+    "DRIVER_CHARGES_PER_MINUTE",
+    "SPOT_CHARGES_PER_MINUTE",
+    "OPEN_CHARGES_PER_ADDRESS",
+    "OPEN_CHARGES_PER_SPOT",
+    "RECEIPT_LOOKUPS_PER_MINUTE",
+    "KEY_REQUESTS_PER_MINUTE",
+)
 
 
 @pytest.fixture
@@ -58,7 +65,7 @@ def unlimited(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     Not in pytest's own folder, which another run that starts would shut to the database.
     """
     for name in UNLIMITED:
-        monkeypatch.setenv(f"KARCIS_{name}_PER_MINUTE", "1000000")
+        monkeypatch.setenv(f"KARCIS_{name}", "1000000")
     with (
         tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
         System(Path(folder), free_ports(), own_database=True) as running,

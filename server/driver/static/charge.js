@@ -1,19 +1,9 @@
 // Keeps a charge's page true: counts down, and shows the newest state the moment it changes.
+import { countDown } from "/static/driver/countdown.js";
+
 const box = document.getElementById("charge");
 const left = document.getElementById("left");
 const live = !["paid", "expired", "cancelled", "issue_failed"].includes(box.dataset.state);
-
-const two = (number) => String(Math.floor(number)).padStart(2, "0");
-
-function count() {
-  // From the server's count, not this phone's clock, which may be wrong.
-  const end = performance.now() + Number(left.dataset.seconds) * 1000;
-  const tick = setInterval(() => {
-    const seconds = Math.max(0, Math.ceil((end - performance.now()) / 1000));
-    left.textContent = [...(seconds < 3600 ? [] : [Math.floor(seconds / 3600)]), two(seconds / 60 % 60), two(seconds % 60)].join(":");
-    if (seconds === 0) { clearInterval(tick); location.reload(); }
-  }, 500);
-}
 
 function changed(charge) {
   return charge.state !== box.dataset.state || (charge.money_flag ?? "") !== box.dataset.flag;
@@ -26,7 +16,7 @@ async function poll() {
   } catch { /* offline: the next round asks again */ }
 }
 
-if (left) count();
+if (left) countDown(left);
 if (live) {
   const events = new EventSource(`/v1/charges/${box.dataset.id}/events`);
   events.addEventListener("charge", (event) => { if (changed(JSON.parse(event.data))) location.reload(); });

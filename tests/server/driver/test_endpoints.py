@@ -1,9 +1,14 @@
 """The driver's pages over HTTP: form, headers, and the refusals a person can bring about."""
 
+import io
 from uuid import uuid4
 
 import httpx
+import numpy as np
 import pytest
+import zxingcpp
+from PIL import Image
+from pyzbar import pyzbar
 from sqlalchemy import delete, func, select
 
 from server.database import Transactions
@@ -40,8 +45,9 @@ FORMS: list[tuple[dict[str, str], int]] = [
     ({"plate": "KH<b>"}, 422),
     ({"plate": "K" * 17}, 422),
     ({"vehicle_class": "tank"}, 422),
-    ({"minutes": "0"}, 422),
+    ({"minutes": "-1"}, 422),
     ({"minutes": "1441"}, 422),
+    ({"told_rp": "x"}, 422),
     ({"id": "x"}, 422),
 ]
 
@@ -76,10 +82,46 @@ async def test_an_hourly_spot_needs_to_know_how_long(api: httpx.AsyncClient) -> 
     answer = await api.post("/p/RSU-003-I", data=form)
     assert (answer.status_code, answer.json()["slug"]) == (422, "stay-not-priced")
     form = {"id": str(uuid4()), "vehicle_class": "car", "minutes": "120"}
-    assert (await api.post("/p/RSU-003-I", data=form)).status_code == 303
+    for told in ({}, {"told_rp": "4000"}):
+        shown = await api.post("/p/RSU-003-I", data=form | told)
+        assert shown.status_code == 200
+        assert 'name="told_rp" value="6000"' in shown.text
+        assert form["id"] in shown.text
+    answer = await api.post("/p/RSU-003-I", data=form | {"told_rp": "6000"})
+    assert answer.status_code == 303
+
+
+async def test_a_spot_code_can_be_typed(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/p", headers=HTML)).status_code == 200
+    answer = await api.get("/p", params={"spot": "psr 001 u"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/p/PSR-001-U")
+    mistyped = await api.get("/p", params={"spot": "PSR-001-V"})
+    assert (mistyped.status_code, mistyped.json()["slug"]) == (404, "spot-code-mistyped")
+
+
+async def test_the_saved_picture_says_all_and_is_read_by_a_scanner(api: httpx.AsyncClient) -> None:
+    form = {"id": str(uuid4()), "vehicle_class": "car"}
+    page = (await api.post("/p/PSR-001-U", data=form)).headers["location"]
+    answer = await api.get(f"{page}/qris.png")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["cache-control"] == "no-store"
+    picture = np.asarray(Image.open(io.BytesIO(answer.content)).convert("L"))
+    [read] = pyzbar.decode(picture)
+    charge = (await api.get(f"/v1/charges/{form['id']}")).json()
+    assert read.data.decode() == charge["qris"]
+    [again] = zxingcpp.read_barcodes(picture)
+    assert again.text == charge["qris"]
+    # What stands around it: the more there is of it, the more ink is outside the barcode.
+    box = read.rect
+    outside = picture.copy()
+    outside[box.top : box.top + box.height, box.left : box.left + box.width] = 255
+    assert (outside[: box.top] < 128).any()
+    assert (outside[box.top + box.height :] < 128).any()
 
 
 NOT_THERE = [
+    ("/s/0198a2b4-0000-7000-8000-000000000000", 404, "stay-not-found"),
+    ("/c/0198a2b4-0000-7000-8000-000000000000/qris.png", 404, "charge-not-found"),
     ("/p/PSR-001-V", 404, "spot-code-mistyped"),
     ("/c/0198a2b4-0000-7000-8000-000000000000", 404, "charge-not-found"),
     ("/c/x", 422, "invalid-request"),
