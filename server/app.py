@@ -106,6 +106,8 @@ def create_app(settings: Settings) -> FastAPI:
         settings.open_charges_per_address, settings.open_charges_per_spot
     )
     app.state.receipt_limit = RateLimit(settings.receipt_lookups_per_minute)
+    app.state.report_limit = RateLimit(settings.reports_per_minute)
+    app.state.picture_limit = RateLimit(settings.picture_checks_per_minute)
     app.state.key_limit = RateLimit(settings.key_requests_per_minute)
     app.state.open_data_limit = RateLimit(settings.open_data_requests_per_minute)
     app.state.open_data = Editions()
@@ -181,6 +183,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 _webhook_sender(stack, app),
                 app.state.push,
                 plates_kept=timedelta(days=settings.plate_days),
+                told_kept=timedelta(days=settings.contact_days),
             )
             await _background(stack, work)
         yield

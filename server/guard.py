@@ -14,7 +14,9 @@ from server.errors import Problem, respond
 MAX_BODY = 1024 * 1024
 MAX_FILE = 101 * 1024 * 1024
 FILE_PATHS = ("/office/settlement", "/office/statement")
-FORM_PATHS = ("/office", "/p/", "/c/", "/s/")
+MAX_PICTURE = 13 * 1024 * 1024
+PICTURE_PATHS = ("/pengaduan", "/periksa")
+FORM_PATHS = ("/office", "/p/", "/c/", "/s/", "/r/", "/cari", *PICTURE_PATHS)
 
 
 class BodyTooLarge(Problem):
@@ -42,7 +44,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        limit = MAX_FILE if scope["path"] in FILE_PATHS else MAX_BODY
+        limit = _limit(scope["path"])
         told = headers.get("content-length", "0")
         if not told.isdigit() or int(told) > limit:
             await respond(Request(scope), BodyTooLarge())(scope, receive, send)
@@ -50,6 +52,12 @@ class Guard:
             await respond(Request(scope), ForeignForm())(scope, receive, send)
         else:
             await self.app(scope, _counted(receive, limit), send)
+
+
+def _limit(path: str) -> int:
+    if path in FILE_PATHS:
+        return MAX_FILE
+    return MAX_PICTURE if path in PICTURE_PATHS else MAX_BODY
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

@@ -19,6 +19,7 @@ from pgqueuer.sm import SchedulerManager
 
 from server import verify
 from server.announcements import Announcer
+from server.complaints import retention as told_retention
 from server.database import Transactions, plain_url
 from server.driver import reminders
 from server.errors import database_gone, in_the_way
@@ -40,6 +41,7 @@ EVERY_FIVE_MINUTES = "*/5 * * * *"
 EVERY_NIGHT = "17 19 * * *"  # UTC; past two in the morning in western Indonesia
 AFTER_THAT = "47 19 * * *"
 PLATES_NIGHTLY = "37 18 * * *"
+TOLD_NIGHTLY = "57 18 * * *"
 WATCHED = timedelta(hours=1)
 LOOK_S = 1.0
 CHARGES_AT_ONCE = 8
@@ -56,6 +58,7 @@ async def run(
     push: reminders.Push | None = None,
     *,
     plates_kept: timedelta,
+    told_kept: timedelta,
 ) -> None:
     """Work until cancelled, whatever fails on the way: a worker that is gone asks nobody."""
 
@@ -81,7 +84,9 @@ async def run(
     async with asyncio.TaskGroup() as group:
         group.create_task(_see_to(due_charges, inquire, CHARGES_AT_ONCE))
         group.create_task(_see_to(due_refunds, pursue, REFUNDS_AT_ONCE))
-        group.create_task(_repeat(_keep_timetable, database_url, transactions, plates_kept))
+        group.create_task(
+            _repeat(_keep_timetable, database_url, transactions, plates_kept, told_kept)
+        )
         if sender is not None:
             group.create_task(_repeat(sender.tick))
         if push is not None:
@@ -118,7 +123,7 @@ async def _see_to(
 
 
 async def _keep_timetable(
-    database_url: str, transactions: Transactions, plates_kept: timedelta
+    database_url: str, transactions: Transactions, plates_kept: timedelta, told_kept: timedelta
 ) -> None:
     """Start each work at its time, in one of all processes."""
     async with asyncpg.create_pool(plain_url(database_url), min_size=1, max_size=2) as pool:
@@ -157,6 +162,10 @@ async def _keep_timetable(
         @timetable.schedule("destroy_plates", PLATES_NIGHTLY)
         async def destroy_plates(_schedule: Schedule) -> None:
             await retention.destroy_plates(transactions, plates_kept, now=datetime.now(UTC))
+
+        @timetable.schedule("destroy_told", TOLD_NIGHTLY)
+        async def destroy_told(_schedule: Schedule) -> None:
+            await told_retention.destroy_told(transactions, told_kept, now=datetime.now(UTC))
 
         await timetable.run()
 

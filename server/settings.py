@@ -71,9 +71,14 @@ class Settings(BaseSettings):
     open_data_requests_per_minute: int = 60
     open_data_license: str = "https://creativecommons.org/licenses/by/4.0/"
     open_data_publisher: str = ""
+    reports_per_minute: int = 6
+    picture_checks_per_minute: int = 10
     webhook_key: SecretStr | None = Field(default=None, min_length=32)
     plate_key: SecretStr | None = Field(default=None, min_length=32)
     plate_days: int = Field(default=30, gt=0)
+    contact_key: SecretStr | None = Field(default=None, min_length=32)
+    contact_days: int = Field(default=30, gt=0)
+    complaint_working_days: int = Field(default=5, gt=0)
     sign_check_days: int = Field(default=3, gt=0)
     grace_minutes: int = Field(default=15, ge=0)
     refund_limit_rp: int = Field(default=500_000, gt=0)

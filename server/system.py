@@ -121,6 +121,7 @@ def sample_secrets(data_dir: Path) -> dict[str, str]:
         "notify_client_secret": secrets.token_urlsafe(24),
         "webhook_key": secrets.token_urlsafe(32),
         "plate_key": secrets.token_urlsafe(32),
+        "contact_key": secrets.token_urlsafe(32),
         "officer_password": secrets.token_urlsafe(9),
         "checker_password": secrets.token_urlsafe(9),
         "attendant_pin": f"{secrets.randbelow(10**6):06d}",
@@ -309,6 +310,7 @@ class System:
             "KARCIS_NOTIFY_CLIENT_SECRET": self.secrets["notify_client_secret"],
             "KARCIS_WEBHOOK_KEY": self.secrets["webhook_key"],
             "KARCIS_PLATE_KEY": self.secrets["plate_key"],
+            "KARCIS_CONTACT_KEY": self.secrets["contact_key"],
         }
 
     def _sandbox_environment(self) -> dict[str, str]:

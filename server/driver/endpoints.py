@@ -22,11 +22,11 @@ from domain.sign_link import PARAMETER
 from domain.tariff import HourlyRate, VehicleClass
 from server import pages
 from server.database import Transaction, Transactions, TransactionsDep, new_id
-from server.driver import pictures, prices
+from server.driver import complaint_pages, pictures, prices, receipt_pages, sign_pages
 from server.driver.service import clock, issue_part
 from server.errors import Problem, language_of
 from server.parking import service as parking
-from server.payments import open_charges, queries, receipts, refund_queries, schemas, stays
+from server.payments import open_charges, queries, refund_queries, schemas, stays
 from server.payments.books import Books
 from server.payments.issuing import LONGEST_STAY_MINUTES, PaymentRequest
 from server.payments.models import Payment
@@ -38,6 +38,8 @@ from server.spots import signs
 from server.spots.service import KnownSpot
 
 router = APIRouter(tags=["driver"], include_in_schema=False)
+for part in (receipt_pages, complaint_pages, sign_pages):
+    router.include_router(part.router)
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "templates"
 static_files = StaticFiles(directory=HERE / "static")
@@ -332,18 +334,3 @@ async def new_barcode(
 
 def _minutes(begins: datetime, ends: datetime | None) -> int | None:
     return None if ends is None else round((ends - begins) / timedelta(minutes=1))
-
-
-@router.get("/r/{number}")
-async def receipt_page(
-    number: str, request: Request, db: Transaction, wired: WiringDep
-) -> Response:
-    request.app.state.receipt_limit.check(request)
-    refund = await refund_queries.find_receipt(db, number)
-    if refund is not None:
-        return pages.render(request, TEMPLATES, "refund.html", books=wired.books, facts=refund)
-    facts = await receipts.find(db, number)
-    returned = await refund_queries.told_of_receipt(db, facts.number)
-    return pages.render(
-        request, TEMPLATES, "receipt.html", books=wired.books, facts=facts, refunds=returned
-    )

@@ -146,6 +146,7 @@ class Right(StrEnum):
     CLOSE_SHIFT = "close_shift"
     EXPLAIN_COUNT = "explain_count"
     SETTLE_SIGN = "settle_sign"
+    ANSWER_COMPLAINT = "answer_complaint"
 
 
 MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
@@ -164,6 +165,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.CLOSE_SHIFT,
                 Right.EXPLAIN_COUNT,
                 Right.SETTLE_SIGN,
+                Right.ANSWER_COMPLAINT,
             }
         ),
         Role.VERIFIKATOR: frozenset(
@@ -172,6 +174,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.DECIDE_REFUND,
                 Right.DECIDE_CASE,
                 Right.APPROVE_DEVICE,
+                Right.ANSWER_COMPLAINT,
             }
         ),
         Role.AUDITOR: frozenset(),

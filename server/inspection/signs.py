@@ -110,6 +110,13 @@ class Posted(NamedTuple):
     retired: bool
 
 
+def is_same(code: Posted, payload: qris.QrisPayload) -> bool:
+    """Whether a code that somebody scanned is this registered one, in all that is compared."""
+    registered = (code.nmid, code.pan, code.criteria, code.mcc, code.name, code.amount_rp)
+    pan = code.pan and code.pan[:18]
+    return not payload.is_dynamic and _identity(payload) == (code.nmid, pan, *registered[2:])
+
+
 POSTED = """
     SELECT s.code, p.nmid, p.pan, p.criteria, p.mcc, p.name, p.amount_rp,
         p.retired_at IS NOT NULL

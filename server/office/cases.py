@@ -10,6 +10,8 @@ from fastapi.responses import RedirectResponse
 
 from domain.payment import CaseOutcome, CaseState
 from server import pages
+from server.complaints import contacts, refund_wishes
+from server.complaints import service as complaints
 from server.database import Transaction
 from server.identity import devices
 from server.identity.models import Officer, Role
@@ -48,6 +50,7 @@ async def cases_page(
             (case, count, await devices.find(db, case.device_id))
             for case, count in await quarantine.open_cases(db)
         ],
+        complaints=await complaints.count_open(db, wired.books.day(now)),
         now=now,
     )
 
@@ -65,6 +68,8 @@ async def case_page(
     voucher = await db.get(VoucherRefusal, refused) if refused else None
     zone = await db.get(Zone, case.zone_id) if case.zone_id else None
     rights = MAY[Role(officer.role)]
+    own_wish = await refund_wishes.of_charge(db, case.charge_id) if case.charge_id else None
+    key = wired.settings.contact_key
     return pages.render(
         request,
         TEMPLATES,
@@ -78,6 +83,10 @@ async def case_page(
         zone=zone,
         takings=await takings.of_charge(db, case.charge_id) if case.charge_id else [],
         wish=await wishes.of_charge(db, case.charge_id) if case.charge_id else None,
+        own_wish=own_wish,
+        contact=contacts.open_(own_wish.contact, key)
+        if own_wish and Right.PROPOSE_CASE in rights
+        else None,
         zones=await spots.zone_names(db),
         steps=await queries.steps_of_case(db, case_id),
         proposed_by=await queries.officer_name(db, case.proposed_by),

@@ -18,6 +18,7 @@ from server.identity.service import NotSignedIn, Right, SignInRefused
 from server.ledger import reports
 from server.office import (
     cases,
+    complaints,
     devices,
     inspection,
     ledger,
@@ -38,7 +39,18 @@ from server.webhooks import queries as webhooks
 
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, whose own paths hold any word.
-for part in (ledger, refunds, cases, signal, devices, shifts, inspection, quarantine, voids):
+for part in (
+    ledger,
+    refunds,
+    cases,
+    complaints,
+    signal,
+    devices,
+    shifts,
+    inspection,
+    quarantine,
+    voids,
+):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 

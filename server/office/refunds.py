@@ -11,6 +11,7 @@ from pydantic import Field
 
 from domain.payment import ChargeState, RefundMethod, RefundReason, RefundState
 from server import pages
+from server.complaints import refund_wishes
 from server.database import Transaction, TransactionsDep, new_id
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
@@ -66,6 +67,7 @@ async def charge_page(
         money=await queries.money_of(db, charge_id),
         refunds=await queries.refunds_of(db, charge_id),
         wish=await wishes.of_charge(db, charge_id),
+        own_wish=await refund_wishes.of_charge(db, charge_id),
         may_ask=Right.REQUEST_REFUND in rights,
         may_cancel=Right.CANCEL_CHARGE in rights and charge.state == ChargeState.ISSUED,
         reasons=list(RefundReason),

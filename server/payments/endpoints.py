@@ -329,10 +329,16 @@ async def charge_events(
 
 
 @router.get("/v1/receipts/{number}", tags=["receipts"])
-async def receipt(number: str, request: Request, db: Transaction) -> schemas.Receipt:
+async def receipt(
+    number: str, request: Request, db: Transaction, wired: WiringDep
+) -> schemas.Receipt:
+    """Whether a receipt is genuine, and what it is worth now: without a plate, without a person."""
     request.app.state.receipt_limit.check(request)
     refund = await refund_queries.find_receipt(db, number)
-    return schemas.Receipt.of(refund or await receipts.find(db, number))
+    if refund is not None:
+        return schemas.Receipt(facts=refund.to_json())
+    known = await receipts.know(db, number, wired.books, now=datetime.now(UTC))
+    return schemas.Receipt.of(known.verdict)
 
 
 class RawRoute(APIRoute):

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from itertools import count
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.parking import StayState
 from domain.receipt import (
     ReceiptFacts,
     ReceiptNumberError,
@@ -120,13 +122,93 @@ def _facts(number: str, sold: Sold, books: Books) -> ReceiptFacts:
     )
 
 
-async def find(db: AsyncSession, text: str) -> ReceiptFacts:
-    """What the receipt of a typed or scanned number says; raises ReceiptNotFound."""
+class Standing(StrEnum):
+    """What a genuine receipt is worth now. OVER: its time is up, or the vehicle left."""
+
+    VALID = "valid"
+    OVER = "over"
+    VOID = "void"
+    REFUNDED = "refunded"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A genuine receipt, as whoever holds it or guessed its number may be told of it.
+
+    `facts` name no plate, no person, and nothing by which its charge is found. `valid_until` is
+    empty where one visit was paid for, however long.
+    """
+
+    facts: ReceiptFacts
+    standing: Standing
+    valid_until: datetime | None
+    refunded_rp: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """A receipt with all it says, for its own driver only, and the verdict for everybody."""
+
+    charge_id: UUID
+    facts: ReceiptFacts
+    verdict: Verdict
+
+
+KNOWN = """
+    SELECT r.facts, r.charge_id, s.state, coalesce(s.ended_at, s.ends_at, p.covers_until),
+        (SELECT coalesce(sum(amount_rp), 0) FROM refunds
+         WHERE charge_id = r.charge_id AND state = 'done')
+    FROM receipts r
+    JOIN charges c ON c.id = r.charge_id
+    JOIN payments p ON p.id = c.payment_id
+    JOIN parking_sessions s ON s.id = p.parking_session_id
+    WHERE r.number = $1
+"""
+
+
+async def know(db: Connected, text: str, books: Books, *, now: datetime) -> Known:
+    """The receipt of a typed or scanned number, and what it is worth; raises ReceiptNotFound."""
+    rows = await fetch(db, KNOWN, canonical(text))
+    if not rows:
+        raise ReceiptNotFound
+    ((stored, charge_id, stay, until, refunded),) = rows
+    facts = ReceiptFacts.from_json(stored)
+    refunded_rp = int(refunded)
+    if refunded_rp >= facts.amount_rp:
+        standing = Standing.REFUNDED
+    elif stay == StayState.VOIDED:
+        standing = Standing.VOID
+    elif stay == StayState.ENDED or _is_over(facts, until, books, now):
+        standing = Standing.OVER
+    else:
+        standing = Standing.VALID
+    verdict = Verdict(without_person(facts), standing, until, refunded_rp)
+    return Known(charge_id, facts, verdict)
+
+
+def _is_over(facts: ReceiptFacts, until: datetime | None, books: Books, now: datetime) -> bool:
+    """One visit is taken to end with its day at the latest, else its receipt would serve daily."""
+    return books.day(facts.paid_at) < books.day(now) if until is None else until <= now
+
+
+def without_person(facts: ReceiptFacts) -> ReceiptFacts:
+    """Numbers can be counted through, so what one says alone must be of use to nobody."""
+    return replace(
+        facts, plate=None, attendant_code=None, attendant_name=None, rrn=None, reference=""
+    )
+
+
+def canonical(text: str) -> str:
+    """A typed number as receipts state it; raises ReceiptNotFound for one that cannot be right."""
     try:
-        number = receipt_number(*parse_receipt_number(text))
+        return receipt_number(*parse_receipt_number(text))
     except ReceiptNumberError as exc:
         raise ReceiptNotFound(str(exc)) from exc
-    known = await db.get(Receipt, number)
+
+
+async def find(db: AsyncSession, text: str) -> ReceiptFacts:
+    """All that the receipt of a typed or scanned number says; raises ReceiptNotFound."""
+    known = await db.get(Receipt, canonical(text))
     if known is None:
         raise ReceiptNotFound
     return ReceiptFacts.from_json(known.facts)

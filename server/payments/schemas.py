@@ -7,12 +7,12 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import VehicleClass
 from server.payments import proofs
 from server.payments.books import Books
 from server.payments.issuing import LONGEST_STAY_MINUTES
 from server.payments.queries import ChargeView
+from server.payments.receipts import Standing, Verdict
 from server.payments.refund_queries import Returned
 
 Plate = Annotated[str, StringConstraints(max_length=16, pattern=r"^[A-Za-z0-9 .-]*$")]
@@ -118,11 +118,23 @@ class Charge(BaseModel):
 
 
 class Receipt(BaseModel):
-    """What a receipt says; `valid` because only genuine numbers are answered at all."""
+    """What a receipt says; `valid` because only genuine numbers are answered at all.
+
+    Whether it still counts, `standing` tells: valid, over, void or refunded. Proofs of refunds have
+    none. Plate, attendant and references are left empty here, as numbers can be guessed.
+    """
 
     valid: bool = True
     facts: dict[str, Any]
+    standing: Standing | None = None
+    valid_until: datetime | None = None
+    refunded_rp: int = 0
 
     @classmethod
-    def of(cls, facts: ReceiptFacts | RefundFacts) -> "Receipt":
-        return cls(facts=facts.to_json())
+    def of(cls, verdict: Verdict) -> "Receipt":
+        return cls(
+            facts=verdict.facts.to_json(),
+            standing=verdict.standing,
+            valid_until=verdict.valid_until,
+            refunded_rp=verdict.refunded_rp,
+        )

@@ -39,6 +39,7 @@ from tests.server.cluster import TEMPLATE, database_named, execute
 CLIENT_SECRET = "rahasia uji"
 WEBHOOK_KEY = "kunci uji webhook, tiga puluh dua"
 PLATE_KEY = "kunci uji nomor polisi, tiga puluh"
+CONTACT_KEY = "kunci uji kontak, tiga puluh dua ya"
 _numbers = itertools.count(1)
 
 
@@ -99,6 +100,9 @@ def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
         open_charges_per_spot=10_000,
         webhook_key=SecretStr(WEBHOOK_KEY),
         plate_key=SecretStr(PLATE_KEY),
+        contact_key=SecretStr(CONTACT_KEY),
+        reports_per_minute=10_000,
+        picture_checks_per_minute=10_000,
         jobs=False,
     )
 

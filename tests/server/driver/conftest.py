@@ -16,6 +16,7 @@ from server.payments import inquiries
 from server.payments.models import Charge
 from server.payments.wiring import Wiring
 from tests.server.conftest import Sandbox
+from tests.server.payments.conftest import meddle, office, voice  # noqa: F401 - fixtures
 
 HOURLY = "RSU-003-I"
 

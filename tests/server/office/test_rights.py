@@ -34,6 +34,7 @@ RIGHTS = {
     "/office/shifts/{shift_id}/explanation": Right.EXPLAIN_COUNT,
     "/office/quarantine/{case_id}/closing": Right.MANAGE_DEVICES,
     "/office/sign-cases/{case_id}": Right.SETTLE_SIGN,
+    "/office/complaints/{complaint_id}/answer": Right.ANSWER_COMPLAINT,
 }
 OPEN_TO_ALL = {"/office/sign-in", "/office/sign-out"}
 
@@ -70,7 +71,14 @@ async def test_a_form_is_refused_to_every_role_without_its_right(
     for path, right in RIGHTS.items():
         with subtests.test(path):
             filled = path
-            for name in ("charge_id", "refund_id", "case_id", "device_id", "shift_id"):
+            for name in (
+                "charge_id",
+                "refund_id",
+                "case_id",
+                "device_id",
+                "shift_id",
+                "complaint_id",
+            ):
                 filled = filled.replace(f"{{{name}}}", str(new_id()))
             answer = await api.post(filled)
             if right in MAY[role]:  # let through, to be told what is missing

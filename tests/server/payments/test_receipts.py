@@ -110,11 +110,20 @@ async def test_a_receipt_says_all_it_must_wherever_it_is_shown(office, api):
 
     for typed in (facts.number, facts.number.lower().replace("-", " ")):
         shown = (await api.get(f"/v1/receipts/{typed}")).json()
-        assert shown == {"valid": True, "facts": view["receipt"]}
+        nobody = {"plate": None, "rrn": None, "reference": ""}
+        assert shown["facts"] == view["receipt"] | nobody
+        until = started + timedelta(minutes=90)
+        assert datetime.fromisoformat(shown["valid_until"]) == until
+        assert (shown["valid"], shown["standing"], shown["refunded_rp"]) == (True, "valid", 0)
     page = await api.get(facts.verify_url, headers={"Accept": "text/html"})
     assert page.status_code == 200
-    for fact in (facts.number, "KH 1••• AB", "Rp6.000", facts.spot_code):
+    for fact in (facts.number, "Rp6.000", facts.spot_code):
         assert fact in page.text
+    for fact in ("KH 1", "626100000009", charge_id.hex, str(charge_id)):
+        assert fact not in page.text
+    own = await api.get(f"/r/{facts.number}?c={charge_id}", headers={"Accept": "text/html"})
+    for fact in (facts.number, "KH 1••• AB", "626100000009"):
+        assert fact in own.text
     everything = [await office.rows(f"SELECT * FROM {table}") for table in TABLES]
     assert "1234" not in repr(everything).replace(charge_id.hex, "").replace(str(charge_id), "")
 

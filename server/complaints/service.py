@@ -1,0 +1,233 @@
+"""Complaints: taken from anybody, owned by an office, answered in time and in public words."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain import check_digit
+from server.complaints.models import Complaint, ComplaintChange, ComplaintPhoto
+from server.complaints.states import (
+    ComplaintEvent,
+    ComplaintKind,
+    ComplaintOutcome,
+    ComplaintState,
+    advance,
+)
+from server.database import new_id
+from server.errors import Problem
+from server.identity import service as identity
+from server.identity.service import Right
+from server.spots.models import Spot
+
+PREFIX = "ADU"
+LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""None that are taken for each other when they are read out."""
+CHANCE = 10
+SHOWN = 200
+
+TREASURER = "bendahara penerimaan"
+AGENCY = "dinas perhubungan"
+OF_MONEY = {
+    ComplaintKind.OVERCHARGED,
+    ComplaintKind.NO_RECEIPT,
+    ComplaintKind.PAID_NOT_RECORDED,
+}
+
+
+class ComplaintNotFound(Problem):
+    slug = "complaint-not-found"
+    status = 404
+    title_id = "Tidak ada pengaduan dengan nomor ini"
+    title_en = "There is no complaint with this number"
+
+
+class ComplaintClosed(Problem):
+    slug = "complaint-closed"
+    status = 409
+    title_id = "Pengaduan ini sudah selesai"
+    title_en = "This complaint is closed"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a driver told; `contact` is sealed and `photo` drawn anew already."""
+
+    kind: ComplaintKind
+    story: str | None = None
+    spot_id: UUID | None = None
+    attendant_code: str | None = None
+    receipt_number: str | None = None
+    amount_rp: int | None = None
+    reference: str | None = None
+    paid_on: date | None = None
+    contact: bytes | None = None
+    photo: bytes | None = None
+
+
+def new_number() -> str:
+    """`ADU-`, fifty bits of chance in two groups, and a check character."""
+    drawn = "".join(secrets.choice(LETTERS) for _ in range(CHANCE))
+    return check_digit.append(f"{PREFIX}-{drawn[:5]}-{drawn[5:]}")
+
+
+def canonical(text: str) -> str:
+    """A typed number as it was given; raises ComplaintNotFound for one that cannot be right."""
+    try:
+        bare = check_digit.typed(text)
+    except check_digit.CheckDigitError as exc:
+        raise ComplaintNotFound from exc
+    if (
+        not bare.startswith(PREFIX)
+        or len(bare) != len(PREFIX) + CHANCE + 1
+        or not check_digit.is_valid(bare)
+    ):
+        raise ComplaintNotFound
+    return f"{PREFIX}-{bare[3:8]}-{bare[8:13]}-{bare[13]}"
+
+
+def due_on(day: date, working_days: int) -> date:
+    """The day this many days after, Saturdays and Sundays left out."""
+    while working_days:
+        day += timedelta(days=1)
+        working_days -= day.isoweekday() < 6
+    return day
+
+
+async def take(
+    db: AsyncSession, told: Told, *, today: date, working_days: int, now: datetime
+) -> Complaint:
+    """Open a complaint, with an owner and a deadline."""
+    complaint = Complaint(
+        id=new_id(),
+        number=new_number(),
+        kind=told.kind.value,
+        spot_id=told.spot_id,
+        attendant_code=told.attendant_code,
+        receipt_number=told.receipt_number,
+        amount_rp=told.amount_rp,
+        reference=told.reference,
+        paid_on=told.paid_on,
+        story=told.story,
+        contact=told.contact,
+        owner=TREASURER if told.kind in OF_MONEY else AGENCY,
+        opened_at=now,
+        due_on=due_on(today, working_days),
+        state=ComplaintState.OPEN.value,
+    )
+    db.add(complaint)
+    await db.flush()
+    if told.photo is not None:
+        db.add(ComplaintPhoto(complaint_id=complaint.id, jpeg=told.photo))
+        await db.flush()
+    return complaint
+
+
+async def find(db: AsyncSession, number: str) -> Complaint:
+    """Raises ComplaintNotFound."""
+    found: Complaint | None = await db.scalar(
+        select(Complaint).where(Complaint.number == canonical(number))
+    )
+    if found is None:
+        raise ComplaintNotFound
+    return found
+
+
+async def same_payment(db: AsyncSession, reference: str, paid_on: date) -> Complaint | None:
+    """The open complaint that tells of the same payment already."""
+    found: Complaint | None = await db.scalar(
+        select(Complaint)
+        .where(Complaint.kind == ComplaintKind.PAID_NOT_RECORDED)
+        .where(Complaint.reference == reference, Complaint.paid_on == paid_on)
+        .where(Complaint.state != ComplaintState.CLOSED)
+    )
+    return found
+
+
+async def answer(
+    db: AsyncSession,
+    officer_id: UUID,
+    complaint_id: UUID,
+    words: str,
+    outcome: ComplaintOutcome | None,
+    *,
+    now: datetime,
+) -> None:
+    """Tell the driver, and with an outcome end it; the words stand on the complaint's page."""
+    officer = await identity.acting(db, officer_id, Right.ANSWER_COMPLAINT)
+    complaint = await db.get(Complaint, complaint_id, with_for_update=True)
+    if complaint is None:
+        raise ComplaintNotFound
+    before = ComplaintState(complaint.state)
+    if before is ComplaintState.CLOSED:
+        raise ComplaintClosed
+    after = advance(before, ComplaintEvent.CLOSED if outcome else ComplaintEvent.ANSWERED)
+    complaint.state, complaint.answer = after.value, words
+    if outcome is not None:
+        complaint.outcome, complaint.closed_at = outcome.value, now
+    db.add(
+        ComplaintChange(
+            complaint_id=complaint.id,
+            changed_at=now,
+            state_before=before.value,
+            state_after=after.value,
+            who=officer.login,
+            why=words,
+        )
+    )
+    await db.flush()
+
+
+# What the office sees
+
+
+async def open_by_deadline(db: AsyncSession) -> Sequence[tuple[Complaint, str | None]]:
+    """Those that are not closed, the most urgent first, each with its spot's code."""
+    rows = await db.execute(
+        select(Complaint, Spot.code)
+        .outerjoin(Spot, Spot.id == Complaint.spot_id)
+        .where(Complaint.state != ComplaintState.CLOSED)
+        .order_by(Complaint.due_on, Complaint.id)
+        .limit(SHOWN)
+    )
+    return [(complaint, code) for complaint, code in rows]
+
+
+async def count_open(db: AsyncSession, today: date) -> tuple[int, int]:
+    """How many are open, and how many of those are past their deadline."""
+    row = await db.execute(
+        select(func.count(), func.count().filter(Complaint.due_on < today)).where(
+            Complaint.state != ComplaintState.CLOSED
+        )
+    )
+    waiting, overdue = row.one()
+    return waiting, overdue
+
+
+async def closed_last(db: AsyncSession, limit: int) -> Sequence[tuple[Complaint, str | None]]:
+    rows = await db.execute(
+        select(Complaint, Spot.code)
+        .outerjoin(Spot, Spot.id == Complaint.spot_id)
+        .where(Complaint.state == ComplaintState.CLOSED)
+        .order_by(Complaint.closed_at.desc())
+        .limit(limit)
+    )
+    return [(complaint, code) for complaint, code in rows]
+
+
+async def changes_of(db: AsyncSession, complaint_id: UUID) -> Sequence[ComplaintChange]:
+    rows = await db.scalars(
+        select(ComplaintChange)
+        .where(ComplaintChange.complaint_id == complaint_id)
+        .order_by(ComplaintChange.id)
+    )
+    return rows.all()
+
+
+async def has_photo(db: AsyncSession, complaint_id: UUID) -> bool:
+    found = select(ComplaintPhoto.complaint_id).where(ComplaintPhoto.complaint_id == complaint_id)
+    return await db.scalar(found) is not None

@@ -1,0 +1,102 @@
+"""The office's pages of complaints: the most urgent first, each with its answers and its end."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from server import pages
+from server.complaints import contacts, service
+from server.complaints.models import Complaint, ComplaintPhoto
+from server.complaints.service import ComplaintNotFound
+from server.complaints.states import ComplaintOutcome, ComplaintState
+from server.database import Transaction
+from server.identity.models import Officer, Role
+from server.identity.service import MAY, Right
+from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.payments.wiring import WiringDep
+from server.spots.models import Spot
+
+router = APIRouter()
+TEMPLATES = Path(__file__).parent / "templates"
+CLOSED_SHOWN = 30
+
+
+@router.get("/complaints")
+async def complaints_page(
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+) -> Response:
+    today = wired.books.day(datetime.now(UTC))
+    return pages.render(
+        request,
+        TEMPLATES,
+        "complaints.html",
+        books=wired.books,
+        waiting=await service.open_by_deadline(db),
+        counts=await service.count_open(db, today),
+        closed=await service.closed_last(db, CLOSED_SHOWN),
+        today=today,
+    )
+
+
+@router.get("/complaints/{complaint_id}")
+async def complaint_page(
+    complaint_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+) -> Response:
+    complaint = await db.get(Complaint, complaint_id)
+    if complaint is None:
+        raise ComplaintNotFound
+    may_answer = Right.ANSWER_COMPLAINT in MAY[Role(officer.role)]
+    key = wired.settings.contact_key
+    return pages.render(
+        request,
+        TEMPLATES,
+        "complaint.html",
+        books=wired.books,
+        complaint=complaint,
+        spot=await db.get(Spot, complaint.spot_id) if complaint.spot_id else None,
+        contact=contacts.open_(complaint.contact, key) if may_answer else None,
+        has_photo=may_answer and await service.has_photo(db, complaint_id),
+        changes=await service.changes_of(db, complaint_id),
+        may_answer=may_answer and complaint.state != ComplaintState.CLOSED,
+        outcomes=list(ComplaintOutcome),
+        today=wired.books.day(datetime.now(UTC)),
+    )
+
+
+@router.get("/complaints/{complaint_id}/photo")
+async def complaint_photo(
+    complaint_id: UUID,
+    officer: Annotated[Officer, allowed(Right.ANSWER_COMPLAINT)],
+    db: Transaction,
+) -> Response:
+    photo = await db.get(ComplaintPhoto, complaint_id)
+    if photo is None:
+        raise ComplaintNotFound
+    return Response(
+        photo.jpeg,
+        media_type="image/jpeg",
+        headers=pages.SECURITY_HEADERS | {"Cache-Control": "no-store"},
+    )
+
+
+@router.post("/complaints/{complaint_id}/answer")
+async def answer(
+    complaint_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.ANSWER_COMPLAINT)],
+    db: Transaction,
+    words: Annotated[str, Form(min_length=1, max_length=1_000)],
+    outcome: Annotated[str, Form(pattern="^(|upheld|not_upheld|unclear)$")] = "",
+) -> Response:
+    await service.answer(
+        db,
+        officer.id,
+        complaint_id,
+        words,
+        ComplaintOutcome(outcome) if outcome else None,
+        now=datetime.now(UTC),
+    )
+    return RedirectResponse(f"/office/complaints/{complaint_id}", 303)

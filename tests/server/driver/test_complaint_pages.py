@@ -1,0 +1,158 @@
+"""Complaints over HTTP: told with a form, followed by number, answered by the office."""
+
+import io
+import re
+
+import httpx
+import pytest
+from PIL import Image
+from prometheus_client import generate_latest
+from sqlalchemy import select, text
+
+from server import sample
+from server.complaints.models import Complaint, ComplaintPhoto
+from server.database import Transactions
+from tests.server.cluster import PASSWORD
+from tests.server.complaints.test_photos import jpeg
+
+SPOT = "PSR-001-U"
+CANARY_PLATE, CANARY_PHONE = "KH 7731 ZX", "0812-7731-7731"
+
+
+async def complain(api: httpx.AsyncClient, photo: bytes = b"", **told: str) -> httpx.Response:
+    """As a browser sends the form: every field, and an empty file where none was chosen."""
+    form = dict.fromkeys(
+        ("spot", "place", "attendant", "receipt", "reference", "amount_rp", "paid_on", "story"), ""
+    )
+    file = (
+        "foto.jpg" if photo else "",
+        photo,
+        "image/jpeg" if photo else "application/octet-stream",
+    )
+    return await api.post(
+        "/pengaduan",
+        data=form | {"kind": "overcharged", "contact": ""} | told,
+        files={"photo": file},
+    )
+
+
+async def test_a_complaint_gets_a_number_and_a_deadline_and_tells_strangers_nothing(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    story = f"Diminta Rp10.000, {CANARY_PLATE}"
+    told = await complain(
+        api, jpeg(), spot="psr001u", attendant="J-001", story=story, contact=CANARY_PHONE
+    )
+    assert told.status_code == 303
+    assert re.fullmatch(r"/pengaduan/ADU-\w{5}-\w{5}-\w", told.headers["location"])
+    page = await api.get(told.headers["location"], headers={"Accept": "text/html"})
+    for shown in ("Diterima, sedang diperiksa", SPOT, "bendahara penerimaan"):
+        assert shown in page.text
+    for hidden in (CANARY_PLATE, CANARY_PHONE, "J-001", "Rp10.000"):
+        assert hidden not in page.text
+    async with transactions.begin() as db:
+        kept = (await db.scalars(select(Complaint))).one()
+        assert (kept.story, kept.attendant_code) == (story, "J-001")
+        photo = (await db.scalars(select(ComplaintPhoto))).one()
+        assert b"KENARI" not in photo.jpeg
+        with Image.open(io.BytesIO(photo.jpeg)) as picture:
+            assert picture.format == "JPEG"
+
+
+REFUSED = [
+    ({}, "complaint-empty"),
+    ({"story": " \n "}, "complaint-empty"),
+    ({"kind": "", "story": "x"}, "invalid-request"),
+    ({"story": "x" * 1001}, "invalid-request"),
+    ({"story": "x\0y"}, "invalid-request"),
+    ({"spot": "PSR-001-V"}, "spot-code-mistyped"),
+    ({"receipt": "PSR-2026-000001-X"}, "receipt-not-found"),
+    ({"attendant": "<b>"}, "invalid-request"),
+    ({"kind": "paid_not_recorded", "reference": "6261"}, "payment-incomplete"),
+    ({"story": "x", "picture": "bukan base64!"}, "photo-unfit"),
+]
+
+
+async def test_what_cannot_be_taken_is_refused_in_words(
+    api: httpx.AsyncClient, transactions: Transactions, subtests: pytest.Subtests
+) -> None:
+    for told, slug in REFUSED:
+        with subtests.test(slug, told=told):
+            answer = await complain(api, **told)
+            assert answer.json()["slug"] == slug
+    assert (await complain(api, b"bukan foto")).json()["slug"] == "photo-unfit"
+    async with transactions.begin() as db:
+        assert (await db.scalars(select(Complaint))).all() == []
+
+
+async def test_the_same_payment_is_reported_once(api: httpx.AsyncClient) -> None:
+    told = {"kind": "paid_not_recorded", "amount_rp": "4000", "paid_on": "2026-11-23"}
+    assert (await complain(api, reference="6261 0000 0001", **told)).status_code == 303
+    again = await complain(api, reference="626100000001", **told)
+    assert (again.status_code, again.json()["slug"]) == (409, "payment-already-reported")
+
+
+async def test_the_office_answers_and_the_driver_reads_it(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    told = await complain(api, jpeg(), story="Diminta lebih", contact=CANARY_PHONE)
+    async with transactions.begin() as db:
+        complaint = (await db.scalars(select(Complaint))).one()
+    await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
+    path = f"/office/complaints/{complaint.id}"
+    page = (await api.get(path)).text
+    assert CANARY_PHONE in page
+    photo = await api.get(f"{path}/photo")
+    assert (photo.status_code, photo.headers["content-type"]) == (200, "image/jpeg")
+    assert complaint.number in (await api.get("/office/complaints")).text
+    answer = {"words": "Petugas sudah ditegur.", "outcome": "upheld", "password": PASSWORD}
+    assert (await api.post(f"{path}/answer", data=answer)).status_code == 303
+    assert (await api.post(f"{path}/answer", data=answer)).json()["slug"] == "complaint-closed"
+    driver = (await api.get(told.headers["location"])).text
+    assert "Petugas sudah ditegur." in driver
+    assert "Pengaduan Anda benar" in driver
+    api.cookies.clear()
+    for hidden in (path, f"{path}/photo", "/office/complaints"):
+        assert (await api.get(hidden)).status_code == 401
+
+
+async def test_a_deadline_that_passed_is_seen(api: httpx.AsyncClient, owner: Transactions) -> None:
+    told = await complain(api, story="x")
+    async with owner.begin() as db:
+        await db.execute(text("ALTER TABLE complaints DISABLE TRIGGER USER"))
+        await db.execute(text("UPDATE complaints SET due_on = '2026-01-02'"))
+        await db.execute(text("ALTER TABLE complaints ENABLE TRIGGER USER"))
+    await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
+    for path in ("/office/complaints", "/office/cases"):
+        assert "terlambat" in (await api.get(path)).text
+    assert "sudah lewat" in (await api.get(told.headers["location"])).text
+
+
+async def test_canaries_stay_out_of_logs_addresses_metrics_and_other_tables(
+    api: httpx.AsyncClient,
+    owner: Transactions,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What a driver writes of itself is in the complaint's own columns, the contact sealed."""
+    told = await complain(api, story=f"plat {CANARY_PLATE}", contact=CANARY_PHONE)
+    bad = await complain(api, spot="PSR-001-V", story=CANARY_PLATE, contact=CANARY_PHONE)
+    long = await complain(api, story=CANARY_PLATE, contact=CANARY_PHONE * 20)
+    for answer in (told, bad, long):
+        said = f"{answer.text} {answer.headers}"
+        assert CANARY_PLATE not in said
+        assert CANARY_PHONE not in said
+    async with owner.begin() as db:
+        tables = await db.scalars(
+            text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        )
+        holding = []
+        for table in tables.all():
+            rows = await db.execute(text(f'SELECT t::text FROM "{table}" t'))
+            content = repr(rows.all())
+            holding += [table] if CANARY_PLATE in content else []
+            assert CANARY_PHONE not in content
+            assert CANARY_PHONE.encode().hex() not in content
+    assert holding == ["complaints"]
+    written = "".join(capfd.readouterr()) + generate_latest().decode()
+    assert CANARY_PLATE not in written
+    assert CANARY_PHONE not in written

@@ -1,0 +1,126 @@
+"""Photos of signs: ours, not ours or unreadable, and why; a suspect one comes to the office."""
+
+import html
+import io
+import re
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import zxingcpp
+from PIL import Image, ImageFilter
+from sqlalchemy import select
+
+import qris
+from server.complaints.models import Complaint, ComplaintPhoto
+from server.database import Transactions
+from server.inspection import signs
+from server.limits import RateLimit
+from tests.server.inspection.test_signs import posted
+
+SITE = "http://127.0.0.1:8080"
+SPOT = "PSR-001-U"
+
+
+def photo(*texts: str, blur: float = 1) -> bytes:
+    """A phone's photo of codes on a wall: tilted, blurred a little, and JPEG."""
+    wall = Image.new("RGB", (1400 * max(1, len(texts)), 1600), (120, 130, 110))
+    for place, text in enumerate(texts):
+        symbol = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode)
+        modules = Image.fromarray(symbol.to_image(add_quiet_zones=True)).convert("RGB")
+        sign = modules.resize((900, 900), Image.Resampling.NEAREST)
+        wall.paste(
+            sign.rotate(7, expand=True, fillcolor=(255, 255, 255)), (1400 * place + 150, 300)
+        )
+    out = io.BytesIO()
+    wall.filter(ImageFilter.GaussianBlur(blur)).save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
+async def check(api: httpx.AsyncClient, data: bytes, spot: str = "") -> str:
+    answer = await api.post("/periksa", files={"photo": ("a.jpg", data)}, data={"spot": spot})
+    assert answer.status_code == 200, answer.text
+    return html.unescape(answer.text)
+
+
+@pytest.fixture
+async def registered(transactions: Transactions) -> str:
+    async with transactions.begin() as db:
+        await signs.import_codes(db, f"spot,qris\n{SPOT},{posted()}\n", now=datetime.now(UTC))
+    return posted()
+
+
+async def test_each_kind_of_code_gets_its_answer(
+    api: httpx.AsyncClient, registered: str, subtests: pytest.Subtests
+) -> None:
+    charge = (await api.post(f"/v1/spots/{SPOT}/charges", json={"vehicle_class": "car"})).json()
+    merchant = qris.parse(charge["qris"])
+    altered = registered[:-1] + ("0" if registered[-1] != "0" else "1")
+    answers = {
+        registered: ("Milik kami", "terdaftar di titik ini"),
+        f"{SITE}/p/{SPOT}": ("Milik kami", "Tanda resmi"),
+        charge["qris"]: ("Milik kami", "belum dibayar"),
+        posted(nmid="ID1099999999999"): ("Bukan milik kami", "Namanya ditiru"),
+        posted("WARUNG BU SRI", "ID1099999999999"): ("Bukan milik kami", "merchant lain"),
+        posted("PARKIR PALSU"): ("Bukan milik kami", "isi yang lain dari yang terdaftar"),
+        posted("X", merchant.nmid or ""): ("Bukan milik kami", "isi yang lain"),
+        altered: ("Bukan milik kami", "rusak atau diubah"),
+        "https://karcis.palsu.example/p/PSR-001-U": ("Bukan milik kami", "karcis.palsu.example"),
+        f"{SITE}@palsu.example/p/{SPOT}": ("Bukan milik kami", "palsu.example"),
+        f"{SITE}/p/PSR-999-X": ("Bukan milik kami", "tidak dipakai lagi"),
+        f"{SITE}/r/PSR-2026-000001-1": ("Bukan milik kami", "tidak pernah membuatnya"),
+        "eyJhbGciOiJFZERTQSIsInR5cCI6ImthcmNpcyJ9.e30.AA": ("Bukan milik kami", "Meniru bukti"),
+        "halo": ("Bukan milik kami", "Bukan kode pembayaran"),
+    }
+    for text, (answer, why) in answers.items():
+        with subtests.test(why):
+            said = await check(api, photo(text))
+            assert f"<h1>{answer}</h1>" in said
+            assert why in said
+
+
+async def test_one_foreign_code_beside_ours_makes_the_photo_suspect(
+    api: httpx.AsyncClient, registered: str
+) -> None:
+    said = await check(api, photo(registered, posted("WARUNG BU SRI", "ID1099999999999")))
+    assert "<h1>Bukan milik kami</h1>" in said
+    for shown in ("WARUNG BU SRI", "ID1099999999999", "PARKIR DISHUB"):
+        assert shown in said
+
+
+async def test_what_cannot_be_read_is_called_that_and_nothing_else(
+    api: httpx.AsyncClient, registered: str
+) -> None:
+    for data in (photo(), photo(registered, blur=60)):
+        said = await check(api, data)
+        assert "<h1>Tidak terbaca</h1>" in said
+        assert "Milik kami" not in said
+    refused = await api.post("/periksa", files={"photo": ("a.jpg", b"x")})
+    assert (refused.status_code, refused.json()["slug"]) == (422, "photo-unfit")
+    empty = await api.post("/periksa", files={"photo": ("", b"")})
+    assert empty.status_code == 422
+
+
+async def test_a_suspect_sticker_is_reported_with_its_photo_in_one_tap(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    said = await check(api, photo(posted("WARUNG BU SRI", "ID1099999999999")), spot=SPOT)
+    form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', said))
+    assert len(form["picture"]) < 400_000
+    answer = await api.post("/pengaduan", data=form | {"spot": SPOT, "place": ""})
+    assert answer.status_code == 303
+    async with transactions.begin() as db:
+        told = (await db.scalars(select(Complaint))).one()
+        kept = (await db.scalars(select(ComplaintPhoto))).one()
+    assert (told.kind, told.owner) == ("sign", "dinas perhubungan")
+    assert "ID1099999999999" in (told.story or "")
+    with Image.open(io.BytesIO(kept.jpeg)) as picture:
+        (code,) = zxingcpp.read_barcodes(picture.convert("L"))
+    assert qris.parse(code.text).name == "WARUNG BU SRI"
+
+
+async def test_checking_photos_is_limited(app, api: httpx.AsyncClient) -> None:  # type: ignore[no-untyped-def]
+    app.state.picture_limit = RateLimit(1)
+    assert "Bukan milik kami" in await check(api, photo("halo"))
+    answer = await api.post("/periksa", files={"photo": ("a.jpg", photo("halo"))})
+    assert answer.status_code == 429
