@@ -21,6 +21,7 @@ from domain.sign import SIGN_TABLE
 from domain.states import diagram
 from printer import profiles
 from server import verify
+from server.complaints.states import COMPLAINT_TABLE
 from server.errors import Problem
 from server.observability import LOGGED
 from server.sandbox.settings import Settings as SandboxSettings
@@ -176,6 +177,7 @@ def test_the_documented_state_diagrams_are_the_tables() -> None:
         STAY_TABLE,
         DEVICE_TABLE,
         SIGN_TABLE,
+        COMPLAINT_TABLE,
     ):
         assert diagram(table) in text
 
