@@ -19,11 +19,13 @@ import qris
 from domain import proof
 from domain.payment import ChargeState
 from domain.proof import ProofError
+from domain.sign_link import PARAMETER, SignVerdict
 from server.errors import Problem
 from server.inspection import signs
 from server.payments import queries, receipts
 from server.payments.books import Books
 from server.spots import service as spots
+from server.spots import signs as links
 
 MOST_CODES = 6
 READ_SIDE = 2400
@@ -39,13 +41,15 @@ class Answer(StrEnum):
 
 
 class Why(StrEnum):
-    """OURS: SIGN of a spot, POSTED there, a barcode that can be PAYABLE or is USED, a RECEIPT, a
-    PROOF. NOT_OURS: OTHER_MERCHANT, SAME_NAME (ours, with another's account), ALTERED, ONE_TIME
-    (our account, but a code we never issued), OLD (ours, out of use), OTHER_DATA (our account, with
-    other contents), OTHER_SITE, FORGED, OTHER_CODE. UNREADABLE: NOTHING there to read.
+    """OURS: SIGN of a spot, UNSIGNED address of its page, QRIS POSTED there, a barcode of ours that
+    is PAYABLE or USED, a RECEIPT, a PROOF. NOT_OURS: OTHER_MERCHANT, SAME_NAME (ours, with
+    another's account), ALTERED, ONE_TIME (our account, but a code we never issued), OLD (ours, out
+    of use), OTHER_DATA (our account, with other contents), OTHER_SITE, FORGED, OTHER_CODE.
+    UNREADABLE: NOTHING there to read.
     """
 
     SIGN = "sign"
+    UNSIGNED = "unsigned"
     POSTED = "posted"
     PAYABLE = "payable"
     USED = "used"
@@ -135,7 +139,7 @@ async def _address(db: AsyncSession, books: Books, text: str) -> Finding:
     name = rest.partition("?")[0]
     try:
         if kind == "p":
-            return Finding(Answer.OURS, Why.SIGN, spot_code=(await spots.find(db, name)).code)
+            return await _sign(db, books, text, (await spots.find(db, name)).code)
         if kind == "r":
             return Finding(
                 Answer.OURS, Why.RECEIPT, spot_code=(await receipts.find(db, name)).spot_code
@@ -145,6 +149,26 @@ async def _address(db: AsyncSession, books: Books, text: str) -> Finding:
     if kind == "c" and _is_id(name) and await queries.charge_view(db, UUID(name)):
         return Finding(Answer.OURS, Why.PAYABLE)
     return Finding(Answer.NOT_OURS, Why.OTHER_CODE)
+
+
+ON_A_SIGN = {
+    SignVerdict.GENUINE: (Answer.OURS, Why.SIGN),
+    SignVerdict.NEWER: (Answer.OURS, Why.SIGN),
+    SignVerdict.NOT_A_SIGN: (Answer.OURS, Why.UNSIGNED),
+    SignVerdict.OLD: (Answer.NOT_OURS, Why.OLD),
+    SignVerdict.OTHER_SPOT: (Answer.NOT_OURS, Why.FORGED),
+    SignVerdict.OTHER_KEY: (Answer.NOT_OURS, Why.FORGED),
+    SignVerdict.FORGED: (Answer.NOT_OURS, Why.FORGED),
+}
+
+
+async def _sign(db: AsyncSession, books: Books, text: str, spot_code: str) -> Finding:
+    """The address of a spot's page; with a signature on it, as the sign that it says it is."""
+    _, signed, token = text.partition(f"?{PARAMETER}=")
+    verdict = await links.verdict(
+        db, books.base_url, books.proof_keys, spot_code, token if signed else None
+    )
+    return Finding(*ON_A_SIGN[verdict or SignVerdict.NOT_A_SIGN], spot_code=spot_code)
 
 
 def _is_id(text: str) -> bool:

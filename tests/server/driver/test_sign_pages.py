@@ -12,14 +12,19 @@ from PIL import Image, ImageFilter
 from sqlalchemy import select
 
 import qris
+from domain import sign_link
 from server.complaints.models import Complaint, ComplaintPhoto
 from server.database import Transactions
 from server.inspection import signs
 from server.limits import RateLimit
+from server.payments.books import Books
+from server.settings import Settings
+from server.spots import service as spots
+from server.spots import signs as links
 from tests.server.inspection.test_signs import posted
 
 SITE = "http://127.0.0.1:8080"
-SPOT = "PSR-001-U"
+SPOT, OTHER = "PSR-001-U", "RSU-003-I"
 
 
 def photo(*texts: str, blur: float = 1) -> bytes:
@@ -50,15 +55,37 @@ async def registered(transactions: Transactions) -> str:
     return posted()
 
 
+async def two_signs(transactions: Transactions, settings: Settings) -> tuple[str, str]:
+    """The links of a spot's sign in force, and of the one it took the place of."""
+    seal, now = Books.of(settings).seal, datetime.now(UTC)
+    assert seal is not None
+    made = []
+    for _ in range(2):
+        async with transactions.begin() as db:
+            spot = await spots.find(db, SPOT)
+            planned = await links.plan(db, [spot], seal.key_id, replace=True)
+            await links.issue(db, planned, seal.key_id, "uji", "uji", now=now)
+            made.append(sign_link.make(seal, SITE, SPOT, planned[0].version))
+    return made[1], made[0]
+
+
 async def test_each_kind_of_code_gets_its_answer(
-    api: httpx.AsyncClient, registered: str, subtests: pytest.Subtests
+    api: httpx.AsyncClient,
+    registered: str,
+    transactions: Transactions,
+    settings: Settings,
+    subtests: pytest.Subtests,
 ) -> None:
+    signed = await two_signs(transactions, settings)
     charge = (await api.post(f"/v1/spots/{SPOT}/charges", json={"vehicle_class": "car"})).json()
     merchant = qris.parse(charge["qris"])
     altered = registered[:-1] + ("0" if registered[-1] != "0" else "1")
     answers = {
         registered: ("Milik kami", "terdaftar di titik ini"),
-        f"{SITE}/p/{SPOT}": ("Milik kami", "Tanda resmi"),
+        signed[0]: ("Milik kami", "ditandatangani kantor"),
+        signed[1]: ("Bukan milik kami", "tidak dipakai lagi"),
+        signed[0].replace(SPOT, OTHER): ("Bukan milik kami", "tidak pernah membuatnya"),
+        f"{SITE}/p/{SPOT}": ("Milik kami", "tanpa tanda tangan"),
         charge["qris"]: ("Milik kami", "belum dibayar"),
         posted(nmid="ID1099999999999"): ("Bukan milik kami", "Namanya ditiru"),
         posted("WARUNG BU SRI", "ID1099999999999"): ("Bukan milik kami", "merchant lain"),
