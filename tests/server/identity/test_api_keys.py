@@ -116,6 +116,11 @@ PUBLIC = {
     "GET /v1/charges/{charge_id}/proof.svg",
     "GET /v1/receipts/{number}",
     "GET /p/{spot}", "POST /p/{spot}", "GET /c/{charge_id}", "GET /r/{number}",
+    # a receipt's own driver names its charge; the ids of wishes and complaints are chance too
+    "GET /r/{number}/karcis.pdf", "GET /r/{number}/karcis.png", "POST /r/{number}/pengembalian",
+    "GET /pengembalian/{wish_id}", "GET /cari", "GET /cari/nomor", "POST /cari",
+    "GET /pengaduan", "POST /pengaduan", "GET /pengaduan/{number}",
+    "GET /periksa", "POST /periksa",
 }  # fmt: skip
 
 
