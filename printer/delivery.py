@@ -97,7 +97,8 @@ def send(
 ) -> Outcome:
     """Print `data` through the closed `transport`, which is closed again afterwards.
 
-    Takes `deadline_s` seconds at most, and the linger of closing. Failures of the way are outcomes,
+    Takes `deadline_s` seconds at most, beside what a line of known speed needs for the bytes, and
+    the linger of closing. Failures of the way are outcomes,
     not exceptions. With `recover`, after a job that ended uncertain, the printer is first rid of
     what that may have left in it: half a command, lines it still holds, an error that waits.
     `before_first_byte` is called when the printer was asked and `data` is about to leave; what it
@@ -108,6 +109,7 @@ def send(
         transport.open(deadline_s)
     except TransportError as error:
         return Outcome(Result.NOT_SENT, State.UNKNOWN, 0, str(error))
+    end += transport.line_s(len(data) + (len(FLUSH[profile.language]) if recover else 0))
     linger_s = _LINGER_S
     try:
         outcome = _Delivery(transport, profile, end).run(data, recover, before_first_byte)

@@ -19,6 +19,7 @@ DEFAULT_CHANNEL = 1
 TTYS = Path("/sys/class/tty")
 DEVICES = Path("/dev")
 _RETRY_S = 0.1
+_ANY_BAUD = 115_200  # the air has none
 
 
 class Bluetooth(Indirect):
@@ -33,7 +34,7 @@ class Bluetooth(Indirect):
     def _find(self) -> Transport:
         if hasattr(socket, "AF_BLUETOOTH"):
             return _Rfcomm(self._mac, self._channel)
-        return Serial(_bound(self._mac))
+        return Serial(_bound(self._mac), _ANY_BAUD)
 
 
 class _Rfcomm(Transport):

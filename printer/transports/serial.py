@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Flow = Literal["none", "rtscts", "xonxoff", "dsrdtr"]
 DEFAULT_BAUD = 9600
-BITS_A_BYTE = 10  # with its start and stop bit
+_BITS_A_BYTE = 10  # with its start and stop bit
 
 
 class Serial(Transport):
@@ -71,6 +71,10 @@ class Serial(Transport):
             raise Lost("the line hung up")
         return data or b""
 
+    def line_s(self, size: int) -> float:
+        """At `baud`."""
+        return size * _BITS_A_BYTE / self._baud
+
     def _disconnect(self, linger_s: float) -> None:
         port, self._port = self._port, None
         if port is None:
@@ -78,7 +82,7 @@ class Serial(Transport):
         try:
             # The driver tells what it holds itself, which leaves at the speed of the line; what an
             # adapter's or a radio's buffer holds it does not tell.
-            time.sleep(linger_s + _unsent(port.fileno()) * BITS_A_BYTE / self._baud)
+            time.sleep(linger_s + self.line_s(_unsent(port.fileno())))
             if _unsent(port.fileno()):
                 # The printer has stopped, and closing would block on the rest.
                 termios.tcflush(port.fileno(), termios.TCOFLUSH)

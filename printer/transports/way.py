@@ -44,6 +44,10 @@ class Transport(ABC):
         """The status byte of the USB printer class (GET_PORT_STATUS); None where there is none."""
         return None
 
+    def line_s(self, size: int) -> float:
+        """Seconds that so many bytes need on a line of known speed; 0 where it has none."""
+        return 0.0
+
     def close(self, linger_s: float = 2.0) -> None:
         """Let the tail go out for at most `linger_s`, then disconnect. Never raises.
 
@@ -90,6 +94,10 @@ class Indirect(Transport):
     def port_status(self) -> int | None:
         """As the way itself has it."""
         return self._opened().port_status()
+
+    def line_s(self, size: int) -> float:
+        """As the way itself has it."""
+        return self._opened().line_s(size)
 
     def _disconnect(self, linger_s: float) -> None:
         way, self._way = self._way, None

@@ -273,6 +273,22 @@ def test_a_slow_way_is_fed_in_the_pieces_and_at_the_pace_of_the_profile():
     assert max(way.sizes) == ACKNOWLEDGING.chunk_bytes == 256
 
 
+@pytest.mark.parametrize(("recover", "at_least_s"), [(False, 30), (True, 43)])
+def test_a_slow_line_has_the_time_it_needs(recover, at_least_s):
+    """12 000 bytes at 9600 baud take 12.5 s, and the 8 kB that heal a printer before 8.5 s."""
+
+    class Line(SlowWay):
+        def line_s(self, size):
+            return size / 960
+
+        def write(self, data, deadline_s):
+            if not self.sizes:
+                assert deadline_s > at_least_s
+            super().write(data, deadline_s)
+
+    assert send(bytes(12_000), Line(), PLAIN, deadline_s=30, recover=recover).sent == 12_000
+
+
 @pytest.mark.parametrize("room", [512, 600])
 def test_all_pieces_count_when_a_later_one_is_refused(room):
     outcome = send(bytes(6000), SlowWay(room), ACKNOWLEDGING)
