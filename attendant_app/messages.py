@@ -429,6 +429,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "print-PRINTED": ("Sudah tercetak", "Printed"),
     "print-UNCERTAIN": ("Periksa: apakah kertasnya keluar?", "Look: did the paper come out?"),
     "print-FAILED": ("Tidak tercetak", "Not printed"),
+    "print-hand-off": (
+        "Siap dikirim: buka di RawBT, lalu lihat kertasnya",
+        "Ready: open it in RawBT, then look at the paper",
+    ),
+    "print-open": ("Buka di RawBT", "Open in RawBT"),
     "e-receipt": ("Karcis di HP", "Receipt on a phone"),
     "e-receipt-alt": ("Kode QR karcis {number}", "QR code of receipt {number}"),
     "print-again": ("Cetak ulang (SALINAN)", "Print a copy (SALINAN)"),

@@ -25,12 +25,14 @@ from printer.profiles import profile
 from printer.spooler import Job, JobState
 from printer.status import State
 from printer.transports import from_url
+from printer.transports.rawbt import RawBt
 
 log = logging.getLogger(__name__)
 
 SEND_DEADLINE_S = 10.0
 KEPT_FOR = timedelta(days=400)
 """Slips and their log; what was printed stays in the journal."""
+KEPT_HAND_OFFS = 20
 # What a trouble looks like, by what the printer or its line said last.
 PICTURES = {
     "paper-out": "printer-paper",
@@ -84,10 +86,15 @@ async def _print(handheld: Handheld, job: Job) -> None:
         transport,
         kind,
         deadline_s=SEND_DEADLINE_S,
-        # A copy follows a slip in doubt, which may have left half of itself in the printer.
-        recover=job.copy > 0,
+        # A copy follows a slip in doubt, which may have left half of itself in the printer; what is
+        # handed to an app is that app's to heal.
+        recover=job.copy > 0 and not isinstance(transport, RawBt),
         before_first_byte=_before_first_byte(handheld, job),
     )
+    if isinstance(transport, RawBt):
+        handheld.hand_offs[job.id] = transport.intent
+        for forgotten in sorted(handheld.hand_offs)[:-KEPT_HAND_OFFS]:
+            del handheld.hand_offs[forgotten]
     _settle(handheld, job, outcome)
 
 
@@ -211,6 +218,16 @@ def seen(handheld: Handheld, kind: str, record_id: str) -> None:
     handheld.nudge()
 
 
+def hand_off(handheld: Handheld, kind: str, record_id: str) -> str | None:
+    """The link that hands the slip to RawBT. It is given once, or two originals would come out."""
+    copies = _copies(handheld, kind, record_id)
+    if not copies or not _may_be_printed(handheld, kind, record_id):
+        return None
+    link = handheld.hand_offs.pop(copies[-1].id, None)
+    handheld.bell.ring()
+    return link
+
+
 def _none(kind: str) -> problems.Problem:
     return problems.NoReceipt() if kind == paperwork.RECEIPT else problems.NoSlip()
 
@@ -237,7 +254,10 @@ def status(handheld: Handheld, kind: str, record_id: str) -> dict[str, Any]:
     jobs = _copies(handheld, kind, record_id)
     exists = _may_be_printed(handheld, kind, record_id)
     last = jobs[-1] if jobs else None
-    if last is not None:
+    to_open = exists and last is not None and last.id in handheld.hand_offs
+    if to_open:
+        keys = ["print-hand-off"]
+    elif last is not None:
         keys = [f"print-{last.state}", *([f"printer-{last.reason}"] if last.reason else [])]
     else:
         keys = ["print-none" if exists else "print-waiting-receipt"]
@@ -250,8 +270,11 @@ def status(handheld: Handheld, kind: str, record_id: str) -> dict[str, Any]:
         "text_id": _words(keys, "id"),
         "text_en": _words(keys, "en"),
         "exists": exists,
-        "may_print": exists and (last is None or last.state is not JobState.SENDING),
-        "may_confirm": last is not None and last.state is JobState.UNCERTAIN,
+        "may_print": exists
+        and not to_open
+        and (last is None or last.state is not JobState.SENDING),
+        "to_open": to_open,
+        "may_confirm": last is not None and last.state is JobState.UNCERTAIN and not to_open,
         "next_is_copy": last is not None and last.state in (JobState.PRINTED, JobState.UNCERTAIN),
         "jobs": [
             {"copy": job.copy, "state": job.state.value, "reason": job.reason} for job in jobs

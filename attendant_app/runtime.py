@@ -78,6 +78,8 @@ class Handheld:
     """Whether this is practice: an office in this process, and nothing that is money."""
     printer_state: str = "unknown"
     """What the printer said last, as the end of a `printer-…` message key."""
+    hand_offs: dict[int, str] = field(default_factory=dict)
+    """Links that hand a slip to the app RawBT, by print job, until the attendant opens each."""
     work: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there is something to push or print, so that nothing waits for a timer."""
     camera: Camera | None = None

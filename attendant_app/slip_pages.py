@@ -51,6 +51,13 @@ async def seen(request: Request) -> Response:
     return _back(request, kind, record_id)
 
 
+async def open_in_app(request: Request) -> Response:
+    """A link, not a form: the policy lets a form lead nowhere else."""
+    kind, record_id = _slip(request)
+    link = printing.hand_off(handheld_of(request), kind, record_id)
+    return RedirectResponse(link, 303) if link else _back(request, kind, record_id)
+
+
 async def fragment(request: Request) -> Response:
     kind, record_id = _slip(request)
     told: dict[str, Any] = {"kind": kind, "id": record_id, "live": True}
@@ -60,5 +67,6 @@ async def fragment(request: Request) -> Response:
 ROUTES = [
     Route("/slips/{kind}/{record_id}", ask, methods=["POST"]),
     Route("/slips/{kind}/{record_id}/seen", seen, methods=["POST"]),
+    Route("/slips/{kind}/{record_id}/open", open_in_app),
     Route("/fragments/slips/{kind}/{record_id}", fragment),
 ]

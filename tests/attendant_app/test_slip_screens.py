@@ -1,12 +1,16 @@
 """Each slip on its screen: offered, under way, in doubt, held up, and refused in words."""
 
+import base64
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 
 import pytest
 from playwright.sync_api import expect
 
+from printer.interpreter import interpret
+from printer.profiles import profile
 from printer.spooler import LIMIT, Spooler
 from tests.attendant_app.builders import SPOT
 from tests.attendant_app.conftest import Device, Paper
@@ -69,6 +73,39 @@ def test_a_code_on_paper_says_what_holds_it_up_until_it_is_paid(
     office.pay(charge.rpartition("/")[2])
     expect(walk.page.locator(".charge.is-paid")).to_be_visible()
     expect(walk.page.get_by_text("Payment code")).to_have_count(0)
+    assert not walk.faults, "\n".join(walk.faults)
+
+
+def opened(device: Device, slip: str) -> str:
+    """Where the link leads; httpx reads no address of an app."""
+    with closing(HTTPConnection("127.0.0.1", device.port, timeout=30)) as http:
+        http.request("GET", f"{slip}/open")
+        return http.getresponse().headers["location"]
+
+
+def test_a_slip_for_the_app_rawbt_is_a_link_that_opens_once(
+    walk: Walk,  # noqa: F811
+    device: Device,
+    office: Office,
+) -> None:
+    device.restart_with(HANDHELD_PRINTER_URL="rawbt:")
+    device.sign_in()
+    stay = start(device, office)
+    path, slip = f"/stays/{stay}", f"/slips/entry/{stay}"
+    device.http.post(slip)
+    assert "buka di RawBT" in in_state(device, path, "UNCERTAIN")
+    walk.see(path, "slip-rawbt", f"a[href='{slip}/open']")
+    assert "SALINAN" not in device.http.get(path).text
+    first, second = opened(device, slip), opened(device, slip)
+    coded, _, app = first.removeprefix("intent:base64,").partition("#")
+    (paper,) = interpret(base64.b64decode(coded), profile("generic-58-qr"))
+    assert "-- AKHIR MASUK-" in paper.text[-1]
+    assert app == "Intent;scheme=rawbt;package=ru.a402d.rawbtprinter;end;"
+    assert second == f"{path}#entry-{stay}", "two originals"
+    assert "apakah kertasnya keluar?" in device.http.get(path).text
+    walk.page.goto(path)
+    walk.page.get_by_role("button", name="SALINAN").click()
+    walk.page.get_by_role("link", name="Open in RawBT").wait_for()
     assert not walk.faults, "\n".join(walk.faults)
 
 
