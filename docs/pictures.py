@@ -1,4 +1,4 @@
-"""Takes the pictures of README.md, docs/attendant.md and docs/printers.md:
+"""Takes the pictures of README.md, docs/attendant.md, docs/printers.md and docs/signs.md:
 `.venv/bin/python docs/pictures.py`.
 
 They come from the running system: charges were asked for, a sandbox wallet paid them, the virtual
@@ -6,7 +6,9 @@ printer printed. Needs Chromium (`./setup.sh test` installs it). Each file stays
 """
 
 import io
+import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +20,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from server.spots import sheets
 from server.system import HANDHELD, SANDBOX, SERVER, System, free_ports
 
 IMAGES = Path(__file__).parent / "images"
@@ -76,6 +79,7 @@ class Town:
         self.server, self.sandbox = system.url(SERVER), system.url(SANDBOX)
         self.handheld = system.url(HANDHELD)
         self.facts = system.ready_facts(SPOT)
+        self.environment = system.programs["server"].environment
         self.receipts = system.data_dir / "receipts"
         self.stop_server = system.programs["server"].stop
         self._http = http
@@ -255,6 +259,17 @@ def of_the_office(town: Town, browser: Browser) -> None:
     save("office.png", page.screenshot())
 
 
+def of_a_sign(town: Town) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "sign.pdf"
+        command = [sys.executable, "-m", "server", "spot", "sign", SPOT, str(out)]
+        names = {"KARCIS_PUBLIC_URL": "https://parkir.contoh.go.id"}
+        subprocess.run(  # noqa: S603 - our own program
+            command, env={**os.environ, **town.environment, **names}, check=True
+        )
+        save("sign.png", sheets.picture(out.read_bytes()), colors=8)
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with (
@@ -272,6 +287,7 @@ def main() -> None:
         town.day()
         of_the_office(town, browser)
         of_the_slips(town)
+        of_a_sign(town)
         of_an_outage(town, browser)
         browser.close()
 

@@ -165,11 +165,11 @@ def _drawn(drawn: "list[Sheet]", size: "Size") -> bytes:
     from server.spots import sheets
 
     with Progress(console=talk, disable=not talk.is_terminal, transient=True) as progress:
-        task = progress.add_task("signs", total=len(drawn))
+        task = progress.add_task("signs", total=2 * len(drawn))
         try:
             return sheets.draw(drawn, size, lambda: progress.advance(task))
         except sheets.SheetUnreadable as exc:
-            fail(f"not written, as it would not be read: {exc}")
+            fail(f"nothing written: {exc}; another --size, or --replace, draws another code")
 
 
 def _tell_sizes(drawn: "list[Sheet]", size: "Size") -> None:

@@ -36,6 +36,8 @@ DISTANCE = 10
 """A QR is read from as far as this many times its own width."""
 SEEN_DPI = (200, 100)
 """At what resolutions a sheet has to be read: held in a hand, and from some way off."""
+QR_ONLY = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel2])
+"""Once in a thousand sheets something in a QR's pattern passes for a code of another kind."""
 NORMAL, BOLD = "KarcisVera", "KarcisVeraBold"
 SMALLEST = 4.8
 INK = CMYKColor(0, 0, 0, 1)
@@ -97,8 +99,11 @@ class Sheet:
         return f"{self.spot_code}/{self.version}"
 
 
-def draw(sheets: Sequence[Sheet], size: Size, drawn: Callable[[], None]) -> bytes:
-    """A PDF of these signs, one a page; `drawn` is told of each. Raises SheetUnreadable."""
+def draw(sheets: Sequence[Sheet], size: Size, stepped: Callable[[], None]) -> bytes:
+    """A PDF of these signs, one a page. Raises SheetUnreadable.
+
+    `stepped` is told of each sheet twice: when it is drawn, and when it was read back.
+    """
     out = io.BytesIO()
     page = (size.width + 2 * MARGIN, size.height + 2 * MARGIN)
     canvas = Canvas(out, pagesize=(page[0] * mm, page[1] * mm), pageCompression=1)
@@ -108,12 +113,13 @@ def draw(sheets: Sequence[Sheet], size: Size, drawn: Callable[[], None]) -> byte
     for sheet in sheets:
         _Page(canvas, size).draw(sheet)
         canvas.showPage()
+        stepped()
     canvas.save()
     content = out.getvalue()
     with pypdfium2.PdfDocument(content) as document:
         for number, sheet in enumerate(sheets):
             _read_back(document[number], sheet)
-            drawn()
+            stepped()
     return content
 
 
@@ -149,11 +155,11 @@ def _read_back(page: Any, sheet: Sheet) -> None:
         for name, decode in (("zxing-cpp", _zxing), ("zbar", _zbar)):
             texts = decode(picture)
             if texts != [sheet.link]:
-                raise SheetUnreadable(f"{sheet.serial}: {name} reads {len(texts)} codes at {dpi}")
+                raise SheetUnreadable(f"{sheet.serial}: {name} does not read it at {dpi} dpi")
 
 
 def _zxing(picture: NDArray[np.uint8]) -> list[str]:
-    return [code.text for code in zxingcpp.read_barcodes(picture)]
+    return [code.text for code in zxingcpp.read_barcodes(picture, QR_ONLY)]
 
 
 def _zbar(picture: NDArray[np.uint8]) -> list[str]:

@@ -228,13 +228,13 @@ async def test_signs_are_printed_by_zone_and_what_cannot_be_is_said(
 def test_a_sheet_that_a_decoder_does_not_read_is_refused(
     monkeypatch: pytest.MonkeyPatch, sheet: sheets.Sheet
 ) -> None:
-    drawn: list[None] = []
+    steps: list[None] = []
     size = sheets.SIZES["sticker"]
-    assert sheets.draw([sheet], size, lambda: drawn.append(None))
+    assert sheets.draw([sheet], size, lambda: steps.append(None))
     monkeypatch.setattr(sheets, "MARK_SHARE", 0.6)
     with pytest.raises(sheets.SheetUnreadable, match="PSR-001-U/1"):
-        sheets.draw([sheet], size, lambda: drawn.append(None))
-    assert len(drawn) == 1
+        sheets.draw([sheet], size, lambda: steps.append(None))
+    assert len(steps) == 3
 
 
 @pytest.fixture
