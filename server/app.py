@@ -21,6 +21,7 @@ from domain.payment import ChargeKind
 from server import errors, health, jobs, observability, openapi, pages
 from server.announcements import Announcer
 from server.database import create_engine, create_transactions, plain_url
+from server.displays import endpoints as displays
 from server.driver import endpoints as driver
 from server.driver import reminders
 from server.driver import stay_endpoints as driver_stays
@@ -72,7 +73,18 @@ def create_interface() -> FastAPI:
     )
     app.include_router(payments.acquirer_router)
     app.include_router(driver_stays.router)
-    for slice_ in (health, identity, payments, stays, sync, integrators, webhooks, driver, office):
+    for slice_ in (
+        health,
+        identity,
+        payments,
+        stays,
+        sync,
+        integrators,
+        webhooks,
+        driver,
+        displays,
+        office,
+    ):
         app.include_router(slice_.router)
     for feed in (open_data, cds, apds):
         app.include_router(feed.router)
@@ -110,6 +122,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.picture_limit = RateLimit(settings.picture_checks_per_minute)
     app.state.key_limit = RateLimit(settings.key_requests_per_minute)
     app.state.open_data_limit = RateLimit(settings.open_data_requests_per_minute)
+    app.state.display_limit = RateLimit(settings.display_requests_per_minute)
     app.state.open_data = Editions()
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     acquirer = create_acquirer(settings)
@@ -130,6 +143,7 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.trusted_proxies:
         # Only these may say for whom they ask; anybody else's word for it is ignored.
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies.split())
+    app.mount("/static/displays", displays.static_files)
     app.mount("/static/driver", driver.static_files)
     app.mount("/static", StaticFiles(directory=pages.HERE / "static"))
     app.state.problem_page = _problem_page(books)

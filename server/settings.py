@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     )
     receipt_lookups_per_minute: int = 60
     key_requests_per_minute: int = 600
+    display_requests_per_minute: int = 600
     open_data_requests_per_minute: int = 60
     open_data_license: str = "https://creativecommons.org/licenses/by/4.0/"
     open_data_publisher: str = ""

@@ -34,6 +34,7 @@ class ParkingSession(Base):
             using="gist",
             where=text("exclusive AND state = 'open'"),
         ),
+        Index("ix_parking_sessions_spot_id_started_at", "spot_id", "started_at"),
         Index("ix_parking_sessions_started_at", "started_at", postgresql_using="brin"),
         Index(
             "ix_parking_sessions_plate_hash",

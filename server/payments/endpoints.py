@@ -34,6 +34,7 @@ from server.payments import (
     schemas,
     vouchers,
 )
+from server.payments.at_spot import at_spot
 from server.payments.books import Books
 from server.payments.callbacks import MAX_BODY, Callback
 from server.payments.issuing import PaymentRequest
@@ -289,12 +290,11 @@ async def spot_barcode(spot: str, db: Transaction) -> Response:
     """What a display at the spot shows now: the newest barcode that can be paid there."""
     now = datetime.now(UTC)
     found = await spots.find(db, spot)
-    charge_id = await queries.newest_open_charge(db, found.id, now)
-    view = None if charge_id is None else await queries.charge_view(db, charge_id)
-    if view is None or view.qris is None:
+    waiting, _ = await at_spot(db, found.id, now)
+    if waiting is None:
         raise NoBarcode
     return Response(
-        barcodes.png(view.qris), media_type="image/png", headers={"Cache-Control": "no-store"}
+        barcodes.png(waiting.qris), media_type="image/png", headers={"Cache-Control": "no-store"}
     )
 
 

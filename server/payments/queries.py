@@ -13,8 +13,7 @@ from domain.parking import StayState
 from domain.payment import ChargeKind
 from domain.tariff import QuoteLine
 from server.database import Connected, fetch
-from server.parking.models import ParkingSession
-from server.payments.models import CASH, VOUCHER, Charge, Money, Payment
+from server.payments.models import CASH, VOUCHER, Charge, Money
 
 CLAIM = timedelta(seconds=30)
 """How long a charge taken up for inquiry is left alone by the other workers."""
@@ -108,19 +107,6 @@ async def newest_barcode(db: Connected) -> str | None:
         "SELECT qris FROM charges WHERE qris IS NOT NULL AND kind = 'mpm' ORDER BY id DESC LIMIT 1",
     )
     return rows[0]["qris"] if rows else None
-
-
-async def newest_open_charge(db: AsyncSession, spot_id: UUID, now: datetime) -> UUID | None:
-    """The barcode a display at the spot shows: the newest that can still be paid."""
-    return await db.scalar(
-        select(Charge.id)
-        .join(Payment, Payment.id == Charge.payment_id)
-        .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
-        .where(ParkingSession.spot_id == spot_id, Charge.state == "issued")
-        .where(ParkingSession.state != StayState.RESERVED, Charge.expires_at > now)
-        .order_by(Charge.created_at.desc())
-        .limit(1)
-    )
 
 
 class LockedCharge(NamedTuple):

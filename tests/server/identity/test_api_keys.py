@@ -115,6 +115,21 @@ PUBLIC = {
     "GET /v1/charges/{charge_id}/barcode.png", "GET /v1/charges/{charge_id}/barcode.svg",
     "GET /v1/charges/{charge_id}/proof.svg",
     "GET /v1/receipts/{number}",
+    # displays in the street
+    "GET /d/{spot}", "GET /v1/spots/{spot}/display", "GET /v1/spots/{spot}/display/events",
+    "GET /v1/spots/{spot}/display.png", "GET /v1/spots/{spot}/display.bmp",
+    # open data, which says nothing of anybody
+    "GET /open-data", "GET /open-data/catalog.jsonld", "GET /open-data/{name}.{format_}",
+    "GET /open-data/tariffs.{format_}", "GET /open-data/occupancy.{format_}",
+    "GET /open-data/hourly-use.{format_}",
+    "GET /open-data/cds/curbs/zones", "GET /open-data/cds/curbs/zones/{id_}",
+    "GET /open-data/cds/curbs/areas", "GET /open-data/cds/curbs/areas/{id_}",
+    "GET /open-data/cds/curbs/spaces", "GET /open-data/cds/curbs/spaces/{id_}",
+    "GET /open-data/cds/curbs/policies", "GET /open-data/cds/curbs/policies/{id_}",
+    "GET /open-data/cds/events/events", "GET /open-data/cds/events/status",
+    "GET /open-data/cds/metrics/sessions", "GET /open-data/cds/metrics/aggregates",
+    "GET /open-data/apds/places", "GET /open-data/apds/places/{id_}",
+    "GET /open-data/apds/rates", "GET /open-data/apds/rates/{id_}", "GET /open-data/apds/sessions",
     "GET /p/{spot}", "POST /p/{spot}", "GET /c/{charge_id}", "GET /r/{number}",
     # a receipt's own driver names its charge; the ids of wishes and complaints are chance too
     "GET /r/{number}/karcis.pdf", "GET /r/{number}/karcis.png", "POST /r/{number}/pengembalian",

@@ -1,0 +1,171 @@
+"""HTTP of displays at spots: a page for a browser that hangs there, and pictures for panels."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel
+from starlette.staticfiles import StaticFiles
+
+import qris
+from server import pages
+from server.database import TransactionsDep, autocommit
+from server.displays import pictures, service
+from server.displays.service import Display, Shows
+from server.payments import barcodes
+from server.payments.wiring import WiringDep
+
+router = APIRouter()
+HERE = Path(__file__).parent
+static_files = StaticFiles(directory=HERE / "static")
+LOOK_S = 3.0
+"""How often a stream looks at its spot: who asks for a barcode there is announced to nobody."""
+
+
+class Shown(BaseModel):
+    """What a display shows now. `version` changes with it; ask again within `kept_s`."""
+
+    shows: service.Shows
+    version: str
+    amount_rp: int | None
+    until: datetime | None
+    changes_at: datetime | None
+    kept_s: int
+
+    @classmethod
+    def of(cls, display: Display, now: datetime) -> "Shown":
+        return cls(
+            shows=display.shows,
+            version=display.version,
+            amount_rp=display.amount_rp,
+            until=display.until,
+            changes_at=display.changes_at,
+            kept_s=int(display.kept(now).total_seconds()),
+        )
+
+
+async def _shown(spot: str, transactions: TransactionsDep, wired: WiringDep) -> Display:
+    grace = timedelta(minutes=wired.settings.grace_minutes)
+    async with autocommit(transactions) as db:
+        return await service.shown(db, wired.books, spot, grace, now=datetime.now(UTC))
+
+
+async def _counted(request: Request) -> None:
+    request.app.state.display_limit.check(request)
+
+
+DisplayDep = Annotated[Display, Depends(_shown)]
+LIMITED = [Depends(_counted)]
+Width = Annotated[int, Query(ge=pictures.SMALLEST[0], le=pictures.LARGEST[0])]
+Height = Annotated[int, Query(ge=pictures.SMALLEST[1], le=pictures.LARGEST[1])]
+
+
+@router.get("/d/{spot}", include_in_schema=False, dependencies=LIMITED)
+async def display_page(request: Request, display: DisplayDep, wired: WiringDep) -> Response:
+    qr = None if display.qr is None else barcodes.svg(display.qr).encode()
+    return pages.render(
+        request,
+        HERE / "templates",
+        "display.html",
+        books=wired.books,
+        display=display,
+        merchant=qris.parse(display.qr).name if display.shows is Shows.PAY and display.qr else "",
+        seconds_left=_seconds_left(display),
+        qr=None if qr is None else base64.b64encode(qr).decode(),
+    )
+
+
+def _seconds_left(display: Display) -> int | None:
+    """Until what is shown is not true any more; counted on by the page, whatever its clock says."""
+    if display.changes_at is None:
+        return None
+    return max(0, int((display.changes_at - datetime.now(UTC)).total_seconds()))
+
+
+@router.get("/v1/spots/{spot}/display", tags=["displays"], dependencies=LIMITED)
+async def display(display: DisplayDep) -> Shown:
+    return Shown.of(display, datetime.now(UTC))
+
+
+@router.get(
+    "/v1/spots/{spot}/display/events",
+    tags=["displays"],
+    response_class=EventSourceResponse,
+    dependencies=LIMITED,
+)
+async def display_events(
+    spot: str, first: DisplayDep, transactions: TransactionsDep, wired: WiringDep
+) -> AsyncIterator[ServerSentEvent]:
+    """What is shown, every few seconds and at once when the charge that waits is paid."""
+    shows = first
+    while True:
+        yield ServerSentEvent(event="display", data=Shown.of(shows, datetime.now(UTC)))
+        async with AsyncExitStack() as stack:
+            changed = asyncio.Event()
+            if shows.charge_id is not None:
+                listening = wired.announcer.changes(shows.charge_id)
+                changed = await stack.enter_async_context(listening)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), LOOK_S)
+        shows = await _shown(spot, transactions, wired)
+
+
+@router.get(
+    "/v1/spots/{spot}/display.png",
+    tags=["displays"],
+    response_class=Response,
+    dependencies=LIMITED,
+)
+async def display_png(
+    request: Request,
+    display: DisplayDep,
+    wired: WiringDep,
+    width: Width = 400,
+    height: Height = 300,
+) -> Response:
+    return _picture(request, display, wired, width, height, "PNG")
+
+
+@router.get(
+    "/v1/spots/{spot}/display.bmp",
+    tags=["displays"],
+    response_class=Response,
+    dependencies=LIMITED,
+)
+async def display_bmp(
+    request: Request,
+    display: DisplayDep,
+    wired: WiringDep,
+    width: Width = 400,
+    height: Height = 300,
+) -> Response:
+    return _picture(request, display, wired, width, height, "BMP")
+
+
+def _picture(
+    request: Request, display: Display, wired: WiringDep, width: int, height: int, format_: str
+) -> Response:
+    """The picture, or 304 to a panel that shows it already and need not flicker."""
+    lines = pictures.words(
+        display, *(_clock(moment, wired) for moment in (display.until, display.paid_at))
+    )
+    qrs = () if display.qr is None else (display.qr, display.page)
+    body = pictures.encoded(lines, qrs, width, height, format_)
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    kept = int(display.kept(datetime.now(UTC)).total_seconds())
+    headers = {"ETag": etag, "Cache-Control": f"max-age={kept}"}
+    known = request.headers.get("if-none-match", "")
+    if {etag, "*"} & {tag.strip().removeprefix("W/") for tag in known.split(",")}:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=f"image/{format_.lower()}", headers=headers)
+
+
+def _clock(moment: datetime | None, wired: WiringDep) -> str:
+    return "" if moment is None else f"{moment.astimezone(wired.books.timezone):%H.%M}"
