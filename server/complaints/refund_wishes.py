@@ -5,16 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import exists, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import CaseState, ChargeState, RefundReason
 from server.complaints.models import RefundWish
-from server.database import new_id
 from server.errors import Problem
 from server.payments import cases, refund_queries
 from server.payments.models import Case, Charge, Receipt
 from server.payments.refund_queries import Returned
+from server.payments.service import IdempotencyConflict
 
 REASONS = (
     RefundReason.PAID_TWICE,
@@ -47,38 +46,41 @@ class RefundWishNotFound(Problem):
 
 async def wish(
     db: AsyncSession,
+    wish_id: UUID,
     charge_id: UUID,
     reason: RefundReason,
     note: str | None,
     contact: bytes | None,
     *,
     now: datetime,
-) -> UUID:
-    """Ask for the money of a paid charge, and open its case; the id of the wish's page."""
+) -> None:
+    """Ask for the money of a paid charge, and open its case; the same id again changes nothing."""
     charge = await db.get_one(Charge, charge_id, with_for_update=True)
+    known = await of_charge(db, charge_id)
+    if known is not None and known.id == wish_id:
+        return
+    if known is not None:
+        raise RefundAlreadyWished
+    if await db.get(RefundWish, wish_id):
+        raise IdempotencyConflict
     if charge.state != ChargeState.PAID:
         raise NothingToRefund
-    made = await db.scalar(
-        upsert(RefundWish)
-        .values(
-            id=new_id(),
+    db.add(
+        RefundWish(
+            id=wish_id,
             charge_id=charge_id,
             reason=reason.value,
             note=note,
             contact=contact,
             wished_at=now,
         )
-        .on_conflict_do_nothing(index_elements=[RefundWish.charge_id])
-        .returning(RefundWish.id)
     )
-    if made is None:
-        raise RefundAlreadyWished
+    await db.flush()
     # An attendant may have told of the same wish; its case is this one's too.
     told = exists().where(Case.charge_id == charge_id, Case.kind == cases.REFUND_WISHED)
     if not await db.scalar(select(told)):
         subject = [(charge_id, charge.amount_rp)]
         await cases.open_cases(db, cases.REFUND_WISHED, "charge_id", subject, now)
-    return UUID(str(made))
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import check_digit
@@ -19,7 +20,7 @@ from server.complaints.states import (
     advance,
 )
 from server.database import new_id
-from server.errors import Problem
+from server.errors import Problem, TooManyRequests
 from server.identity import service as identity
 from server.identity.service import Right
 from server.spots.models import Spot
@@ -29,6 +30,8 @@ LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """None that are taken for each other when they are read out."""
 CHANCE = 10
 SHOWN = 200
+MOST_AN_HOUR = 300
+"""Of all askers together: more than officers could read, each with a photo to be stored."""
 
 TREASURER = "bendahara penerimaan"
 AGENCY = "dinas perhubungan"
@@ -55,9 +58,13 @@ class ComplaintClosed(Problem):
 
 @dataclass(frozen=True)
 class Told:
-    """What a driver told; `contact` is sealed and `photo` drawn anew already."""
+    """What a driver told, under an id that its form made.
+
+    `contact` is sealed and `photo` drawn anew already.
+    """
 
     kind: ComplaintKind
+    id: UUID = field(default_factory=new_id)
     story: str | None = None
     spot_id: UUID | None = None
     attendant_code: str | None = None
@@ -101,30 +108,36 @@ def due_on(day: date, working_days: int) -> date:
 async def take(
     db: AsyncSession, told: Told, *, today: date, working_days: int, now: datetime
 ) -> Complaint:
-    """Open a complaint, with an owner and a deadline."""
-    complaint = Complaint(
-        id=new_id(),
-        number=new_number(),
-        kind=told.kind.value,
-        spot_id=told.spot_id,
-        attendant_code=told.attendant_code,
-        receipt_number=told.receipt_number,
-        amount_rp=told.amount_rp,
-        reference=told.reference,
-        paid_on=told.paid_on,
-        story=told.story,
-        contact=told.contact,
-        owner=TREASURER if told.kind in OF_MONEY else AGENCY,
-        opened_at=now,
-        due_on=due_on(today, working_days),
-        state=ComplaintState.OPEN.value,
+    """Open a complaint, with an owner and a deadline; the same id again is the same complaint."""
+    lately = select(func.count()).where(Complaint.opened_at > now - timedelta(hours=1))
+    if (await db.scalar(lately) or 0) >= MOST_AN_HOUR:
+        raise TooManyRequests(retry_after_s=600)
+    made = await db.scalar(
+        upsert(Complaint)
+        .values(
+            id=told.id,
+            number=new_number(),
+            kind=told.kind.value,
+            spot_id=told.spot_id,
+            attendant_code=told.attendant_code,
+            receipt_number=told.receipt_number,
+            amount_rp=told.amount_rp,
+            reference=told.reference,
+            paid_on=told.paid_on,
+            story=told.story,
+            contact=told.contact,
+            owner=TREASURER if told.kind in OF_MONEY else AGENCY,
+            opened_at=now,
+            due_on=due_on(today, working_days),
+            state=ComplaintState.OPEN.value,
+        )
+        .on_conflict_do_nothing(index_elements=[Complaint.id])
+        .returning(Complaint.id)
     )
-    db.add(complaint)
-    await db.flush()
-    if told.photo is not None:
-        db.add(ComplaintPhoto(complaint_id=complaint.id, jpeg=told.photo))
+    if made is not None and told.photo is not None:
+        db.add(ComplaintPhoto(complaint_id=made, jpeg=told.photo))
         await db.flush()
-    return complaint
+    return await db.get_one(Complaint, told.id)
 
 
 async def find(db: AsyncSession, number: str) -> Complaint:

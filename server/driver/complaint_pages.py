@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
@@ -15,10 +16,11 @@ from starlette.datastructures import UploadFile as StarletteUpload
 
 from server import pages
 from server.complaints import contacts, photos, service
+from server.complaints.models import Complaint
 from server.complaints.photos import PhotoUnfit
 from server.complaints.service import Told
 from server.complaints.states import ComplaintKind
-from server.database import Transaction
+from server.database import Transaction, new_id
 from server.errors import Problem
 from server.payments import receipts
 from server.payments.wiring import Wiring, WiringDep
@@ -72,6 +74,7 @@ def complaint_form(
         books=wired.books,
         kinds=list(ComplaintKind),
         prefilled=prefilled,
+        new_complaint_id=new_id(),
         not_found=not_found,
         asks_contact=wired.settings.contact_key is not None,
         working_days=wired.settings.complaint_working_days,
@@ -98,10 +101,14 @@ Blank = BeforeValidator(_blank_is_none)
 
 
 class ComplaintForm(BaseModel):
-    """`picture` is a photo that was uploaded to another page of ours, as base64."""
+    """`id` makes a double tap one complaint.
+
+    `picture` is a photo that was uploaded to another page of ours, as base64.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
+    id: Annotated[UUID, Field(default_factory=new_id)]
     kind: ComplaintKind
     spot: Annotated[Annotated[str, Field(max_length=20)] | None, Blank] = None
     attendant: Annotated[
@@ -123,6 +130,8 @@ async def complain(
     form: Annotated[ComplaintForm, Form()], request: Request, db: Transaction, wired: WiringDep
 ) -> Response:
     request.app.state.report_limit.check(request)
+    if known := await db.get(Complaint, form.id):
+        return RedirectResponse(f"/pengaduan/{known.number}", 303)
     now = datetime.now(UTC)
     complaint = await service.take(
         db,
@@ -149,6 +158,7 @@ async def _told(db: AsyncSession, wired: Wiring, form: ComplaintForm) -> Told:
     if not any((story, spot, receipt, photo, reference, form.attendant)):
         raise ComplaintEmpty
     return Told(
+        id=form.id,
         kind=form.kind,
         story=story,
         spot_id=None if spot is None else spot.id,

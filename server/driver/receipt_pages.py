@@ -20,7 +20,7 @@ from server import pages
 from server.complaints import contacts, refund_wishes
 from server.complaints import service as complaints
 from server.complaints.states import ComplaintKind
-from server.database import Transaction, TransactionsDep
+from server.database import Transaction, TransactionsDep, new_id
 from server.driver import receipt_picture
 from server.driver.complaint_pages import Blank, Prefilled, complaint_form
 from server.errors import language_of
@@ -69,6 +69,7 @@ async def receipt_page(
         charge_id=known.charge_id if own else None,
         has_proof=view is not None and view.state == ChargeState.PAID and wired.books.seal,
         wish=await refund_wishes.of_charge(db, known.charge_id) if own else None,
+        new_wish_id=new_id(),
         may_wish=view is not None and view.state == ChargeState.PAID,
         reasons=refund_wishes.REASONS,
         asks_contact=wired.settings.contact_key is not None,
@@ -134,6 +135,9 @@ async def receipt_png(number: str, request: Request, db: Transaction, wired: Wir
 
 
 class WishForm(BaseModel):
+    """`id` makes a double tap one wish."""
+
+    id: UUID
     charge: UUID
     reason: RefundReason
     note: Annotated[Annotated[str, Field(max_length=300)] | None, Blank] = None
@@ -150,15 +154,16 @@ async def wish_for_refund(
 ) -> Response:
     request.app.state.report_limit.check(request)
     known = await _own(db, wired, number, str(form.charge))
-    wish_id = await refund_wishes.wish(
+    await refund_wishes.wish(
         db,
+        form.id,
         known.charge_id,
         form.reason,
         form.note,
         contacts.close(form.contact, wired.settings.contact_key),
         now=datetime.now(UTC),
     )
-    return RedirectResponse(f"/pengembalian/{wish_id}", 303)
+    return RedirectResponse(f"/pengembalian/{form.id}", 303)
 
 
 @router.get("/pengembalian/{wish_id}")

@@ -9,7 +9,7 @@ from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 
 from server import pages
 from server.complaints import photos
-from server.database import TransactionsDep
+from server.database import TransactionsDep, new_id
 from server.inspection import uploads
 from server.inspection.uploads import Answer
 from server.payments.wiring import WiringDep
@@ -48,5 +48,6 @@ async def check_photo(
         books=wired.books,
         spot=spot,
         found=found,
+        new_complaint_id=new_id(),
         picture=base64.b64encode(carried).decode(),
     )

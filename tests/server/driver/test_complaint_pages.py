@@ -2,6 +2,7 @@
 
 import io
 import re
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from prometheus_client import generate_latest
 from sqlalchemy import select, text
 
 from server import sample
+from server.complaints import service
 from server.complaints.models import Complaint, ComplaintPhoto
 from server.database import Transactions
 from tests.server.cluster import PASSWORD
@@ -83,6 +85,25 @@ async def test_what_cannot_be_taken_is_refused_in_words(
     assert (await complain(api, b"bukan foto")).json()["slug"] == "photo-unfit"
     async with transactions.begin() as db:
         assert (await db.scalars(select(Complaint))).all() == []
+
+
+async def test_a_double_tap_is_one_complaint(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    form = {"id": str(uuid4()), "story": "x"}
+    first, again = [await complain(api, jpeg(), **form) for _ in range(2)]
+    assert first.headers["location"] == again.headers["location"]
+    async with transactions.begin() as db:
+        assert len((await db.scalars(select(Complaint))).all()) == 1
+
+
+async def test_a_flood_from_many_addresses_is_held_up(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_AN_HOUR", 1)
+    assert (await complain(api, story="x")).status_code == 303
+    refused = await complain(api, story="y")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "600")
 
 
 async def test_the_same_payment_is_reported_once(api: httpx.AsyncClient) -> None:

@@ -11,7 +11,7 @@ import zxingcpp
 from PIL import Image
 
 from server.limits import RateLimit
-from server.payments import receipts
+from server.payments import cases, receipts
 from tests.server.conftest import Sandbox
 from tests.server.payments.conftest import CAR_RP, HOURLY, Office
 
@@ -86,7 +86,13 @@ async def test_only_the_driver_gets_the_files_and_they_say_the_same(api, office)
 
 
 async def wish(api, number, charge_id, **changes):
-    form = {"charge": str(charge_id), "reason": "paid_twice", "note": "", "contact": ""}
+    form = {
+        "id": str(uuid4()),
+        "charge": str(charge_id),
+        "reason": "paid_twice",
+        "note": "",
+        "contact": "",
+    }
     return await api.post(f"/r/{number}/pengembalian", data=form | changes)
 
 
@@ -98,15 +104,46 @@ async def test_a_driver_asks_for_the_money_once_and_follows_it(api, office):
     told = await page(api, link)
     assert "Sedang diperiksa kantor" in told
     assert "7731" not in told
+    kept = repr(await office.rows("SELECT t::text FROM refund_wishes t"))
+    for canary in ("0812-7731-7731", b"0812-7731-7731".hex()):
+        assert canary not in kept
+    same = await wish(api, number, charge_id, id=link.rpartition("/")[2])
+    assert same.headers["location"] == link
+    other_charge, other = await paid(office)
+    taken = await wish(api, other, other_charge, id=link.rpartition("/")[2])
+    assert (taken.status_code, taken.json()["slug"]) == (409, "idempotency-conflict")
     again = await wish(api, number, charge_id)
     assert (again.status_code, again.json()["slug"]) == (409, "refund-already-wished")
-    cases = await office.rows("SELECT id, kind, owner, amount_rp FROM cases")
-    assert [(c["kind"], c["owner"], c["amount_rp"]) for c in cases] == [
+    opened = await office.rows("SELECT id, kind, owner, amount_rp FROM cases")
+    assert [(c["kind"], c["owner"], c["amount_rp"]) for c in opened] == [
         ("refund-wished", "bendahara penerimaan", CAR_RP)
     ]
-    await office.clarify(cases[0]["id"], "tidak dibayar dua kali")
+    await office.clarify(opened[0]["id"], "tidak dibayar dua kali")
     assert "Uang tidak dikembalikan" in await page(api, link)
     assert link in await page(api, f"/r/{number}?c={charge_id}")
+
+
+async def test_an_attendants_and_the_drivers_wish_are_one_case(api, office):
+    charge_id, number = await paid(office)
+    async with office.transactions.begin() as db:
+        subject = [(charge_id, CAR_RP)]
+        await cases.open_cases(db, cases.REFUND_WISHED, "charge_id", subject, datetime.now(UTC))
+    assert (await wish(api, number, charge_id)).status_code == 303
+    assert await office.count("cases") == 1
+
+
+async def test_a_receipt_that_was_shown_says_when(api, office):
+    """So that an old one, or a picture of another's, is known for what it is."""
+    charge_id, number = await paid(office)
+    assert "Sudah ditunjukkan" not in await page(api, f"/r/{number}")
+    handheld = await office.open_shift()
+    await office.rows(
+        "INSERT INTO proof_claims (charge_id, device_id, shift_id, claimed_at)"
+        " SELECT :charge, device_id, id, now() FROM shifts WHERE device_id = :device RETURNING 1",
+        charge=charge_id,
+        device=handheld.device_id,
+    )
+    assert "Sudah ditunjukkan" in await page(api, f"/r/{number}")
 
 
 async def test_nobody_asks_for_the_money_of_another(api, office):
