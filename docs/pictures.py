@@ -1,4 +1,4 @@
-"""Takes the pictures of README.md, docs/attendant.md, docs/printers.md and docs/signs.md:
+"""Takes the pictures of README.md, docs/attendant.md, docs/driver.md, docs/printers.md, docs/signs.md:
 `.venv/bin/python docs/pictures.py`.
 
 They come from the running system: charges were asked for, a sandbox wallet paid them, the virtual
@@ -87,6 +87,9 @@ class Town:
     def get(self, address: str) -> Any:
         return self._http.get(address).raise_for_status().json()
 
+    def picture(self, address: str) -> bytes:
+        return self._http.get(address).raise_for_status().content
+
     def post(self, address: str, body: dict[str, Any]) -> Any:
         return self._http.post(address, json=body).raise_for_status().json()
 
@@ -159,6 +162,49 @@ def of_the_driver(town: Town, browser: Browser) -> None:
     page.wait_for_function("document.querySelector('.barcode img').complete")
     save("barcode.png", page.screenshot())
     town.pay(charge["qris"])  # so that nothing is left open in the office
+
+
+def of_the_drivers_journey(town: Town, browser: Browser) -> None:
+    """From the sign to the end of a stay by the hour, as `docs/driver.md` tells it."""
+    spot = [code for code in town.spots() if code.startswith(BY_THE_HOUR)][-2]
+    page = shown(browser, 390, 760, 1.5)
+
+    def keep(name: str) -> None:
+        page.wait_for_function("[...document.images].every(image => image.complete)")
+        save(f"driver-{name}.png", page.screenshot(full_page=True), colors=32)
+
+    def pay() -> None:
+        charge_id = page.url.rsplit("/", 1)[-1]
+        town.pay(town.get(f"{town.server}/v1/charges/{charge_id}")["qris"])
+        page.wait_for_selector(".result.paid")
+
+    page.goto(f"{town.server}/p")
+    page.fill("input[name=spot]", spot)
+    keep("start")
+    page.click("button")
+    page.check("input[value=car]")
+    page.select_option("select", "120")
+    page.wait_for_selector("#quote tfoot :text('Rp6.000')")
+    keep("spot")
+    page.click("button")
+    page.wait_for_selector(".barcode img")
+    keep("charge")
+    saved = town.picture(f"{page.url}/qris.png")
+    save("driver-saved.png", saved, colors=8)
+    pay()
+    keep("paid")
+    page.clock.install()
+    page.click("text=perpanjang")
+    page.wait_for_selector("#until.paid")
+    keep("stay")
+    page.clock.run_for(111 * 60 * 1000)
+    page.wait_for_selector("#until.waiting")
+    keep("ending")
+    page.select_option("select[name=minutes]", "60")
+    page.click("text=Perpanjang parkir")
+    page.wait_for_selector(".barcode img")
+    keep("extension")
+    pay()
 
 
 def of_the_attendant(town: Town, browser: Browser) -> None:
@@ -284,6 +330,7 @@ def main() -> None:
         of_the_attendant(town, browser)
         of_the_guide(town, browser)
         of_the_driver(town, browser)
+        of_the_drivers_journey(town, browser)
         town.day()
         of_the_office(town, browser)
         of_the_slips(town)

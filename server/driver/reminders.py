@@ -68,7 +68,7 @@ class PushKey:
     """The pair of keys that push services know this server by (VAPID, RFC 8292)."""
 
     def __init__(self, private: ec.EllipticCurvePrivateKey, contact: str) -> None:
-        self._vapid = Vapid02(private)
+        self._vapid = Vapid02(private, {"no-strict": True})  # else it refuses hosts with one label
         self._contact = contact
         raw = private.public_key().public_bytes(
             serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
@@ -84,7 +84,7 @@ class PushKey:
             raise PushKeyUnfit(f"cannot read {path}") from exc
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
             raise PushKeyUnfit(f"{path} is not a key on the curve P-256")
-        return cls(key, f"https://{urlsplit(contact).netloc}")
+        return cls(key, f"https://{urlsplit(contact).hostname}")
 
     def headers(self, endpoint: str, now: datetime) -> dict[str, str]:
         parts = urlsplit(endpoint)
@@ -110,11 +110,15 @@ class Push:
 
     def check(self, wanted: Subscription) -> None:
         """Refuse what could not be sent to; raises PushServiceUnknown."""
-        parts = urlsplit(wanted.endpoint)
+        try:
+            parts = urlsplit(wanted.endpoint)
+            where = (parts.scheme, parts.port)
+        except ValueError as exc:
+            raise PushServiceUnknown("endpoint") from exc
         host = parts.hostname or ""
         known = any(host == one or host.endswith(f".{one}") for one in self._hosts)
-        if parts.scheme != "https" or not known:
-            raise PushServiceUnknown(host)
+        if where != ("https", None) or not known:
+            raise PushServiceUnknown("endpoint")
         try:
             _encrypted(wanted, b"{}")
         except Exception as exc:  # whatever the library makes of keys that are none

@@ -12,6 +12,7 @@ async function show() {
   shown = wanted;
   asked?.abort();
   asked = new AbortController();
+  document.getElementById("quote").ariaBusy = "true";
   try {
     const answer = await fetch(`${location.pathname}?${wanted}`, { signal: asked.signal });
     if (!answer.ok) return;
