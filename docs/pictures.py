@@ -1,4 +1,4 @@
-"""Takes the pictures of README.md, docs/attendant.md, docs/driver.md, docs/printers.md, docs/signs.md:
+"""Takes the pictures of README.md and of attendant, driver, printers and signs in docs/:
 `.venv/bin/python docs/pictures.py`.
 
 They come from the running system: charges were asked for, a sandbox wallet paid them, the virtual
