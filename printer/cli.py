@@ -224,7 +224,8 @@ def _told(transport: printer.Transport, kind: printer.Profile) -> str:
             try:
                 state = printer.query(transport, kind, _STATUS_DEADLINE_S)
             finally:
-                transport.close(linger_s=0)
+                # It serves one at a time, and has to see that we are gone before the page comes.
+                transport.close(_STATUS_DEADLINE_S)
     return _STATES[state][0]
 
 

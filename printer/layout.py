@@ -39,6 +39,9 @@ GAP_ROWS = 8  # white below a picture, which the printer would set the next line
 # A band lost on the way swallows little of what follows, and no band is a multiple of 48 rows high,
 # after which POS-5890 class printers print garbage.
 BAND_ROWS = 24
+# DLE EOT, DLE ENQ, DLE DC4: ESC/POS printers obey these also in the middle of a picture, and some
+# open a drawer or forget what they hold. One dot more makes it a picture again.
+_REAL_TIME = re.compile(rb"\x10(?=[\x04\x05\x14])")
 MAX_IMAGE_PIXELS = 4_000_000
 MAX_IMAGE_ROWS = 1200  # 15 cm of paper; longer is a mistake, and heats the head
 
@@ -228,7 +231,8 @@ def _picture(item: Image, profile: Profile) -> Raster:
         raise DocumentError(f"the picture is {grey.height} rows high, {MAX_IMAGE_ROWS} at most")
     bits = _dots(grey, item.dither)
     width_bytes = (bits.width + 7) // 8
-    return Raster(bits.tobytes() + bytes(width_bytes * GAP_ROWS), width_bytes)
+    rows = _REAL_TIME.sub(b"\x11", bits.tobytes())
+    return Raster(rows + bytes(width_bytes * GAP_ROWS), width_bytes)
 
 
 def _dots(grey: "PIL.Image.Image", dither: Dither) -> "PIL.Image.Image":

@@ -139,6 +139,15 @@ def test_a_picture_becomes_black_dots_on_white():
     ]
 
 
+@pytest.mark.parametrize("command", [b"\x10\x04\x01", b"\x10\x05\x02", b"\x10\x14\x01"])
+def test_no_picture_holds_a_command_that_printers_obey_within_it(command):
+    picture = PIL.Image.frombytes("1", (24, 1), command, "raw", "1;I")
+    (raster,) = lay_out(Document((Image(png(picture), dither="none"),)), NARROW)
+    assert isinstance(raster, Raster)
+    drawn = raster.data[:3]
+    assert drawn == b"\x11" + command[1:], "one dot more"
+
+
 def test_a_grey_picture_is_dithered_to_its_shade():
     (raster,) = lay_out(Document((Image(png(PIL.Image.new("L", (64, 64), 128))),)), NARROW)
     assert isinstance(raster, Raster)
