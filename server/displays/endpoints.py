@@ -25,6 +25,7 @@ from server.payments.wiring import WiringDep
 router = APIRouter()
 HERE = Path(__file__).parent
 static_files = StaticFiles(directory=HERE / "static")
+STREAM = timedelta(minutes=10)
 LOOK_S = 3.0
 """How often a stream looks at its spot: who asks for a barcode there is announced to nobody."""
 
@@ -103,9 +104,12 @@ async def display(display: DisplayDep) -> Shown:
 async def display_events(
     spot: str, first: DisplayDep, transactions: TransactionsDep, wired: WiringDep
 ) -> AsyncIterator[ServerSentEvent]:
-    """What is shown, every few seconds and at once when the charge that waits is paid."""
-    shows = first
-    while True:
+    """What is shown, every few seconds and at once when the charge that waits is paid.
+
+    It ends now and then, so that none is kept for a display that is gone; a browser asks anew.
+    """
+    shows, ends_at = first, datetime.now(UTC) + STREAM
+    while datetime.now(UTC) < ends_at:
         yield ServerSentEvent(event="display", data=Shown.of(shows, datetime.now(UTC)))
         async with AsyncExitStack() as stack:
             changed = asyncio.Event()

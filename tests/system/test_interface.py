@@ -31,6 +31,10 @@ bearer = "{key}"
 bearer = "{shift}"
 [parameters]
 "path.spot" = "{spot}"
+# A stream that goes on, of a spot that is known.
+[[operations]]
+include-operation-id = "display_events"
+enabled = false
 # Nobody can invent a signature.
 [[operations]]
 include-tag = "acquirer"
@@ -55,6 +59,7 @@ UNLIMITED = (
     "OPEN_CHARGES_PER_SPOT",
     "RECEIPT_LOOKUPS_PER_MINUTE",
     "KEY_REQUESTS_PER_MINUTE",
+    "DISPLAY_REQUESTS_PER_MINUTE",
 )
 
 
