@@ -130,6 +130,8 @@ PUBLIC = {
     "GET /open-data/cds/metrics/sessions", "GET /open-data/cds/metrics/aggregates",
     "GET /open-data/apds/places", "GET /open-data/apds/places/{id_}",
     "GET /open-data/apds/rates", "GET /open-data/apds/rates/{id_}", "GET /open-data/apds/sessions",
+    "GET /p", "GET /s/{stay_id}", "POST /s/{stay_id}/extend", "POST /s/{stay_id}/leave",
+    "POST /s/{stay_id}/reminder", "GET /c/{charge_id}/qris.png", "POST /c/{charge_id}/again",
     "GET /p/{spot}", "POST /p/{spot}", "GET /c/{charge_id}", "GET /r/{number}",
     # a receipt's own driver names its charge; the ids of wishes and complaints are chance too
     "GET /r/{number}/karcis.pdf", "GET /r/{number}/karcis.png", "POST /r/{number}/pengembalian",
