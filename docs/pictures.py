@@ -1,4 +1,4 @@
-"""Takes the pictures of README.md and of attendant, driver, printers and signs in docs/:
+"""Takes the pictures of README.md and of attendant, driver, printers, signs and displays in docs/:
 `.venv/bin/python docs/pictures.py`.
 
 They come from the running system: charges were asked for, a sandbox wallet paid them, the virtual
@@ -316,6 +316,30 @@ def of_a_sign(town: Town) -> None:
         save("sign.png", sheets.picture(out.read_bytes()), colors=8)
 
 
+def of_a_display(town: Town, browser: Browser) -> None:
+    """A browser that hangs at a spot, and an e-paper panel there; free, to be paid, paid."""
+    spot = next(code for code in town.spots() if code.startswith("TRM"))
+    page = shown(browser, 800, 480, scale=1)
+    panel = f"{town.server}/v1/spots/{spot}/display.png?width=400&height=240"
+    sheet = Image.new("RGB", (3 * 400 + 20, 2 * 240 + 10), "gray")
+
+    def keep(column: int, shows: str) -> None:
+        eventually(lambda: town.get(f"{town.server}/v1/spots/{spot}/display")["shows"] == shows)
+        page.goto(f"{town.server}/d/{spot}")
+        screen = Image.open(io.BytesIO(page.screenshot())).resize((400, 240))
+        sheet.paste(screen, (column * 410, 0))
+        sheet.paste(Image.open(io.BytesIO(town.picture(panel))), (column * 410, 250))
+
+    keep(0, "free")
+    charge = town.drivers_charge(spot, "car", None)
+    keep(1, "pay")
+    town.pay(charge["qris"])
+    keep(2, "paid")
+    out = io.BytesIO()
+    sheet.save(out, "PNG")
+    save("displays.png", out.getvalue(), colors=64)
+
+
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with (
@@ -335,6 +359,7 @@ def main() -> None:
         of_the_office(town, browser)
         of_the_slips(town)
         of_a_sign(town)
+        of_a_display(town, browser)
         of_an_outage(town, browser)
         browser.close()
 
