@@ -1,6 +1,13 @@
+import re
+from pathlib import Path
+
 import pytest
 
 import printer
+from printer.hardware import FAULTS
+from printer.transports import FORMS
+
+MANUAL = (Path(__file__).parents[2] / "docs" / "printers.md").read_text(encoding="utf-8")
 
 QUIRKS = {"ignores-esc-j", "eats-lf-after-raster", "loses-buffer"}
 
@@ -30,3 +37,20 @@ def test_an_unknown_profile_lists_the_known_ones():
         printer.UnknownProfile, match="generic-58, generic-58-qr, generic-80, epson"
     ):
         printer.profile("oki")
+
+
+def test_the_manual_names_each_profile_fault_and_way():
+    faults = re.findall(r"[a-z][a-z-]+", FAULTS)
+    assert [name for name in (*printer.names(), *faults) if f"`{name}" not in MANUAL] == []
+    assert [way for way in FORMS if f"| `{way}:" not in MANUAL] == []
+
+
+@pytest.mark.parametrize("name", printer.names())
+def test_the_manual_tells_of_a_profile_what_it_says(name):
+    (row,) = re.findall(rf"^\|.*`{name}`.*\d+ dots.*$", MANUAL, re.MULTILINE)
+    profile = printer.profile(name)
+    assert f"| {profile.paper_mm} mm, {profile.dots} dots" in row
+    assert f"| {profile.columns} |" in row
+    assert ("drawn by the printer" in row) is profile.native_qr
+    assert f"| {profile.cutter} |" in row
+    assert ("| yes (" in row) is (profile.acknowledge != "none")
