@@ -4,6 +4,7 @@ A number can be guessed, so it alone shows nothing of a person. Whoever also has
 which only the driver's own page told, sees the receipt whole and may ask for the money back.
 """
 
+import asyncio
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -120,14 +121,14 @@ async def _own_facts(request: Request, db: Transaction, wired: Wiring, number: s
 @router.get("/r/{number}/karcis.pdf")
 async def receipt_pdf(number: str, request: Request, db: Transaction, wired: WiringDep) -> Response:
     facts = await _own_facts(request, db, wired, number)
-    content = receipt_picture.pdf(facts, language_of(request))
+    content = await asyncio.to_thread(receipt_picture.pdf, facts, language_of(request))
     return _file(content, "application/pdf", f"karcis-{facts.number}.pdf")
 
 
 @router.get("/r/{number}/karcis.png")
 async def receipt_png(number: str, request: Request, db: Transaction, wired: WiringDep) -> Response:
     facts = await _own_facts(request, db, wired, number)
-    content = receipt_picture.png(facts, language_of(request))
+    content = await asyncio.to_thread(receipt_picture.png, facts, language_of(request))
     return _file(content, "image/png", f"karcis-{facts.number}.png")
 
 

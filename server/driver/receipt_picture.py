@@ -1,17 +1,26 @@
 """The receipt as a picture to keep, and the same as a PDF."""
 
 import io
+from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 
+import numpy as np
 import zxingcpp
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
 
 from domain.money import format_rp
 from domain.receipt import ReceiptFacts
 
 WIDTH, MARGIN = 760, 48
-QR_MODULE_PX = 8
-DPI = 150
+MODULE_PX = 8
+POINT = 72 / 150
+"""Of a pixel: 150 to the inch."""
+FONT = "KarcisReceipt"
 WORDS = {
     "id": {
         "title": "KARCIS PARKIR",
@@ -50,49 +59,99 @@ WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Line:
+    """A text on the page; `anchor` is Pillow's: at its left, its middle, or its right."""
+
+    x: float
+    y: int
+    text: str
+    size: int = 24
+    anchor: str = "la"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What stands where on a receipt, in pixels from its upper left corner."""
+
+    lines: list[Line]
+    modules: NDArray[np.bool_]
+    """The QR's dark modules, its quiet zone included."""
+    qr_y: int
+    height: int
+
+
 def png(facts: ReceiptFacts, language: str) -> bytes:
-    return _saved(_draw(facts, language), "PNG")
-
-
-def pdf(facts: ReceiptFacts, language: str) -> bytes:
-    return _saved(_draw(facts, language), "PDF")
-
-
-def _saved(picture: Image.Image, kind: str) -> bytes:
+    laid = _lay_out(facts, language)
+    page = Image.new("L", (WIDTH, laid.height), 255)
+    pen = ImageDraw.Draw(page)
+    for line in laid.lines:
+        pen.text((line.x, line.y), line.text, fill=0, font=_font(line.size), anchor=line.anchor)
+    symbol = Image.fromarray(np.where(laid.modules, 0, 255).astype(np.uint8))
+    side = _side(laid)
+    page.paste(
+        symbol.resize((side, side), Image.Resampling.NEAREST), ((WIDTH - side) // 2, laid.qr_y)
+    )
     out = io.BytesIO()
-    picture.save(out, kind, resolution=DPI)
+    page.save(out, "PNG")
     return out.getvalue()
 
 
+def pdf(facts: ReceiptFacts, language: str) -> bytes:
+    """The same with its words as text, so that it can be searched and read aloud."""
+    laid = _lay_out(facts, language)
+    if FONT not in pdfmetrics.getRegisteredFontNames():
+        pdfmetrics.registerFont(TTFont(FONT, "Vera.ttf"))
+    out = io.BytesIO()
+    canvas = Canvas(out, (WIDTH * POINT, laid.height * POINT), lang=language)
+    canvas.setTitle(f"{WORDS[language]['title']} {facts.number}")
+    canvas.scale(POINT, POINT)
+    draw = {"la": canvas.drawString, "ma": canvas.drawCentredString, "ra": canvas.drawRightString}
+    for line in laid.lines:
+        canvas.setFont(FONT, line.size)
+        draw[line.anchor](line.x, laid.height - line.y - line.size, line.text)
+    left = (WIDTH - _side(laid)) // 2
+    for row, column in zip(*laid.modules.nonzero(), strict=True):
+        y = laid.height - laid.qr_y - (int(row) + 1) * MODULE_PX
+        canvas.rect(left + int(column) * MODULE_PX, y, MODULE_PX, MODULE_PX, stroke=0, fill=1)
+    canvas.save()
+    return out.getvalue()
+
+
+def _side(laid: Layout) -> int:
+    return len(laid.modules) * MODULE_PX
+
+
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Bitstream Vera, which comes with reportlab."""
+    return ImageFont.truetype(str(files("reportlab") / "fonts" / "Vera.ttf"), size)
 
 
-def _draw(facts: ReceiptFacts, language: str) -> Image.Image:
-    words = WORDS[language]
-    page = Image.new("L", (WIDTH, 2400), 255)
-    pen = ImageDraw.Draw(page)
-    y = MARGIN
+def _lay_out(facts: ReceiptFacts, language: str) -> Layout:
+    words, lines, y = WORDS[language], [], MARGIN
     for size, text in (
         (26, facts.agency),
         (26, facts.regency),
         (40, words["title"]),
         (72, format_rp(facts.amount_rp)),
     ):
-        pen.text((WIDTH / 2, y), text, fill=0, font=_font(size), anchor="ma")
+        lines.append(Line(WIDTH / 2, y, text, size, "ma"))
         y += size + 20
     for name, value in _rows(facts, words, language):
-        y = _row(pen, y, name, value)
+        lines.append(Line(MARGIN, y, name))
+        for part in _wrapped(value, WIDTH - 2 * MARGIN - 240):
+            lines.append(Line(WIDTH - MARGIN, y, part, anchor="ra"))
+            y += 36
+        y += 4
     symbol = zxingcpp.create_barcode(facts.verify_url, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
-    modules = Image.fromarray(symbol.to_image(add_quiet_zones=True))
-    side = modules.width * QR_MODULE_PX
-    page.paste(modules.resize((side, side), Image.Resampling.NEAREST), ((WIDTH - side) // 2, y))
-    y += side
+    modules = np.asarray(symbol.to_image(add_quiet_zones=True)) == 0
+    qr_y = y
+    y += modules.shape[0] * MODULE_PX
     for text in (words["scan"], facts.complaint):
-        pen.text((WIDTH / 2, y), text, fill=0, font=_font(24), anchor="ma")
+        lines.append(Line(WIDTH / 2, y, text, anchor="ma"))
         y += 40
-    return page.crop((0, 0, WIDTH, y + MARGIN))
+    return Layout(lines, modules, qr_y, y + MARGIN)
 
 
 def _rows(facts: ReceiptFacts, words: dict[str, str], language: str) -> list[tuple[str, str]]:
@@ -118,15 +177,6 @@ def _rows(facts: ReceiptFacts, words: dict[str, str], language: str) -> list[tup
         (words["seal"], facts.porporasi),
     ]
     return [(name, value) for name, value in rows if value]
-
-
-def _row(pen: ImageDraw.ImageDraw, y: int, name: str, value: str) -> int:
-    """A name at the left and its value at the right, on as many lines as that takes."""
-    pen.text((MARGIN, y), name, fill=0, font=_font(24))
-    for line in _wrapped(value, WIDTH - 2 * MARGIN - 240):
-        pen.text((WIDTH - MARGIN, y), line, fill=0, font=_font(24), anchor="ra")
-        y += 36
-    return y + 4
 
 
 def _wrapped(text: str, width: int) -> list[str]:

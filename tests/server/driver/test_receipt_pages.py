@@ -79,7 +79,11 @@ async def test_only_the_driver_gets_the_files_and_they_say_the_same(api, office)
     picture = await api.get(f"/r/{number}/karcis.png?c={charge_id}")
     assert picture.headers["content-disposition"] == f'attachment; filename="karcis-{number}.png"'
     pdf = await api.get(f"/r/{number}/karcis.pdf?c={charge_id}")
-    drawn = pypdfium2.PdfDocument(pdf.content)[0].render(scale=2).to_pil()
+    sheet = pypdfium2.PdfDocument(pdf.content)[0]
+    said = sheet.get_textpage().get_text_bounded()
+    for fact in (number, "KH 1••• AB", "Rp4.000", "PSR-001-U"):
+        assert fact in said
+    drawn = sheet.render(scale=2).to_pil()
     for shown in (Image.open(io.BytesIO(picture.content)), drawn):
         (code,) = zxingcpp.read_barcodes(shown.convert("L"))
         assert code.text == f"http://127.0.0.1:8080/r/{number}"
