@@ -138,9 +138,6 @@ PUBLIC = {
     "GET /pengembalian/{wish_id}", "GET /cari", "GET /cari/nomor", "POST /cari",
     "GET /pengaduan", "POST /pengaduan", "GET /pengaduan/{number}",
     "GET /periksa", "POST /periksa",
-    # a running stay is known by an id that cannot be guessed either
-    "GET /p", "GET /c/{charge_id}/qris.png", "POST /c/{charge_id}/again", "GET /s/{stay_id}",
-    "POST /s/{stay_id}/extend", "POST /s/{stay_id}/leave", "POST /s/{stay_id}/reminder",
 }  # fmt: skip
 
 
