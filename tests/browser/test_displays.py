@@ -85,7 +85,11 @@ async def test_a_display_goes_from_free_to_paid_by_itself_and_says_when_it_is_cu
     cable: Cable,
 ) -> None:
     await put_spot(transactions)
-    page = await screens.open(f"{cable.url}/d/{ALONE}", PANEL)
+    context = await screens.browser.new_context(
+        viewport={"width": PANEL[0], "height": PANEL[1]}, locale="id-ID"
+    )
+    await context.clock.install()
+    page = await screens.open(f"{cable.url}/d/{ALONE}", PANEL, context=context)
     shown = page.locator("#display")
     await expect(shown).to_contain_text("Kosong")
     await screens.examine(page, "display-free")
@@ -107,6 +111,7 @@ async def test_a_display_goes_from_free_to_paid_by_itself_and_says_when_it_is_cu
     await expect(shown).to_contain_text("Lunas", timeout=WAIT_MS)
     await screens.examine(page, "display-paid")
     cable.cut = True
+    await page.clock.fast_forward(25_000)
     await expect(page.locator("#lost")).to_be_visible(timeout=2 * WAIT_MS)
     await expect(shown).to_be_hidden()
     await screens.examine(page, "display-lost")
