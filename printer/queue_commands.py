@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -122,6 +122,17 @@ def log(
         typer.echo(
             f"{_local(change.at)}  {change.key}#{change.copy}  {change.state:9}  {told}".rstrip()
         )
+
+
+@app.command()
+def prune(
+    file: QueueFile,
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Keep what changed since.")],
+) -> None:
+    """Forget slips, with their log, of which nothing waits and nothing changed for so long."""
+    with _queue(file) as slips:
+        forgotten = slips.prune(_now() - timedelta(days=days))
+    typer.echo(f"{forgotten} slip dilupakan / slips forgotten", err=True)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import printer
 from printer.cli import app
 from printer.hardware import Faults
+from printer.spooler import Spooler
 from printer.virtual import running
 from tests.printer.samples import NUMBER, RECEIPTS
 
@@ -63,6 +64,17 @@ def test_what_is_not_there_is_told_in_a_sentence(queue, tmp_path):
     queue("add", KARCIS, "--key", NUMBER)
     assert "not UNCERTAIN" in queue("done", NUMBER, "--who", "J-001").stderr
     assert "no slip 'X-1'" in queue("retry", "X-1", "--who", "J-001").stderr
+
+
+def test_what_is_old_and_waits_for_nothing_is_forgotten(queue, tmp_path):
+    queue("add", KARCIS, "--key", NUMBER)
+    queue("add", KARCIS, "--key", "X-2")
+    with Spooler.open(tmp_path / "queue.sqlite") as slips:
+        slips.db.execute("UPDATE print_jobs SET changed_at = '2020-01-01T00:00:00.000Z'")
+        slips.db.execute("UPDATE print_jobs SET state = 'PRINTED' WHERE key = 'X-2'")
+    assert "1 slip" in queue("prune", "--days", 30).stderr
+    assert NUMBER in queue("list", "--all").stdout
+    assert "X-2" not in queue("log").stdout
 
 
 def test_a_file_that_is_no_document_is_not_queued(queue, tmp_path):
