@@ -117,8 +117,12 @@ async def issue(
     db: AsyncSession, planned: Sequence[Planned], key_id: str, who: str, why: str, *, now: datetime
 ) -> None:
     """Enter the signs of a plan, each in place of its spot's; raises SignsChanged if one cannot."""
+    known = await newest(db)
     for each in planned:
+        last = known.get(each.spot.code)
         if not each.is_new:
+            if last is None or last.newest != Newest(each.version, in_force=True):
+                raise SignsChanged(each.spot.code)
             continue
         if each.version > LAST_VERSION:
             raise SignsChanged(f"{each.spot.code}: {each.version}")

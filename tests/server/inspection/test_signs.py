@@ -129,6 +129,21 @@ async def test_a_check_arrives_and_a_wrong_sign_has_one_case_until_it_is_settled
     assert "Stiker dilepas" in (await api.get("/office/signs")).text
 
 
+async def test_a_sign_that_only_the_handheld_has_not_heard_of_has_no_case(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, now: datetime
+) -> None:
+    async with transactions.begin() as db:
+        await sample.hang_signs(db, "uji", now=now)
+    told = await master(api, handheld)
+    assert told["made"][SPOT] == {"version": 1, "in_force": True}
+    for version, cases in (("1", 0), ("2", 1)):
+        seen = {"spot": SPOT, "version": version}
+        body = {"attendant": sample.ATTENDANT, "spot": SPOT, "fault": "newer", "seen": seen}
+        assert await push(api, handheld, handheld.event("sign_checked", body=body)) == ["accepted"]
+        async with transactions.begin() as db:
+            assert len(list(await db.scalars(select(SignCase)))) == cases
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -108,6 +108,20 @@ async def test_two_who_replace_one_sign_at_once_make_one(
     assert await newest(transactions) == Newest(2, in_force=True)
 
 
+async def test_a_copy_of_a_sign_that_was_replaced_while_it_was_drawn_is_not_written(
+    transactions: Transactions, books: Books, now: datetime
+) -> None:
+    assert books.seal is not None
+    key_id = books.seal.key_id
+    await printed(transactions, books, now)
+    async with transactions.begin() as db:
+        planned = await signs.plan(db, [await spots.find(db, SPOT)], key_id, replace=False)
+    await printed(transactions, books, now, replace=True)
+    with pytest.raises(signs.SignsChanged):
+        async with transactions.begin() as db:
+            await signs.issue(db, planned, key_id, "uji", "dicetak", now=now)
+
+
 @pytest.mark.parametrize("kind", ["forged", "other-key", "not-a-sign", "newer"])
 async def test_a_wrong_sign_is_said_on_the_page_and_stops_nobody_from_paying(
     api: httpx.AsyncClient, transactions: Transactions, books: Books, now: datetime, kind: str
