@@ -19,6 +19,9 @@ from domain.parking import STAY_TABLE, StayState
 from domain.payment import CHARGE_TABLE, PAYMENT_TABLE, ChargeState, PaymentState
 from domain.sign import SIGN_TABLE, SignEvent, SignState
 from server import sample, verify
+from server.complaints import service as complaints
+from server.complaints.service import Told
+from server.complaints.states import ComplaintKind
 from server.database import Transactions
 from server.identity import devices
 from server.identity import service as identity
@@ -343,6 +346,27 @@ GUARDS = {
         "I0-guards-stand",
         "was made with other values",
     ),
+    "a complaint goes along its table": trigger(
+        "complaints_only_edges",
+        "complaints",
+        "UPDATE complaints SET state = 'open' WHERE state = 'answered'",
+        "I0-guards-stand",
+        "may not become open from answered",
+    ),
+    "a complaint starts as open": trigger(
+        "complaints_first_state",
+        "complaints",
+        copied("complaints", "state = 'answered'", id=NEW_ID, number="'uji'"),
+        "I0-guards-stand",
+        "may not become answered from nothing",
+    ),
+    "a complaint's deadline stays": trigger(
+        "complaints_never_changes",
+        "complaints",
+        "UPDATE complaints SET due_on = due_on + 30",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
     "a key is one device's": constraint(
         "uq_device_keys_public_key",
         "device_keys",
@@ -427,6 +451,11 @@ async def town(
     async with transactions.begin() as db:
         checker = await identity.officer_named(db, sample.CHECKER)
         await devices.reject(db, checker, refused.device_id, "uji", now=now)
+    async with transactions.begin() as db:
+        told, today = Told(ComplaintKind.OTHER, story="uji"), books.day(now)
+        told_of = await complaints.take(db, told, today=today, working_days=5, now=now)
+        officer = await identity.officer_named(db, sample.OFFICER)
+        await complaints.answer(db, officer, told_of.id, "uji", None, now=now)
     async with transactions.begin() as db:
         settled = (FILES / "clean.csv").read_bytes()
         await reconciliation.import_settlement(db, "sandbox", "s", settled, books, now=now)
