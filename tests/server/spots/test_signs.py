@@ -12,12 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pyzbar import pyzbar
 from sqlalchemy import select
 
+from attendant_app import scanner
 from domain import sign_link
 from domain.proof import Seal
 from domain.sign import SignEvent
 from domain.sign_link import Newest
 from server import sample
 from server.database import Transactions
+from server.once import as_camera_sees_it
 from server.payments.books import Books
 from server.spots import service as spots
 from server.spots import sheets, signs
@@ -249,6 +251,15 @@ def test_a_sheet_that_a_decoder_does_not_read_is_refused(
     with pytest.raises(sheets.SheetUnreadable, match="PSR-001-U/1"):
         sheets.draw([sheet], size, lambda: steps.append(None))
     assert len(steps) == 3
+
+
+@pytest.mark.parametrize("size", sheets.SIZES)
+def test_the_handheld_reads_a_printed_sheet_as_its_camera_sees_it(
+    sheet: sheets.Sheet, size: str
+) -> None:
+    picture = sheets.picture(sheets.draw([sheet], sheets.SIZES[size], lambda: None), code_only=True)
+    for seed in range(5):
+        assert scanner.decode(as_camera_sees_it(picture, seed)) == [sheet.link]
 
 
 @pytest.fixture
