@@ -13,9 +13,12 @@ from server.errors import Problem
 
 MAX_BYTES = 12 * 1024 * 1024
 MAX_PIXELS = 60_000_000
+UNPACKED_SIDE = 3000
 KEPT_SIDE = 1280
 QUALITIES = (80, 60, 40)
 FORMATS = ("JPEG", "PNG", "WEBP")
+AT_ONCE = asyncio.Semaphore(2)
+"""An unpacked photo takes up to 180 MB, and a processor while it is unpacked."""
 
 
 class PhotoUnfit(Problem):
@@ -33,6 +36,7 @@ def unpack(data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise PhotoUnfit
+            picture.draft("RGB", (UNPACKED_SIDE, UNPACKED_SIDE))  # a JPEG is then unpacked smaller
             return ImageOps.exif_transpose(picture).convert("RGB")
     except (OSError, ValueError, SyntaxError, EOFError) as exc:
         raise PhotoUnfit from exc
@@ -56,4 +60,7 @@ def redraw(picture: Image.Image, side: int = KEPT_SIDE) -> bytes:
 
 async def clean(data: bytes) -> bytes | None:
     """An upload as it is kept, None where nothing was chosen; raises PhotoUnfit."""
-    return await asyncio.to_thread(lambda: redraw(unpack(data))) if data else None
+    if not data:
+        return None
+    async with AT_ONCE:
+        return await asyncio.to_thread(lambda: redraw(unpack(data)))

@@ -34,7 +34,9 @@ async def check_photo(
     spot: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
     request.app.state.picture_limit.check(request)
-    picture = await asyncio.to_thread(photos.unpack, await photo.read(photos.MAX_BYTES + 1))
+    data = await photo.read(photos.MAX_BYTES + 1)
+    async with photos.AT_ONCE:
+        picture = await asyncio.to_thread(photos.unpack, data)
     texts = await uploads.read(picture)
     async with transactions.begin() as db:
         found = await uploads.judge(db, wired.books, texts)

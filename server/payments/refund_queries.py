@@ -13,7 +13,7 @@ from domain.payment import RefundMethod, RefundState
 from domain.receipt import ReceiptNumberError, RefundFacts, parse_receipt_number, receipt_number
 from server.database import Connected, fetch
 from server.payments import cases
-from server.payments.models import Charge, Money, Receipt, Refund, RefundReceipt
+from server.payments.models import Charge, Money, Refund, RefundReceipt
 from server.payments.queries import ChargeView
 
 
@@ -75,12 +75,6 @@ async def told_of(db: Connected, charge_id: UUID) -> list[Returned]:
 async def of_view(db: Connected, view: ChargeView) -> list[Returned]:
     """The refunds to show with a charge; none is looked for before money came."""
     return [] if view.money_flag is None else await told_of(db, view.id)
-
-
-async def told_of_receipt(db: AsyncSession, number: str) -> list[Returned]:
-    """The approved refunds of the charge a receipt is of."""
-    charge_id = await db.scalar(select(Receipt.charge_id).where(Receipt.number == number))
-    return [] if charge_id is None else await told_of(db, charge_id)
 
 
 async def find_receipt(db: AsyncSession, text: str) -> RefundFacts | None:
