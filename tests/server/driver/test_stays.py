@@ -4,12 +4,16 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sqlalchemy import func, select
 
 from server.database import Transactions
 from server.parking.models import ParkingSession
+from server.settings import Settings
+from tests.server.conftest import CLIENT_SECRET
 from tests.server.driver.conftest import Driver
-from tests.server.payments.conftest import EXCLUSIVE, violations
+from tests.server.payments.conftest import EXCLUSIVE, Office, violations
+from tests.server.payments.voice import Voice
 
 HOUR = timedelta(hours=1)
 
@@ -93,7 +97,20 @@ async def test_a_spot_for_one_vehicle_is_paid_beforehand(driver: Driver) -> None
     assert refused == "paid-beforehand"
 
 
-async def test_only_a_stay_that_a_driver_began_is_ended_by_its_link(driver: Driver) -> None:
+async def test_only_a_stay_that_a_driver_began_is_ended_by_its_link(
+    driver: Driver, acquirer_key: RSAPrivateKey, settings: Settings
+) -> None:
+    voice = Voice(acquirer_key, CLIENT_SECRET, settings.acquirer_merchant_id)
+    handheld = await Office(driver.app, voice).open_shift()
+    begun = str(uuid4())
+    answer = await driver.api.post(
+        "/v1/spots/RSU-003-I/stays",
+        json={"id": begun, "vehicle_class": "car"},
+        auth=handheld.signed,
+    )
+    assert answer.status_code == 201
+    assert "Selesai parkir" not in await page(driver, f"/s/{begun}")
+    assert await slug(driver, f"/s/{begun}/leave") == "stay-of-attendant"
     stay = await driver.asks(minutes=60, told_rp=4000)
     await driver.pays(stay)
     assert await slug(driver, f"/s/{stay}/leave") == "stay-over"
