@@ -146,6 +146,19 @@ def test_a_late_reply_is_not_taken_for_the_next_one(peer):
     network.close()
 
 
+def test_replies_that_a_late_one_has_moved_are_no_open_cover(peer):
+    def printer(connection):
+        late = b"\x16"  # to a question that was given up, but not yet there when the next is asked
+        while request := connection.recv(3):
+            connection.sendall(late + bytes([READY[request[2]]]))
+            late = b""
+
+    network = Network(*peer(printer))
+    network.open(30)
+    assert query(network, DESK, 30) is State.READY
+    network.close()
+
+
 def test_a_printer_that_stops_answering_is_unknown_in_time(peer):
     done = threading.Event()
 

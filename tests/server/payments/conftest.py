@@ -276,7 +276,13 @@ async def socket_sandbox(
     async with (
         application.router.lifespan_context(application),
         on_a_socket(application) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client,
+        # A kept connection may be closed by the server at the moment it is used again.
+        httpx.AsyncClient(
+            base_url=url,
+            trust_env=False,
+            timeout=60,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        ) as client,
     ):
         yield Sandbox(client)
 

@@ -225,13 +225,13 @@ async def test_no_fault_of_the_acquirer_is_taken_for_an_outcome(
     """Each fault on a fresh client, then the same call again: it works and books nothing twice."""
     for kind in FAULTS:
         name = reference()
-        async with new_client(str(socket_sandbox.client.base_url), timeout_s=0.15) as client:
+        async with new_client(str(socket_sandbox.client.base_url), timeout_s=0.6) as client:
             acquirer = SnapAcquirer(client, profile("sandbox"), credentials)
             if service == "query":
                 await acquirer.generate(name, AMOUNT_RP, soon())
             loaded = await socket_sandbox.client.post(
                 "/sandbox/faults",
-                json={"fault": f"{service}_{kind}", "value": 0.4}
+                json={"fault": f"{service}_{kind}", "value": 20}
                 | ({} if service == "token" else {"reference": name}),
             )
             assert loaded.status_code == 201
