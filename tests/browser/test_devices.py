@@ -90,7 +90,7 @@ async def test_one_officer_enrols_and_another_approves(
     await screens.examine(maker, "device-to-manage")
     for button, state in (("Nonaktifkan", "dinonaktifkan sementara"), ("Aktifkan lagi", "aktif")):
         form = maker.locator("form", has=maker.get_by_role("button", name=button))
-        await form.get_by_label("Alasan").fill("hilang, lalu ditemukan")
+        await form.get_by_label("Alasan").fill("tertinggal, lalu kembali")
         await confirm(maker, PASSWORD, button)
         await expect(maker.get_by_role("status")).to_have_text(state)
     form = maker.locator("form", has=maker.get_by_role("button", name="Minta perangkat"))

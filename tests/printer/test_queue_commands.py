@@ -2,6 +2,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from typer.testing import CliRunner
@@ -92,7 +93,13 @@ def test_why_it_waits_is_told_while_it_does(queue, tmp_path):
     with running(printer.profile("generic-80"), tmp_path / "paper", Faults(paper_out=0)) as machine:
         to = ("--to", f"tcp://127.0.0.1:{machine.port}", "--profile", "generic-80")
         command = [sys.executable, "-m", "printer.cli", "queue", "print", *file, *to]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            # What was started in the background hands down that it ignores Ctrl-C.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        ) as process:
             assert f"{NUMBER}#0  QUEUED     0 min  menunggu giliran / waiting (paper-out)" in (
                 process.stderr.readline()
             )
