@@ -87,9 +87,8 @@ async def spot_page(
     vehicle_class: VehicleClass | None = None,
     minutes: Annotated[int, Query(ge=0, le=LONGEST_STAY_MINUTES)] = prices.HOURS[0] * 60,
 ) -> Response:
-    merchant = _merchant(await queries.newest_barcode(db))
     choice = Choice(new_id(), vehicle_class, minutes)
-    return await _spot_page(request, db, wired, spot, choice, merchant=merchant)
+    return await _spot_page(request, db, wired, spot, choice)
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,6 @@ async def _spot_page(
     spot: str,
     choice: Choice,
     *,
-    merchant: str | None = None,
     seen: bool = True,
 ) -> Response:
     now = datetime.now(UTC).astimezone(wired.books.timezone)
@@ -146,7 +144,7 @@ async def _spot_page(
             else None
         ),
         by_time=by_time,
-        merchant=merchant,
+        merchant=wired.settings.merchant_name or _merchant(await queries.newest_barcode(db)),
         seen=seen,
     )
 

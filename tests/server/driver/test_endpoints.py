@@ -1,12 +1,14 @@
 """The driver's pages over HTTP: form, headers, and the refusals a person can bring about."""
 
 import io
+from dataclasses import replace
 from uuid import uuid4
 
 import httpx
 import numpy as np
 import pytest
 import zxingcpp
+from fastapi import FastAPI
 from PIL import Image
 from pyzbar import pyzbar
 from sqlalchemy import delete, func, select
@@ -36,6 +38,16 @@ async def test_pages_keep_strange_scripts_and_frames_out(api: httpx.AsyncClient)
 async def test_each_visit_has_an_id_of_its_own(api: httpx.AsyncClient) -> None:
     first, second = [(await api.get("/p/PSR-001-U")).text for _ in range(2)]
     assert first != second
+
+
+async def test_a_spot_names_the_merchant_before_its_first_barcode(
+    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Nama lain?" not in (await api.get("/p/PSR-001-U")).text, "no name is known"
+    wired = app.state.payments
+    named = wired.settings.model_copy(update={"merchant_name": "PARKIR CONTOH"})
+    monkeypatch.setattr(app.state, "payments", replace(wired, settings=named))
+    assert "<strong>PARKIR CONTOH</strong>" in (await api.get("/p/PSR-001-U")).text
 
 
 FORMS: list[tuple[dict[str, str], int]] = [
