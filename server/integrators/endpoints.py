@@ -6,12 +6,13 @@ from email.utils import format_datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from server.database import Transaction
 from server.identity.auth import ChargesReader, LedgerReader, ReceiptsReader, SpotsReader
 from server.integrators import feed, queries, schemas
 from server.ledger import reports
+from server.moments import Moment
 
 router = APIRouter(prefix="/v1", tags=["integrators"])
 
@@ -20,7 +21,7 @@ Cursor = Annotated[
     Query(max_length=200, description="`next` of an earlier answer; goes before `modified_since`."),
 ]
 ModifiedSince = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Query(description="All that changed since; may repeat what is a little older."),
 ]
 Limit = Annotated[int, Query(ge=1, le=500)]

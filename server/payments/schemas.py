@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from domain.tariff import VehicleClass
+from server.moments import Moment
 from server.payments import proofs
 from server.payments.books import Books
 from server.payments.issuing import LONGEST_STAY_MINUTES
@@ -39,7 +40,7 @@ class RequestVoucherCharge(RequestCharge):
     """`voucher` is the text of its QR; `taken_at` is told where it was taken offline, and when."""
 
     voucher: str = Field(max_length=600, repr=False)
-    taken_at: AwareDatetime | None = None
+    taken_at: Moment | None = None
 
 
 class CancelCharge(BaseModel):

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.parking import VoidReason
 from domain.tariff import HIGHEST_RP, VehicleClass
+from server.moments import Moment
 from server.payments import schemas
 from server.payments.issuing import LONGEST_STAY_MINUTES
 from server.payments.stays import Account
@@ -23,7 +24,7 @@ class StartStay(Body):
     id: UUID
     vehicle_class: VehicleClass
     plate: schemas.Plate | None = None
-    told_at: AwareDatetime | None = None
+    told_at: Moment | None = None
 
 
 class CashInHand(Body):
@@ -34,7 +35,7 @@ class CashInHand(Body):
 
 
 class EndStay(Body):
-    told_at: AwareDatetime | None = None
+    told_at: Moment | None = None
     cash: CashInHand | None = None
 
 
@@ -59,7 +60,7 @@ class ChargeStayVoucher(ChargeStay):
     """
 
     voucher: str = Field(max_length=600, repr=False)
-    taken_at: AwareDatetime | None = None
+    taken_at: Moment | None = None
     spot: str | None = Field(default=None, max_length=16, pattern=r"^[A-Za-z0-9-]+$")
     vehicle_class: VehicleClass | None = None
 

@@ -4,10 +4,11 @@ from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from domain.sign import SignFault
 from domain.tariff import VehicleClass
+from server.moments import Moment
 from server.payments import schemas as payments
 from server.payments.issuing import LONGEST_STAY_MINUTES
 
@@ -220,7 +221,7 @@ class ClaimCharge(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    shown_at: AwareDatetime
+    shown_at: Moment
     plate: payments.Plate | None = None
 
 

@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from server.moments import Moment
 from server.webhooks.facts import FACTS
 from server.webhooks.models import Subscription
 from server.webhooks.queries import LoggedDelivery
@@ -100,7 +101,7 @@ class DeliveryLog(BaseModel):
 class ReplaySince(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    since: AwareDatetime
+    since: Moment
 
 
 class Replayed(BaseModel):
