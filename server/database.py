@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
@@ -55,6 +56,11 @@ class Base(DeclarativeBase):
 
 WRITTEN_IN = text("(pg_current_xact_id()::text::bigint)")
 """The default of a column that keeps which transaction wrote a row."""
+
+
+def one_of(column: str, values: type[StrEnum]) -> str:
+    """The CHECK that a column holds a member of an enum."""
+    return f"{column} IN ({', '.join(repr(member.value) for member in values)})"
 
 
 def new_id() -> UUID:

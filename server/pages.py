@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from pydantic import BeforeValidator
+from starlette.datastructures import UploadFile
 
 from domain.money import format_rp
 from server.errors import language_of
@@ -97,3 +99,13 @@ def render(
     if request.query_params.get("lang") in ("id", "en"):
         response.set_cookie("lang", language, max_age=31_536_000, samesite="lax")
     return response
+
+
+def _blank_is_none(value: Any) -> Any:
+    """A browser sends every field of a form, a file that was not chosen with an empty name."""
+    if isinstance(value, UploadFile) and not value.filename:
+        return None
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Blank = BeforeValidator(_blank_is_none)

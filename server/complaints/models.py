@@ -4,7 +4,6 @@ What tells of a person (contact, story, photo) is destroyed some time after all 
 """
 
 from datetime import date, datetime
-from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import (
@@ -21,14 +20,10 @@ from sqlalchemy.sql import text
 
 from domain.payment import RefundReason
 from server.complaints.states import ComplaintKind, ComplaintOutcome, ComplaintState
-from server.database import Base, new_id
+from server.database import Base, new_id, one_of
 
 Instant = DateTime(timezone=True)
 MOST_PHOTO_BYTES = 1_000_000
-
-
-def _one_of(column: str, values: type[StrEnum]) -> str:
-    return f"{column} IN ({', '.join(repr(member.value) for member in values)})"
 
 
 class Complaint(Base):
@@ -41,9 +36,9 @@ class Complaint(Base):
 
     __tablename__ = "complaints"
     __table_args__ = (
-        CheckConstraint(_one_of("kind", ComplaintKind), name="kind"),
-        CheckConstraint(_one_of("state", ComplaintState), name="state"),
-        CheckConstraint(_one_of("outcome", ComplaintOutcome), name="outcome"),
+        CheckConstraint(one_of("kind", ComplaintKind), name="kind"),
+        CheckConstraint(one_of("state", ComplaintState), name="state"),
+        CheckConstraint(one_of("outcome", ComplaintOutcome), name="outcome"),
         CheckConstraint("amount_rp > 0", name="amount"),
         CheckConstraint(
             "(state = 'closed') = (closed_at IS NOT NULL)"
@@ -116,7 +111,7 @@ class RefundWish(Base):
 
     __tablename__ = "refund_wishes"
     __table_args__ = (
-        CheckConstraint(_one_of("reason", RefundReason), name="reason"),
+        CheckConstraint(one_of("reason", RefundReason), name="reason"),
         Index(
             "ix_refund_wishes_to_destroy",
             "wished_at",

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from server import pages
 from server.database import TransactionsDep, autocommit
 from server.displays import pictures, service
 from server.displays.service import Display, Shows
+from server.etags import etag_of, is_held
 from server.payments import barcodes
 from server.payments.wiring import WiringDep
 
@@ -162,11 +162,10 @@ def _picture(
     )
     qrs = () if display.qr is None else (display.qr, display.page)
     body = pictures.encoded(lines, qrs, width, height, format_)
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    etag = etag_of(body)
     kept = int(display.kept(datetime.now(UTC)).total_seconds())
     headers = {"ETag": etag, "Cache-Control": f"max-age={kept}"}
-    known = request.headers.get("if-none-match", "")
-    if {etag, "*"} & {tag.strip().removeprefix("W/") for tag in known.split(",")}:
+    if is_held(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=f"image/{format_.lower()}", headers=headers)
 

@@ -5,14 +5,13 @@ import binascii
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.datastructures import UploadFile as StarletteUpload
 
 from server import pages
 from server.complaints import contacts, photos, service
@@ -22,6 +21,7 @@ from server.complaints.service import Told
 from server.complaints.states import ComplaintKind
 from server.database import Transaction, new_id
 from server.errors import Problem
+from server.pages import Blank
 from server.payments import receipts
 from server.payments.wiring import Wiring, WiringDep
 from server.spots import service as spots
@@ -88,16 +88,6 @@ async def complain_page(
 ) -> Response:
     known = ComplaintKind(kind) if kind in set(ComplaintKind) else None
     return complaint_form(request, wired, Prefilled(known, spot[:20], receipt[:40]))
-
-
-def _blank_is_none(value: Any) -> Any:
-    """A browser sends every field of a form, a file that was not chosen with an empty name."""
-    if isinstance(value, StarletteUpload) and not value.filename:
-        return None
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-Blank = BeforeValidator(_blank_is_none)
 
 
 class ComplaintForm(BaseModel):

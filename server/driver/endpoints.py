@@ -5,12 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.staticfiles import StaticFiles
 
@@ -25,6 +25,7 @@ from server.database import Transaction, Transactions, TransactionsDep, new_id
 from server.driver import complaint_pages, pictures, prices, receipt_pages, sign_pages
 from server.driver.service import clock, issue_part
 from server.errors import Problem, language_of
+from server.pages import Blank
 from server.parking import service as parking
 from server.payments import open_charges, queries, refund_queries, schemas, stays
 from server.payments.books import Books
@@ -156,10 +157,6 @@ def _merchant(text: str | None) -> str | None:
     return None
 
 
-def _blank_is_none(value: Any) -> Any:
-    return None if value == "" else value
-
-
 class SpotForm(BaseModel):
     """What the spot page sends; its `id` makes a double tap one charge.
 
@@ -169,11 +166,9 @@ class SpotForm(BaseModel):
 
     id: UUID
     vehicle_class: VehicleClass
-    plate: Annotated[schemas.Plate | None, BeforeValidator(_blank_is_none)] = None
-    minutes: Annotated[
-        int | None, BeforeValidator(_blank_is_none), Field(ge=0, le=LONGEST_STAY_MINUTES)
-    ] = None
-    told_rp: Annotated[int | None, BeforeValidator(_blank_is_none)] = None
+    plate: Annotated[schemas.Plate | None, Blank] = None
+    minutes: Annotated[int | None, Blank, Field(ge=0, le=LONGEST_STAY_MINUTES)] = None
+    told_rp: Annotated[int | None, Blank] = None
 
 
 @router.post("/p/{spot}")

@@ -23,8 +23,9 @@ from server.complaints import service as complaints
 from server.complaints.states import ComplaintKind
 from server.database import Transaction, TransactionsDep, new_id
 from server.driver import receipt_picture
-from server.driver.complaint_pages import Blank, Prefilled, complaint_form
+from server.driver.complaint_pages import Prefilled, complaint_form
 from server.errors import language_of
+from server.pages import Blank
 from server.payments import finding, queries, receipts, refund_queries
 from server.payments.receipts import Known, ReceiptNotFound
 from server.payments.wiring import Wiring, WiringDep

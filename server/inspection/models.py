@@ -1,7 +1,6 @@
 """What inspections look for, and what they found."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -19,15 +18,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
 from domain.sign import SignFault
-from server.database import Base, new_id
+from server.database import Base, new_id, one_of
 
 Instant = DateTime(timezone=True)
 OWNER = "dinas perhubungan"
 """Who owns the case of a sign until somebody else takes it up."""
-
-
-def _one_of(column: str, values: type[StrEnum]) -> str:
-    return f"{column} IN ({', '.join(repr(member.value) for member in values)})"
 
 
 def _of_event() -> ForeignKeyConstraint:
@@ -66,7 +61,7 @@ class SignCheck(Base):
     __tablename__ = "sign_checks"
     __table_args__ = (
         _of_event(),
-        CheckConstraint(_one_of("fault", SignFault), name="fault"),
+        CheckConstraint(one_of("fault", SignFault), name="fault"),
         Index("ix_sign_checks_spot_id_received_at", "spot_id", "received_at"),
     )
 
@@ -86,7 +81,7 @@ class SignCase(Base):
     __tablename__ = "sign_cases"
     __table_args__ = (
         CheckConstraint("num_nulls(closed_by, closed_at, what_was_done) IN (0, 3)", name="closed"),
-        CheckConstraint(_one_of("fault", SignFault), name="fault"),
+        CheckConstraint(one_of("fault", SignFault), name="fault"),
         Index(
             "uq_sign_cases_open", "spot_id", unique=True, postgresql_where=text("closed_at IS NULL")
         ),

@@ -1,6 +1,5 @@
 """HTTP for integrators: lists to follow, and the ledger's balances."""
 
-import hashlib
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from server.database import Transaction
+from server.etags import etag_of, is_held
 from server.identity.auth import ChargesReader, LedgerReader, ReceiptsReader, SpotsReader
 from server.integrators import feed, queries, schemas
 from server.ledger import reports
@@ -33,12 +33,11 @@ UNCHANGED: dict[int | str, dict[str, Any]] = {
 def _answer(request: Request, body: BaseModel, modified: datetime | None = None) -> Response:
     """The body with its ETag, or 304 where the asker has it already."""
     content = body.model_dump_json().encode()
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    etag = etag_of(content)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if modified is not None:
         headers["Last-Modified"] = format_datetime(modified, usegmt=True)
-    known = {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}
-    if known & {etag, "*"}:
+    if is_held(request, etag):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
 

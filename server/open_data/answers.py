@@ -3,7 +3,6 @@
 Endpoints get at places, use and editions through `Asked`, which has counted the request.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
@@ -12,6 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request, Response
 
 from server.database import Transactions, TransactionsDep, autocommit
+from server.etags import etag_of, is_held
 from server.open_data import service
 from server.open_data.dcat import Publisher
 from server.open_data.editions import Editions
@@ -87,7 +87,7 @@ class Asked:
         modified: datetime | None = None,
     ) -> Response:
         """The body with its ETag, or 304 where the asker has it; any site's scripts may read it."""
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        etag = etag_of(body)
         headers = {
             "ETag": etag,
             "Cache-Control": f"public, max-age={max(1, int(kept.total_seconds()))}",
@@ -96,8 +96,7 @@ class Asked:
         }
         if modified is not None:
             headers["Last-Modified"] = format_datetime(modified.astimezone(UTC), usegmt=True)
-        known = self.request.headers.get("if-none-match", "")
-        if {etag, "*"} & {tag.strip().removeprefix("W/") for tag in known.split(",")}:
+        if is_held(self.request, etag):
             return Response(status_code=304, headers=headers)
         return Response(body, headers={**headers, "Content-Type": media_type})
 

@@ -1,7 +1,6 @@
 """Payments, the charges that collect them, the evidence that money came, and receipts."""
 
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +30,7 @@ from domain.payment import (
     RefundReason,
     RefundState,
 )
-from server.database import WRITTEN_IN, Base, new_id
+from server.database import WRITTEN_IN, Base, new_id, one_of
 
 Instant = DateTime(timezone=True)
 OWNER = "bendahara penerimaan"
@@ -41,10 +40,6 @@ CASH = "cash"
 """What stands in the place of an acquirer where money was taken in cash."""
 VOUCHER = "voucher"
 """What stands in the place of an acquirer where a voucher was taken."""
-
-
-def _one_of(column: str, values: type[StrEnum]) -> str:
-    return f"{column} IN ({', '.join(repr(member.value) for member in values)})"
 
 
 class Payment(Base):
@@ -59,7 +54,7 @@ class Payment(Base):
     __table_args__ = (
         CheckConstraint("amount_rp > 0", name="amount"),
         CheckConstraint("charged_before_rp >= 0", name="charged_before"),
-        CheckConstraint(_one_of("state", PaymentState), name="state"),
+        CheckConstraint(one_of("state", PaymentState), name="state"),
         Index("ix_payments_shift_id", "shift_id", postgresql_where=text("shift_id IS NOT NULL")),
         # Nearly all payments start their stay and are found by its id.
         Index(
@@ -91,9 +86,9 @@ class Charge(Base):
     __tablename__ = "charges"
     __table_args__ = (
         CheckConstraint("amount_rp > 0", name="amount"),
-        CheckConstraint(_one_of("state", ChargeState), name="state"),
-        CheckConstraint(_one_of("money_flag", MoneyFlag), name="money_flag"),
-        CheckConstraint(_one_of("kind", ChargeKind), name="kind"),
+        CheckConstraint(one_of("state", ChargeState), name="state"),
+        CheckConstraint(one_of("money_flag", MoneyFlag), name="money_flag"),
+        CheckConstraint(one_of("kind", ChargeKind), name="kind"),
         CheckConstraint("(kind = 'cash') = (acquirer = 'cash')", name="cash"),
         CheckConstraint("(kind = 'voucher') = (acquirer = 'voucher')", name="voucher"),
         UniqueConstraint("acquirer", "acquirer_reference"),
@@ -217,7 +212,7 @@ class Money(Base):
     __tablename__ = "money"
     __table_args__ = (
         CheckConstraint("amount_rp > 0", name="amount"),
-        CheckConstraint(_one_of("flag", MoneyFlag), name="flag"),
+        CheckConstraint(one_of("flag", MoneyFlag), name="flag"),
         CheckConstraint(
             "num_nonnulls(notification_id, inquiry_id, settlement_line_id, shift_id,"
             " voucher_serial) = 1",
@@ -268,8 +263,8 @@ class Case(Base):
     __tablename__ = "cases"
     __table_args__ = (
         CheckConstraint("amount_rp <> 0", name="amount"),
-        CheckConstraint(_one_of("state", CaseState), name="state"),
-        CheckConstraint(_one_of("outcome", CaseOutcome), name="outcome"),
+        CheckConstraint(one_of("state", CaseState), name="state"),
+        CheckConstraint(one_of("outcome", CaseOutcome), name="outcome"),
         CheckConstraint(
             "proposed_outcome IN ('recognised', 'kept', 'not_made', 'clarified')",
             name="proposed_outcome",
@@ -357,9 +352,9 @@ class Refund(Base):
     __tablename__ = "refunds"
     __table_args__ = (
         CheckConstraint("amount_rp > 0", name="amount"),
-        CheckConstraint(_one_of("state", RefundState), name="state"),
-        CheckConstraint(_one_of("reason", RefundReason), name="reason"),
-        CheckConstraint(_one_of("method", RefundMethod), name="method"),
+        CheckConstraint(one_of("state", RefundState), name="state"),
+        CheckConstraint(one_of("reason", RefundReason), name="reason"),
+        CheckConstraint(one_of("method", RefundMethod), name="method"),
         CheckConstraint("requested_by <> decided_by", name="maker_checker"),
         CheckConstraint(
             "(state = 'requested') = (decided_by IS NULL)"
