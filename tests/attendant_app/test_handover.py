@@ -64,10 +64,16 @@ def test_a_whole_shift_and_its_relief(browser: Browser, device: Device, office: 
     assert "Rp2.000" not in today
     context.close()
 
-    people = [(event["kind"], event["body"].get("attendant")) for event in office.events]
-    assert ("charge_requested", "J-001") in people
-    assert ("shift_opened", "J-002") in people
-    assert ("receipt_printed", "J-002") in people
+    # A receipt is printed, and told to the office, after the screen is green.
+    expected = {
+        ("charge_requested", "J-001"),
+        ("shift_opened", "J-002"),
+        ("receipt_printed", "J-002"),
+    }
+    until(
+        lambda: expected
+        <= {(event["kind"], event["body"].get("attendant")) for event in office.events}
+    )
     closed = [event["body"] for event in office.events if event["kind"] == "shift_closed"]
     assert (closed[-1]["counted_rp"], closed[-1]["attendant"]) == (4000, "J-001")
     faults = [fault for fault in walk.faults if not fault.startswith("handover-home")]
