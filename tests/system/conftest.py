@@ -1,6 +1,8 @@
 """The whole system as its real processes, once for all tests that need it."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,8 +12,12 @@ from server.system import HANDHELD, SANDBOX, SERVER, System, free_ports
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with System(tmp_path_factory.mktemp("system"), free_ports()) as running:
+def system() -> Iterator[System]:
+    """Outside pytest's own folder, which is shut to PostgreSQL's user when another run starts."""
+    with (
+        tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
+        System(Path(folder), free_ports()) as running,
+    ):
         yield running
 
 

@@ -69,11 +69,11 @@ class Ending(Kerb):
         assert pressed.url.path == f"/charges/{fields['id']}", pressed.text
         return fields["id"]
 
-    async def says(self, path: str, words: str, within_s: float = 120) -> None:
+    async def says(self, path: str, words: str) -> None:
         async def said() -> bool:
             return words in await self.screen(path)
 
-        await until(said, within_s)
+        await until(said)
 
 
 @pytest.fixture
@@ -108,9 +108,8 @@ async def test_what_a_driver_shows_pays_a_stay_at_its_end(
         body = {"fault": "cpm_payment_no_answer_after_booking", "times": 1}
         assert (await phone.post("/sandbox/faults", json=body)).status_code == 201
         unknown = await kerb.leave(doubted, await shown(phone, "pay"))
-        assert "charge is-waiting" in await kerb.screen(f"/charges/{unknown}")
-        await kerb.says(f"/stays/{doubted}", "charge stay is-waiting")
-        await kerb.says(f"/charges/{unknown}", "charge is-paid", 60)
+        await kerb.says(f"/charges/{unknown}", "charge is-paid")
+        await kerb.says(f"/stays/{doubted}", "charge stay is-paid")
 
         alone, other = await kerb.start(), await kerb.start()
         await until(kerb.synced)
