@@ -19,7 +19,7 @@ import psutil
 
 from bench.figure import Figure
 from tests.attendant_app.builders import drawn, on_canvas, qris_text
-from tests.attendant_app.office import free_port
+from tests.ports import free_port
 
 ROUNDS = 3
 IDLE_S = 10.0

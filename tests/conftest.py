@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("unhurried", deadline=None)  # the processors may be shared with others
-settings.load_profile("unhurried")
+# Without a deadline, as the processors may be shared with others; and the same examples at every
+# run, so that a change is judged by itself. `KARCIS_HYPOTHESIS=new` is there to find others.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("new", deadline=None)
+settings.load_profile(os.environ.get("KARCIS_HYPOTHESIS", "same"))
 
 MOST_WORKERS = 4
 

@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests import forks
-from tests.attendant_app.office import PATIENCE_S, Office, free_port, until
+from tests.attendant_app.office import PATIENCE_S, Office, until
+from tests.ports import free_port
 
 SHOTS = Path("/tmp/karcis-handheld")
 CHROMIUM = "/usr/bin/chromium"
@@ -135,7 +136,7 @@ class Paper:
     def _take(self, connection: Any) -> None:
         connection.settimeout(0.1)
         job = b""
-        idle_until = time.monotonic() + 20
+        idle_until = time.monotonic() + PATIENCE_S
         while time.monotonic() < idle_until and not self._stop.is_set():
             try:
                 data = connection.recv(4096)
@@ -151,13 +152,16 @@ class Paper:
                 continue
             job += data
             if job.endswith(b"\x1dr\x01") and self.answers:
+                if b"AKHIR" in job:  # on record first: who hears of the answer may look at once
+                    self.jobs.append(job.removesuffix(b"\x1dr\x01"))
+                    job = b""
                 connection.sendall(b"\x00")
         if job:
             self.jobs.append(job.removesuffix(b"\x1dr\x01"))
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
 
 
 @pytest.fixture

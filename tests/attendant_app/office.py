@@ -7,7 +7,6 @@ and started again, as a server with a database does.
 import asyncio
 import base64
 import json
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -35,16 +34,11 @@ from domain.proof import Proof, Seal, is_proof, verify
 from domain.tariff import VehicleClass
 from domain.voucher import Voucher, serial, sign
 from tests.attendant_app.builders import MASTER_DATA, SITE, SPOT, qris_text, receipt_json
+from tests.ports import free_port
 
 PINS = {"J-001": ("123456", "Ahmad Rifani"), "J-002": ("222222", "Siti Aminah")}
 PLATE_KEY = "kunci nomor polisi yang panjang sekali"
 PRICES = {"motorcycle": 2000, "car": 5000, "truck": 10000}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def problem(status: int, slug: str, title: str = "Tidak bisa") -> JSONResponse:
@@ -148,7 +142,7 @@ class Office:
         if self._server is None or self._thread is None:
             return
         self._server.should_exit = self._server.force_exit = True
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         self._server = None
 
     # What the world does

@@ -121,8 +121,10 @@ def test_no_close_offline_nor_over_held_records_that_nobody_saw(
 
 def test_the_pages_of_a_count(browser: Browser, device: Device, office: Office) -> None:
     device.sign_in()
-    device.cash(SPOT, "car")
-    device.cash(SPOT)
+    made = [device.cash(SPOT, "car")["id"], device.cash(SPOT)["id"]]
+    until(
+        lambda: all(device.get(f"/api/charges/{one}/print")["state"] == "PRINTED" for one in made)
+    )
     all_sent(device)
     context = browser.new_context(base_url=f"http://127.0.0.1:{device.port}")
     walk = Walk(context.new_page())

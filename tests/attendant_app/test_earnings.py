@@ -5,6 +5,7 @@ from playwright.sync_api import Browser
 from tests.attendant_app.builders import SPOT
 from tests.attendant_app.conftest import Device
 from tests.attendant_app.office import Office, until
+from tests.attendant_app.test_closing import closed
 from tests.attendant_app.test_screens import Walk
 
 PENDING = [
@@ -44,8 +45,7 @@ def test_what_was_paid_just_now_is_asked_for_and_another_attendant_sees_none_of_
     office.earned = {"share_rp": 700, "unpaid_share_rp": 700}
     office.pay(charge["id"])
     until(lambda: "Rp700" in today(device))
-    until(lambda: device.status()["unsynced"] == 0)
-    device.close(0)
+    closed(device, 0)
     office.stop()
     office.earned = {}
     office.start()

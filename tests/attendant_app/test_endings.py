@@ -184,7 +184,7 @@ def test_used_elsewhere_meanwhile_it_is_refused_and_the_stay_is_owed(
     page = device.http.get(f"/charges/{charge_id}").text
     for words in ("Voucher ini sudah dipakai", "Simpan kertas vouchernya", f"/stays/{stay_id}"):
         assert words in page
-    assert "charge stay is-owed" in device.http.get(f"/stays/{stay_id}").text
+    until(lambda: "charge stay is-owed" in device.http.get(f"/stays/{stay_id}").text)
 
 
 def test_a_wallet_nobody_answered_for_is_asked_about_under_the_same_charge(

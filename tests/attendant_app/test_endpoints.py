@@ -116,7 +116,7 @@ def test_the_stream_tells_of_the_payment(device: Device, office: Office) -> None
                 office.pay(charge["id"])
             if states[-1] == "paid":
                 break
-    assert states == ["issued", "paid"]
+    assert list(dict.fromkeys(states)) == ["issued", "paid"]
 
 
 def test_what_the_camera_sees_is_told_apart(device: Device, office: Office) -> None:

@@ -40,6 +40,7 @@ def test_a_whole_shift_and_its_relief(browser: Browser, device: Device, office: 
     page.goto(f"/spots/{SPOT}/cash/car")
     page.get_by_role("button", name="Ya, sudah saya terima").click()
     expect(page.locator(".charge.is-paid")).to_be_visible()
+    until(lambda: any(event["kind"] == "receipt_printed" for event in office.events))
     until(lambda: device.status()["unsynced"] == 0)
 
     office.booked_cash_rp = 5000
@@ -71,8 +72,9 @@ def test_a_whole_shift_and_its_relief(browser: Browser, device: Device, office: 
         ("receipt_printed", "J-002"),
     }
     until(
-        lambda: expected
-        <= {(event["kind"], event["body"].get("attendant")) for event in office.events}
+        lambda: (
+            expected <= {(event["kind"], event["body"].get("attendant")) for event in office.events}
+        )
     )
     closed = [event["body"] for event in office.events if event["kind"] == "shift_closed"]
     assert (closed[-1]["counted_rp"], closed[-1]["attendant"]) == (4000, "J-001")

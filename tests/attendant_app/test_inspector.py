@@ -185,7 +185,7 @@ def test_another_streets_list_says_nothing_here(handheld: Handheld) -> None:
 def test_taps_are_counted_undone_and_sent_once(handheld: Handheld) -> None:
     begun = inspector.begin_count(handheld)
     assert begun is not None
-    assert begun.left_s in (59, 60)
+    assert 0 < begun.left_s <= 60
     for vehicle_class in ("car", "motorcycle", "car", "truck", ""):
         inspector.tap(handheld, vehicle_class)
     again = inspector.begin_count(handheld)  # as after a restart

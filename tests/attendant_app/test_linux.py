@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from attendant_app.settings import Settings
-from tests.attendant_app.office import free_port
+from tests.ports import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 LINUX = CHECKOUT / "attendant_app/linux"
@@ -159,9 +159,9 @@ def test_the_service_tells_systemd_and_then_answers(installed: Path, tmp_path: P
         process = subprocess.Popen([sys.executable, *arguments], env=environment, cwd=CHECKOUT)
         try:
             assert manager.recv(100) == b"READY=1"
-            page = httpx.get(f"http://127.0.0.1:{port}/", follow_redirects=True)
+            page = httpx.get(f"http://127.0.0.1:{port}/", follow_redirects=True, timeout=60)
             assert page.status_code == 200
             assert "<form" in page.text
         finally:
             process.terminate()
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0

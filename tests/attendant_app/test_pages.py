@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator
 
 import cv2
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from attendant_app import scanner
 from tests.attendant_app.builders import MERCHANT, SPOT
 from tests.attendant_app.conftest import SHOTS, Device
-from tests.attendant_app.office import Office, until
+from tests.attendant_app.office import PATIENCE_S, Office, until
 
 PHONE = {"width": 360, "height": 640}
 DESK = {"width": 1280, "height": 800}
@@ -85,14 +86,14 @@ def test_two_taps_show_a_code_that_wallets_read(page: Page, device: Device, offi
     page.get_by_role("button", name="Motor").click()
     expect(page.locator(".amount")).to_have_text("Rp2.000")
     expect(page.locator(".merchant")).to_have_text(MERCHANT)
-    expect(page.locator(".countdown")).to_have_text(re.compile(r"1[45]:\d\d"))
+    expect(page.locator(".countdown")).to_have_text(re.compile(r"1\d:\d\d"))
     expect(page.locator(".match .code")).to_have_text("4821")
     shoot(page, "charge")
     assert small_targets(page) == []
     assert page.locator(".barcode").bounding_box()["width"] >= 240
-    seen = cv2.imread(str(SHOTS / "charge-phone.png"))
+    seen = cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     (charge,) = office.charges.values()
-    assert scanner.decode(seen) == [charge["qris"]]
+    assert scanner.decode(seen, PATIENCE_S) == [charge["qris"]]
 
 
 def test_green_comes_from_the_office_only(page: Page, device: Device, office: Office) -> None:

@@ -112,7 +112,8 @@ def test_what_a_shift_may_show_alone_is_capped_and_cash_is_not(
     device.cash(SPOT)
     assert device.status()["offline"]["count"] == 2
     office.start()
-    until(lambda: len(office.claims) == 2 and device.status()["online"])
+    until(lambda: device.status()["offline"]["count"] == 0 and device.status()["online"])
+    assert len(office.claims) == 2
     cut(office, device)
     assert device.charge(SPOT)["qris"]
 
@@ -174,6 +175,7 @@ def test_another_attendant_does_not_show_what_was_issued_for_the_first(
     office: Office, working: Device
 ) -> None:
     first = set(kept(working))
+    until(lambda: working.status()["unsynced"] == 0)
     assert working.close(0).status_code == 200
     working.sign_in("J-002", "222222")
     until(lambda: len(kept(working)) == 6 and not first & set(kept(working)))

@@ -17,7 +17,7 @@ from attendant_app import scanner
 from printer import Spooler, spooler
 from tests.attendant_app.builders import SPOT
 from tests.attendant_app.conftest import SHOTS, Device, Paper
-from tests.attendant_app.office import Office, until
+from tests.attendant_app.office import PATIENCE_S, Office, until
 from tests.browser.screen import COLOURS, PICTURES_CAME
 
 SIZES = {"small": (320, 568), "phone": (360, 740), "wide": (480, 854), "side": (740, 360)}
@@ -178,7 +178,7 @@ def test_paid_without_paper(walk: Walk, device: Device, office: Office, paper: P
     shown.scroll_into_view_if_needed()
     picture = cv2.imdecode(np.frombuffer(walk.page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     link = office.charges[charge_id]["receipt"]["verify_url"]
-    assert scanner.decode(picture) == [link]
+    assert scanner.decode(picture, PATIENCE_S) == [link]
     paper.stop()
     device.http.post(f"/api{path}/reprint")
     until(lambda: device.get(f"/api{path}/print")["reason"] == "unreachable")

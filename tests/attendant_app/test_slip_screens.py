@@ -23,9 +23,9 @@ from tests.attendant_app.test_stays import start
 UNKNOWN = "0198f000-0000-7000-8000-00000000dead"
 
 
-def in_state(device: Device, path: str, state: str, timeout_s: float = 20) -> str:
+def in_state(device: Device, path: str, state: str) -> str:
     """The page at `path`, once it shows a slip that stands so."""
-    until(lambda: f"print-state is-{state}" in device.http.get(path).text, timeout_s)
+    until(lambda: f"print-state is-{state}" in device.http.get(path).text)
     return device.http.get(path).text
 
 

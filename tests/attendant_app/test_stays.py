@@ -219,6 +219,7 @@ def test_the_screens_of_a_stay_that_is_extended_and_over_its_time(
     walk.see(f"/spots/{SPOT}", "stay-home-over", ".stay-tile.is-over")
     page.goto(f"/stays/{stay_id}")
     page.locator("button[value=cash]").click()
+    page.wait_for_url("**/cash")
     walk.see(f"/stays/{stay_id}/cash", "stay-cash", ".amount")
     walk.see(f"/stays/{stay_id}", "stay-owed", ".stay.is-owed")
     leave(device, stay_id)

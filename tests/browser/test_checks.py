@@ -96,8 +96,9 @@ async def test_a_vehicle_is_looked_up_and_a_street_counted(handheld: Handheld) -
     assert [body["result"] for body in checks()[-2:]] == ["just-expired", "forged"]
 
     await page.goto("/checks/count")
-    for name in ("Motor", "Motor", "Mobil"):
+    for counted, name in enumerate(("Motor", "Motor", "Mobil"), start=1):
         await page.get_by_role("button", name=name).click()
+        await expect(page.locator(".amount")).to_have_text(str(counted))
     await page.get_by_role("button", name="Batalkan satu").click()
     await expect(page.locator(".amount")).to_have_text("2")
     await handheld.examine(page, "heads")

@@ -23,7 +23,7 @@ from tests.server.open_data.parked import park
 
 ALONE = "PSR-901-L"
 PANEL, KIOSK = (800, 480), (1280, 800)
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 
 
 class Cable:

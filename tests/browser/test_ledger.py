@@ -8,6 +8,7 @@ from playwright.async_api import Page, expect
 from server.database import Transactions, new_id
 from server.ledger import postings
 from server.ledger import service as ledger
+from server.payments.books import Books
 from tests.browser.screen import DESK, SMALL_PHONE, Screens, left_in_bahasa
 from tests.browser.test_office import said_on, sign_in, text_of
 from tests.server.handhelds import on_shift
@@ -57,7 +58,7 @@ async def test_cash_is_seen_deposited_and_taken_out(
 
 
 async def test_the_ledger_fits_a_phone_and_says_no_more_than_was_posted(
-    screens: Screens, transactions: Transactions, now: datetime
+    screens: Screens, transactions: Transactions, books: Books, now: datetime
 ) -> None:
     page = await sign_in(screens, SMALL_PHONE)
     await page.goto("/office/ledger")
@@ -69,7 +70,7 @@ async def test_the_ledger_fits_a_phone_and_says_no_more_than_was_posted(
                 postings.for_payment(2000, "PSR"),
                 source=f"uji:{number}",
                 description="QRIS PSR-001-U Rp2.000 (exact)",
-                business_day=now.date(),
+                business_day=books.day(now),
                 now=now,
             )
     await page.goto("/office/ledger/accounts/1120")

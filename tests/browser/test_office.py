@@ -64,13 +64,13 @@ async def sign_in(screens: Screens, size: tuple[int, int] = DESK) -> Page:
 async def take_in(page: Page, kind: str, file: str | Path) -> None:
     form = page.locator(f"form[action='/office/{kind}']")
     await form.locator("input[type=file]").set_input_files(file)
-    await form.locator("button").click()
-    await page.wait_for_load_state()
+    async with page.expect_navigation():
+        await form.locator("button").click()
 
 
 async def reconcile(page: Page) -> str:
-    await page.get_by_role("button", name="Cocokkan").click()
-    await page.wait_for_url("**#selisih")
+    async with page.expect_navigation(url="**#selisih"):
+        await page.get_by_role("button", name="Cocokkan").click()
     return await page.locator("#selisih").inner_text()
 
 

@@ -333,7 +333,7 @@ async def test_of_two_codes_the_attendant_chooses(handheld: Handheld) -> None:
     page = await handheld.open()
     await found(page, "several").to_have_text("Ada beberapa kode. Pilih satu:")
     await expect(page.locator("#outlines polygon")).to_have_count(2)
-    assert await page.locator("#outlines text").all_text_contents() == ["1", "2"]
+    await expect(page.locator("#outlines text")).to_have_text(["1", "2"])
     await expect(page.locator(".found .list button")).to_have_count(2)
     await handheld.examine(page, "scan-several")
     await page.get_by_role("button", name="Titik parkir").click()
@@ -469,6 +469,7 @@ async def test_torch_and_focus_where_the_camera_offers_them(handheld: Handheld) 
     box = await page.locator("#preview").bounding_box()
     assert box is not None
     await page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    await page.wait_for_function("window.asked.length > 1")
     lit, focused = await page.evaluate("window.asked")
     assert lit == {"torch": True}
     assert focused["focusMode"] == "single-shot"

@@ -30,7 +30,8 @@ from server.identity import service as identity
 from server.identity.service import signed_by
 from tests import forks
 from tests.faults.gate import Gate
-from tests.faults.stage import Stage, free_port
+from tests.faults.stage import Stage
+from tests.ports import free_port
 
 forks.load("attendant_app.cli", "tests.faults.handset", "tests.faults.naive_handset")
 PIN = "246810"

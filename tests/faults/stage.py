@@ -10,7 +10,6 @@ import csv
 import itertools
 import random
 import signal
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -34,10 +33,11 @@ from server.faults import CRASH_AT
 from server.settings import Settings
 from tests import forks
 from tests.faults.gate import Gate, Mode
+from tests.ports import free_port
 
 forks.load("server.cli", "server.app", "server.sandbox.app", "uvicorn", "tests.faults")
 SECRET = "rahasia gangguan"
-READY_S = 30.0
+READY_S = 120.0
 RETRY_S = 0.1
 UNHEARD = 20
 """So many attempts to notify are lost where only an inquiry is to tell: about 17 seconds."""
@@ -189,13 +189,6 @@ class Cluster:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def flat_spots() -> list[str]:

@@ -2,7 +2,6 @@
 
 import base64
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -223,17 +222,28 @@ def _hostile() -> dict[str, str]:
     }
 
 
-@pytest.mark.skipif(sys.gettrace() is not None, reason="tracing slows everything down")
-@pytest.mark.parametrize("text", _hostile().values(), ids=_hostile().keys())
-@pytest.mark.parametrize("reader", [qris.parse, consumer.parse])
-def test_hostile_text_costs_less_than_a_millisecond(
-    reader: Callable[[str], object], text: str
-) -> None:
-    fastest = 1.0
-    # The best of several runs: the bound is on the work, not on what else the machine does.
-    for _ in range(20):
-        start = time.perf_counter()
+def calls(reader: Callable[[str], object], text: str) -> int:
+    """How many functions are called to read it: the work, whatever the machine."""
+    count = 0
+
+    def called(_frame: object, event: str, _arg: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(called)
+    try:
         with suppress(QrisError):
             reader(text)
-        fastest = min(fastest, time.perf_counter() - start)
-    assert fastest < 0.001
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.skipif(sys.getprofile() is not None, reason="another profiler counts already")
+@pytest.mark.parametrize("text", _hostile().values(), ids=_hostile().keys())
+@pytest.mark.parametrize("reader", [qris.parse, consumer.parse])
+def test_hostile_text_costs_little_more_than_a_good_one(
+    reader: Callable[[str], object], text: str
+) -> None:
+    dearest = max(calls(reader, sample["text"]) for sample in (*PAYLOADS, *CONSUMER))
+    assert calls(reader, text) < 20 * dearest

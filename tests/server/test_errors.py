@@ -163,7 +163,7 @@ async def test_a_connection_cut_under_a_request_is_made_anew_for_the_next(
     async with transactions.begin() as db:
         await db.execute(
             text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         )

@@ -63,7 +63,7 @@ from tests.server.cluster import TEMPLATE, database_named, execute
 from tests.server.payments.voice import Voice, compact
 from tests.simulation.model import Expected, Refund
 
-SEED = int(os.environ.get("SEED", secrets.randbelow(10**6)))
+SEED = int(os.environ.get("SEED", "20261121"))
 EXAMPLES = int(os.environ.get("EXAMPLES", "20"))
 SECRET = "rahasia mesin"
 DATABASE = "karcis_simulation"
@@ -488,7 +488,7 @@ class MoneyMachine(RuleBasedStateMachine):
         return {(name, row) for name, rows in found.items() for row in rows}
 
 
-@pytest.mark.timeout(300)  # it may share its processors with others
+@pytest.mark.timeout(1200)  # it may share its processors with others
 def test_books_agree_with_the_model_whatever_happens(ground: Ground) -> None:
     machine = seed(SEED)(type("Machine", (MoneyMachine,), {"ground": ground}))
     bounds = settings(

@@ -2,22 +2,33 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from server import sample
-from server.system import HANDHELD, SANDBOX, SERVER, System, free_ports
+from server.system import HANDHELD, SANDBOX, SERVER, System
+from tests.ports import free_port
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Not in pytest's own, which another run that starts shuts to the database."""
+    with tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with folder() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
-    """Outside pytest's own folder, which is shut to PostgreSQL's user when another run starts."""
-    with (
-        tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
-        System(Path(folder), free_ports()) as running,
-    ):
+    with folder() as made, System(made, free_port(4)) as running:
         yield running
 
 

@@ -7,7 +7,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +18,10 @@ from server import sample
 from server.database import create_engine, create_transactions
 from server.identity import api_keys
 from server.identity.api_keys import Scope
-from server.system import SERVER, System, free_ports
+from server.system import SERVER, System
+from tests.ports import free_port
 from tests.server.handhelds import Handheld, approved, nonce_for
+from tests.system.conftest import folder
 
 SECONDS = os.environ.get("KARCIS_SCHEMATHESIS_S", "40")
 SEED = ["--seed=20261121"] if SECONDS == "40" else []
@@ -63,16 +64,10 @@ UNLIMITED = (
 
 @pytest.fixture
 def unlimited(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
-    """A system of the test's own: it is asked more than one address may, and left in a mess.
-
-    Not in pytest's own folder, which another run that starts would shut to the database.
-    """
+    """A system of the test's own: it is asked more than one address may, and left in a mess."""
     for name in UNLIMITED:
         monkeypatch.setenv(f"KARCIS_{name}", "1000000")
-    with (
-        tempfile.TemporaryDirectory(prefix="karcis-", ignore_cleanup_errors=True) as folder,
-        System(Path(folder), free_ports(), own_database=True) as running,
-    ):
+    with folder() as made, System(made, free_port(4), own_database=True) as running:
         yield running
 
 
@@ -96,7 +91,7 @@ def key_of(handheld: Handheld) -> str:
     return handheld.key.private_bytes_raw().hex()
 
 
-@pytest.mark.timeout(int(SECONDS) + 120)
+@pytest.mark.timeout(int(SECONDS) + 600)
 def test_the_interface_does_what_its_document_says(unlimited: System, tmp_path: Path) -> None:
     key, handheld = asyncio.run(credentials(unlimited))
     config = tmp_path / "schemathesis.toml"

@@ -86,9 +86,9 @@ def test_a_device_that_is_closed_at_once_still_gets_what_it_was_slow_to_take():
     printer = threading.Thread(target=slow_printer)
     device.open(30)
     device.write(b"x" * 65_536, 30)
-    printer.start()
     started = time.monotonic()
-    device.close(linger_s=2)
+    printer.start()
+    device.close(linger_s=30)
     assert time.monotonic() - started > 0.1
     printer.join(30)
     assert len(arrived) == 65_536

@@ -342,9 +342,9 @@ def fields_of(request: httpx.Request) -> dict[str, Any]:
 async def over_socket(
     socket_sandbox: Sandbox, credentials: Credentials
 ) -> AsyncIterator[SnapAcquirer]:
-    """Our client of the sandbox on a real socket, with little patience."""
+    """Our client of the sandbox on a real socket."""
     await socket_sandbox.client.post("/sandbox/faults", json={"clear": True})
-    client = new_client(str(socket_sandbox.client.base_url), timeout_s=0.5)
+    client = new_client(str(socket_sandbox.client.base_url), timeout_s=60)
     made = SnapAcquirer(client, profile("sandbox"), credentials)
     yield made
     await made.close()

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -15,7 +14,7 @@ from server.database import new_id, plain_url
 from server.payments import queries
 from tests.server.payments.conftest import Office
 
-SOON_S = 30.0
+SOON_S = 60.0
 
 
 @pytest.fixture
@@ -59,6 +58,17 @@ async def until_listening(admin: asyncpg.Connection, count: int, without: set[in
             await asyncio.sleep(0.01)
 
 
+async def all_heard(announcer: Announcer) -> None:
+    """Until everything announced so far has been heard: announcements come in their order."""
+    marker = new_id()
+    async with announcer.changes(marker) as heard:
+        for _ in range(2):  # a new connection wakes everybody once
+            heard.clear()
+            announcer.announce(marker)
+            async with asyncio.timeout(SOON_S):
+                await heard.wait()
+
+
 async def test_what_one_process_announces_all_processes_hear(start, admin):
     speaker, listener = start(), start()
     await until_listening(admin, 2, set())
@@ -84,8 +94,7 @@ async def test_a_payment_is_announced_only_once_it_is_committed(office: Office):
     charge_id = await office.request()
     announcer = office.wired.announcer
     async with announcer.changes(charge_id) as changed:
-        with suppress(TimeoutError):  # the request's own announcement
-            await asyncio.wait_for(changed.wait(), 1)
+        await all_heard(announcer)  # the request's own announcement
         changed.clear()
         async with office.transactions.begin() as db:
             # The payment's transaction waits for this lock, with all its rows but the last.
@@ -103,11 +112,12 @@ async def test_a_payment_is_announced_only_once_it_is_committed(office: Office):
 
 async def test_a_refused_notification_announces_nothing(office: Office):
     charge_id = await office.request()
-    async with office.wired.announcer.changes(charge_id) as changed:
-        await asyncio.sleep(0.3)
+    announcer = office.wired.announcer
+    async with announcer.changes(charge_id) as changed:
+        await all_heard(announcer)
         changed.clear()
         assert (await office.tell(charge_id, 1)).code == "4045213"
-        await asyncio.sleep(0.3)
+        await all_heard(announcer)
         assert not changed.is_set()
 
 
@@ -167,8 +177,6 @@ async def test_rubbish_on_the_channel_stops_nobody(start, admin):
 async def test_announcing_never_blocks_a_payment(database_url: str):
     """With the announcer down, the queue fills up; what does not fit is dropped, not waited for."""
     announcer = Announcer(plain_url(database_url))
-    started = datetime.now(UTC)
     for _ in range(10_500):
         announcer.announce(UUID(int=0))
-    assert (datetime.now(UTC) - started).total_seconds() < 2
     assert len(announcer._outgoing) == announcements.MOST_WAITING

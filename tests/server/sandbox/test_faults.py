@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from server.sandbox import report
 from server.sandbox.faults import CALLS, FAULTS, GROUPS, Fault
 from server.sandbox.settings import Settings
+from tests.ports import free_port
 from tests.server.sandbox.conftest import Partner, order_body
 from tests.server.sandbox.receiver import Heard, Receiver, eventually
 from tests.server.sandbox.test_cpm import shown
 from tests.server.sandbox.test_notifier import verify
-from tests.server.sandbox.test_process import connected, free_port, running
+from tests.server.sandbox.test_process import connected, running
 
 ROOT = Path(__file__).parents[3]
 

@@ -14,9 +14,10 @@ from playwright.async_api import Page, async_playwright
 
 from server.sandbox import pictures
 from server.sandbox.settings import Settings
+from tests.ports import free_port
 from tests.server.sandbox.receiver import Receiver, eventually
 from tests.server.sandbox.test_pictures import encoded, warped
-from tests.server.sandbox.test_process import connected, free_port, running
+from tests.server.sandbox.test_process import connected, running
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -94,7 +95,7 @@ async def test_camera_to_rrn(
             await page.reload()
             assert await page.locator(".rrn").count() == 1
             await page.click(".language")
-            assert "Payment successful" in await page.inner_text("main")
+            await page.get_by_text("Payment successful").first.wait_for()
     # A frame in which no code is found yet is answered 422, which the browser reports.
     assert [trouble for trouble in troubles if "422" not in trouble] == []
 
@@ -106,7 +107,7 @@ async def test_the_board_and_the_payers_code_fit(
     port, troubles = free_port(), list[str]()
     film(tmp_path / "camera.mjpeg", "unused")
     with running(settings, port):
-        await eventually(lambda: _listens(port), within_s=30)
+        await eventually(lambda: _listens(port), within_s=60)
         async with browser_page(tmp_path / "camera.mjpeg", width, height) as page:
             page.on("pageerror", lambda error: troubles.append(str(error)))
             page.on("console", lambda said: troubles.append(said.text))

@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from server.sandbox.settings import Settings
+from tests.ports import free_port
 from tests.server.sandbox.conftest import SECRET, Clock, Partner, order_body
 from tests.server.sandbox.receiver import Receiver, eventually
 from tests.server.sandbox.test_notifier import verify
@@ -54,16 +55,9 @@ async def connected(
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", port)) == 0
 
-        await eventually(listening, within_s=30)
+        await eventually(listening, within_s=60)
         assert (await client.get("/livez")).json() == {"status": "ok"}
         yield Partner(client, key, settings, WallClock())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def test_a_killed_process_forgets_no_payment(
@@ -89,7 +83,7 @@ async def test_a_killed_process_forgets_no_payment(
             assert (await partner.query("K-1"))["latestTransactionStatus"] == "00"
             assert (await partner.order("K-1"))["qrContent"] == code
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 async def test_no_answer_leaves_the_partner_in_the_dark(

@@ -81,7 +81,7 @@ async def test_attempts_wait_as_the_standard_says_and_then_the_webhook_is_disabl
         assert len(receiver.got) == attempt
         [due] = await desk.rows("SELECT next_attempt_at AS at FROM webhook_deliveries")
         waits = due["at"] - datetime.now(UTC)
-        assert delay - timedelta(seconds=5) < waits <= delay * 1.2
+        assert delay - timedelta(seconds=60) < waits <= delay * 1.2
         await desk.hurry()
     await desk.send()
     [row] = await desk.rows("SELECT outcome, attempts FROM webhook_deliveries")
@@ -125,17 +125,18 @@ async def test_a_redirect_is_a_failure_and_leads_nowhere(desk: Desk, listen: Lis
 async def test_a_slow_or_dead_receiver_holds_up_only_itself(
     desk: Desk, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(delivery, "TIMEOUT_S", 5.0)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{probe.getsockname()[1]}/"
-    slow, quick = await listen(Receiver(takes_s=1.5)), await listen(Receiver())
+    slow, quick = await listen(Receiver(takes_s=6.0)), await listen(Receiver())
     for url in (dead, quick.url):
         await desk.subscribe(url, "charge.paid")
     slow_id, _ = await desk.subscribe(slow.url, "charge.paid")
-    await desk.publish(50)
+    facts = delivery.SENT_AT_ONCE
+    await desk.publish(facts)
     await desk.sender.tick()
-    while len(quick.got) < 50:
+    while len(quick.got) < facts:
         await asyncio.sleep(0.01)
         assert slow_id in desk.sender._draining
     await asyncio.gather(*desk.sender._draining.values())
@@ -144,9 +145,9 @@ async def test_a_slow_or_dead_receiver_holds_up_only_itself(
         " GROUP BY error ORDER BY error"
     )
     assert [(row["error"], row["n"]) for row in errors] == [
-        ("ConnectError", 50),
-        ("timeout", 50),
-        (None, 50),
+        ("ConnectError", facts),
+        ("timeout", facts),
+        (None, facts),
     ]
 
 
@@ -221,7 +222,7 @@ async def test_a_sender_killed_before_it_recorded_sends_again_under_the_same_id(
         f"    seal = Seal(SecretStr({KEY.get_secret_value()!r}))\n"
         "    sender = Sender(transactions, seal, production=False,"
         " clock=lambda: datetime.now(UTC))\n"
-        "    await sender.tick(); await asyncio.sleep(30)\n"
+        "    await sender.tick(); await asyncio.sleep(120)\n"
         "asyncio.run(main())\n"
     )
     killed = await asyncio.create_subprocess_exec(
@@ -230,7 +231,7 @@ async def test_a_sender_killed_before_it_recorded_sends_again_under_the_same_id(
         script,
         env={**os.environ, "KARCIS_CRASH_AT": "webhook-sent-not-recorded"},
     )
-    assert await asyncio.wait_for(killed.wait(), 30) == -signal.SIGKILL
+    assert await asyncio.wait_for(killed.wait(), 120) == -signal.SIGKILL
     assert len(receiver.got) == 1
     await desk.send()
     assert len(receiver.got) == 1, "the dead sender's claim still holds"

@@ -2,21 +2,19 @@
 
 import asyncio
 import os
-import socket
 import sys
 from pathlib import Path
 
 import httpx
 
+from tests.ports import free_port
 from tests.server.webhooks.conftest import Desk
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "receive_webhook.py"
 
 
 async def test_the_example_receiver_takes_each_genuine_fact_once(desk: Desk) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}/karcis"
     _, secret = await desk.subscribe(url, "charge.paid")
     receiver = await asyncio.create_subprocess_exec(
@@ -27,7 +25,7 @@ async def test_the_example_receiver_takes_each_genuine_fact_once(desk: Desk) -> 
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             forged = {"webhook-id": "x", "webhook-timestamp": "1", "webhook-signature": "v1,eA=="}
             while True:
                 try:
