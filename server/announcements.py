@@ -6,7 +6,7 @@ An announcement may be lost in a crash; whoever waits therefore also looks for h
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import islice
 from uuid import UUID
@@ -32,7 +32,7 @@ class Announcer:
         self._outgoing: deque[UUID] = deque()
         self._stirred = asyncio.Event()
         """Set when there is something to say, or nobody to say it to any more."""
-        self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: dict[UUID, set[Callable[[], None]]] = defaultdict(set)
 
     def announce(self, charge_id: UUID) -> None:
         """Tell every process that this committed charge changed. Never blocks, never raises."""
@@ -46,15 +46,26 @@ class Announcer:
     async def changes(self, charge_id: UUID) -> AsyncIterator[asyncio.Event]:
         """An event that is set whenever the charge may have changed; clear it before looking."""
         changed = asyncio.Event()
-        self._waiting[charge_id].add(changed)
-        LISTENERS.inc()
+        self.watch(charge_id, changed.set)
         try:
             yield changed
         finally:
-            LISTENERS.dec()
-            self._waiting[charge_id].discard(changed)
-            if not self._waiting[charge_id]:
-                del self._waiting[charge_id]
+            self.unwatch(charge_id, changed.set)
+
+    def watch(self, charge_id: UUID, wake: Callable[[], None]) -> None:
+        """Have `wake` called whenever the charge may have changed."""
+        self._waiting[charge_id].add(wake)
+        LISTENERS.inc()
+
+    def unwatch(self, charge_id: UUID, wake: Callable[[], None]) -> None:
+        """Undo `watch`; once more is harmless."""
+        waiting = self._waiting.get(charge_id, set())
+        if wake not in waiting:
+            return
+        waiting.discard(wake)
+        LISTENERS.dec()
+        if not waiting:
+            del self._waiting[charge_id]
 
     async def run(self) -> None:
         """Listen and speak until cancelled; a lost connection is made anew."""
@@ -97,5 +108,5 @@ class Announcer:
         self._wake(UUID(str(payload)))
 
     def _wake(self, charge_id: UUID) -> None:
-        for changed in self._waiting.get(charge_id, ()):
-            changed.set()
+        for wake in tuple(self._waiting.get(charge_id, ())):
+            wake()

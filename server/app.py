@@ -25,6 +25,7 @@ from server.displays import endpoints as displays
 from server.driver import endpoints as driver
 from server.driver import reminders
 from server.driver import stay_endpoints as driver_stays
+from server.driver.spot_pages import SpotPages
 from server.faults import CRASH_AT
 from server.guard import Guard
 from server.identity import endpoints as identity
@@ -40,6 +41,7 @@ from server.payments import stay_endpoints as stays
 from server.payments.acquirer import Acquirer, profile
 from server.payments.books import Books
 from server.payments.callbacks import Listener, SnapListener
+from server.payments.charge_events import Listeners
 from server.payments.issuing import Issuer
 from server.payments.notifications import Inbox
 from server.payments.open_charges import OpenCharges
@@ -49,12 +51,14 @@ from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wire import new_client
 from server.payments.wiring import Wiring
 from server.settings import Settings
+from server.shortcuts import Shortcuts
 from server.sync import endpoints as sync
 from server.webhooks import endpoints as webhooks
 from server.webhooks.delivery import Sender
 from server.webhooks.sealing import Seal
 
 OFFICE_TRIES_PER_MINUTE = 10
+RAW = (payments.acquirer_router, payments.raw_router, driver.raw_router)
 
 
 class NotConfigured(Exception):
@@ -71,7 +75,8 @@ def create_interface() -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.include_router(payments.acquirer_router)
+    for raw in RAW:
+        app.include_router(raw)
     app.include_router(driver_stays.router)
     for slice_ in (
         health,
@@ -135,9 +140,11 @@ def create_app(settings: Settings) -> FastAPI:
         books=books,
         settings=settings,
     )
+    app.state.listeners = Listeners(transactions, announcer, books)
+    app.state.spot_pages = SpotPages(transactions, books, settings)
     app.state.push = _push(settings)
     errors.install(app)
-    app.add_middleware(payments.AcquirerFirst)
+    app.add_middleware(Shortcuts, routers=RAW)
     app.add_middleware(observability.Measure)
     app.add_middleware(Guard)
     if settings.trusted_proxies:
@@ -187,6 +194,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if app.state.push is not None:
             stack.push_async_callback(app.state.push.close)
         await _background(stack, wired.announcer.run())
+        await _background(stack, app.state.listeners.run())
         if settings.jobs:
             work = jobs.run(
                 settings.database_url or "",

@@ -206,3 +206,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _fault(request: Request, exc: Exception) -> Response:
         return respond(request, InternalFault())
+
+
+async def answered(request: Request, exc: Exception) -> Response:
+    """A failure as `install` has it answered, for what goes past the framework; a bug is raised."""
+    handlers = request.app.exception_handlers
+    for kind in type(exc).__mro__:
+        if kind in handlers and kind is not Exception:
+            response: Response = await handlers[kind](request, exc)
+            return response
+    raise exc

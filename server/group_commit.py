@@ -38,15 +38,18 @@ class GroupCommit(Generic[Work, Outcome]):
     only the piece that causes it. A database out of reach is everybody's, and so is a lock that
     somebody else holds: to wait for it once more in every half would keep all later work waiting.
     `keys` names what two pieces under way may not both touch; the later one waits for the earlier.
+    Of `lanes` groups under way at once, one makes the largest groups: enough for what only reads.
     """
 
     def __init__(
         self,
         commit: Callable[[Sequence[Work]], Awaitable[Sequence[Outcome]]],
-        keys: Callable[[Work], Sequence[Hashable]],
+        keys: Callable[[Work], Sequence[Hashable]] = lambda _work: (),
+        lanes: int = LANES,
     ) -> None:
         self._commit = commit
         self._keys = keys
+        self._most_lanes = lanes
         self._waiting: deque[_Waiting[Work, Outcome]] = deque()
         self._under_way: set[Hashable] = set()
         self._busy = 0
@@ -59,7 +62,7 @@ class GroupCommit(Generic[Work, Outcome]):
         """
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(work, done))
-        if len(self._lanes) < LANES:
+        if len(self._lanes) < self._most_lanes:
             self._lanes.add(asyncio.create_task(self._work()))
         return await done
 
@@ -99,7 +102,9 @@ class GroupCommit(Generic[Work, Outcome]):
         keys: set[Hashable] = set()
         passed: set[Hashable] = set()
         later: list[_Waiting[Work, Outcome]] = []
-        fair = ceil(len(self._waiting) / (LANES - self._busy))  # the rest is the other lanes'
+        fair = ceil(
+            len(self._waiting) / (self._most_lanes - self._busy)
+        )  # the rest is the other lanes'
         while self._waiting and len(group) < min(fair, MOST):
             piece = self._waiting.popleft()
             touched = self._keys(piece.work)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from pydantic import BeforeValidator
-from starlette.datastructures import UploadFile
+from starlette.datastructures import QueryParams, UploadFile
 
 from domain.money import format_rp
 from server.errors import language_of
@@ -65,6 +65,29 @@ def render(
 ) -> Response:
     """A page of `folder` in the reader's language."""
     language = language_of(request)
+    html = text(
+        folder,
+        template,
+        books=books,
+        language=language,
+        path=request.url.path,
+        query=request.url.query,
+        **values,
+    )
+    return answer(request, language, html, status=status, headers=headers)
+
+
+def text(
+    folder: Path,
+    template: str,
+    *,
+    books: Books,
+    language: str,
+    path: str,
+    query: str,
+    **values: Any,
+) -> str:
+    """A page of `folder` as HTML, for who reads it at an address in a language."""
 
     def when(moment: datetime, *, day: bool = True) -> str:
         local = moment.astimezone(books.timezone)
@@ -75,30 +98,42 @@ def render(
         return f"{local.day} {month} {local.year}, {clock}" if day else clock
 
     other_language = "id" if language == "en" else "en"
-    query = urlencode({**request.query_params, "lang": other_language})
-    html = (
+    in_other = urlencode({**QueryParams(query), "lang": other_language})
+    return (
         _environment(folder, language)
         .get_template(template)
         .render(
             language=language,
             other_language=other_language,
-            language_link=f"{request.url.path}?{query}",
+            language_link=f"{path}?{in_other}",
             books=books,
             when=when,
             **values,
         )
     )
-    response = Response(
-        html,
-        status,
-        media_type="text/html",
-        headers=SECURITY_HEADERS
-        | {"Cache-Control": "no-store", "Content-Language": language}
-        | (headers or {}),
-    )
-    if request.query_params.get("lang") in ("id", "en"):
+
+
+def answer(
+    request: Request,
+    language: str,
+    html: str | bytes,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """HTML as the reader's browser is to take it."""
+    response = Response(html, status, headers, "text/html")
+    own = {name for name, _ in response.raw_headers}
+    response.raw_headers += [told for told in _raw_headers(language) if told[0] not in own]
+    if request.scope["query_string"] and request.query_params.get("lang") in ("id", "en"):
         response.set_cookie("lang", language, max_age=31_536_000, samesite="lax")
     return response
+
+
+@cache
+def _raw_headers(language: str) -> list[tuple[bytes, bytes]]:
+    told = SECURITY_HEADERS | {"Cache-Control": "no-store", "Content-Language": language}
+    return [(name.lower().encode(), value.encode()) for name, value in told.items()]
 
 
 def _blank_is_none(value: Any) -> Any:

@@ -117,7 +117,7 @@ def _of_paid(
 
 async def _link(db: Connected, books: Books, spot: KnownSpot, page: str) -> str:
     """The link of the spot's sign, as far as one is in force under the seal; else its bare page."""
-    sign = (await signs.newest(db, spot.code)).get(spot.code)
+    sign = (await signs.newest(db, [spot.code])).get(spot.code)
     seal = books.seal
     if sign is None or seal is None or not sign.newest.in_force or sign.key_id != seal.key_id:
         return page

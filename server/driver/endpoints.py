@@ -1,16 +1,15 @@
 """The driver's pages: pay at a spot, watch a charge, look at a receipt. No script is needed."""
 
 import asyncio
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.staticfiles import StaticFiles
 
@@ -18,12 +17,12 @@ import qris
 from domain.money import format_rp
 from domain.parking import StayState
 from domain.payment import ChargeState
-from domain.sign_link import PARAMETER
 from domain.tariff import HourlyRate, VehicleClass
 from server import pages
 from server.database import Transaction, Transactions, TransactionsDep, new_id
 from server.driver import complaint_pages, pictures, prices, receipt_pages, sign_pages
 from server.driver.service import clock, issue_part
+from server.driver.spot_pages import TEMPLATES, Choice, SpotPages, Visit
 from server.errors import Problem, language_of
 from server.pages import Blank
 from server.parking import service as parking
@@ -33,17 +32,17 @@ from server.payments.issuing import LONGEST_STAY_MINUTES, PaymentRequest
 from server.payments.models import Payment
 from server.payments.service import ChargeNotFound
 from server.payments.stays import StartRequest
-from server.payments.wiring import Wiring, WiringDep
+from server.payments.wiring import Wiring, WiringDep, wiring
+from server.shortcuts import RawRoute
 from server.spots import service as spots
-from server.spots import signs
 from server.spots.service import KnownSpot
 
 router = APIRouter(tags=["driver"], include_in_schema=False)
 for part in (receipt_pages, complaint_pages, sign_pages):
     router.include_router(part.router)
-HERE = Path(__file__).parent
-TEMPLATES = HERE / "templates"
-static_files = StaticFiles(directory=HERE / "static")
+raw_router = APIRouter(route_class=RawRoute, tags=["driver"], include_in_schema=False)
+"""Of what is asked for so often that it goes past the framework; see `server.shortcuts`."""
+static_files = StaticFiles(directory=Path(__file__).parent / "static")
 
 
 class PaidBeforehand(Problem):
@@ -79,82 +78,43 @@ async def start_page(request: Request, wired: WiringDep, spot: str = "") -> Resp
     return pages.render(request, TEMPLATES, "start.html", books=wired.books)
 
 
-@router.get("/p/{spot}")
-async def spot_page(
-    spot: str,
-    request: Request,
-    db: Transaction,
-    wired: WiringDep,
-    vehicle_class: VehicleClass | None = None,
-    minutes: Annotated[int, Query(ge=0, le=LONGEST_STAY_MINUTES)] = prices.HOURS[0] * 60,
-) -> Response:
-    choice = Choice(new_id(), vehicle_class, minutes)
-    return await _spot_page(request, db, wired, spot, choice)
+class SpotQuery(BaseModel):
+    """What is chosen by the address of a spot's page."""
+
+    vehicle_class: VehicleClass | None = None
+    minutes: Annotated[int, Field(ge=0, le=LONGEST_STAY_MINUTES)] = prices.HOURS[0] * 60
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What a driver has chosen so far; `minutes` is 0 for paying when he leaves."""
+UNCHOSEN = SpotQuery()
 
-    id: UUID
-    vehicle_class: VehicleClass | None
-    minutes: int
-    plate: str = ""
+
+@raw_router.get("/p/{spot}")
+async def spot_page(request: Request) -> Response:
+    wired = await wiring(request)
+    wanted = _spot_query(request)
+    choice = Choice(new_id(), wanted.vehicle_class, wanted.minutes)
+    return await _spot_page(request, wired, request.path_params["spot"], choice)
+
+
+def _spot_query(request: Request) -> SpotQuery:
+    """The query, refused as the framework refuses one."""
+    if not request.scope["query_string"]:
+        return UNCHOSEN
+    try:
+        return SpotQuery.model_validate(dict(request.query_params))
+    except ValidationError as exc:
+        told = [{**error, "loc": ("query", *error["loc"])} for error in exc.errors()]
+        raise RequestValidationError(told) from exc
 
 
 async def _spot_page(
-    request: Request,
-    db: AsyncSession,
-    wired: Wiring,
-    spot: str,
-    choice: Choice,
-    *,
-    seen: bool = True,
+    request: Request, wired: Wiring, spot: str, choice: Choice, *, seen: bool = True
 ) -> Response:
+    spot_pages: SpotPages = request.app.state.spot_pages
+    language, query = language_of(request), request.scope["query_string"].decode("latin-1")
     now = datetime.now(UTC).astimezone(wired.books.timezone)
-    found = await spots.find(db, spot)
-    _, tariff = await spots.tariff_on(db, found.zone_id, now.date())
-    offers = prices.offers(tariff, now, language_of(request))
-    chosen = choice.vehicle_class if choice.vehicle_class in tariff.rates else None
-    chosen = chosen or offers[0].vehicle_class
-    by_time = isinstance(tariff.rates[chosen], HourlyRate)
-    return pages.render(
-        request,
-        TEMPLATES,
-        "spot.html",
-        books=wired.books,
-        spot=found,
-        tariff=tariff,
-        sign=await signs.verdict(
-            db,
-            wired.books.base_url,
-            wired.books.proof_keys,
-            found.code,
-            request.query_params.get(PARAMETER),
-        ),
-        offers=offers,
-        asks_minutes=prices.is_by_time(tariff),
-        pays_later=not found.exclusive,
-        hours=prices.HOURS,
-        plate_days=wired.settings.plate_days,
-        choice=choice,
-        chosen=chosen,
-        quote=(
-            prices.quoted(tariff, chosen, now, choice.minutes)
-            if by_time and choice.minutes
-            else None
-        ),
-        by_time=by_time,
-        merchant=wired.settings.merchant_name or _merchant(await queries.newest_barcode(db)),
-        seen=seen,
-    )
-
-
-def _merchant(text: str | None) -> str | None:
-    """The name that wallets show for our barcodes."""
-    with suppress(qris.QrisError):
-        return qris.parse(text or "").name
-    return None
+    visit = Visit(request.scope["path"], query, language, now)
+    return pages.answer(request, language, await spot_pages.show(spot, visit, choice, seen=seen))
 
 
 class SpotForm(BaseModel):
@@ -185,14 +145,14 @@ async def pay_at_spot(
     async with transactions.begin() as db:
         found = await spots.find(db, spot)
         _, tariff = await spots.tariff_on(db, found.zone_id, wired.books.day(now))
-        if not isinstance(tariff.rates.get(form.vehicle_class), HourlyRate):
-            minutes = None  # one price, however long
-        elif minutes:
-            starts = now.astimezone(wired.books.timezone)
-            asked = prices.quoted(tariff, form.vehicle_class, starts, minutes)
-            if asked.amount_rp != form.told_rp:
-                choice = Choice(form.id, form.vehicle_class, minutes, form.plate or "")
-                return await _spot_page(request, db, wired, spot, choice, seen=False)
+    if not isinstance(tariff.rates.get(form.vehicle_class), HourlyRate):
+        minutes = None  # one price, however long
+    elif minutes:
+        starts = now.astimezone(wired.books.timezone)
+        asked = prices.quoted(tariff, form.vehicle_class, starts, minutes)
+        if asked.amount_rp != form.told_rp:
+            choice = Choice(form.id, form.vehicle_class, minutes, form.plate or "")
+            return await _spot_page(request, wired, spot, choice, seen=False)
     if minutes == 0:
         return await _start_stay(request, transactions, wired, found, form, now)
     async with open_charges.asked_by_driver(request, form.id, spot, now=now):

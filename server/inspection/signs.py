@@ -196,7 +196,7 @@ async def _is_in_force(db: AsyncSession, check: SignCheck) -> bool:
     if check.fault != SignFault.NEWER:
         return False
     spot = await spots.find_by_id(db, check.spot_id)
-    made = (await registry.newest(db, spot.code)).get(spot.code)
+    made = (await registry.newest(db, [spot.code])).get(spot.code)
     told = check.seen.get("version")
     return made is not None and made.newest.in_force and told == str(made.version)
 

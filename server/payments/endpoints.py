@@ -1,19 +1,18 @@
 """HTTP of charges, their barcodes and events, receipts, and the acquirer's callbacks."""
 
-import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
-from fastapi.sse import EventSourceResponse, ServerSentEvent
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi.sse import EventSourceResponse
+from pydantic import TypeAdapter, ValidationError
+from starlette.types import ASGIApp
 
 import qris
 import qris.consumer
@@ -37,22 +36,27 @@ from server.payments import (
 from server.payments.at_spot import at_spot
 from server.payments.books import Books
 from server.payments.callbacks import MAX_BODY, Callback
+from server.payments.charge_events import Listeners
 from server.payments.issuing import PaymentRequest
 from server.payments.notifications import Inbox
 from server.payments.proofs import NoProof
 from server.payments.service import ChargeNotFound
 from server.payments.wiring import Wiring, WiringDep, wiring
+from server.shortcuts import RawRoute
 from server.spots import service as spots
 
 router = APIRouter()
 
-LOOK_AGAIN_S = 10.0
-"""How long an event stream trusts the announcements before it looks for itself.
+raw_router = APIRouter(route_class=RawRoute)
+"""Of what is asked for so often that it goes past the framework; see `server.shortcuts`."""
 
-It says something each time, so that a listener can tell a quiet stream from a dead one.
-"""
-WAITING = {ChargeState.NEW, ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN, ChargeState.ISSUED}
-
+_ID = TypeAdapter(UUID)
+CHARGE_ID = {
+    "name": "charge_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid", "title": "Charge Id"},
+}
 
 CONSUMER_LIFETIME = timedelta(minutes=2)
 """How long a driver's wallet may take to decide; its barcode lives no longer."""
@@ -298,34 +302,26 @@ async def spot_barcode(spot: str, db: Transaction) -> Response:
     )
 
 
-async def _known_charge(charge_id: UUID, transactions: TransactionsDep, wired: WiringDep) -> UUID:
-    """Refuses before the stream begins: afterwards no status can be sent any more."""
-    await _view(transactions, wired.books, charge_id)
-    return charge_id
-
-
-KnownCharge = Annotated[UUID, Depends(_known_charge)]
-
-
-@router.get("/v1/charges/{charge_id}/events", tags=["charges"], response_class=EventSourceResponse)
-async def charge_events(
-    charge_id: KnownCharge, transactions: TransactionsDep, wired: WiringDep
-) -> AsyncIterator[ServerSentEvent]:
+@raw_router.get(
+    "/v1/charges/{charge_id}/events",
+    tags=["charges"],
+    response_class=EventSourceResponse,
+    response_model=None,
+    openapi_extra={"parameters": [CHARGE_ID]},
+)
+async def charge_events(request: Request) -> ASGIApp:
     """The charge at once, then again at each change, until nothing more can happen to it."""
-    async with wired.announcer.changes(charge_id) as changed:
-        shown: schemas.Charge | None = None
-        while True:
-            changed.clear()
-            view = await _view(transactions, wired.books, charge_id)
-            if view == shown:
-                yield ServerSentEvent(comment="unchanged")
-            else:
-                shown = view
-                yield ServerSentEvent(event="charge", data=view)
-            if view.state not in WAITING:
-                return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), LOOK_AGAIN_S)
+    listeners: Listeners = request.app.state.listeners
+    return await listeners.listen(_charge_id_of(request))
+
+
+def _charge_id_of(request: Request) -> UUID:
+    """The id in the path, refused as the framework refuses one that is none."""
+    try:
+        return _ID.validate_python(request.path_params["charge_id"])
+    except ValidationError as exc:
+        told = [{**error, "loc": ("path", "charge_id")} for error in exc.errors()]
+        raise RequestValidationError(told) from exc
 
 
 @router.get("/v1/receipts/{number}", tags=["receipts"])
@@ -339,13 +335,6 @@ async def receipt(
         return schemas.Receipt(facts=refund.to_json())
     known = await receipts.know(db, number, wired.books, now=datetime.now(UTC))
     return schemas.Receipt.of(known.verdict)
-
-
-class RawRoute(APIRoute):
-    """Hands its endpoint the request as it came: an acquirer's bytes are parsed by its listener."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        return self.endpoint
 
 
 acquirer_router = APIRouter(route_class=RawRoute, tags=["acquirer"])
@@ -384,26 +373,3 @@ async def _hear(inbox: Inbox, request: Request) -> Response:
     answer = await inbox.receive(await _callback(request), now=datetime.now(UTC))
     crash_point("posted-not-acknowledged")
     return JSONResponse(answer.body, answer.status)
-
-
-class AcquirerFirst:
-    """Hands an acquirer's callbacks to their endpoints past the router, in front of it.
-
-    They are most of all requests, and to find one route among a hundred costs more than all else
-    that a callback takes here.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._routes = {
-            route.path: route for route in acquirer_router.routes if isinstance(route, RawRoute)
-        }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if route is None or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        scope["route"] = route
-        answer = await route.endpoint(Request(scope, receive, send))
-        await answer(scope, receive, send)

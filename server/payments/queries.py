@@ -85,13 +85,18 @@ VIEW = """
     JOIN spots ON spots.id = s.spot_id
     JOIN zones z ON z.id = spots.zone_id
     LEFT JOIN receipts r ON r.charge_id = c.id
-    WHERE c.id = $1
 """
 
 
 async def charge_view(db: Connected, charge_id: UUID) -> ChargeView | None:
-    rows = await fetch(db, VIEW, charge_id)
+    rows = await fetch(db, VIEW + "WHERE c.id = $1", charge_id)
     return ChargeView._make(rows[0]) if rows else None
+
+
+async def charge_views(db: Connected, charge_ids: Collection[UUID]) -> list[ChargeView]:
+    """Those of these charges that there are."""
+    rows = await fetch(db, VIEW + "WHERE c.id = ANY($1::uuid[])", charge_ids)
+    return [ChargeView._make(row) for row in rows]
 
 
 async def charge_of_barcode(db: AsyncSession, qris: str) -> UUID | None:

@@ -4,7 +4,7 @@ One sign of a spot is in force. Making another replaces it at once, so that what
 copied is old from then on; printing one again that is in force changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -56,7 +56,7 @@ class Planned:
 NEWEST = """
     SELECT DISTINCT ON (s.code) s.code, n.version, n.state, n.place, n.printed_at, n.key_id
     FROM signs n JOIN spots s ON s.id = n.spot_id
-    WHERE $1::text IS NULL OR s.code = $1
+    WHERE $1::text[] IS NULL OR s.code = ANY($1)
     ORDER BY s.code, n.version DESC
 """
 
@@ -76,9 +76,9 @@ class Registered(NamedTuple):
         return Newest(self.version, SignState(self.state) in IN_FORCE)
 
 
-async def newest(db: Connected, spot_code: str | None = None) -> dict[str, Registered]:
-    """The newest sign of each spot that ever had one, by the spot's code."""
-    rows = [Registered._make(row) for row in await fetch(db, NEWEST, spot_code)]
+async def newest(db: Connected, spot_codes: Collection[str] | None = None) -> dict[str, Registered]:
+    """The newest sign of each of these spots, or of all, that ever had one, by the spot's code."""
+    rows = [Registered._make(row) for row in await fetch(db, NEWEST, spot_codes)]
     return {row.spot_code: row for row in rows}
 
 
@@ -88,9 +88,15 @@ async def verdict(
     """What the sign is whose link opened a spot's page; None where the address was typed."""
     if token is None:
         return None
-    last = (await newest(db, spot_code)).get(spot_code)
-    link = f"{site}/p/{spot_code}?{PARAMETER}={token}"
-    return verify(link, site, keys, spot_code, None if last is None else last.newest)
+    last = (await newest(db, [spot_code])).get(spot_code)
+    return judge(site, keys, spot_code, token, None if last is None else last.newest)
+
+
+def judge(
+    site: str, keys: Mapping[str, bytes], spot_code: str, token: str, last: Newest | None
+) -> SignVerdict:
+    """What the sign is that carries a token, where `last` is the newest that was made there."""
+    return verify(f"{site}/p/{spot_code}?{PARAMETER}={token}", site, keys, spot_code, last)
 
 
 async def plan(

@@ -1,7 +1,6 @@
 """The driver's pages over HTTP: form, headers, and the refusals a person can bring about."""
 
 import io
-from dataclasses import replace
 from uuid import uuid4
 
 import httpx
@@ -14,7 +13,10 @@ from pyzbar import pyzbar
 from sqlalchemy import delete, func, select
 
 from server.database import Transactions
+from server.driver.spot_pages import SpotPages
+from server.payments.books import Books
 from server.payments.models import Charge
+from server.settings import Settings
 from server.spots.models import Tariff
 
 HTML = {"Accept": "text/html"}
@@ -41,12 +43,16 @@ async def test_each_visit_has_an_id_of_its_own(api: httpx.AsyncClient) -> None:
 
 
 async def test_a_spot_names_the_merchant_before_its_first_barcode(
-    app: FastAPI, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI,
+    api: httpx.AsyncClient,
+    settings: Settings,
+    transactions: Transactions,
+    books: Books,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "Nama lain?" not in (await api.get("/p/PSR-001-U")).text, "no name is known"
-    wired = app.state.payments
-    named = wired.settings.model_copy(update={"merchant_name": "PARKIR CONTOH"})
-    monkeypatch.setattr(app.state, "payments", replace(wired, settings=named))
+    named = settings.model_copy(update={"merchant_name": "PARKIR CONTOH"})
+    monkeypatch.setattr(app.state, "spot_pages", SpotPages(transactions, books, named))
     assert "<strong>PARKIR CONTOH</strong>" in (await api.get("/p/PSR-001-U")).text
 
 

@@ -24,7 +24,7 @@ from pyzbar import pyzbar
 from attendant_app.server_api import STREAM_TIMEOUT
 from server.app import create_app
 from server.database import new_id
-from server.payments import endpoints
+from server.payments import charge_events
 from tests.server.payments.conftest import (
     CAR_RP,
     EXCLUSIVE,
@@ -197,8 +197,8 @@ async def test_a_listener_is_told_of_expiry_and_one_who_comes_later_too(office, 
 async def test_a_quiet_stream_says_that_it_lives_before_a_handheld_takes_it_for_dead(
     office, live, monkeypatch
 ):
-    assert (STREAM_TIMEOUT.read or 0) > endpoints.LOOK_AGAIN_S
-    monkeypatch.setattr(endpoints, "LOOK_AGAIN_S", 0.05)
+    assert (STREAM_TIMEOUT.read or 0) > charge_events.LOOK_AGAIN_S
+    monkeypatch.setattr(charge_events, "LOOK_AGAIN_S", 0.05)
     path = f"/v1/charges/{await office.request()}/events"
     async with asyncio.timeout(4), live.stream("GET", path) as response:
         said = (line async for line in response.aiter_lines() if line)
