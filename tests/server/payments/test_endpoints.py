@@ -22,6 +22,7 @@ from PIL import Image
 from pyzbar import pyzbar
 
 from attendant_app.server_api import STREAM_TIMEOUT
+from server.announcements import Announcer
 from server.app import create_app
 from server.database import new_id
 from server.payments import charge_events
@@ -206,9 +207,54 @@ async def test_a_quiet_stream_says_that_it_lives_before_a_handheld_takes_it_for_
         assert (first, quiet) == ("event: charge", [": unchanged"] * 2)
 
 
+async def test_a_stream_hears_by_itself_of_what_nobody_announced(
+    office, live, scripted, monkeypatch
+):
+    monkeypatch.setattr(charge_events, "LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(Announcer, "announce", lambda *_: None)
+    now = datetime.now(UTC)
+    charge_id = await office.request(now=now)
+    unpaid = scripted(answers({"responseCode": "2005100", "latestTransactionStatus": "01"}))
+    async with asyncio.timeout(60), listening(live, charge_id) as events:
+        assert (await anext(events))["state"] == "issued"
+        await office.inquire(charge_id, now=now + timedelta(minutes=15), acquirer=unpaid)
+        assert [event["state"] async for event in events] == ["expired"]
+
+
+async def test_of_a_listener_who_left_nothing_is_kept(office, live, app):
+    charge_id = await office.request()
+    async with listening(live, charge_id) as events:
+        await anext(events)
+        assert app.state.payments.announcer._waiting.keys() == {charge_id}
+        assert len(app.state.listeners._told_at) == 1
+    async with asyncio.timeout(60):
+        while app.state.payments.announcer._waiting or app.state.listeners._told_at:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_stream_ends_where_the_charge_cannot_be_read_any_more(
+    office, live, app, monkeypatch
+):
+    """So that whoever listens asks anew, and does not wait at a stream that knows nothing."""
+    charge_id = await office.request()
+    async with asyncio.timeout(60), listening(live, charge_id) as events:
+        await anext(events)
+
+        async def gone(_charge_id):
+            raise ConnectionResetError
+
+        monkeypatch.setattr(app.state.listeners, "look", gone)
+        app.state.payments.announcer._wake(charge_id)
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
+
+
 async def test_a_listener_to_no_charge_is_told_so(live):
     answer = await live.get(f"/v1/charges/{new_id()}/events")
     assert (answer.status_code, answer.json()["slug"]) == (404, "charge-not-found")
+    answer = await live.get("/v1/charges/bukan-id/events")
+    assert (answer.status_code, answer.json()["slug"]) == (422, "invalid-request")
+    assert answer.json()["errors"][0]["pointer"] == "/path/charge_id"
 
 
 # Refusals
