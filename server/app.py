@@ -20,6 +20,7 @@ import server.tables  # noqa: F401
 from domain.payment import ChargeKind
 from server import errors, health, jobs, observability, openapi, pages
 from server.announcements import Announcer
+from server.complaints.workdays import HolidaysUnfit, Workdays
 from server.database import create_engine, create_transactions, plain_url
 from server.displays import endpoints as displays
 from server.driver import endpoints as driver
@@ -143,6 +144,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.listeners = Listeners(transactions, announcer, books)
     app.state.spot_pages = SpotPages(transactions, books, settings)
     app.state.push = _push(settings)
+    try:
+        app.state.workdays = Workdays.read(settings.holidays)
+    except HolidaysUnfit as exc:
+        raise NotConfigured(f"the regency's holidays: {exc}") from exc
     errors.install(app)
     app.add_middleware(Shortcuts, routers=RAW)
     app.add_middleware(observability.Measure)

@@ -25,7 +25,7 @@ from server.driver import reminders
 from server.errors import database_gone, in_the_way
 from server.identity import fleet, links, signed_requests
 from server.parking import retention
-from server.payments import inquiries, pursuit, queries
+from server.payments import inquiries, pursuit, queries, unended
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
 from server.payments.pool import look_for_unclaimed
@@ -38,6 +38,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 EVERY_FIVE_MINUTES = "*/5 * * * *"
+EVERY_HOUR = "7 * * * *"
 EVERY_NIGHT = "17 19 * * *"  # UTC; past two in the morning in western Indonesia
 AFTER_THAT = "47 19 * * *"
 PLATES_NIGHTLY = "37 18 * * *"
@@ -84,9 +85,8 @@ async def run(
     async with asyncio.TaskGroup() as group:
         group.create_task(_see_to(due_charges, inquire, CHARGES_AT_ONCE))
         group.create_task(_see_to(due_refunds, pursue, REFUNDS_AT_ONCE))
-        group.create_task(
-            _repeat(_keep_timetable, database_url, transactions, plates_kept, told_kept)
-        )
+        works = _timetable(transactions, books, plates_kept, told_kept)
+        group.create_task(_repeat(_keep_timetable, database_url, works))
         if sender is not None:
             group.create_task(_repeat(sender.tick))
         if push is not None:
@@ -122,52 +122,58 @@ async def _see_to(
                 await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _keep_timetable(
-    database_url: str, transactions: Transactions, plates_kept: timedelta, told_kept: timedelta
-) -> None:
+Work = Callable[[datetime], Awaitable[object]]
+
+
+def _timetable(
+    transactions: Transactions, books: Books, plates_kept: timedelta, told_kept: timedelta
+) -> dict[str, tuple[str, Work]]:
+    """What is done when, by name; each is told the moment at which it begins."""
+
+    async def unclaimed(now: datetime) -> None:
+        async with transactions.begin() as db:
+            await look_for_unclaimed(db, now=now)
+
+    return {
+        "verify_recent": (
+            EVERY_FIVE_MINUTES,
+            lambda now: verify.watch(transactions, since=now - WATCHED, now=now),
+        ),
+        "unclaimed": (EVERY_FIVE_MINUTES, unclaimed),
+        "watch_fleet": (EVERY_FIVE_MINUTES, lambda now: fleet.watch(transactions, now=now)),
+        "prune_nonces": (
+            EVERY_FIVE_MINUTES,
+            lambda now: signed_requests.prune(transactions, now=now),
+        ),
+        "end_unended": (EVERY_HOUR, lambda now: unended.end_all(transactions, books, now=now)),
+        "destroy_plates": (
+            PLATES_NIGHTLY,
+            lambda now: retention.destroy_plates(transactions, plates_kept, now=now),
+        ),
+        "destroy_told": (
+            TOLD_NIGHTLY,
+            lambda now: told_retention.destroy_told(transactions, told_kept, now=now),
+        ),
+        "prune_links": (EVERY_NIGHT, lambda now: links.prune(transactions, now=now)),
+        "prune_outbox": (EVERY_NIGHT, lambda now: webhooks.prune(transactions, now=now)),
+        "verify_all": (AFTER_THAT, lambda now: verify.watch(transactions, now=now)),
+    }
+
+
+async def _keep_timetable(database_url: str, works: dict[str, tuple[str, Work]]) -> None:
     """Start each work at its time, in one of all processes."""
     async with asyncpg.create_pool(plain_url(database_url), min_size=1, max_size=2) as pool:
         timetable = SchedulerManager(Queries(AsyncpgPoolDriver(pool)))
-
-        @timetable.schedule("verify_recent", EVERY_FIVE_MINUTES)
-        async def verify_recent(_schedule: Schedule) -> None:
-            now = datetime.now(UTC)
-            await verify.watch(transactions, since=now - WATCHED, now=now)
-
-        @timetable.schedule("unclaimed", EVERY_FIVE_MINUTES)
-        async def unclaimed(_schedule: Schedule) -> None:
-            async with transactions.begin() as db:
-                await look_for_unclaimed(db, now=datetime.now(UTC))
-
-        @timetable.schedule("verify_all", AFTER_THAT)
-        async def verify_all(_schedule: Schedule) -> None:
-            await verify.watch(transactions, now=datetime.now(UTC))
-
-        @timetable.schedule("watch_fleet", EVERY_FIVE_MINUTES)
-        async def watch_fleet(_schedule: Schedule) -> None:
-            await fleet.watch(transactions, now=datetime.now(UTC))
-
-        @timetable.schedule("prune_nonces", EVERY_FIVE_MINUTES)
-        async def prune_nonces(_schedule: Schedule) -> None:
-            await signed_requests.prune(transactions, now=datetime.now(UTC))
-
-        @timetable.schedule("prune_links", EVERY_NIGHT)
-        async def prune_links(_schedule: Schedule) -> None:
-            await links.prune(transactions, now=datetime.now(UTC))
-
-        @timetable.schedule("prune_outbox", EVERY_NIGHT)
-        async def prune_outbox(_schedule: Schedule) -> None:
-            await webhooks.prune(transactions, now=datetime.now(UTC))
-
-        @timetable.schedule("destroy_plates", PLATES_NIGHTLY)
-        async def destroy_plates(_schedule: Schedule) -> None:
-            await retention.destroy_plates(transactions, plates_kept, now=datetime.now(UTC))
-
-        @timetable.schedule("destroy_told", TOLD_NIGHTLY)
-        async def destroy_told(_schedule: Schedule) -> None:
-            await told_retention.destroy_told(transactions, told_kept, now=datetime.now(UTC))
-
+        for name, (times, work) in works.items():
+            timetable.schedule(name, times)(_begin(work))
         await timetable.run()
+
+
+def _begin(work: Work) -> Callable[[Schedule], Awaitable[None]]:
+    async def begin(_schedule: Schedule) -> None:
+        await work(datetime.now(UTC))
+
+    return begin
 
 
 async def _repeat(work: Callable[P, Awaitable[object]], *given: P.args, **named: P.kwargs) -> None:

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     plate_days: int = Field(default=30, gt=0)
     contact_key: SecretStr | None = Field(default=None, min_length=32)
     contact_days: int = Field(default=30, gt=0)
+    holidays: Path | None = None
     complaint_working_days: int = Field(default=5, gt=0)
     sign_check_days: int = Field(default=3, gt=0)
     grace_minutes: int = Field(default=15, ge=0)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from server.cli.shell import DataDir, fail, in_transaction, talk
+from server.cli.shell import DataDir, fail, in_transaction, talk, writing
 
 attendant_app = typer.Typer(help="Attendants and their cards.", no_args_is_help=True)
 
@@ -40,15 +40,14 @@ def make_card(
         card = await issued.issue(db, code, last, now=now)
         # Drawn before the commit: a card that could not be written was never issued.
         picture = cards.draw(card, kta.sign(books.seal, card), books.regency, books.agency)
-        picture.save(out, resolution=cards.DPI, dpi=(cards.DPI, cards.DPI))
+        with writing(out):
+            picture.save(out, resolution=cards.DPI, dpi=(cards.DPI, cards.DPI))
         return card
 
     try:
         card = in_transaction(data, work)
     except Problem as exc:
         fail(f"{code}: {exc.title_id} / {exc.title_en}")
-    except OSError as exc:
-        fail(str(exc))
     if card is None:
         fail("KARCIS_PROOF_KEY is not set: cards are signed as proofs are")
     talk.print(f"{out}: {card.attendant} {card.name}, {card.valid_until}", markup=False)

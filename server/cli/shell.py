@@ -4,8 +4,8 @@ import asyncio
 import getpass
 import json
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -39,6 +39,15 @@ Id = Annotated[UUID, typer.Argument()]
 def fail(message: str, code: int = FAILED) -> NoReturn:
     talk.print(f"karcis: {message}", markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Says so where a file cannot be written; inside a transaction, that is then undone."""
+    try:
+        yield
+    except OSError as exc:
+        fail(f"{out} cannot be written: {exc.strerror or exc}")
 
 
 def print_json(value: Any) -> None:

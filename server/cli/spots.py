@@ -17,6 +17,7 @@ from server.cli.shell import (
     login,
     or_say_why,
     talk,
+    writing,
 )
 
 if TYPE_CHECKING:
@@ -96,10 +97,8 @@ def sign_spots(
         now = datetime.now(UTC)
         await signs.issue(db, planned, key_id, login(), why, now=now)
         # Before they count: a sign that could not be written was never made.
-        try:
+        with writing(out):
             out.write_bytes(content)
-        except OSError as exc:
-            fail(str(exc))
 
     if not dry_run:
         or_say_why(data, enter)

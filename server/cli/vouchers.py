@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from server.cli.shell import DataDir, OfficerLogin, PaidOn, Slip, fail, login, or_say_why
+from server.cli.shell import DataDir, OfficerLogin, PaidOn, Slip, fail, login, or_say_why, writing
 
 voucher_app = typer.Typer(help="Vouchers of prepaid parking.", no_args_is_help=True)
 
@@ -46,7 +46,8 @@ def issue(
         wanted = vouchers.Issue(seller.strip(), count, amount_rp, only, valid_until.date())
         batch = await vouchers.issue(db, wanted, books, login(), now=now)
         # Before the batch counts: one that nobody can print would be owed to nobody.
-        _write(out, list(vouchers.texts(batch, books.seal)), books.regency)
+        with writing(out):
+            _write(out, list(vouchers.texts(batch, books.seal)), books.regency)
         return batch.number
 
     number = or_say_why(data, work)

@@ -31,7 +31,8 @@ class Complaint(Base):
 
     `number` is chance with a check character, so that it is also the key to its page. Money is
     never moved by one: `amount_rp`, `reference` and `paid_on` are what the driver's wallet shows.
-    `contact` is sealed. `destroyed_at` is when contact, story and photo were destroyed.
+    `contact` is sealed. `published_at` is when everybody could read the answer, `destroyed_at` when
+    contact, story and photo were destroyed.
     """
 
     __tablename__ = "complaints"
@@ -48,6 +49,13 @@ class Complaint(Base):
         CheckConstraint("state = 'open' OR answer IS NOT NULL", name="answered"),
         CheckConstraint(
             "destroyed_at IS NULL OR num_nonnulls(story, contact) = 0", name="destroyed"
+        ),
+        CheckConstraint("published_at IS NULL OR state = 'closed'", name="published"),
+        Index(
+            "ix_complaints_published",
+            "published_at",
+            "id",
+            postgresql_where=text("published_at IS NOT NULL"),
         ),
         Index("ix_complaints_due", "due_on", postgresql_where=text("state <> 'closed'")),
         Index(
@@ -76,6 +84,7 @@ class Complaint(Base):
     outcome: Mapped[str | None] = mapped_column(Text)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
     destroyed_at: Mapped[datetime | None] = mapped_column(Instant)
+    published_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class ComplaintPhoto(Base):

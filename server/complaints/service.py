@@ -1,5 +1,6 @@
 """Complaints: taken from anybody, owned by an office, answered in time and in public words."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -56,6 +57,26 @@ class ComplaintClosed(Problem):
     title_en = "This complaint is closed"
 
 
+class AnswerNotFinal(Problem):
+    slug = "answer-not-final"
+    status = 409
+    title_id = "Hanya jawaban yang mengakhiri pengaduan dapat ditampilkan kepada umum"
+    title_en = "Only an answer that ends the complaint can be shown to the public"
+
+
+class AnswerTellsOfPerson(Problem):
+    slug = "answer-tells-of-person"
+    status = 422
+    title_id = "Jawaban untuk umum tidak boleh memuat nomor polisi, telepon, atau email"
+    title_en = "A public answer may hold no number plate, telephone number or e-mail address"
+
+
+# A plate as people write it, seven digits or more in a row, an address.
+OF_A_PERSON = re.compile(
+    r"\b[A-Z]{1,2}[ .-]?\d{1,4}[ .-]?[A-Z]{1,3}\b|\d(?:[ .-]?\d){7}|\S@\S", re.IGNORECASE
+)
+
+
 @dataclass(frozen=True)
 class Told:
     """What a driver told, under an id that its form made.
@@ -97,17 +118,7 @@ def canonical(text: str) -> str:
     return f"{PREFIX}-{bare[3:8]}-{bare[8:13]}-{bare[13]}"
 
 
-def due_on(day: date, working_days: int) -> date:
-    """The day this many days after, Saturdays and Sundays left out."""
-    while working_days:
-        day += timedelta(days=1)
-        working_days -= day.isoweekday() < 6
-    return day
-
-
-async def take(
-    db: AsyncSession, told: Told, *, today: date, working_days: int, now: datetime
-) -> Complaint:
+async def take(db: AsyncSession, told: Told, *, due_on: date, now: datetime) -> Complaint:
     """Open a complaint, with an owner and a deadline; the same id again is the same complaint."""
     lately = select(func.count()).where(Complaint.opened_at > now - timedelta(hours=1))
     if (await db.scalar(lately) or 0) >= MOST_AN_HOUR:
@@ -128,7 +139,7 @@ async def take(
             contact=told.contact,
             owner=TREASURER if told.kind in OF_MONEY else AGENCY,
             opened_at=now,
-            due_on=due_on(today, working_days),
+            due_on=due_on,
             state=ComplaintState.OPEN.value,
         )
         .on_conflict_do_nothing(index_elements=[Complaint.id])
@@ -168,9 +179,17 @@ async def answer(
     words: str,
     outcome: ComplaintOutcome | None,
     *,
+    publish: bool = False,
     now: datetime,
 ) -> None:
-    """Tell the driver, and with an outcome end it; the words stand on the complaint's page."""
+    """Tell the driver, and with an outcome end it; the words stand on the complaint's page.
+
+    With `publish` everybody may read them: raises AnswerNotFinal or AnswerTellsOfPerson.
+    """
+    if publish and outcome is None:
+        raise AnswerNotFinal
+    if publish and OF_A_PERSON.search(words):
+        raise AnswerTellsOfPerson
     officer = await identity.acting(db, officer_id, Right.ANSWER_COMPLAINT)
     complaint = await db.get(Complaint, complaint_id, with_for_update=True)
     if complaint is None:
@@ -182,6 +201,7 @@ async def answer(
     complaint.state, complaint.answer = after.value, words
     if outcome is not None:
         complaint.outcome, complaint.closed_at = outcome.value, now
+        complaint.published_at = now if publish else None
     db.add(
         ComplaintChange(
             complaint_id=complaint.id,
@@ -193,6 +213,21 @@ async def answer(
         )
     )
     await db.flush()
+
+
+async def published(
+    db: AsyncSession, skip: int, limit: int
+) -> Sequence[tuple[Complaint, str | None]]:
+    """Answers that everybody may read, the newest first, each with its spot's code."""
+    rows = await db.execute(
+        select(Complaint, Spot.code)
+        .outerjoin(Spot, Spot.id == Complaint.spot_id)
+        .where(Complaint.published_at.is_not(None))
+        .order_by(Complaint.published_at.desc(), Complaint.id.desc())
+        .offset(skip)
+        .limit(limit)
+    )
+    return [(complaint, code) for complaint, code in rows]
 
 
 # What the office sees

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +19,8 @@ from server.complaints.models import Complaint
 from server.complaints.photos import PhotoUnfit
 from server.complaints.service import Told
 from server.complaints.states import ComplaintKind
-from server.database import Transaction, new_id
+from server.complaints.workdays import Workdays
+from server.database import Transaction, TransactionsDep, new_id
 from server.errors import Problem
 from server.pages import Blank
 from server.payments import receipts
@@ -29,6 +30,7 @@ from server.spots.models import Spot
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
+A_PAGE = 20
 
 
 class ComplaintEmpty(Problem):
@@ -117,27 +119,29 @@ class ComplaintForm(BaseModel):
 
 @router.post("/pengaduan")
 async def complain(
-    form: Annotated[ComplaintForm, Form()], request: Request, db: Transaction, wired: WiringDep
+    form: Annotated[ComplaintForm, Form()],
+    request: Request,
+    transactions: TransactionsDep,
+    wired: WiringDep,
 ) -> Response:
     request.app.state.report_limit.check(request)
-    if known := await db.get(Complaint, form.id):
-        return RedirectResponse(f"/pengaduan/{known.number}", 303)
+    # Before a transaction is open: that may take seconds.
+    photo = await photos.clean(await _uploaded(form))
     now = datetime.now(UTC)
-    complaint = await service.take(
-        db,
-        await _told(db, wired, form),
-        today=wired.books.day(now),
-        working_days=wired.settings.complaint_working_days,
-        now=now,
-    )
+    workdays: Workdays = request.app.state.workdays
+    due_on = workdays.after(wired.books.day(now), wired.settings.complaint_working_days)
+    async with transactions.begin() as db:
+        complaint = await db.get(Complaint, form.id)
+        if complaint is None:
+            told = await _told(db, wired, form, photo)
+            complaint = await service.take(db, told, due_on=due_on, now=now)
     return RedirectResponse(f"/pengaduan/{complaint.number}", 303)
 
 
-async def _told(db: AsyncSession, wired: Wiring, form: ComplaintForm) -> Told:
+async def _told(db: AsyncSession, wired: Wiring, form: ComplaintForm, photo: bytes | None) -> Told:
     """What a form tells, each part of it checked; raises a problem that names what is wrong."""
     spot = await spots.find(db, form.spot) if form.spot else None
     receipt = await receipts.find(db, form.receipt) if form.receipt else None
-    photo = await photos.clean(await _uploaded(form))
     reference = "".join((form.reference or "").split()) or None
     if form.kind is ComplaintKind.PAID_NOT_RECORDED:
         if reference is None or form.amount_rp is None or form.paid_on is None:
@@ -169,6 +173,26 @@ async def _uploaded(form: ComplaintForm) -> bytes:
         return base64.b64decode(form.picture or "", validate=True)
     except binascii.Error as exc:
         raise PhotoUnfit from exc
+
+
+@router.get("/pengaduan/jawaban")
+async def answers_page(
+    request: Request,
+    db: Transaction,
+    wired: WiringDep,
+    page: Annotated[int, Query(ge=1, le=1_000)] = 1,
+) -> Response:
+    """What the office answered, as far as it lets everybody read it."""
+    answers = await service.published(db, (page - 1) * A_PAGE, A_PAGE + 1)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "answers.html",
+        books=wired.books,
+        answers=answers[:A_PAGE],
+        page=page,
+        is_last=len(answers) <= A_PAGE,
+    )
 
 
 @router.get("/pengaduan/{number}")

@@ -14,6 +14,7 @@ from server.database import Transaction, TransactionsDep, new_id
 from server.driver import reminders, service
 from server.driver.reminders import Push, PushServiceUnknown, Subscription
 from server.errors import language_of
+from server.parking.models import UnendedStay
 from server.parking.service import StayOver
 from server.payments import open_charges, stays
 from server.payments.issuing import LONGEST_STAY_MINUTES
@@ -43,6 +44,7 @@ async def stay_page(stay_id: UUID, request: Request, db: Transaction, wired: Wir
         ending=bool(seconds_left) and seconds_left <= service.LAST_MINUTES.total_seconds(),
         extensions=service.extensions(account) if extendable else [],
         owed=service.owed(account, now),
+        unended=await db.get(UnendedStay, stay_id),
         parked_minutes=int(((account.row.ended_at or now) - account.row.started_at).total_seconds())
         // 60,
         new_charge_id=new_id(),

@@ -19,7 +19,7 @@ from server.identity.service import MAY, Right
 from server.office import queries, shifts
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, confirmed
-from server.payments import cases, proposals
+from server.payments import cases, proposals, unended
 from server.payments.models import Case, Money, Refund
 from server.payments.proposals import CaseNotFound
 from server.payments.voucher_models import VoucherRefusal
@@ -51,8 +51,21 @@ async def cases_page(
             for case, count in await quarantine.open_cases(db)
         ],
         complaints=await complaints.count_open(db, wired.books.day(now)),
+        unended=await unended.open_ones(db),
+        may_decide=Right.DECIDE_CASE in MAY[Role(officer.role)],
         now=now,
     )
+
+
+@router.post("/unended-stays/{stay_id}")
+async def close_unended(
+    stay_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.DECIDE_CASE)],
+    db: Transaction,
+    why: Reason,
+) -> Response:
+    await unended.close(db, officer.id, stay_id, why, now=datetime.now(UTC))
+    return RedirectResponse("/office/cases", 303)
 
 
 @router.get("/cases/{case_id}")

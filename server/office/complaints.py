@@ -90,6 +90,7 @@ async def answer(
     db: Transaction,
     words: Annotated[str, Form(min_length=1, max_length=1_000)],
     outcome: Annotated[str, Form(pattern="^(|upheld|not_upheld|unclear)$")] = "",
+    publish: Annotated[bool, Form()] = False,
 ) -> Response:
     await service.answer(
         db,
@@ -97,6 +98,7 @@ async def answer(
         complaint_id,
         words,
         ComplaintOutcome(outcome) if outcome else None,
+        publish=publish,
         now=datetime.now(UTC),
     )
     return RedirectResponse(f"/office/complaints/{complaint_id}", 303)

@@ -76,6 +76,31 @@ class PlatesDestroyed(Base):
     stays: Mapped[int] = mapped_column(BigInteger)
 
 
+class UnendedStay(Base):
+    """A stay to be paid for when the vehicle leaves, of which nobody ever said that it left.
+
+    It has an owner until it is paid, or an officer says what was done about it. `owed_rp` is what
+    the tariff asked for when it was ended.
+    """
+
+    __tablename__ = "unended_stays"
+    __table_args__ = (
+        CheckConstraint("owed_rp > 0", name="owed"),
+        CheckConstraint("num_nulls(closed_by, closed_at, what_was_done) IN (0, 3)", name="closed"),
+        Index("ix_unended_stays_open", "opened_at", postgresql_where=text("closed_at IS NULL")),
+    )
+
+    parking_session_id: Mapped[UUID] = mapped_column(
+        ForeignKey("parking_sessions.id"), primary_key=True
+    )
+    owed_rp: Mapped[int] = mapped_column(BigInteger)
+    owner: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    closed_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    what_was_done: Mapped[str | None] = mapped_column(Text)
+
+
 class StayVoid(Base):
     """What an attendant took back of a stay, and why. Insert-only.
 

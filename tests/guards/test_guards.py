@@ -452,8 +452,8 @@ async def town(
         checker = await identity.officer_named(db, sample.CHECKER)
         await devices.reject(db, checker, refused.device_id, "uji", now=now)
     async with transactions.begin() as db:
-        told, today = Told(ComplaintKind.OTHER, story="uji"), books.day(now)
-        told_of = await complaints.take(db, told, today=today, working_days=5, now=now)
+        told = Told(ComplaintKind.OTHER, story="uji")
+        told_of = await complaints.take(db, told, due_on=books.day(now), now=now)
         officer = await identity.officer_named(db, sample.OFFICER)
         await complaints.answer(db, officer, told_of.id, "uji", None, now=now)
     async with transactions.begin() as db:

@@ -53,6 +53,7 @@ UPDATED = {
     "complaint_photos": set(),
     "complaints": {
         "story", "contact", "state", "answer", "outcome", "closed_at", "destroyed_at",
+        "published_at",
     },
     "device_nonces": set(),
     "device_reports": {
@@ -92,6 +93,7 @@ UPDATED = {
     "spot_links": {"pulses", "lost", "answer_ms"},
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},
     "tariffs": set(),
+    "unended_stays": {"closed_by", "closed_at", "what_was_done"},
     "used_nonces": set(),
     "webhook_attempts": set(),
     "webhook_deliveries": {"attempts", "next_attempt_at", "outcome"},

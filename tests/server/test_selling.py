@@ -42,12 +42,15 @@ async def test_a_batch_is_written_down_sold_and_voided(sealed: Karcis, books: Bo
     for arguments, said in (
         (("issue", "a.csv", *BATCH), "is there already"),
         (("issue", "a.txt", *BATCH), "want a .csv or a .pdf"),
+        (("issue", "none/a.csv", *BATCH), "none/a.csv cannot be written: No such file"),
         (("paid", "Toko Lain", "--amount-rp", "1", "--slip", "SLIP 991100", "--on", f"{TODAY}",
           "--officer", "bendahara"), "was given no batch"),
     ):  # fmt: skip
         refused = await sealed("voucher", *arguments)
         assert refused.returncode == 1
         assert said in refused.stderr
+    card = await sealed("attendant", "card", "J-001", "none/j.png")
+    assert (card.returncode, "none/j.png cannot be written" in card.stderr) == (1, True)
     paid = await sealed(
         "voucher", "paid", "Koperasi Pasar", "--amount-rp", "60000", "--slip", "SLIP 991100",
         "--on", f"{TODAY}", "--officer", "bendahara",

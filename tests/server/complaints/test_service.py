@@ -1,6 +1,7 @@
 """Complaints: numbers nobody guesses, deadlines in working days, nothing of a person left."""
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
@@ -12,6 +13,7 @@ from server.complaints import contacts, retention, service
 from server.complaints.models import Complaint, ComplaintChange, ComplaintPhoto
 from server.complaints.service import ComplaintClosed, ComplaintNotFound, Told
 from server.complaints.states import ComplaintKind, ComplaintOutcome
+from server.complaints.workdays import HolidaysUnfit, Workdays
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Role
@@ -19,19 +21,23 @@ from server.identity.service import RoleNotAllowed
 from server.settings import Settings
 
 MONDAY = date(2026, 11, 23)
+DUE = date(2026, 11, 30)
 
 
-@pytest.mark.parametrize(
-    ("day", "working_days", "due"),
-    [
-        (MONDAY, 1, date(2026, 11, 24)),
-        (MONDAY, 5, date(2026, 11, 30)),
-        (date(2026, 11, 27), 1, date(2026, 11, 30)),
-        (date(2026, 11, 28), 5, date(2026, 12, 4)),
-    ],
-)
-def test_a_deadline_counts_working_days(day: date, working_days: int, due: date) -> None:
-    assert service.due_on(day, working_days) == due
+def test_a_deadline_counts_days_on_which_the_office_is_open(tmp_path: Path) -> None:
+    workdays = Workdays.read(None)
+    assert workdays.after(MONDAY, 5) == DUE
+    assert workdays.after(date(2026, 11, 27), 1) == DUE  # Friday to Monday
+    assert workdays.after(date(2026, 11, 28), 5) == date(2026, 12, 4)
+    # Christmas and the joint leave before it, then a weekend.
+    assert workdays.after(date(2026, 12, 23), 1) == date(2026, 12, 28)
+    own = tmp_path / "own.csv"
+    own.write_text("date,name\n2026-11-25,Hari jadi kabupaten\n")
+    assert Workdays.read(own).after(MONDAY, 5) == date(2026, 12, 1)
+    for unfit in ("tanggal\n", "date,name\n25-11-2026,Hari jadi\n"):
+        own.write_text(unfit)
+        with pytest.raises(HolidaysUnfit):
+            Workdays.read(own)
 
 
 def test_a_number_is_chance_and_a_slip_of_the_pen_is_seen() -> None:
@@ -52,8 +58,7 @@ async def take(transactions: Transactions, now: datetime, **told: object) -> Com
         return await service.take(
             db,
             Told(ComplaintKind.OVERCHARGED, **told),  # type: ignore[arg-type]
-            today=MONDAY,
-            working_days=5,
+            due_on=DUE,
             now=now,
         )
 
@@ -62,7 +67,7 @@ async def test_it_is_answered_then_closed_and_every_word_stays(
     transactions: Transactions, now: datetime
 ) -> None:
     made = await take(transactions, now, story="Diminta Rp10.000")
-    assert (made.owner, made.due_on) == (service.TREASURER, date(2026, 11, 30))
+    assert (made.owner, made.due_on) == (service.TREASURER, DUE)
     async with transactions.begin() as db:
         officer = await identity.officer_named(db, sample.OFFICER)
         await service.answer(db, officer, made.id, "Kami periksa.", None, now=now)

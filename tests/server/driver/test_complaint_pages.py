@@ -14,6 +14,7 @@ from server import sample
 from server.complaints import service
 from server.complaints.models import Complaint, ComplaintPhoto
 from server.database import Transactions
+from server.driver import complaint_pages
 from tests.server.cluster import PASSWORD
 from tests.server.complaints.test_photos import jpeg
 
@@ -135,6 +136,53 @@ async def test_the_office_answers_and_the_driver_reads_it(
     api.cookies.clear()
     for hidden in (path, f"{path}/photo", "/office/complaints"):
         assert (await api.get(hidden)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "words", ["Mobil KH 7731 ZX benar.", "Hubungi 0812-7731-7731.", "Tulis ke a@contoh.id."]
+)
+async def test_words_that_tell_of_a_person_are_not_shown_to_the_public(
+    api: httpx.AsyncClient, transactions: Transactions, words: str
+) -> None:
+    await complain(api, story="x")
+    answer = {"words": words, "outcome": "upheld", "publish": "true", "password": PASSWORD}
+    assert (await answered(api, transactions, **answer)).json()["slug"] == "answer-tells-of-person"
+    await answered(api, transactions, **answer | {"publish": ""})
+    assert words not in (await api.get("/pengaduan/jawaban")).text
+
+
+async def answered(
+    api: httpx.AsyncClient, transactions: Transactions, **form: str
+) -> httpx.Response:
+    """An officer's answer to the only open complaint."""
+    async with transactions.begin() as db:
+        (complaint,) = [each for each, _ in await service.open_by_deadline(db)]
+    await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
+    return await api.post(f"/office/complaints/{complaint.id}/answer", data=form)
+
+
+async def test_the_public_reads_the_answers_that_the_office_lets_it(
+    api: httpx.AsyncClient, transactions: Transactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(complaint_pages, "A_PAGE", 2)
+    final = {"outcome": "upheld", "publish": "true", "password": PASSWORD}
+    for number in range(4):
+        told = await complain(api, spot=SPOT, story=f"Rahasia {number}")
+        if number == 0:
+            early = await answered(
+                api, transactions, words="Kami periksa.", **final | {"outcome": ""}
+            )
+            assert early.json()["slug"] == "answer-not-final"
+        kept = {} if number else {"publish": ""}
+        await answered(api, transactions, words=f"Jawaban {number}, Rp4.000.", **final | kept)
+    newest = (await api.get("/pengaduan/jawaban")).text
+    assert [f"Jawaban {number}" in newest for number in range(4)] == [False, False, True, True]
+    assert SPOT in newest
+    older = (await api.get("/pengaduan/jawaban?page=2")).text
+    assert [f"Jawaban {number}" in older for number in range(4)] == [False, True, False, False]
+    for page in (newest, older):
+        assert "Rahasia" not in page
+        assert told.headers["location"].rsplit("/", 1)[-1] not in page
 
 
 async def test_a_deadline_that_passed_is_seen(api: httpx.AsyncClient, owner: Transactions) -> None:

@@ -1,21 +1,27 @@
 """A driver's own stay: extended for the exact rest, ended and paid, and a barcode made anew."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sqlalchemy import func, select
 
+from server import sample
 from server.database import Transactions
 from server.parking.models import ParkingSession
+from server.payments import unended
+from server.payments.models import OWNER
 from server.settings import Settings
+from tests.server.cluster import CHECKER_PASSWORD
 from tests.server.conftest import CLIENT_SECRET
 from tests.server.driver.conftest import Driver
 from tests.server.payments.conftest import EXCLUSIVE, Office, violations
 from tests.server.payments.voice import Voice
 
 HOUR = timedelta(hours=1)
+DAY_RP = 20000
+"""The most that a day costs a car at the hourly spot."""
 
 
 async def page(driver: Driver, path: str) -> str:
@@ -95,6 +101,47 @@ async def test_a_spot_for_one_vehicle_is_paid_beforehand(driver: Driver) -> None
     assert "bayar saat selesai" not in await page(driver, f"/p/{EXCLUSIVE}")
     refused = await slug(driver, f"/p/{EXCLUSIVE}", vehicle_class="car", minutes=0)
     assert refused == "paid-beforehand"
+
+
+async def test_a_stay_that_nobody_ends_ends_by_itself_and_is_still_owed(
+    driver: Driver, transactions: Transactions, database_url: str
+) -> None:
+    books = driver.app.state.payments.books
+    forgotten, forgiven, left, paid = [await driver.asks(minutes=0) for _ in range(4)]
+    for stay in (forgotten, forgiven, left):
+        await driver.waits(stay, timedelta(hours=25))
+    await slug(driver, f"/s/{left}/leave")
+    await slug(driver, f"/s/{paid}/leave")
+    now = datetime.now(UTC)
+    assert await unended.end_all(transactions, books, now=now) == 2
+    assert await unended.end_all(transactions, books, now=now) == 0
+    shown = await page(driver, f"/s/{forgotten}")
+    assert "Parkir selesai, belum dibayar" in shown
+    assert "berakhir sendiri setelah 24 jam" in shown
+    async with transactions.begin() as db:
+        row = await db.get_one(ParkingSession, forgotten)
+        assert row.ended_at is not None
+        assert row.ended_at - row.started_at == 24 * HOUR
+        listed = await unended.open_ones(db)
+        assert {each.stay.id for each in listed} == {forgotten, forgiven}
+        assert {(each.case.owner, each.case.owed_rp) for each in listed} == {(OWNER, DAY_RP)}
+    await driver.api.post(
+        "/office/sign-in", data={"login": sample.CHECKER, "password": CHECKER_PASSWORD}
+    )
+    assert "Parkir yang tidak diakhiri dan belum dibayar: 2" in await page(driver, "/office/cases")
+    closing = {"why": "pergi pukul 9", "password": CHECKER_PASSWORD}
+    await driver.api.post(f"/office/unended-stays/{forgiven}", data=closing)
+    again = await driver.api.post(f"/office/unended-stays/{forgiven}", data=closing)
+    assert again.json()["slug"] == "unended-stay-not-found"
+    assert "Tidak ada yang perlu dibayar" in await page(driver, f"/s/{forgiven}")
+    # Who comes back pays what is owed, and the case is gone.
+    charge = _id(await slug(driver, f"/s/{forgotten}/leave"))
+    assert (await driver.charge(charge))["amount_rp"] == DAY_RP
+    await driver.pays(charge)
+    assert "Parkir selesai, lunas" in await page(driver, f"/s/{forgotten}")
+    async with transactions.begin() as db:
+        assert await unended.open_ones(db) == []
+    assert await violations(database_url) == {}
 
 
 async def test_only_a_stay_that_a_driver_began_is_ended_by_its_link(

@@ -25,6 +25,7 @@ RIGHTS = {
     "/office/refunds/{refund_id}/withdrawal": Right.DECIDE_REFUND,
     "/office/cases/{case_id}/proposal": Right.PROPOSE_CASE,
     "/office/cases/{case_id}/decision": Right.DECIDE_CASE,
+    "/office/unended-stays/{stay_id}": Right.DECIDE_CASE,
     "/office/devices/codes": Right.MANAGE_DEVICES,
     "/office/devices/{device_id}/changes": Right.MANAGE_DEVICES,
     "/office/devices/{device_id}/codes": Right.MANAGE_DEVICES,
@@ -78,6 +79,7 @@ async def test_a_form_is_refused_to_every_role_without_its_right(
                 "case_id",
                 "device_id",
                 "shift_id",
+                "stay_id",
                 "complaint_id",
             ):
                 filled = filled.replace(f"{{{name}}}", str(new_id()))

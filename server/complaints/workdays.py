@@ -1,0 +1,59 @@
+"""The office's working days: no weekends, no holidays of the country, none of the regency's own."""
+
+import csv
+import io
+from datetime import date, timedelta
+from pathlib import Path
+
+import holidays
+
+COLUMNS = ("date", "name")
+SATURDAY = 6
+
+
+class HolidaysUnfit(ValueError):
+    """A file of holidays that cannot be read; the message names the line."""
+
+
+class Workdays:
+    """`own` are days on which this regency's offices are closed, beside those of the country.
+
+    National holidays and the joint leave that the government adds (cuti bersama) come with the
+    library; those of the Islamic calendar may be a day off in years not yet decreed.
+    """
+
+    def __init__(self, own: dict[date, str]) -> None:
+        self._closed = holidays.country_holidays("ID", categories=("government", "public"))
+        self._own = own
+
+    @classmethod
+    def read(cls, path: Path | None) -> "Workdays":
+        """With the regency's own days from CSV (date,name); raises HolidaysUnfit."""
+        return cls({} if path is None else _own(path))
+
+    def is_open(self, day: date) -> bool:
+        return day.isoweekday() < SATURDAY and day not in self._own and day not in self._closed
+
+    def after(self, day: date, count: int) -> date:
+        """The working day that is this many working days after."""
+        while count:
+            day += timedelta(days=1)
+            count -= self.is_open(day)
+        return day
+
+
+def _own(path: Path) -> dict[date, str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise HolidaysUnfit(str(exc)) from exc
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    if tuple(reader.fieldnames or ()) != COLUMNS:
+        raise HolidaysUnfit(f"{path}: the first line must be: {','.join(COLUMNS)}")
+    found = {}
+    try:
+        for line in reader:
+            found[date.fromisoformat(line["date"] or "")] = line["name"] or ""
+    except (ValueError, csv.Error) as exc:
+        raise HolidaysUnfit(f"{path}: line {reader.line_num}: {exc}") from exc
+    return found

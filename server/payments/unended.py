@@ -1,0 +1,131 @@
+"""Stays to be paid for when the vehicle leaves, of which nobody ever said that it left.
+
+Each ends by itself once it is as long as any stay can be bought, so that no more than a day's cap
+is owed for it. What is owed then has an owner, and can still be paid at the stay's page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import exists, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.parking import StayState
+from domain.payment import PaymentState
+from server.database import Transactions
+from server.errors import NotFound, Problem
+from server.identity import service as identity
+from server.identity.service import Right
+from server.parking import service as parking
+from server.parking.covered_models import CoveredStay
+from server.parking.models import ParkingSession, UnendedStay
+from server.payments import stays
+from server.payments.books import Books
+from server.payments.issuing import LONGEST_STAY_MINUTES
+from server.payments.models import OWNER, Payment
+from server.spots.models import Spot
+
+log = structlog.get_logger()
+
+LONGEST = timedelta(minutes=LONGEST_STAY_MINUTES)
+LOOKED_BACK = timedelta(days=31)
+"""They are looked for every hour; older ones were found before."""
+AT_ONCE = 500
+SHOWN = 200
+
+
+class UnendedStayNotFound(NotFound):
+    slug = "unended-stay-not-found"
+    title_id = "Parkir ini tidak ada dalam daftar, atau sudah selesai"
+    title_en = "This stay is not in the list, or it is closed"
+
+
+async def end_all(transactions: Transactions, books: Books, *, now: datetime) -> int:
+    """End what nobody ended in time; how many. One that has no price stands in no other's way."""
+    async with transactions.begin() as db:
+        found = await _found(db, now)
+    ended = 0
+    for stay_id in found:
+        try:
+            async with transactions.begin() as db:
+                await _end(db, books, stay_id, now)
+            ended += 1
+        except Problem as exc:
+            log.warning("unended_stay_kept", reason=str(stay_id), code=exc.slug)
+    log.info("unended_stays", count=ended)
+    return ended
+
+
+async def _found(db: AsyncSession, now: datetime) -> Sequence[UUID]:
+    """Begun by a driver and not paid: what is paid beforehand has a payment of its stay's id."""
+    rows = await db.scalars(
+        select(ParkingSession.id)
+        .where(ParkingSession.started_at < now - LONGEST)
+        .where(ParkingSession.started_at > now - LONGEST - LOOKED_BACK)
+        .where(ParkingSession.state == StayState.OPEN, ParkingSession.shift_id.is_(None))
+        .where(ParkingSession.ends_at.is_(None))
+        .where(~exists().where(Payment.id == ParkingSession.id))
+        .where(~exists().where(CoveredStay.id == ParkingSession.id))
+        .order_by(ParkingSession.started_at)
+        .limit(AT_ONCE)
+    )
+    return rows.all()
+
+
+async def _end(db: AsyncSession, books: Books, stay_id: UUID, now: datetime) -> None:
+    account = await stays.lock(db, stay_id, books)
+    if account.row.state != StayState.OPEN:
+        return
+    await parking.end(db, account.row, account.row.started_at + LONGEST)
+    owed_rp = account.owed(now).amount_rp
+    if owed_rp:
+        db.add(UnendedStay(parking_session_id=stay_id, owed_rp=owed_rp, owner=OWNER, opened_at=now))
+        await db.flush()
+
+
+# What the office sees
+
+
+@dataclass(frozen=True)
+class Unended:
+    stay: ParkingSession
+    case: UnendedStay
+    spot_code: str
+
+
+IS_PAID = exists().where(
+    Payment.parking_session_id == UnendedStay.parking_session_id,
+    Payment.state == PaymentState.PAID,
+)
+
+
+async def open_ones(db: AsyncSession) -> list[Unended]:
+    """Those neither paid nor closed, the oldest first."""
+    rows = await db.execute(
+        select(ParkingSession, UnendedStay, Spot.code)
+        .join(UnendedStay, UnendedStay.parking_session_id == ParkingSession.id)
+        .join(Spot, Spot.id == ParkingSession.spot_id)
+        .where(UnendedStay.closed_at.is_(None), ~IS_PAID)
+        .order_by(UnendedStay.opened_at, UnendedStay.parking_session_id)
+        .limit(SHOWN)
+    )
+    return [Unended(stay, case, code) for stay, case, code in rows]
+
+
+async def close(
+    db: AsyncSession, officer_id: UUID, stay_id: UUID, what_was_done: str, *, now: datetime
+) -> None:
+    """Give up what is owed, in words; raises UnendedStayNotFound where there is nothing to."""
+    officer = await identity.acting(db, officer_id, Right.DECIDE_CASE)
+    closed = await db.scalar(
+        update(UnendedStay)
+        .where(UnendedStay.parking_session_id == stay_id)
+        .where(UnendedStay.closed_at.is_(None), ~IS_PAID)
+        .values(closed_by=officer.id, closed_at=now, what_was_done=what_was_done)
+        .returning(UnendedStay.parking_session_id)
+    )
+    if closed is None:
+        raise UnendedStayNotFound
