@@ -53,6 +53,7 @@ from server.payments.wire import new_client
 from server.payments.wiring import Wiring
 from server.settings import Settings
 from server.shortcuts import Shortcuts
+from server.spots.scans import Scans
 from server.sync import endpoints as sync
 from server.webhooks import endpoints as webhooks
 from server.webhooks.delivery import Sender
@@ -130,6 +131,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.open_data_limit = RateLimit(settings.open_data_requests_per_minute)
     app.state.display_limit = RateLimit(settings.display_requests_per_minute)
     app.state.open_data = Editions()
+    app.state.scans = Scans()
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
     acquirer = create_acquirer(settings)
     app.state.payments = Wiring(
@@ -142,7 +144,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings=settings,
     )
     app.state.listeners = Listeners(transactions, announcer, books)
-    app.state.spot_pages = SpotPages(transactions, books, settings)
+    app.state.spot_pages = SpotPages(transactions, books, settings, app.state.scans)
     app.state.push = _push(settings)
     try:
         app.state.workdays = Workdays.read(settings.holidays)
@@ -200,6 +202,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             stack.push_async_callback(app.state.push.close)
         await _background(stack, wired.announcer.run())
         await _background(stack, app.state.listeners.run())
+        stack.push_async_callback(app.state.scans.write, app.state.transactions)
+        await _background(stack, app.state.scans.run(app.state.transactions))
         if settings.jobs:
             work = jobs.run(
                 settings.database_url or "",
@@ -211,6 +215,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 app.state.push,
                 plates_kept=timedelta(days=settings.plate_days),
                 told_kept=timedelta(days=settings.contact_days),
+                silent_days=settings.sign_silent_days,
             )
             await _background(stack, work)
         yield

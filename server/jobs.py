@@ -24,6 +24,7 @@ from server.database import Transactions, plain_url
 from server.driver import reminders
 from server.errors import database_gone, in_the_way
 from server.identity import fleet, links, signed_requests
+from server.inspection import silence
 from server.parking import retention
 from server.payments import inquiries, pursuit, queries, unended
 from server.payments.acquirer import Acquirer
@@ -60,6 +61,7 @@ async def run(
     *,
     plates_kept: timedelta,
     told_kept: timedelta,
+    silent_days: int,
 ) -> None:
     """Work until cancelled, whatever fails on the way: a worker that is gone asks nobody."""
 
@@ -85,7 +87,7 @@ async def run(
     async with asyncio.TaskGroup() as group:
         group.create_task(_see_to(due_charges, inquire, CHARGES_AT_ONCE))
         group.create_task(_see_to(due_refunds, pursue, REFUNDS_AT_ONCE))
-        works = _timetable(transactions, books, plates_kept, told_kept)
+        works = _timetable(transactions, books, plates_kept, told_kept, silent_days)
         group.create_task(_repeat(_keep_timetable, database_url, works))
         if sender is not None:
             group.create_task(_repeat(sender.tick))
@@ -126,7 +128,11 @@ Work = Callable[[datetime], Awaitable[object]]
 
 
 def _timetable(
-    transactions: Transactions, books: Books, plates_kept: timedelta, told_kept: timedelta
+    transactions: Transactions,
+    books: Books,
+    plates_kept: timedelta,
+    told_kept: timedelta,
+    silent_days: int,
 ) -> dict[str, tuple[str, Work]]:
     """What is done when, by name; each is told the moment at which it begins."""
 
@@ -153,6 +159,12 @@ def _timetable(
         "destroy_told": (
             TOLD_NIGHTLY,
             lambda now: told_retention.destroy_told(transactions, told_kept, now=now),
+        ),
+        "silent_signs": (
+            EVERY_NIGHT,
+            lambda now: silence.look(
+                transactions, silent_days, books.timezone, today=books.day(now), now=now
+            ),
         ),
         "prune_links": (EVERY_NIGHT, lambda now: links.prune(transactions, now=now)),
         "prune_outbox": (EVERY_NIGHT, lambda now: webhooks.prune(transactions, now=now)),

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     holidays: Path | None = None
     complaint_working_days: int = Field(default=5, gt=0)
     sign_check_days: int = Field(default=3, gt=0)
+    sign_silent_days: int = Field(default=5, gt=0)
     grace_minutes: int = Field(default=15, ge=0)
     refund_limit_rp: int = Field(default=500_000, gt=0)
     refund_days: int = Field(default=90, gt=0)

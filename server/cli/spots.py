@@ -21,7 +21,7 @@ from server.cli.shell import (
 )
 
 if TYPE_CHECKING:
-    from server.spots.sheets import Sheet, Size
+    from server.spots.sheets import Sheet, Size, View
     from server.spots.signs import Planned
 
 spot_app = typer.Typer(help="Parking spots.", no_args_is_help=True)
@@ -54,6 +54,13 @@ class SheetSize(StrEnum):
     STICKER = "sticker"
 
 
+class Light(StrEnum):
+    """Daylight or a street lamp; dim where there is neither."""
+
+    DAY = "day"
+    DIM = "dim"
+
+
 @spot_app.command("sign")
 def sign_spots(
     *,
@@ -61,7 +68,14 @@ def sign_spots(
     out: Annotated[Path, typer.Argument(help="OUT.pdf, one sign a page.")],
     zone: Annotated[str | None, typer.Option(help="Every spot of a zone, by its code.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every spot.")] = False,
-    size: Annotated[SheetSize, typer.Option(help="What a sheet is cut to.")] = SheetSize.A5,
+    size: Annotated[
+        SheetSize | None,
+        typer.Option(help="What a sheet is cut to; else a5, or what --distance needs."),
+    ] = None,
+    distance: Annotated[
+        float | None, typer.Option(min=1, help="From how many cm a phone is to read it.")
+    ] = None,
+    light: Annotated[Light, typer.Option(help="For --distance.")] = Light.DAY,
     replace: Annotated[
         bool, typer.Option("--replace", help="New versions; the signs of before are old at once.")
     ] = False,
@@ -76,7 +90,6 @@ def sign_spots(
     Each sheet is read back with two decoders first. Needs KARCIS_PROOF_KEY.
     """
     from server.spots import signs
-    from server.spots.sheets import SIZES
 
     if sum((bool(codes), zone is not None, every)) != 1:
         fail("name spots, or --zone, or --all", USAGE)
@@ -89,8 +102,8 @@ def sign_spots(
         return await _planned(db, books, codes, zone, replace)
 
     planned, drawn, key_id = or_say_why(data, plan)
-    chosen = SIZES[size.value]
-    content = _drawn(drawn, chosen)
+    chosen, view = _chosen(drawn[0].link, size, distance, light)
+    content = _drawn(drawn, chosen, view)
     new = sum(each.is_new for each in planned)
 
     async def enter(db: Any, _books: Any) -> None:
@@ -158,7 +171,30 @@ async def _planned(
     return planned, sheets, seal.key_id
 
 
-def _drawn(drawn: "list[Sheet]", size: "Size") -> bytes:
+def _chosen(
+    link: str, size: SheetSize | None, distance: float | None, light: Light
+) -> "tuple[Size, View | None]":
+    """The size that was asked for, or the smallest that is read from so far; else says so."""
+    from server.spots import sheets
+
+    if distance is None:
+        return sheets.SIZES[(size or SheetSize.A5).value], None
+    by = sheets.Light(light.value)
+    reach = {name: sheets.reach(link, of, by) / 10 for name, of in sheets.SIZES.items()}
+    names = [name for name in reach if size is None or name == size.value]
+    fit = [name for name in names if reach[name] >= distance]
+    if not fit:
+        told = ", ".join(f"{name} from {reach[name]:.0f} cm" for name in reach)
+        fail(
+            f"a code that is read from {distance:.0f} cm does not fit {' or '.join(names)}"
+            f" ({light.value}: {told}); hang it nearer, or print {names[0]} at"
+            f" {100 * distance / reach[names[0]]:.0f} % on larger paper"
+        )
+    best = min(fit, key=lambda name: reach[name])
+    return sheets.SIZES[best], sheets.View(10 * distance, by)
+
+
+def _drawn(drawn: "list[Sheet]", size: "Size", view: "View | None") -> bytes:
     from rich.progress import Progress
 
     from server.spots import sheets
@@ -166,7 +202,7 @@ def _drawn(drawn: "list[Sheet]", size: "Size") -> bytes:
     with Progress(console=talk, disable=not talk.is_terminal, transient=True) as progress:
         task = progress.add_task("signs", total=2 * len(drawn))
         try:
-            return sheets.draw(drawn, size, lambda: progress.advance(task))
+            return sheets.draw(drawn, size, lambda: progress.advance(task), view)
         except sheets.SheetUnreadable as exc:
             fail(f"nothing written: {exc}; another --size, or --replace, draws another code")
 
@@ -179,7 +215,7 @@ def _tell_sizes(drawn: "list[Sheet]", size: "Size") -> None:
     module = size.code / (count + 2 * sheets.QUIET)
     talk.print(
         f"QR {count * module:.0f} mm, {count} x {count} modules of {module:.2f} mm:"
-        f" read from up to {count * module * sheets.DISTANCE / 1000:.1f} m",
+        f" read from up to {sheets.reach(drawn[0].link, size, sheets.Light.DAY) / 1000:.1f} m",
         markup=False,
     )
 

@@ -17,7 +17,7 @@ from uuid import UUID
 from starlette.datastructures import QueryParams
 
 import qris
-from domain.sign_link import PARAMETER, Newest
+from domain.sign_link import PARAMETER, Newest, SignVerdict
 from domain.tariff import HourlyRate, TariffVersion, VehicleClass
 from server import pages
 from server.database import Transactions, autocommit
@@ -29,6 +29,7 @@ from server.payments.books import Books
 from server.settings import Settings
 from server.spots import service as spots
 from server.spots import signs
+from server.spots.scans import Scans
 from server.spots.service import KnownSpot, NoTariff, SpotNotFound
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -75,12 +76,16 @@ class Facts:
 
 
 class SpotPages:
-    def __init__(self, transactions: Transactions, books: Books, settings: Settings) -> None:
+    def __init__(
+        self, transactions: Transactions, books: Books, settings: Settings, scans: Scans
+    ) -> None:
         self._transactions = transactions
         self._books = books
         self._merchant_name = settings.merchant_name
         self._plate_days = settings.plate_days
         self._readings = GroupCommit[Asked, Facts | Problem](self._read, lanes=1)
+        self._scans = scans
+        self._judged = lru_cache(MOST_DRAWN)(self._judge)
         self._facts = lru_cache(MOST_DRAWN)(Facts)
         self._drawn = lru_cache(MOST_DRAWN)(self._draw_for_all)
 
@@ -90,6 +95,8 @@ class SpotPages:
         facts = await self._readings.do(Asked(_canonical(code), visit.at.date(), signed))
         if isinstance(facts, Problem):
             raise facts
+        if signed and self._verdict(visit, facts) is SignVerdict.GENUINE:
+            self._scans.count(facts.spot.id, visit.at.date())
         if choice.plate or not seen:
             return self._draw(visit, facts, choice, seen=seen).encode()
         # A tariff's bands begin and end at whole minutes, so that within one all prices stand.
@@ -130,13 +137,19 @@ class SpotPages:
         before, _, after = page.partition(f'value="{NOBODY}"')
         return f'{before}value="'.encode(), f'"{after}'.encode()
 
+    def _verdict(self, visit: Visit, facts: Facts) -> SignVerdict | None:
+        token = _token(visit)
+        return None if token is None else self._judged(facts.spot.code, token, facts.sign)
+
+    def _judge(self, code: str, token: str, newest: Newest | None) -> SignVerdict:
+        return signs.judge(self._books.base_url, self._books.proof_keys, code, token, newest)
+
     def _draw(self, visit: Visit, facts: Facts, choice: Choice, *, seen: bool) -> str:
         spot, tariff, books = facts.spot, facts.tariff, self._books
         offers = prices.offers(tariff, visit.at, visit.language)
         chosen = choice.vehicle_class if choice.vehicle_class in tariff.rates else None
         chosen = chosen or offers[0].vehicle_class
         by_time = isinstance(tariff.rates[chosen], HourlyRate)
-        token = _token(visit)
         return pages.text(
             TEMPLATES,
             "spot.html",
@@ -146,11 +159,7 @@ class SpotPages:
             query=visit.query,
             spot=spot,
             tariff=tariff,
-            sign=(
-                signs.judge(books.base_url, books.proof_keys, spot.code, token, facts.sign)
-                if token is not None
-                else None
-            ),
+            sign=self._verdict(visit, facts),
             offers=offers,
             asks_minutes=prices.is_by_time(tariff),
             pays_later=not spot.exclusive,

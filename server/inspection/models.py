@@ -23,6 +23,8 @@ from server.database import Base, new_id, one_of
 Instant = DateTime(timezone=True)
 OWNER = "dinas perhubungan"
 """Who owns the case of a sign until somebody else takes it up."""
+SILENT = "silent"
+"""The fault of a sign that nobody scans any more, which no check of it finds."""
 
 
 def _of_event() -> ForeignKeyConstraint:
@@ -81,7 +83,7 @@ class SignCase(Base):
     __tablename__ = "sign_cases"
     __table_args__ = (
         CheckConstraint("num_nulls(closed_by, closed_at, what_was_done) IN (0, 3)", name="closed"),
-        CheckConstraint(one_of("fault", SignFault), name="fault"),
+        CheckConstraint(f"{one_of('fault', SignFault)} OR fault = '{SILENT}'", name="fault"),
         Index(
             "uq_sign_cases_open", "spot_id", unique=True, postgresql_where=text("closed_at IS NULL")
         ),

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, File, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
 from domain.sign import SIGN_TABLE, SignEvent, SignState
 from domain.sign_link import LAST_VERSION
 from domain.tariff import VehicleClass
 from server import pages
-from server.database import Transaction
+from server.complaints import photos
+from server.database import Transaction, TransactionsDep
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.inspection import signs, stays
@@ -64,6 +65,7 @@ async def sign_page(
         books=wired.books,
         spot=spot,
         made=made,
+        photo=await registry.photo(db, spot.id),
         changes=await registry.history(db, spot.id, SHOWN),
         events=[event for event in get_args(OfficersWord) if (state, event) in SIGN_TABLE],
         may_settle=Right.SETTLE_SIGN in MAY[Role(officer.role)],
@@ -92,6 +94,34 @@ async def change_sign(
         now=datetime.now(UTC),
     )
     return RedirectResponse(f"/office/signs/{spot.code}", 303)
+
+
+@router.post("/signs/{code}/photo")
+async def keep_sign_photo(
+    code: str,
+    officer: Annotated[Officer, confirmed(Right.SETTLE_SIGN)],
+    transactions: TransactionsDep,
+    version: Annotated[int, Form(ge=1, le=LAST_VERSION)],
+    photo: Annotated[UploadFile, File()],
+) -> Response:
+    jpeg = await photos.clean(await photo.read(photos.MAX_BYTES + 1))
+    if jpeg is None:
+        raise photos.PhotoUnfit
+    async with transactions.begin() as db:
+        spot = await spots.find(db, code)
+        now = datetime.now(UTC)
+        await registry.keep_photo(db, spot.id, version, jpeg, officer.login, now=now)
+    return RedirectResponse(f"/office/signs/{spot.code}", 303)
+
+
+@router.get("/signs/{code}/photo")
+async def sign_photo(code: str, officer: OfficerDep, db: Transaction) -> Response:
+    spot = await spots.find(db, code)
+    kept = await registry.photo(db, spot.id)
+    if kept is None:
+        raise registry.SignNotFound
+    headers = pages.SECURITY_HEADERS | {"Cache-Control": "no-store"}
+    return Response(kept.jpeg, media_type="image/jpeg", headers=headers)
 
 
 @router.get("/inspections")

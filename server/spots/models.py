@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     Text,
     UniqueConstraint,
 )
@@ -119,3 +120,26 @@ class SignChange(Base):
     at: Mapped[datetime] = mapped_column(Instant)
     changed_by: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)
+
+
+class SignScan(Base):
+    """On how many scans of its sign a spot's page was opened on a day."""
+
+    __tablename__ = "sign_scans"
+    __table_args__ = (CheckConstraint("scans > 0", name="scans"),)
+
+    spot_id: Mapped[UUID] = mapped_column(ForeignKey("spots.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True, index=True)
+    scans: Mapped[int] = mapped_column(BigInteger)
+
+
+class SignPhoto(Base):
+    """How a sign hangs at its place, drawn anew; the newest photo only."""
+
+    __tablename__ = "sign_photos"
+    __table_args__ = (CheckConstraint("octet_length(jpeg) <= 1000000", name="size"),)
+
+    sign_id: Mapped[UUID] = mapped_column(ForeignKey("signs.id"), primary_key=True)
+    jpeg: Mapped[bytes] = mapped_column(LargeBinary)
+    kept_at: Mapped[datetime] = mapped_column(Instant)
+    kept_by: Mapped[str] = mapped_column(Text)

@@ -8,6 +8,7 @@ also when it is seen small, is refused.
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.resources import files
 from typing import Any
 
@@ -16,7 +17,7 @@ import pypdfium2
 import qrcode
 import zxingcpp
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 from pyzbar import pyzbar
 from reportlab.lib.colors import CMYKColor
 from reportlab.lib.units import mm
@@ -32,8 +33,21 @@ BLEED, MARGIN = 3, 10
 QUIET = 4
 MARK_SHARE = 0.2
 """How much of the QR's width its mark takes: 4 % of its area, of the 30 % that may be lost."""
-DISTANCE = 10
-"""A QR is read from as far as this many times its own width."""
+
+
+class Light(StrEnum):
+    """By what a sign is read: daylight or a street lamp, or DIM, where there is neither."""
+
+    DAY = "day"
+    DIM = "dim"
+
+
+REACH = {Light.DAY: 10, Light.DIM: 6}
+"""A QR is read from as far as this many times its own width; tried with the two decoders on
+pictures such as `_seen_from` makes."""
+VIDEO = 1507
+"""How many pixels of a phone's video (1920 wide over 65 degrees) a thing takes that is as wide as
+it is away."""
 SEEN_DPI = (200, 100)
 """At what resolutions a sheet has to be read: held in a hand, and from some way off."""
 QR_ONLY = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel2])
@@ -99,8 +113,24 @@ class Sheet:
         return f"{self.spot_code}/{self.version}"
 
 
-def draw(sheets: Sequence[Sheet], size: Size, stepped: Callable[[], None]) -> bytes:
-    """A PDF of these signs, one a page. Raises SheetUnreadable.
+@dataclass(frozen=True)
+class View:
+    """From how many mm off, and in what light, a sign is to be read."""
+
+    distance: float
+    light: Light
+
+
+def reach(link: str, size: Size, light: Light) -> float:
+    """From how many mm off a link's QR is read on a sheet of this size."""
+    count = modules(link)
+    return size.code * count / (count + 2 * QUIET) * REACH[light]
+
+
+def draw(
+    sheets: Sequence[Sheet], size: Size, stepped: Callable[[], None], view: View | None = None
+) -> bytes:
+    """A PDF of these signs, one a page. Raises SheetUnreadable, also where it is so in a view.
 
     `stepped` is told of each sheet twice: when it is drawn, and when it was read back.
     """
@@ -118,7 +148,7 @@ def draw(sheets: Sequence[Sheet], size: Size, stepped: Callable[[], None]) -> by
     content = out.getvalue()
     with pypdfium2.PdfDocument(content) as document:
         for number, sheet in enumerate(sheets):
-            _read_back(document[number], sheet)
+            _read_back(document[number], sheet, view)
             stepped()
     return content
 
@@ -149,13 +179,28 @@ def _matrix(link: str) -> list[list[bool]]:
     return [[bool(dark) for dark in row] for row in code.modules]
 
 
-def _read_back(page: Any, sheet: Sheet) -> None:
-    for dpi in SEEN_DPI:
-        picture = page.render(scale=dpi / 72, grayscale=True).to_numpy().squeeze()
+def _read_back(page: Any, sheet: Sheet, view: View | None) -> None:
+    seen = {f"at {dpi} dpi": _rendered(page, dpi) for dpi in SEEN_DPI}
+    if view is not None:
+        seen[f"from {view.distance / 10:.0f} cm"] = _seen_from(page, view)
+    for where, picture in seen.items():
         for name, decode in (("zxing-cpp", _zxing), ("zbar", _zbar)):
-            texts = decode(picture)
-            if texts != [sheet.link]:
-                raise SheetUnreadable(f"{sheet.serial}: {name} does not read it at {dpi} dpi")
+            if decode(picture) != [sheet.link]:
+                raise SheetUnreadable(f"{sheet.serial}: {name} does not read it {where}")
+
+
+def _rendered(page: Any, dpi: float) -> NDArray[np.uint8]:
+    picture: NDArray[np.uint8] = page.render(scale=dpi / 72, grayscale=True).to_numpy().squeeze()
+    return picture
+
+
+def _seen_from(page: Any, view: View) -> NDArray[np.uint8]:
+    """As a phone's video has it: soft, and in dim light paler and grainy."""
+    blur, contrast, grain = (0.5, 1.0, 5) if view.light is Light.DAY else (0.8, 0.6, 15)
+    flat = Image.fromarray(_rendered(page, VIDEO / view.distance * 25.4))
+    soft = np.asarray(flat.filter(ImageFilter.GaussianBlur(blur)), np.float64) * contrast + 20
+    noise = np.random.default_rng(1).normal(0, grain, soft.shape)
+    return np.clip(soft + noise, 0, 255).astype(np.uint8)
 
 
 def _zxing(picture: NDArray[np.uint8]) -> list[str]:

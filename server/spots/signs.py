@@ -11,6 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +20,7 @@ from domain.sign_link import LAST_VERSION, PARAMETER, Newest, SignVerdict, verif
 from domain.states import TransitionRefused
 from server.database import Connected, fetch
 from server.errors import Problem
-from server.spots.models import Sign, SignChange
+from server.spots.models import Sign, SignChange, SignPhoto
 from server.spots.service import KnownSpot
 
 
@@ -207,6 +208,38 @@ async def of_spot(db: AsyncSession, spot_id: UUID) -> Sequence[Sign]:
         select(Sign).where(Sign.spot_id == spot_id).order_by(Sign.version.desc())
     )
     return rows.all()
+
+
+async def keep_photo(
+    db: AsyncSession, spot_id: UUID, version: int, jpeg: bytes, who: str, *, now: datetime
+) -> None:
+    """Keep how a sign hangs, in place of what was kept; raises SignNotFound."""
+    sign_id = await db.scalar(
+        select(Sign.id).where(Sign.spot_id == spot_id, Sign.version == version)
+    )
+    if sign_id is None:
+        raise SignNotFound
+    told = {"jpeg": jpeg, "kept_at": now, "kept_by": who}
+    await db.execute(
+        upsert(SignPhoto)
+        .values(sign_id=sign_id, **told)
+        .on_conflict_do_update(index_elements=[SignPhoto.sign_id], set_=told)
+    )
+
+
+async def photo(db: AsyncSession, spot_id: UUID) -> SignPhoto | None:
+    """Of a spot's newest sign."""
+    row = (
+        await db.execute(
+            select(SignPhoto)
+            .select_from(Sign)
+            .outerjoin(SignPhoto, SignPhoto.sign_id == Sign.id)
+            .where(Sign.spot_id == spot_id)
+            .order_by(Sign.version.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    return None if row is None else row[0]
 
 
 async def history(db: AsyncSession, spot_id: UUID, limit: int) -> Sequence[tuple[SignChange, int]]:

@@ -89,6 +89,8 @@ UPDATED = {
     "shift_differences": {"explained_by", "explained_at", "explanation"},
     "shifts": set(),
     "signs": {"state", "place"},
+    "sign_photos": {"jpeg", "kept_at", "kept_by"},
+    "sign_scans": {"scans"},
     "sign_cases": {"closed_by", "closed_at", "what_was_done"},
     "spot_links": {"pulses", "lost", "answer_ms"},
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},

@@ -3,28 +3,36 @@
 import html
 import io
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 import zxingcpp
+from fastapi import FastAPI
 from PIL import Image, ImageFilter
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 import qris
 from domain import sign_link
+from server import sample
 from server.complaints.models import Complaint, ComplaintPhoto
 from server.database import Transactions
-from server.inspection import signs
+from server.identity import service as identity
+from server.inspection import signs, silence
+from server.inspection.models import SignCase
 from server.limits import RateLimit
 from server.payments.books import Books
 from server.settings import Settings
 from server.spots import service as spots
 from server.spots import signs as links
+from server.spots.models import SignScan
+from tests.server.cluster import PASSWORD
+from tests.server.complaints.test_photos import jpeg
 from tests.server.inspection.test_signs import posted
 
 SITE = "http://127.0.0.1:8080"
 SPOT, OTHER = "PSR-001-U", "RSU-003-I"
+DAY = timedelta(days=1)
 
 
 def photo(*texts: str, blur: float = 1) -> bytes:
@@ -55,9 +63,11 @@ async def registered(transactions: Transactions) -> str:
     return posted()
 
 
-async def two_signs(transactions: Transactions, settings: Settings) -> tuple[str, str]:
+async def two_signs(
+    transactions: Transactions, settings: Settings, days_old: int = 0
+) -> tuple[str, str]:
     """The links of a spot's sign in force, and of the one it took the place of."""
-    seal, now = Books.of(settings).seal, datetime.now(UTC)
+    seal, now = Books.of(settings).seal, datetime.now(UTC) - days_old * DAY
     assert seal is not None
     made = []
     for _ in range(2):
@@ -104,6 +114,69 @@ async def test_each_kind_of_code_gets_its_answer(
             said = await check(api, photo(text))
             assert f"<h1>{answer}</h1>" in said
             assert why in said
+
+
+async def test_a_sign_that_is_scanned_no_more_is_a_case_once(
+    api: httpx.AsyncClient,
+    app: FastAPI,
+    transactions: Transactions,
+    owner: Transactions,
+    settings: Settings,
+    now: datetime,
+) -> None:
+    links_ = await two_signs(transactions, settings, days_old=40)
+    link, old = [each.removeprefix(SITE) for each in links_]
+    for path in (link, link, old, f"/p/{SPOT}"):  # only what opened by the sign in force counts
+        assert (await api.get(path)).status_code == 200
+    await app.state.scans.write(transactions)
+    assert (await api.get(link)).status_code == 200
+    await app.state.scans.write(transactions)
+    today = Books.of(settings).day(now)
+    async with owner.begin() as db:
+        assert (await db.scalars(select(SignScan.scans))).all() == [3]
+        spot, other = [(await spots.find(db, code)).id for code in (SPOT, OTHER)]
+        # Somebody scans the other sign every day; this one only until three days ago.
+        await db.execute(delete(SignScan))
+        for back in range(1, 20):
+            rows = [other] if back <= 3 or back % 5 == 0 else [spot, other]
+            db.add_all(SignScan(spot_id=it, day=today - back * DAY, scans=2) for it in rows)
+
+    async def look(days: int) -> int:
+        zone = settings.timezone
+        return await silence.look(transactions, days, zone, today=today, now=now)
+
+    assert await look(days=4) == 0  # it was scanned on the fourth day back
+    assert await look(days=3) == 1
+    async with transactions.begin() as db:
+        case = (await db.scalars(select(SignCase))).one()
+        assert (case.spot_id, case.fault, case.owner) == (spot, "silent", "dinas perhubungan")
+        officer = await identity.officer_named(db, sample.OFFICER)
+        await signs.close_case(db, officer, case.id, "dipasang lagi", now=now)
+    assert await look(days=3) == 0  # until it has been silent anew
+
+
+async def test_a_photo_of_the_mounted_sign_is_kept_without_what_the_camera_wrote(
+    api: httpx.AsyncClient, transactions: Transactions, settings: Settings
+) -> None:
+    await two_signs(transactions, settings)
+    await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
+    path = f"/office/signs/{SPOT}/photo"
+    assert (await api.get(path)).json()["slug"] == "sign-not-found"
+    for data, slug in ((b"bukan foto", "photo-unfit"), (b"", "photo-unfit")):
+        form = {"version": "2", "password": PASSWORD}
+        refused = await api.post(path, data=form, files={"photo": ("a.jpg", data)})
+        assert refused.json()["slug"] == slug
+    for side in (300, 400):  # the newest is kept
+        kept = await api.post(path, data=form, files={"photo": ("a.jpg", jpeg((side, 200)))})
+        assert kept.status_code == 303, kept.text
+    shown = await api.get(path)
+    assert b"KENARI" not in shown.content
+    with Image.open(io.BytesIO(shown.content)) as picture:
+        assert picture.width == 400
+    assert f'src="{path}"' in (await api.get(f"/office/signs/{SPOT}")).text
+    form["version"] = "9"
+    unknown = await api.post(path, data=form, files={"photo": ("a.jpg", jpeg())})
+    assert unknown.json()["slug"] == "sign-not-found"
 
 
 async def test_one_foreign_code_beside_ours_makes_the_photo_suspect(

@@ -37,6 +37,7 @@ RIGHTS = {
     "/office/sign-cases/{case_id}": Right.SETTLE_SIGN,
     "/office/complaints/{complaint_id}/answer": Right.ANSWER_COMPLAINT,
     "/office/signs/{code}/changes": Right.SETTLE_SIGN,
+    "/office/signs/{code}/photo": Right.SETTLE_SIGN,
 }
 OPEN_TO_ALL = {"/office/sign-in", "/office/sign-out"}
 

@@ -229,6 +229,9 @@ async def test_signs_are_printed_by_zone_and_what_cannot_be_is_said(
         ((SPOT, "--all", "a.pdf"), 2, "name spots"),
         ((SPOT, "is-there.pdf"), 1, "there already"),
         ((SPOT, "no/where.pdf"), 1, "No such file"),
+        ((SPOT, "a.pdf", "--distance", "300"), 1, "from 300 cm does not fit"),
+        ((SPOT, "a.pdf", "--distance", "70", "--size", "a6"), 1, "from 70 cm does not fit a6"),
+        ((SPOT, "a.pdf", "--distance", "70", "--light", "dim"), 1, "does not fit"),
         (("--zone", "XXX", "a.pdf"), 1, "zone is not known"),
     ):
         refused = await printer("spot", "sign", *arguments)
@@ -239,6 +242,27 @@ async def test_signs_are_printed_by_zone_and_what_cannot_be_is_said(
         assert (refused.returncode, said in refused.stderr) == (1, True), refused.stderr
     async with transactions.begin() as db:
         assert await signs.newest(db) == {}
+
+
+@pytest.mark.parametrize(
+    ("distance", "light", "width"),
+    [("40", "day", 74), ("50", "day", 105), ("75", "day", 148), ("40", "dim", 148)],
+)
+async def test_the_smallest_sheet_that_is_read_from_so_far_is_drawn(
+    printer: Karcis, distance: str, light: str, width: int
+) -> None:
+    asked = ("--distance", distance, "--light", light)
+    done = await printer("spot", "sign", SPOT, "t.pdf", *asked)
+    assert done.returncode == 0, done.stderr
+    with pypdfium2.PdfDocument((printer.folder / "t.pdf").read_bytes()) as document:
+        left, _, right, _ = document[0].get_trimbox()
+        assert (right - left) * 25.4 / 72 == pytest.approx(width)
+
+
+def test_a_sheet_that_is_not_read_from_where_it_hangs_is_refused(sheet: sheets.Sheet) -> None:
+    view = sheets.View(2_500, sheets.Light.DAY)
+    with pytest.raises(sheets.SheetUnreadable, match="from 250 cm"):
+        sheets.draw([sheet], sheets.SIZES["a6"], lambda: None, view)
 
 
 def test_a_sheet_that_a_decoder_does_not_read_is_refused(
