@@ -42,7 +42,7 @@ class Light(StrEnum):
     DIM = "dim"
 
 
-REACH = {Light.DAY: 10, Light.DIM: 6}
+REACH = {Light.DAY: 10, Light.DIM: 7}
 """A QR is read from as far as this many times its own width; tried with the two decoders on
 pictures such as `_seen_from` makes."""
 VIDEO = 1507
@@ -196,7 +196,7 @@ def _rendered(page: Any, dpi: float) -> NDArray[np.uint8]:
 
 def _seen_from(page: Any, view: View) -> NDArray[np.uint8]:
     """As a phone's video has it: soft, and in dim light paler and grainy."""
-    blur, contrast, grain = (0.5, 1.0, 5) if view.light is Light.DAY else (0.8, 0.6, 15)
+    blur, contrast, grain = (0.5, 1.0, 5) if view.light is Light.DAY else (0.8, 0.6, 10)
     flat = Image.fromarray(_rendered(page, VIDEO / view.distance * 25.4))
     soft = np.asarray(flat.filter(ImageFilter.GaussianBlur(blur)), np.float64) * contrast + 20
     noise = np.random.default_rng(1).normal(0, grain, soft.shape)
