@@ -52,7 +52,9 @@ async def test_a_spot_names_the_merchant_before_its_first_barcode(
 ) -> None:
     assert "Nama lain?" not in (await api.get("/p/PSR-001-U")).text, "no name is known"
     named = settings.model_copy(update={"merchant_name": "PARKIR CONTOH"})
-    monkeypatch.setattr(app.state, "spot_pages", SpotPages(transactions, books, named))
+    monkeypatch.setattr(
+        app.state, "spot_pages", SpotPages(transactions, books, named, app.state.scans)
+    )
     assert "<strong>PARKIR CONTOH</strong>" in (await api.get("/p/PSR-001-U")).text
 
 
