@@ -39,7 +39,7 @@ mutation: setup ## small faults put into the code of money: the tests that notic
 	@$(BIN)/python -c 'import mutmut' 2>/dev/null || $(BIN)/pip install -q -e '.[mutation]'
 	@$(BIN)/python -m tests.mutation $(if $(SEED),--seed $(SEED))
 
-golden: setup ## rewrite docs/openapi.json from the code
+golden: setup ## rewrite docs/openapi.json and docs/roles.md from the code
 	@$(BIN)/karcis openapi
 
 interface: setup ## try the HTTP interface with invented requests for ten minutes

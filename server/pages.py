@@ -72,6 +72,7 @@ def render(
         language=language,
         path=request.url.path,
         query=request.url.query,
+        rights=getattr(request.state, "rights", frozenset()),
         **values,
     )
     return answer(request, language, html, status=status, headers=headers)

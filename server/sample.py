@@ -26,12 +26,18 @@ COMPLAINT = "Pengaduan: 0800-0000-000 (sampel)"
 MERCHANT = "PARKIR KOTIM SAMPEL"
 OFFICER = "bendahara"
 CHECKER = "verifikator"
+ADMIN = "admin"
 ATTENDANT = "J-001"
 HOURLY_ZONES = {"RSU"}
 
 
 async def seed(
-    db: AsyncSession, *, officer_password: str, checker_password: str, attendant_pin: str
+    db: AsyncSession,
+    *,
+    officer_password: str,
+    checker_password: str,
+    attendant_pin: str,
+    admin_password: str = "",
 ) -> None:
     """Put the sample town into an empty database; again is harmless."""
     folder = files("server") / "sample_data"
@@ -47,7 +53,10 @@ async def seed(
     for login, name, role, password in (
         (OFFICER, "Bendahara Contoh", Role.BENDAHARA, officer_password),
         (CHECKER, "Verifikator Contoh", Role.VERIFIKATOR, checker_password),
+        (ADMIN, "Admin Contoh", Role.ADMIN, admin_password),
     ):
+        if not password:
+            continue
         await identity.add_officer(db, login=login, name=name, role=role, password=password)
     await identity.add_attendant(db, code=ATTENDANT, name="Juru Parkir Contoh", pin=attendant_pin)
 

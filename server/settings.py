@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     contact_key: SecretStr | None = Field(default=None, min_length=32)
     contact_days: int = Field(default=30, gt=0)
     holidays: Path | None = None
+    sign_in_key: SecretStr | None = Field(default=None, min_length=32)
+    second_factor: Literal["own choice", "money", "all"] | None = None
+    office_idle_minutes: int = Field(default=60, gt=0)
     complaint_working_days: int = Field(default=5, gt=0)
     sign_check_days: int = Field(default=3, gt=0)
     sign_silent_days: int = Field(default=5, gt=0)
@@ -102,6 +105,15 @@ class Settings(BaseSettings):
         return 2 * timedelta(seconds=self.offline_window_s)
 
     @property
+    def second_factor_of(self) -> Literal["own choice", "money", "all"]:
+        """Which officers may do nothing without a second factor."""
+        return self.second_factor or ("money" if self.mode == "production" else "own choice")
+
+    @property
+    def office_idle(self) -> timedelta:
+        return timedelta(minutes=self.office_idle_minutes)
+
+    @property
     def base_url(self) -> str:
         """Where drivers and handhelds reach this server, without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
@@ -118,9 +130,17 @@ class Settings(BaseSettings):
         if self.mode == "production":
             missing = [
                 name
-                for name in ("public_url", "database_url", "acquirer_client_secret", "plate_key")
+                for name in (
+                    "public_url",
+                    "database_url",
+                    "acquirer_client_secret",
+                    "plate_key",
+                    "sign_in_key",
+                )
                 if not getattr(self, name)
             ]
             if missing:
                 raise ValueError(f"production mode needs {', '.join(missing)}")
+            if self.second_factor == "own choice":
+                raise ValueError("production mode needs second_factor money or all")
         return self

@@ -122,8 +122,10 @@ def sample_secrets(data_dir: Path) -> dict[str, str]:
         "webhook_key": secrets.token_urlsafe(32),
         "plate_key": secrets.token_urlsafe(32),
         "contact_key": secrets.token_urlsafe(32),
+        "sign_in_key": secrets.token_urlsafe(32),
         "officer_password": secrets.token_urlsafe(9),
         "checker_password": secrets.token_urlsafe(9),
+        "admin_password": secrets.token_urlsafe(9),
         "attendant_pin": f"{secrets.randbelow(10**6):06d}",
     }
     if not made.keys() <= kept.keys():
@@ -266,6 +268,7 @@ class System:
                     officer_password=self.secrets["officer_password"],
                     checker_password=self.secrets["checker_password"],
                     attendant_pin=self.secrets["attendant_pin"],
+                    admin_password=self.secrets["admin_password"],
                 )
                 key_id = self.seal.key_id
                 self.signs = await sample.hang_signs(db, key_id, now=datetime.now(UTC))
@@ -311,6 +314,7 @@ class System:
             "KARCIS_WEBHOOK_KEY": self.secrets["webhook_key"],
             "KARCIS_PLATE_KEY": self.secrets["plate_key"],
             "KARCIS_CONTACT_KEY": self.secrets["contact_key"],
+            "KARCIS_SIGN_IN_KEY": self.secrets["sign_in_key"],
         }
 
     def _sandbox_environment(self) -> dict[str, str]:
@@ -392,6 +396,7 @@ class System:
             "printer": f"tcp://127.0.0.1:{self.port + PRINTER}",
             "officer": {"login": sample.OFFICER, "password": self.secrets["officer_password"]},
             "checker": {"login": sample.CHECKER, "password": self.secrets["checker_password"]},
+            "admin": {"login": sample.ADMIN, "password": self.secrets["admin_password"]},
             "attendant": {"code": sample.ATTENDANT, "pin": self.secrets["attendant_pin"]},
             "spot": spot,
             "sign": self.sign_of(spot) if spot in self.signs else None,

@@ -106,6 +106,7 @@ TRIGGERS = (
     "ledger_postings_no_later_legs",
     "money_insert_only",
     "notifications_insert_only",
+    "officer_changes_insert_only",
     "parking_sessions_first_state",
     "parking_sessions_only_edges",
     "payout_rules_insert_only",

@@ -177,11 +177,13 @@ def verify(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
 
 
 def openapi(file: Annotated[Path, typer.Argument()] = Path("docs/openapi.json")) -> None:
-    """Write down the HTTP interface as the program offers it."""
+    """Write down the HTTP interface as the program offers it, and who may ask for what."""
+    from server import access
     from server.app import create_interface
     from server.openapi import text
 
     file.write_text(text(create_interface()))
+    file.with_name("roles.md").write_text(access.table(create_interface()))
 
 
 def doctor(data: DataDir = Path("data")) -> None:

@@ -3,7 +3,7 @@
 from cryptography.fernet import InvalidToken
 from pydantic import SecretStr
 
-from server.webhooks.sealing import Seal
+from server.sealing import Seal
 
 LONGEST = 120
 

@@ -4,7 +4,16 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, LargeBinary, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,6 +30,8 @@ class Role(StrEnum):
     VERIFIKATOR = "verifikator"
     AUDITOR = "auditor"
     ADMIN = "admin"
+    KOORDINATOR = "koordinator"
+    PENGAWAS = "pengawas"
 
 
 class Officer(Base):
@@ -36,18 +47,124 @@ class Officer(Base):
     login: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
     role: Mapped[str] = mapped_column(Text)
-    password_hash: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    switched_off_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class OfficerSignIn(Base):
-    """A signed-in browser; the token itself is only in its cookie."""
+    """A signed-in browser; the token itself is only in its cookie.
+
+    `strong` once a second factor was shown, `confirmed_at` when the person last showed anew who
+    they are.
+    """
 
     __tablename__ = "officer_sign_ins"
 
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    officer_id: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    id: Mapped[UUID] = mapped_column(unique=True, default=new_id)
+    officer_id: Mapped[UUID] = mapped_column(ForeignKey("officers.id"), index=True)
     signed_in_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)
+    seen_at: Mapped[datetime] = mapped_column(Instant)
+    confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
+    method: Mapped[str] = mapped_column(Text)
+    strong: Mapped[bool]
+    address: Mapped[str] = mapped_column(Text)
+    browser: Mapped[str] = mapped_column(Text)
+
+
+class SignInTries(Base):
+    """Failed tries of one login or one client address, as a digest: what is typed may be secret."""
+
+    __tablename__ = "sign_in_tries"
+
+    asker: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    tries: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    locked_until: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class OfficerTotp(Base):
+    """What an authenticator app shares with us, sealed; it counts once a code of it was shown.
+
+    `last_step` is the time step of the newest code taken: that one and those before are used up.
+    """
+
+    __tablename__ = "officer_totps"
+
+    officer_id: Mapped[UUID] = mapped_column(ForeignKey("officers.id"), primary_key=True)
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    made_at: Mapped[datetime] = mapped_column(Instant)
+    confirmed_at: Mapped[datetime | None] = mapped_column(Instant)
+    last_step: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class OfficerRecoveryCode(Base):
+    """Takes the place of the authenticator app, once."""
+
+    __tablename__ = "officer_recovery_codes"
+
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    officer_id: Mapped[UUID] = mapped_column(ForeignKey("officers.id"), index=True)
+    made_at: Mapped[datetime] = mapped_column(Instant)
+    used_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class OfficerRequest(Base):
+    """That an officer be active in a role, let in anew on a `reset`: one asks, another decides."""
+
+    __tablename__ = "officer_requests"
+    __table_args__ = (
+        CheckConstraint(
+            f"role IN ({', '.join(repr(role.value) for role in Role)})",
+            name="role",
+        ),
+        CheckConstraint("proposed_by <> decided_by", name="maker_checker"),
+        CheckConstraint("officer_id <> decided_by", name="own_rights"),
+        CheckConstraint("num_nulls(decided_by, decided_at, approved) IN (0, 3)", name="decided"),
+        Index(
+            "uq_officer_requests_open",
+            "officer_id",
+            unique=True,
+            postgresql_where=text("decided_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    officer_id: Mapped[UUID] = mapped_column(ForeignKey("officers.id"), index=True)
+    role: Mapped[str] = mapped_column(Text)
+    reset: Mapped[bool]
+    proposed_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    proposed_at: Mapped[datetime] = mapped_column(Instant)
+    why: Mapped[str] = mapped_column(Text)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    approved: Mapped[bool | None]
+
+
+class OfficerSetupCode(Base):
+    """Lets an officer choose the first password, once; `issued_by` nobody: the operator."""
+
+    __tablename__ = "officer_setup_codes"
+
+    code_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    officer_id: Mapped[UUID] = mapped_column(ForeignKey("officers.id"), index=True)
+    issued_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    issued_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class OfficerChange(Base):
+    """Whatever changed an officer's access, or tried to: when, what, by whom. Insert-only."""
+
+    __tablename__ = "officer_changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    officer_id: Mapped[UUID] = mapped_column(ForeignKey("officers.id"), index=True)
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    act: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
 
 
 class Attendant(Base):

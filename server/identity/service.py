@@ -1,4 +1,4 @@
-"""Opening shifts, signing officers in, what each may do, and telling who a token belongs to."""
+"""Opening shifts, telling who a shift's token belongs to, and what each officer may do."""
 
 import base64
 import binascii
@@ -11,8 +11,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
-from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import delete, exists, func, insert, select
@@ -29,21 +27,16 @@ from server.identity.models import (
     DeviceKey,
     DeviceNonce,
     Officer,
-    OfficerSignIn,
     Role,
     Shift,
     ShiftClosing,
 )
+from server.identity.passwords import hash_secret, matches
 
 NONCE_LIFETIME = timedelta(minutes=2)
 SHIFT_LIFETIME = timedelta(hours=16)
-OFFICER_LIFETIME = timedelta(hours=8)
 PIN_TRIES = 5
 PIN_LOCK = timedelta(minutes=15)
-
-_hasher = PasswordHasher()
-_decoy_hash = _hasher.hash("no such person")
-"""Checked when a login is unknown, so that the answer takes as long as for a wrong PIN."""
 
 
 class SignInRefused(Problem):
@@ -129,7 +122,7 @@ class ShiftIdTaken(Problem):
 
 
 class Right(StrEnum):
-    """What only some officers may do; everything that moves money is one of these."""
+    """What only some officers may do or see; everything that moves money is one of these."""
 
     TAKE_IN_FILES = "take_in_files"
     RECONCILE = "reconcile"
@@ -147,7 +140,15 @@ class Right(StrEnum):
     EXPLAIN_COUNT = "explain_count"
     SETTLE_SIGN = "settle_sign"
     ANSWER_COMPLAINT = "answer_complaint"
+    MANAGE_OFFICERS = "manage_officers"
+    APPROVE_OFFICER = "approve_officer"
+    SEE_BOOKS = "see_books"
+    SEE_WORK = "see_work"
+    SEE_SIGNS = "see_signs"
+    SEE_OFFICERS = "see_officers"
 
+
+_SEES_ALL = (Right.SEE_BOOKS, Right.SEE_WORK, Right.SEE_SIGNS)
 
 MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
     {
@@ -166,6 +167,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.EXPLAIN_COUNT,
                 Right.SETTLE_SIGN,
                 Right.ANSWER_COMPLAINT,
+                *_SEES_ALL,
             }
         ),
         Role.VERIFIKATOR: frozenset(
@@ -175,13 +177,37 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.DECIDE_CASE,
                 Right.APPROVE_DEVICE,
                 Right.ANSWER_COMPLAINT,
+                Right.APPROVE_OFFICER,
+                Right.SEE_OFFICERS,
+                *_SEES_ALL,
             }
         ),
-        Role.AUDITOR: frozenset(),
-        Role.ADMIN: frozenset({Right.MANAGE_DEVICES, Right.CLOSE_SHIFT}),
+        Role.AUDITOR: frozenset({Right.SEE_OFFICERS, *_SEES_ALL}),
+        Role.ADMIN: frozenset(
+            {
+                Right.MANAGE_DEVICES,
+                Right.CLOSE_SHIFT,
+                Right.MANAGE_OFFICERS,
+                Right.SEE_OFFICERS,
+                *_SEES_ALL,
+            }
+        ),
+        Role.KOORDINATOR: frozenset(
+            {
+                Right.CLOSE_SHIFT,
+                Right.SETTLE_SIGN,
+                Right.ANSWER_COMPLAINT,
+                Right.SEE_WORK,
+                Right.SEE_SIGNS,
+            }
+        ),
+        Role.PENGAWAS: frozenset({Right.SETTLE_SIGN, Right.SEE_SIGNS}),
     }
 )
 """What is not listed is refused. The maker of a thing never has the right to decide it."""
+
+MONEY_ROLES = frozenset({Role.BENDAHARA, Role.VERIFIKATOR})
+"""Whose acts move money, or let it move."""
 
 
 @dataclass(frozen=True)
@@ -304,30 +330,18 @@ async def open_shift(
 def _check_pin(attendant: Attendant | None, pin: str, now: datetime) -> Problem | None:
     """Count a wrong PIN on the locked row; None when the PIN is right."""
     if attendant is None:
-        _matches(_decoy_hash, pin)
+        matches(None, pin)
         return SignInRefused()
     if attendant.locked_until is not None and attendant.locked_until > now:
         wait = attendant.locked_until - now
         return SignInLocked(retry_after_s=int(wait.total_seconds()) + 1)
-    if _matches(attendant.pin_hash, pin):
+    if matches(attendant.pin_hash, pin):
         attendant.failed_tries, attendant.locked_until = 0, None
         return None
     attendant.failed_tries += 1
     if attendant.failed_tries >= PIN_TRIES:
         attendant.failed_tries, attendant.locked_until = 0, now + PIN_LOCK
     return SignInRefused()
-
-
-def _matches(stored_hash: str, secret: str) -> bool:
-    try:
-        return _hasher.verify(stored_hash, secret)
-    except VerifyMismatchError:
-        return False
-
-
-def hash_secret(secret: str) -> str:
-    """Argon2id hash of a PIN or password, for storing."""
-    return _hasher.hash(secret)
 
 
 def signed_by(public_key: bytes, signature: str, message: bytes) -> bool:
@@ -406,35 +420,6 @@ async def last_attendant(db: AsyncSession, device_id: UUID) -> UUID | None:
     return found
 
 
-async def sign_officer_in(db: AsyncSession, login: str, password: str, *, now: datetime) -> str:
-    """A token for the officer's browser; raises SignInRefused."""
-    officer = await db.scalar(select(Officer).where(Officer.login == login))
-    right = _matches(officer.password_hash if officer else _decoy_hash, password)
-    if officer is None or not right:
-        raise SignInRefused
-    token = secrets.token_urlsafe(32)
-    await db.execute(
-        insert(OfficerSignIn).values(
-            token_hash=_digest(token),
-            officer_id=officer.id,
-            signed_in_at=now,
-            expires_at=now + OFFICER_LIFETIME,
-        )
-    )
-    return token
-
-
-async def who_is_officer(db: AsyncSession, token: str, *, now: datetime) -> Officer:
-    officer = await db.scalar(
-        select(Officer)
-        .join(OfficerSignIn, OfficerSignIn.officer_id == Officer.id)
-        .where(OfficerSignIn.token_hash == _digest(token), OfficerSignIn.expires_at > now)
-    )
-    if officer is None:
-        raise NotSignedIn
-    return officer
-
-
 async def officer_named(db: AsyncSession, login: str) -> UUID:
     """The id of an officer who is known to be there."""
     return (await db.execute(select(Officer.id).where(Officer.login == login))).scalar_one()
@@ -452,19 +437,9 @@ async def acting(db: AsyncSession, officer_id: UUID, right: Right) -> Officer:
         .with_for_update(read=True)
         .execution_options(populate_existing=True)
     )
-    if officer is None or right not in MAY[Role(officer.role)]:
+    if officer is None or officer.switched_off_at or right not in MAY[Role(officer.role)]:
         raise RoleNotAllowed
     return officer
-
-
-def confirm_password(officer: Officer, password: str) -> None:
-    """That the person at the screen is the one who signed in; raises PasswordRefused."""
-    if not _matches(officer.password_hash, password):
-        raise PasswordRefused
-
-
-async def sign_officer_out(db: AsyncSession, token: str) -> None:
-    await db.execute(delete(OfficerSignIn).where(OfficerSignIn.token_hash == _digest(token)))
 
 
 async def add_attendant(db: AsyncSession, *, code: str, name: str, pin: str) -> None:

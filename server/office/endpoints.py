@@ -1,4 +1,4 @@
-"""The revenue office's pages: sign in, see a business day, take in files, reconcile."""
+"""The revenue office's pages: see a business day, take in files, reconcile."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
@@ -12,9 +12,9 @@ from fastapi.responses import RedirectResponse
 from server import pages
 from server.database import Transaction, TransactionsDep
 from server.errors import Problem
-from server.identity import service as identity
 from server.identity.models import Officer
-from server.identity.service import NotSignedIn, Right, SignInRefused
+from server.identity.service import NotSignedIn, Right
+from server.identity.sign_ins import SecondFactorNeeded
 from server.ledger import reports
 from server.office import (
     cases,
@@ -22,15 +22,18 @@ from server.office import (
     devices,
     inspection,
     ledger,
+    officers,
+    own_account,
     quarantine,
     queries,
     refunds,
     shifts,
     signal,
+    signing_in,
     voids,
 )
-from server.office.signed_in import COOKIE, allowed
-from server.payments.wiring import Wiring, WiringDep
+from server.office.signed_in import allowed, signed_in, signed_in_officer
+from server.payments.wiring import WiringDep
 from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
 from server.reconciliation.files import MAX_BYTES, FileRefused
@@ -39,18 +42,14 @@ from server.webhooks import queries as webhooks
 
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, whose own paths hold any word.
-for part in (
-    ledger,
-    refunds,
-    cases,
-    complaints,
-    signal,
-    devices,
-    shifts,
-    inspection,
-    quarantine,
-    voids,
+for right, parts in (
+    (Right.SEE_BOOKS, (ledger, refunds, cases)),
+    (Right.SEE_WORK, (complaints, signal, devices, shifts, quarantine, voids)),
+    (Right.SEE_SIGNS, (inspection,)),
 ):
+    for part in parts:
+        router.include_router(part.router, dependencies=[allowed(right)])
+for part in (signing_in, own_account, officers):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -70,52 +69,6 @@ class FileNotTaken(Problem):
         return super().body(language) | {"detail": told}
 
 
-@router.get("/sign-in")
-async def sign_in_page(request: Request, wired: WiringDep) -> Response:
-    return _sign_in_page(request, wired, refused=False)
-
-
-def _sign_in_page(request: Request, wired: Wiring, *, refused: bool) -> Response:
-    status = 401 if refused else 200
-    return pages.render(
-        request, TEMPLATES, "sign-in.html", books=wired.books, status=status, refused=refused
-    )
-
-
-@router.post("/sign-in")
-async def sign_in(
-    login: Annotated[str, Form(max_length=80)],
-    password: Annotated[str, Form(max_length=200)],
-    request: Request,
-    transactions: TransactionsDep,
-    wired: WiringDep,
-) -> Response:
-    request.app.state.office_limit.check(request)
-    try:
-        async with transactions.begin() as db:
-            token = await identity.sign_officer_in(db, login, password, now=datetime.now(UTC))
-    except SignInRefused:
-        return _sign_in_page(request, wired, refused=True)
-    response = RedirectResponse("/office", 303)
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=int(identity.OFFICER_LIFETIME.total_seconds()),
-        httponly=True,
-        samesite="strict",
-        secure=wired.books.base_url.startswith("https"),
-    )
-    return response
-
-
-@router.post("/sign-out")
-async def sign_out(db: Transaction, karcis_office: Annotated[str, Cookie()] = "") -> Response:
-    await identity.sign_officer_out(db, karcis_office)
-    response = RedirectResponse("/office/sign-in", 303)
-    response.delete_cookie(COOKIE)
-    return response
-
-
 @router.get("")
 async def day_page(
     request: Request,
@@ -129,11 +82,18 @@ async def day_page(
 ) -> Response:
     """A business day; once a file was taken in, `lines`, `total_rp`, `known` say what it did."""
     now = datetime.now(UTC)
+    try:
+        officer = await signed_in_officer(
+            request, await signed_in(request, transactions, karcis_office)
+        )
+    except NotSignedIn:
+        return RedirectResponse("/office/sign-in", 303)
+    except SecondFactorNeeded:
+        return RedirectResponse("/office/account", 303)
+    if Right.SEE_BOOKS not in request.state.rights:
+        sees_work = Right.SEE_WORK in request.state.rights
+        return RedirectResponse("/office/shifts" if sees_work else "/office/signs", 303)
     async with transactions.begin() as db:
-        try:
-            officer = await identity.who_is_officer(db, karcis_office, now=now)
-        except NotSignedIn:
-            return RedirectResponse("/office/sign-in", 303)
         shown = day or wired.books.day(now)
         difference_count, case_count = await queries.count_open(db)
         return pages.render(

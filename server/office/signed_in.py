@@ -1,58 +1,101 @@
 """Which officer's browser is asking, and what that officer may do."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Cookie, Depends, Form, Request
 
-from server.database import Transaction, TransactionsDep
-from server.identity import service as identity
+from server.database import TransactionsDep
+from server.identity import sign_ins
 from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right, RoleNotAllowed
+from server.identity.service import MAY, MONEY_ROLES, Right, RoleNotAllowed
+from server.identity.sign_ins import ConfirmationNeeded, SecondFactorNeeded, SignedIn
+from server.limits import address_of
+from server.settings import Settings
 
 COOKIE = "karcis_office"
 
 
-async def signed_in_officer(
-    db: Transaction, karcis_office: Annotated[str, Cookie()] = ""
-) -> Officer:
-    return await identity.who_is_officer(db, karcis_office, now=datetime.now(UTC))
-
-
-OfficerDep = Annotated[Officer, Depends(signed_in_officer, scope="function")]
-
-
-def allowed(right: Right) -> Any:
-    """The signed-in officer, if the role has this right; raises NotSignedIn or RoleNotAllowed.
+async def signed_in(
+    request: Request, transactions: TransactionsDep, karcis_office: Annotated[str, Cookie()] = ""
+) -> SignedIn:
+    """Also who still has to show a second factor; raises NotSignedIn.
 
     Asked in a transaction of its own, so that none is open while an acquirer is called.
     """
+    settings: Settings = request.app.state.settings
+    async with transactions.begin() as db:
+        return await sign_ins.who(
+            db, karcis_office, now=datetime.now(UTC), idle=settings.office_idle
+        )
 
-    async def officer_with_right(
-        transactions: TransactionsDep, karcis_office: Annotated[str, Cookie()] = ""
-    ) -> Officer:
-        async with transactions.begin() as db:
-            officer = await identity.who_is_officer(db, karcis_office, now=datetime.now(UTC))
-        if right not in MAY[Role(officer.role)]:
+
+SignedInDep = Annotated[SignedIn, Depends(signed_in)]
+
+
+async def signed_in_officer(request: Request, found: SignedInDep) -> Officer:
+    """Who has shown all that the role asks for; raises SecondFactorNeeded.
+
+    Pages link to what the officer may see.
+    """
+    settings: Settings = request.app.state.settings
+    asked_of = settings.second_factor_of
+    needed = asked_of == "all" or (asked_of == "money" and Role(found.officer.role) in MONEY_ROLES)
+    if needed and not found.sign_in.strong:
+        raise SecondFactorNeeded
+    request.state.rights = MAY[Role(found.officer.role)]
+    return found.officer
+
+
+OfficerDep = Annotated[Officer, Depends(signed_in_officer)]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Lets in whose role has the right; a value, so that the table of routes can tell it."""
+
+    right: Right
+
+    async def __call__(self, officer: OfficerDep) -> Officer:
+        if self.right not in MAY[Role(officer.role)]:
             raise RoleNotAllowed
         return officer
 
-    return Depends(officer_with_right)
+
+def allowed(right: Right) -> Any:
+    """The signed-in officer, if the role has this right; raises NotSignedIn or RoleNotAllowed."""
+    return Depends(Holder(right))
+
+
+async def confirm(
+    request: Request,
+    transactions: TransactionsDep,
+    found: SignedInDep,
+    password: Annotated[str, Form(max_length=200)] = "",
+) -> SignedIn:
+    """Who signed in is still the one at the screen.
+
+    The form has the password or a code of the app once more, or it was shown within the last
+    minutes. Tries are limited as signing in is.
+    """
+    now = datetime.now(UTC)
+    if not password and found.confirmed(now):
+        return found
+    if not password:
+        raise ConfirmationNeeded
+    request.app.state.office_limit.check(request)
+    key = request.app.state.settings.sign_in_key
+    await sign_ins.confirm(transactions, found, password, key, address_of(request), now=now)
+    return found
 
 
 def confirmed(right: Right) -> Any:
-    """The same officer, still the one at the screen: the form has the password once more.
+    """The same officer, still the one at the screen."""
 
-    Tries are limited as signing in is.
-    """
-
-    async def officer_with_password(
-        request: Request,
-        officer: Annotated[Officer, allowed(right)],
-        password: Annotated[str, Form(max_length=200)],
+    async def officer_who_confirmed(
+        officer: Annotated[Officer, allowed(right)], _: Annotated[SignedIn, Depends(confirm)]
     ) -> Officer:
-        request.app.state.office_limit.check(request)
-        identity.confirm_password(officer, password)
         return officer
 
-    return Depends(officer_with_password)
+    return Depends(officer_who_confirmed)

@@ -1,12 +1,11 @@
-"""Keeping signing secrets readable to this program and to nobody who only has the database."""
+"""Signing secrets of webhooks: made here, and sealed before they are kept."""
 
 import base64
-import hashlib
 import secrets
 
-from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from server import sealing
 from server.errors import Problem
 
 SHORTEST_KEY = 32
@@ -24,18 +23,8 @@ def new_secret() -> str:
     return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 
 
-class Seal:
-    """Encrypts and decrypts secrets with the key of the settings (Fernet: AES-CBC with HMAC)."""
-
-    def __init__(self, key: SecretStr) -> None:
-        digest = hashlib.sha256(key.get_secret_value().encode()).digest()
-        self._fernet = Fernet(base64.urlsafe_b64encode(digest))
-
-    def close(self, secret: str) -> bytes:
-        return self._fernet.encrypt(secret.encode())
-
-    def open(self, sealed: bytes) -> str:
-        return self._fernet.decrypt(sealed).decode()
+class Seal(sealing.Seal):
+    """Under the key of webhooks."""
 
     @classmethod
     def of(cls, key: SecretStr | None) -> "Seal":

@@ -82,7 +82,7 @@ async def test_a_wrong_password_is_told_and_opens_nothing(screens: Screens) -> N
     await page.get_by_label("Nama masuk").fill(sample.OFFICER)
     await page.get_by_label("Kata sandi").fill("salah")
     await page.get_by_role("button", name="Masuk").click()
-    await expect(page.get_by_role("alert")).to_have_text("Nama masuk atau kata sandi salah.")
+    await expect(page.get_by_role("alert")).to_have_text("Nama masuk, kata sandi, atau kode salah.")
     await screens.examine(page, "office-refused")
     assert await page.context.cookies() == []
     await page.goto("/office")

@@ -267,6 +267,14 @@ def test_the_committed_interface_is_the_one_the_code_offers() -> None:
     assert len(named) == len(set(named))
 
 
+def test_the_committed_table_of_roles_is_the_one_the_routes_make() -> None:
+    from server import access
+    from server.app import create_interface
+
+    told = (ROOT / "docs/roles.md").read_text()
+    assert told == access.table(create_interface()), "review and commit what `make golden` writes"
+
+
 def test_every_fact_is_documented_and_no_other() -> None:
     from server.webhooks.facts import FACTS
 

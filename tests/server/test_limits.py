@@ -79,8 +79,8 @@ async def test_drivers_and_passwords_are_limited(app: FastAPI, api: httpx.AsyncC
         assert answer.status_code == status
     assert answer.json()["slug"] == "too-many-requests"
     assert 1 <= int(answer.headers["retry-after"]) <= 61
-    for _ in range(10):
-        answer = await api.post("/office/sign-in", data={"login": "x", "password": "x"})
+    for number in range(10):
+        answer = await api.post("/office/sign-in", data={"login": f"x{number}", "password": "x"})
         assert answer.status_code == 401
     answer = await api.post("/office/sign-in", data={"login": "x", "password": "x"})
     assert answer.status_code == 429

@@ -29,7 +29,8 @@ INSERT_ONLY = {
     "case_changes", "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
     "complaint_changes",
     "device_changes", "device_events", "device_keys", "imported_files", "inquiries",
-    "ledger_entries", "ledger_postings", "money", "notifications", "payout_rules",
+    "ledger_entries", "ledger_postings", "money", "notifications", "officer_changes",
+    "payout_rules",
     "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
     "refund_changes",
     "refund_proofs", "refund_receipts", "settlement_lines", "shift_closings",
@@ -67,8 +68,12 @@ UPDATED = {
     "exemptions": {"valid_until"},
     "ledger_accounts": set(),
     "mdr_rules": {"valid_until"},
-    "officer_sign_ins": set(),
-    "officers": {"name"},
+    "officer_recovery_codes": {"used_at"},
+    "officer_requests": {"decided_by", "decided_at", "approved"},
+    "officer_setup_codes": set(),
+    "officer_sign_ins": {"seen_at", "confirmed_at"},
+    "officer_totps": {"confirmed_at", "last_step"},
+    "officers": {"name", "password_hash", "role", "switched_off_at"},
     "outbox": {"fanned_out_at"},
     "parking_sessions": {
         "state", "started_at", "ends_at", "ended_at", "plate_masked", "plate_hash",
@@ -91,6 +96,7 @@ UPDATED = {
     "signs": {"state", "place"},
     "sign_photos": {"jpeg", "kept_at", "kept_by"},
     "sign_scans": {"scans"},
+    "sign_in_tries": {"tries", "last_at", "locked_until"},
     "sign_cases": {"closed_by", "closed_at", "what_was_done"},
     "spot_links": {"pulses", "lost", "answer_ms"},
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},
@@ -108,7 +114,8 @@ UPDATED = {
 """The other tables that the application adds rows to, and the columns it may change there."""
 
 DELETED = {
-    "complaint_photos", "device_nonces", "officer_sign_ins", "outbox", "reminders", "spot_links",
+    "complaint_photos", "device_nonces", "officer_recovery_codes", "officer_setup_codes",
+    "officer_sign_ins", "officer_totps", "outbox", "reminders", "sign_in_tries", "spot_links",
     "used_nonces",
 }  # fmt: skip
 QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"}
@@ -121,7 +128,10 @@ HIDDEN = {
     "device_keys.code_hash",
     "device_nonces.nonce",
     "enrolment_codes.code_hash",
+    "officer_recovery_codes.code_hash",
+    "officer_setup_codes.code_hash",
     "officer_sign_ins.token_hash",
+    "officer_totps.secret",
     "officers.password_hash",
     "reminders.auth",
     "reminders.endpoint",

@@ -16,6 +16,7 @@ PRODUCTION: dict[str, Any] = {
     "database_url": "postgresql://x",
     "acquirer_client_secret": SecretStr("KENARI"),
     "plate_key": SecretStr("KENARI" * 6),
+    "sign_in_key": SecretStr("KENARI" * 6),
 }
 
 

@@ -1,20 +1,18 @@
 """A key opens what its scopes name and nothing else, until it expires or is revoked."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from sqlalchemy import select
 
+from server import access
 from server.database import Transactions, new_id
-from server.identity import api_keys, auth
+from server.identity import api_keys
 from server.identity.api_keys import ApiKeyNotFound, Scope
 from server.identity.models import ApiKey
 from server.limits import RateLimit
-from server.office import signed_in
 from tests.server.conftest import IssueKey
 
 LISTS = {
@@ -94,19 +92,12 @@ async def test_receipts_cannot_be_looked_up_without_end(
     assert (answer.status_code, answer.json()["slug"]) == (429, "too-many-requests")
 
 
-RULES: dict[Any, str] = {
-    auth.required_shift: "shift",
-    auth.signing_device: "device",
-    auth.pushing_device: "device",
-    auth.key_holder: "scope",
-    signed_in.signed_in_officer: "officer",
-    "allowed.<locals>.officer_with_right": "officer",  # made anew for each right
-}
 PUBLIC = {
     "GET /livez", "GET /readyz", "GET /metrics",
     # enrolment and sign-in: what they ask for is in the body
     "POST /v1/devices", "POST /v1/devices/{device_id}/nonce", "POST /v1/shifts",
     "GET /office/sign-in", "POST /office/sign-in", "POST /office/sign-out",
+    "GET /office/first-sign-in", "POST /office/first-sign-in",
     "GET /office",  # sends a stranger to the sign-in page instead of refusing
     # drivers; a charge is known by an id that cannot be guessed
     "POST /v1/spots/{spot}/charges", "GET /v1/spots/{spot}/barcode.png",
@@ -140,32 +131,8 @@ PUBLIC = {
 }  # fmt: skip
 
 
-def rules_of(route: RouteContext) -> set[str]:
-    """Who a route lets in, by the dependencies it has."""
-    if "acquirer" in route.original_route.tags:
-        return {"acquirer"}  # its handlers answer what is signed, and refuse the rest
-    found, waiting = set(), [route.dependant]
-    while waiting:
-        dependant = waiting.pop()
-        name = getattr(dependant.call, "__qualname__", "")
-        if dependant.call in RULES or name in RULES:
-            found.add(RULES.get(dependant.call) or RULES[name])
-        waiting += dependant.dependencies
-    return found
-
-
 def test_every_route_says_whom_it_lets_in(app: FastAPI) -> None:
     """A new route is closed by a dependency, or stands in PUBLIC because somebody decided so."""
-    undecided = []
-    routes = [
-        route
-        for route in iter_route_contexts(app.routes)
-        if isinstance(route.original_route, APIRoute)
-    ]
-    assert len(routes) > 40
-    for route in routes:
-        for method in route.methods or ():
-            name = f"{method} {route.path}"
-            if bool(rules_of(route)) == (name in PUBLIC):
-                undecided.append(name)
-    assert undecided == []
+    rules = access.rules(app)
+    assert len(rules) > 40
+    assert {f"{rule.method} {rule.path}" for rule in rules if rule.public} == PUBLIC

@@ -20,7 +20,6 @@ from server.identity.service import (
     SignInLocked,
     SignInRefused,
 )
-from tests.server.cluster import PASSWORD, PIN
 from tests.server.handhelds import Handheld, approved
 
 
@@ -196,22 +195,3 @@ async def test_an_unknown_attendant_is_refused_as_a_wrong_pin_is(
     assert unknown.value.body("id") == wrong.value.body("id")
     async with transactions.begin() as db:
         assert await db.scalar(select(func.count()).select_from(Shift)) == 0
-
-
-async def test_an_officer_signs_in_and_out_and_is_forgotten_after_a_working_day(
-    transactions: Transactions, now: datetime
-) -> None:
-    for login, password in ((sample.OFFICER, "salah"), ("siapa", PASSWORD), (sample.OFFICER, PIN)):
-        with pytest.raises(SignInRefused):
-            async with transactions.begin() as db:
-                await service.sign_officer_in(db, login, password, now=now)
-    async with transactions.begin() as db:
-        token = await service.sign_officer_in(db, sample.OFFICER, PASSWORD, now=now)
-        officer = await service.who_is_officer(db, token, now=now)
-        assert officer.login == sample.OFFICER
-        assert PASSWORD not in officer.password_hash
-        with pytest.raises(NotSignedIn):
-            await service.who_is_officer(db, token, now=now + service.OFFICER_LIFETIME)
-        await service.sign_officer_out(db, token)
-        with pytest.raises(NotSignedIn):
-            await service.who_is_officer(db, token, now=now)

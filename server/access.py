@@ -1,0 +1,96 @@
+"""Who may ask for what: the table of routes and roles, read from the routes themselves."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+
+from server.identity import auth
+from server.identity.models import Role
+from server.identity.service import MAY, Right
+from server.office import signed_in
+
+OTHERS = {
+    auth.required_shift: "handheld on shift",
+    auth.signing_device: "handheld",
+    auth.pushing_device: "handheld",
+    auth.key_holder: "program with a key",
+}
+INTRODUCTION = """# Who may ask for what
+
+Written by `make golden` from the routes themselves, and compared by a test, which also asks each of
+them as nobody and as every role. What has no mark is refused: without signing in with
+`not-signed-in`, without the right with `role-not-allowed`. What each role may do and see is `MAY`
+in `server/identity/service.py`. `GET /office` sends who may not see it to where they may be.
+
+"""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Whom a route lets in. Without `others` and `officers` that is everybody."""
+
+    method: str
+    path: str
+    others: frozenset[str]
+    officers: bool
+    rights: frozenset[Right]
+
+    @property
+    def public(self) -> bool:
+        return not (self.others or self.officers)
+
+    def lets_in(self, role: Role) -> bool:
+        return self.public or (self.officers and self.rights <= MAY[role])
+
+
+def rules(app: FastAPI) -> list[Rule]:
+    """Of every route, in the order of their paths."""
+    found = [
+        _rule(method, route, route.original_route.tags)
+        for route in iter_route_contexts(app.routes)
+        if isinstance(route.original_route, APIRoute)
+        for method in route.methods or ()
+    ]
+    return sorted(found, key=lambda rule: (rule.path, rule.method))
+
+
+def _rule(method: str, route: RouteContext, tags: list[str | Enum]) -> Rule:
+    if "acquirer" in tags:  # its handlers answer what is signed
+        return Rule(method, str(route.path), frozenset({"acquirer"}), False, frozenset())
+    calls = list(_calls(route.dependant))
+    return Rule(
+        method,
+        str(route.path),
+        frozenset(OTHERS[call] for call in calls if _named(call)),
+        signed_in.signed_in in calls,
+        frozenset(call.right for call in calls if isinstance(call, signed_in.Holder)),
+    )
+
+
+def _named(call: Any) -> bool:
+    return getattr(call, "__hash__", None) is not None and call in OTHERS
+
+
+def _calls(dependant: Any) -> Iterator[Any]:
+    """Everything that is asked before a route answers."""
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from _calls(inner)
+
+
+def table(app: FastAPI) -> str:
+    """As a page of the documentation."""
+    roles = list(Role)
+    lines = [
+        f"| | everybody | {' | '.join(roles)} | others |",
+        f"|---|---|{'---|' * len(roles)}---|",
+    ]
+    for rule in rules(app):
+        marks = ["✓" if rule.public else "", *("✓" if rule.lets_in(role) else "" for role in roles)]
+        others = ", ".join(sorted(rule.others))
+        lines.append(f"| `{rule.method} {rule.path}` | {' | '.join(marks)} | {others} |")
+    return INTRODUCTION + "\n".join(lines) + "\n"

@@ -1,0 +1,167 @@
+"""An officer's own account: where it is signed in, its password, its second factor."""
+
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from server import pages
+from server.database import Transaction
+from server.identity import passwords, second_factor, sign_ins
+from server.identity.second_factor import CodeRefused
+from server.identity.sign_ins import SecondFactorNeeded, SignedIn
+from server.office.signed_in import SignedInDep, confirm, signed_in_officer
+from server.office.signing_in import with_cookie
+from server.payments import barcodes
+from server.payments.wiring import Wiring, WiringDep
+
+router = APIRouter(prefix="/account")
+TEMPLATES = Path(__file__).parent / "templates"
+HERE = "/office/account"
+Code = Annotated[str, Form(min_length=1, max_length=40)]
+
+
+async def own(db: Transaction, found: Annotated[SignedIn, Depends(confirm)]) -> SignedIn:
+    """Who may change the account: confirmed, and with the second factor if there is one."""
+    if not found.sign_in.strong and (await second_factor.standing(db, found.officer.id)).totp:
+        raise SecondFactorNeeded
+    return found
+
+
+OwnDep = Annotated[SignedIn, Depends(own, scope="function")]
+
+
+@router.get("")
+async def account_page(
+    request: Request, found: SignedInDep, db: Transaction, wired: WiringDep
+) -> Response:
+    try:
+        await signed_in_officer(request, found)
+    except SecondFactorNeeded:
+        weak = True
+    else:
+        weak = False
+    officer = found.officer
+    now, idle = datetime.now(UTC), wired.settings.office_idle
+    return pages.render(
+        request,
+        TEMPLATES,
+        "own-account.html",
+        books=wired.books,
+        officer=officer,
+        sign_in=found.sign_in,
+        weak=weak,
+        possible=wired.settings.sign_in_key is not None,
+        factor=await second_factor.standing(db, officer.id),
+        sign_ins=await sign_ins.of_officer(db, officer.id, now=now, idle=idle),
+        browser_named=sign_ins.browser_named,
+        changes=await sign_ins.history(db, officer.id),
+        shortest=passwords.SHORTEST,
+    )
+
+
+@router.post("/second-factor")
+async def show_second_factor(
+    code: Code, found: SignedInDep, db: Transaction, wired: WiringDep
+) -> Response:
+    """Who signed in by one factor alone shows the other."""
+    now = datetime.now(UTC)
+    key = wired.settings.sign_in_key
+    factor = await second_factor.taken(db, found.officer.id, key, code, now=now)
+    if factor is None:
+        raise CodeRefused
+    token = await sign_ins.strengthen(db, found, factor, now=now)
+    return with_cookie(RedirectResponse("/office", 303), token, wired.books)
+
+
+@router.post("/totp")
+async def begin_totp(
+    request: Request, found: OwnDep, db: Transaction, wired: WiringDep
+) -> Response:
+    key = wired.settings.sign_in_key
+    await second_factor.begin(db, found.officer, key, now=datetime.now(UTC))
+    return await _totp_page(request, found, db, wired, refused=False)
+
+
+async def _totp_page(
+    request: Request, found: SignedIn, db: Transaction, wired: Wiring, *, refused: bool
+) -> Response:
+    issuer = f"Karcis {wired.books.regency}"
+    key = wired.settings.sign_in_key
+    secret, address = await second_factor.begun(db, found.officer, key, issuer)
+    drawn = base64.b64encode(barcodes.png(address)).decode()
+    return pages.render(
+        request,
+        TEMPLATES,
+        "totp.html",
+        books=wired.books,
+        status=422 if refused else 200,
+        secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+        picture=f"data:image/png;base64,{drawn}",
+        refused=refused,
+    )
+
+
+@router.post("/totp/confirmation")
+async def finish_totp(
+    code: Code, request: Request, found: SignedInDep, db: Transaction, wired: WiringDep
+) -> Response:
+    officer, now = found.officer, datetime.now(UTC)
+    try:
+        codes = await second_factor.finish(db, officer, wired.settings.sign_in_key, code, now=now)
+    except CodeRefused:
+        return await _totp_page(request, found, db, wired, refused=True)
+    await sign_ins.note(db, officer.id, "totp-added", officer.login, "", now=now)
+    await sign_ins.end_all(db, officer.id, officer.login, now=now, but=found.sign_in.id)
+    token = await sign_ins.strengthen(db, found, "totp", now=now)
+    return with_cookie(_codes_page(request, wired, codes), token, wired.books)
+
+
+def _codes_page(request: Request, wired: Wiring, codes: list[str]) -> Response:
+    """The answer itself shows the codes: only their digests are kept, so no other page can."""
+    return pages.render(request, TEMPLATES, "recovery-codes.html", books=wired.books, codes=codes)
+
+
+@router.post("/totp/removal")
+async def remove_totp(found: OwnDep, db: Transaction) -> Response:
+    officer = found.officer
+    await second_factor.remove(db, officer.id)
+    await sign_ins.note(db, officer.id, "totp-removed", officer.login, "", now=datetime.now(UTC))
+    return RedirectResponse(HERE, 303)
+
+
+@router.post("/recovery-codes")
+async def new_recovery_codes(
+    request: Request, found: OwnDep, db: Transaction, wired: WiringDep
+) -> Response:
+    officer, now = found.officer, datetime.now(UTC)
+    codes = await second_factor.new_recovery_codes(db, officer.id, now=now)
+    await sign_ins.note(db, officer.id, "recovery-codes-made", officer.login, "", now=now)
+    return _codes_page(request, wired, codes)
+
+
+@router.post("/password")
+async def change_password(
+    new: Annotated[str, Form(max_length=200)], found: OwnDep, db: Transaction
+) -> Response:
+    await sign_ins.change_password(db, found, new, now=datetime.now(UTC))
+    return RedirectResponse(HERE, 303)
+
+
+@router.post("/sign-ins/end-others")
+async def end_others(found: SignedInDep, db: Transaction) -> Response:
+    officer = found.officer
+    now = datetime.now(UTC)
+    await sign_ins.end_all(db, officer.id, officer.login, now=now, but=found.sign_in.id)
+    return RedirectResponse(HERE, 303)
+
+
+@router.post("/sign-ins/{sign_in_id}/end")
+async def end_one(sign_in_id: UUID, found: SignedInDep, db: Transaction) -> Response:
+    officer = found.officer
+    await sign_ins.end(db, officer.id, sign_in_id, officer, now=datetime.now(UTC))
+    return RedirectResponse(HERE, 303)
