@@ -36,6 +36,7 @@ from server.office import endpoints as office
 from server.open_data import apds_endpoints as apds
 from server.open_data import cds_endpoints as cds
 from server.open_data import endpoints as open_data
+from server.open_data import map_pages
 from server.open_data.editions import Editions
 from server.payments import endpoints as payments
 from server.payments import stay_endpoints as stays
@@ -93,7 +94,7 @@ def create_interface() -> FastAPI:
         office,
     ):
         app.include_router(slice_.router)
-    for feed in (open_data, cds, apds):
+    for feed in (open_data, cds, apds, map_pages):
         app.include_router(feed.router)
     openapi.install(app)
     return app

@@ -270,24 +270,51 @@ def sessions_csv(stays: Sequence[AlikeStays]) -> bytes:
 
 
 AGGREGATE_COLUMNS = ("curb_place_type", "curb_place_id", "metric_type", "date", "hour", "value")
-METRICS = ("total_sessions", "turnover")
-"""In one hour both are the same number. Dwell and occupancy need ends that nobody saw."""
+METRICS = ("total_sessions", "turnover", "average_dwell_time", "occupancy_percent")
+EACH_MINUTES, EACH_PERCENT = 5, 5
+"""What averages and shares are rounded to."""
 
 
-def aggregates_csv(hours: Sequence[HourOfUse], timezone: ZoneInfo, metric: str | None) -> bytes:
-    """Metrics: Aggregate, of all classes together, for each hour with more than a few arrivals."""
-    summed: dict[tuple[UUID, datetime], int] = defaultdict(int)
+def aggregates_csv(
+    hours: Sequence[HourOfUse], zones: Sequence[Zone], timezone: ZoneInfo, metric: str | None
+) -> bytes:
+    """Metrics: Aggregate, of all classes together, each of more than a few vehicles.
+
+    In one hour sessions and turnover are the same number. Dwell is in minutes, of those that came
+    in the hour and whose end is known: bought, or seen. Occupancy is a share, and told where all
+    spots hold one vehicle: nobody counted the room of others.
+    """
+    spaces = {
+        zone.id: len(zone.spots) for zone in zones if all(spot.exclusive for spot in zone.spots)
+    }
+    together: dict[tuple[UUID, datetime], list[HourOfUse]] = defaultdict(list)
     for row in hours:
-        summed[row.zone_id, row.hour] += row.arrivals
-    rows = [
-        ("area", zone_id, name, f"{local:%Y-%m-%d}", local.hour, blur(arrivals))
-        for (zone_id, hour), arrivals in summed.items()
-        if blur(arrivals)
-        for local in (hour.astimezone(timezone),)
-        for name in METRICS
-        if metric in (None, name)
-    ]
+        together[row.zone_id, row.hour].append(row)
+    rows = []
+    for (zone_id, hour), its in together.items():
+        local = hour.astimezone(timezone)
+        for name, value in _metrics(its, spaces.get(zone_id)):
+            if metric in (None, name):
+                rows.append(("area", zone_id, name, f"{local:%Y-%m-%d}", local.hour, value))
     return _csv(AGGREGATE_COLUMNS, rows)
+
+
+def _metrics(its: Sequence[HourOfUse], spaces: int | None) -> Iterator[tuple[str, object]]:
+    arrivals = blur(sum(row.arrivals for row in its))
+    if arrivals:
+        yield "total_sessions", arrivals
+        yield "turnover", arrivals
+    dwelt, dwell_s = sum(row.dwelt for row in its), sum(row.dwell_s for row in its)
+    if blur(dwelt):
+        yield "average_dwell_time", _nearest(dwell_s, 60 * dwelt, EACH_MINUTES)
+    if spaces and blur(sum(row.standing for row in its)):
+        percent = _nearest(100 * sum(row.stood_s for row in its), 3600 * spaces, EACH_PERCENT)
+        yield "occupancy_percent", f"{min(100, percent) / 100:.2f}"
+
+
+def _nearest(whole: int, parts: int, each: int) -> int:
+    """`whole / parts` to the nearest multiple of `each`, a half upwards."""
+    return each * ((2 * whole + parts * each) // (2 * parts * each))
 
 
 def _csv(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> bytes:

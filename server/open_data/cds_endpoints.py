@@ -372,4 +372,5 @@ async def curb_aggregates(
     ] = None,
 ) -> Response:
     hours = metric.of(await asked.hours(metric.period()), "hour")
-    return _csv_answer(asked, cds.aggregates_csv(hours, asked.books.timezone, metric_type))
+    zones = await asked.zones()
+    return _csv_answer(asked, cds.aggregates_csv(hours, zones, asked.books.timezone, metric_type))

@@ -128,11 +128,21 @@ async def occupancy(db: Connected, at: datetime) -> list[Occupancy]:
 HOURLY = f"""
     WITH alike AS (
         SELECT zone_id, vehicle_class, date_trunc('hour', started_at) AS began,
-            date_trunc('hour', until - interval '1 microsecond') AS ended, count(*) AS stays
+            date_trunc('hour', until - interval '1 microsecond') AS ended, count(*) AS stays,
+            count(told) AS dwelt, sum(extract(epoch FROM told - started_at)) AS dwell_s,
+            sum(extract(epoch FROM
+                least(until, date_trunc('hour', started_at) + interval '1 hour') - started_at
+            )) AS first_s,
+            sum(extract(epoch FROM
+                until - date_trunc('hour', until - interval '1 microsecond')
+            )) AS last_s
         FROM ({STOOD}) stood GROUP BY 1, 2, 3, 4
     )
     SELECT zone_id, vehicle_class, hour,
-        coalesce(sum(stays) FILTER (WHERE began = hour), 0)::bigint, sum(stays)::bigint
+        coalesce(sum(stays) FILTER (WHERE began = hour), 0)::bigint, sum(stays)::bigint,
+        coalesce(sum(dwelt) FILTER (WHERE began = hour), 0)::bigint,
+        coalesce(sum(dwell_s) FILTER (WHERE began = hour), 0)::bigint,
+        sum(CASE hour WHEN began THEN first_s WHEN ended THEN last_s ELSE 3600 * stays END)::bigint
     FROM alike CROSS JOIN LATERAL generate_series(
         greatest(began, $1), least(ended, $2::timestamptz - interval '1 hour'), interval '1 hour'
     ) AS hour
@@ -141,22 +151,26 @@ HOURLY = f"""
 
 
 class HourOfUse(NamedTuple):
-    """Vehicles of a class that came to a zone in an hour, and that stood there in it."""
+    """Vehicles of a class that came to a zone in an hour, and that stood there in it.
+
+    Of those that came, `dwelt` have a known end and stay for `dwell_s` in all. All that stood there
+    did so for `stood_s` of this hour.
+    """
 
     zone_id: UUID
     vehicle_class: VehicleClass
     hour: datetime
     arrivals: int
     standing: int
+    dwelt: int
+    dwell_s: int
+    stood_s: int
 
 
 async def hourly_use(db: Connected, since: datetime, until: datetime) -> list[HourOfUse]:
     """Between two whole hours, not blurred yet; hours without any vehicle are left out."""
     rows = await fetch(db, HOURLY, since, until, FLAT_STAY)
-    return [
-        HourOfUse(zone, VehicleClass(kind), hour, arrivals, standing)
-        for zone, kind, hour, arrivals, standing in rows
-    ]
+    return [HourOfUse(zone, VehicleClass(kind), *told) for zone, kind, *told in rows]
 
 
 ALIKE = f"""

@@ -15,15 +15,18 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from domain.parking import spot_code
 from domain.tariff import tariff_from_json
 from server.database import Transactions
 from server.limits import RateLimit
 from server.open_data import apds, cds, service
 from server.open_data.datasets import DATASETS
 from server.open_data.service import PeriodNotOffered, blur, period
+from server.spots import service as spots
 from tests.server.open_data import shapes
 from tests.server.open_data.parked import PLATE, park
 
+HOUR = timedelta(hours=1)
 CDS_JSON = {"Accept": "application/vnd.cds+json;version=1.0"}
 CDS_CSV = {"Accept": "application/vnd.cds+csv;version=1.0"}
 ZONE = ZoneInfo("Asia/Jakarta")
@@ -282,8 +285,11 @@ async def test_metrics_are_csv(api: httpx.AsyncClient, transactions: Transaction
     assert answer.headers["content-type"] == "application/vnd.cds+csv;version=1.0"
     rows = lines(answer.text)
     assert tuple(rows[0]) == cds.AGGREGATE_COLUMNS
+    day = f"{began:%Y-%m-%d}"
     assert {(r["metric_type"], r["date"], r["hour"], r["value"]) for r in rows} == {
-        (metric, f"{began:%Y-%m-%d}", "9", "10") for metric in cds.METRICS
+        ("total_sessions", day, "9", "10"),
+        ("turnover", day, "9", "10"),
+        ("average_dwell_time", day, "9", "90"),
     }
     sessions = lines((await api.get("/open-data/cds/metrics/sessions", headers=CDS_CSV)).text)
     assert tuple(sessions[0]) == cds.SESSION_COLUMNS
@@ -291,6 +297,44 @@ async def test_metrics_are_csv(api: httpx.AsyncClient, transactions: Transaction
     later = {"start_time": cds.timestamp(began + timedelta(hours=1))}
     answer = await api.get("/open-data/cds/metrics/aggregates", headers=CDS_CSV, params=later)
     assert lines(answer.text) == []
+
+
+async def test_dwell_and_occupancy_are_rounded_and_of_more_than_a_few(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    """Ten spaces; four vehicles from 9.15 to 11.00 and one more by 10.30; three alone at 14."""
+    spaces = [
+        f"TMN,Taman,{spot_code('TMN', number)},Jl. Taman {number},-2.5,113,yes"
+        for number in range(1, 11)
+    ]
+    async with transactions.begin() as db:
+        await spots.import_spots(db, "\n".join((",".join(spots.SPOT_FILE_COLUMNS), *spaces)))
+        (tariff, *_) = [
+            version for _, version in await spots.tariffs_from(db, datetime.now(ZONE).date())
+        ]
+        await spots.add_tariff(db, "TMN", tariff)
+    began, codes = days_ago(1, 9, 15), [line.split(",")[2] for line in spaces]
+    for code in codes[:4]:
+        await park(transactions, 1, began=began, ended=days_ago(1, 11), spot=code)
+    await park(transactions, 1, began=days_ago(1, 10, 30), ended=days_ago(1, 11), spot=codes[4])
+    for code in codes[:3]:
+        await park(transactions, 1, began=days_ago(1, 14), ended=days_ago(1, 15), spot=code)
+    answer = await api.get("/open-data/cds/metrics/aggregates", headers=CDS_CSV)
+    found = {(r["metric_type"], r["hour"]): r["value"] for r in lines(answer.text)}
+    assert found == {
+        ("total_sessions", "9"): "5",
+        ("turnover", "9"): "5",
+        ("average_dwell_time", "9"): "105",
+        ("occupancy_percent", "9"): "0.30",  # four for 45 minutes of ten hours
+        ("occupancy_percent", "10"): "0.45",
+    }
+    now = datetime.now(UTC)
+    for code in codes[:4]:
+        await park(transactions, 1, began=now - HOUR, ended=now + HOUR, spot=code)
+    page = (await api.get("/peta")).text
+    assert page.count("<dt>Kosong, kira-kira</dt><dd>5</dd>") == 1  # of ten, four are told as five
+    assert (await api.get("/peta/TMN")).text.count('href="/p/TMN-') == 10
+    assert (await api.get("/peta/ZZZ")).json()["slug"] == "zone-not-found"
 
 
 async def test_what_has_not_changed_is_not_sent_again(api: httpx.AsyncClient) -> None:
