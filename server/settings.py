@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     acquirer_client_secret: SecretStr | None = None
     acquirer_merchant_id: str = "KARCIS000000001"
     acquirer_terminal_id: str = "A01"
+    settlement_mapping: str = "sandbox"
+    statement_mapping: str = "bank"
     acquirer_public_key: Path | None = None
     private_key: Path | None = None
     proof_key: Path | None = None

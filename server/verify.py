@@ -136,6 +136,7 @@ TRIGGERS = (
     "signs_only_edges",
     "stay_checks_insert_only",
     "head_counts_insert_only",
+    "held_lines_insert_only",
     "statement_lines_insert_only",
     "stay_voids_insert_only",
     "voucher_batches_insert_only",

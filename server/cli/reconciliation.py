@@ -1,9 +1,10 @@
 """Commands that take in settlement files and bank statements, and compare the books with them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -16,10 +17,15 @@ from server.cli.shell import (
     fail,
     in_transaction,
     print_json,
+    talk,
 )
 
 settlement_app = typer.Typer(help="Settlement files of the acquirer.", no_args_is_help=True)
 statement_app = typer.Typer(help="Bank statements.", no_args_is_help=True)
+settlement_mapping_app = typer.Typer(help="How settlement files are read.", no_args_is_help=True)
+statement_mapping_app = typer.Typer(help="How statements are read.", no_args_is_help=True)
+settlement_app.add_typer(settlement_mapping_app, name="mapping")
+statement_app.add_typer(statement_mapping_app, name="mapping")
 
 
 def reconcile(day: Day, data: DataDir = Path("data"), as_json: AsJson = False) -> None:
@@ -58,53 +64,217 @@ def _print_report(report: Any) -> None:
     )
 
 
+Mapping = Annotated[
+    str, typer.Option(help="A ready mapping's name, or a TOML file. As the settings say, if empty.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do; write nothing.")]
+
+
 @settlement_app.command("import")
 def import_settlement(
-    file: InputFile, data: DataDir = Path("data"), as_json: AsJson = False
+    file: InputFile,
+    data: DataDir = Path("data"),
+    mapping: Mapping = "",
+    acquirer: Annotated[str, typer.Option(help="Whose file it is, if not the settings'.")] = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Take in an acquirer's settlement CSV; the same file again changes nothing."""
-    from server.reconciliation import service
+    """Take in an acquirer's settlement file (CSV, XLSX); the same again changes nothing."""
+    from server.reconciliation import mappings, previews, service
     from server.settings import Settings
 
-    async def work(db: Any, books: Any) -> service.Imported:
-        return await service.import_settlement(
-            db, Settings().acquirer, file.name, file.read_bytes(), books, now=datetime.now(UTC)
+    settings = Settings()
+    how = _mapping(mappings.SettlementMapping, mapping or settings.settlement_mapping)
+    whose = acquirer or settings.acquirer
+    # Another acquirer knows the regency by another name than the one in the settings.
+    merchant = settings.acquirer_merchant_id if whose == settings.acquirer else ""
+
+    async def work(db: Any, books: Any) -> Any:
+        take_in = previews.settlement if dry_run else service.import_settlement
+        return await take_in(
+            db,
+            whose,
+            file.name,
+            file.read_bytes(),
+            books,
+            now=datetime.now(UTC),
+            mapping=how,
+            merchant=merchant,
         )
 
-    _import(file, data, work, as_json)
+    _take_in(file, data, work, as_json)
 
 
 @statement_app.command("import")
 def import_statement(
-    file: InputFile, data: DataDir = Path("data"), as_json: AsJson = False
+    file: InputFile,
+    data: DataDir = Path("data"),
+    mapping: Mapping = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Take in a bank statement (MT940); the same file again changes nothing."""
+    """Take in a bank statement (MT940, camt.053, CSV, XLSX); the same again changes nothing."""
+    from server.reconciliation import mappings, previews, service
+    from server.settings import Settings
+
+    how = _mapping(mappings.StatementMapping, mapping or Settings().statement_mapping)
+
+    async def work(db: Any, _books: Any) -> Any:
+        take_in = previews.statement if dry_run else service.import_statement
+        return await take_in(db, file.name, file.read_bytes(), now=datetime.now(UTC), mapping=how)
+
+    _take_in(file, data, work, as_json)
+
+
+@settlement_app.command("held")
+def show_held(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
+    """What acquirers hold back: told of, and settled by no line yet."""
+    from domain.money import format_rp
     from server.reconciliation import service
 
-    async def work(db: Any, _books: Any) -> service.Imported:
-        return await service.import_statement(
-            db, file.name, file.read_bytes(), now=datetime.now(UTC)
+    async def work(db: Any, _books: Any) -> Any:
+        return [
+            {
+                "acquirer": line.acquirer,
+                "acquirer_reference": line.acquirer_reference,
+                "rrn": line.rrn,
+                "batch_id": line.batch_id,
+                "settlement_date": line.settlement_date.isoformat(),
+                "net_rp": line.net_rp,
+            }
+            for line in await service.held_lines(db)
+        ]
+
+    lines = in_transaction(data, work)
+    if as_json:
+        print_json(lines)
+        return
+    for line in lines:
+        print(
+            f"ditahan  {line['settlement_date']}  {line['acquirer_reference']}/{line['rrn'] or '-'}"
+            f"  {line['batch_id']}  {format_rp(line['net_rp'])}"
         )
+    print(f"{len(lines)} baris ditahan, {format_rp(sum(line['net_rp'] for line in lines))}")
 
-    _import(file, data, work, as_json)
 
-
-def _import(
-    file: Path, data: Path, work: Callable[[Any, Any], Awaitable[Any]], as_json: bool
-) -> None:
+@settlement_mapping_app.command("check")
+def check_settlement_mapping(mapping: InputFile, sample: InputFile) -> None:
+    """Read a sample by a mapping of one's own, and say what was understood."""
     from domain.money import format_rp
+    from server.reconciliation import mappings, settlements
+
+    how = _mapping(mappings.SettlementMapping, str(mapping))
+    told = _read(sample, lambda content: settlements.read(content, how))
+    for row in told.rows[:10]:
+        print(
+            f"baris {row.line_number}: {row.paid_at.isoformat()}  {row.reference}  "
+            f"{row.acquirer_reference}/{row.rrn or '-'}  {row.batch_id}  {format_rp(row.gross_rp)} "
+            f"- MDR {format_rp(row.mdr_rp)} - PPN {format_rp(row.vat_rp)} "
+            f"- PPh {format_rp(row.withheld_rp)} = {format_rp(row.net_rp)}"
+        )
+    print(
+        f"{sample.name}: {len(told.rows)} baris, {format_rp(sum(r.net_rp for r in told.rows))}; "
+        f"{len(told.held)} ditahan, {len(told.passed_over)} dilewati"
+    )
+
+
+@statement_mapping_app.command("check")
+def check_statement_mapping(mapping: InputFile, sample: InputFile) -> None:
+    """Read a sample by a mapping of one's own, and say what was understood."""
+    from domain.money import format_rp
+    from server.reconciliation import mappings, statements
+
+    how = _mapping(mappings.StatementMapping, str(mapping))
+    rows = _read(sample, lambda content: statements.read(content, how))
+    for row in rows[:10]:
+        print(f"baris {row.place}: {row.value_date}  {format_rp(row.amount_rp)}  {row.narrative}")
+    print(f"{sample.name}: {len(rows)} mutasi, {format_rp(sum(row.amount_rp for row in rows))}")
+
+
+@settlement_mapping_app.command("show")
+def show_settlement_mappings() -> None:
+    """Print the ready mappings, to begin one of one's own from."""
+    from server.reconciliation import mappings
+
+    print(mappings.ready_text(mappings.SettlementMapping), end="")
+
+
+@statement_mapping_app.command("show")
+def show_statement_mappings() -> None:
+    """Print the ready mappings, to begin one of one's own from."""
+    from server.reconciliation import mappings
+
+    print(mappings.ready_text(mappings.StatementMapping), end="")
+
+
+def _mapping(kind: Any, name: str) -> Any:
+    from server.reconciliation import mappings
+
+    try:
+        return mappings.mapping(kind, name)
+    except mappings.MappingRefused as exc:
+        fail(f"{name}: {exc}")
+
+
+def _read(file: Path, read: Callable[[bytes], Any]) -> Any:
     from server.reconciliation.files import FileRefused
 
     try:
-        imported = in_transaction(data, work)
+        return read(file.read_bytes())
     except FileRefused as exc:
-        fail(f"{file.name}: {exc}")
+        _refuse(file, exc)
+
+
+def _refuse(file: Path, refused: Any) -> NoReturn:
+    """Every line that is wrong on a line of its own; nothing of the file was taken in."""
+    if len(refused.faults) == 1:
+        fail(f"{file.name}: {refused}")
+    for fault in refused.faults:
+        talk.print(
+            f"{file.name}: {fault.indonesian} / {fault.english}", markup=False, soft_wrap=True
+        )
+    count = len(refused.faults)
+    fail(f"{file.name}: tidak ada yang diambil ({count}) / nothing was taken in ({count})")
+
+
+def _take_in(
+    file: Path, data: Path, work: Callable[[Any, Any], Awaitable[Any]], as_json: bool
+) -> None:
+    from server.reconciliation.files import FileRefused
+
+    try:
+        done = in_transaction(data, work)
+    except FileRefused as exc:
+        _refuse(file, exc)
+    told = asdict(done)
+    imported = told.pop("imported", None)
     if as_json:
-        print_json(
-            {"lines": imported.lines, "total_rp": imported.total_rp, "known": imported.known}
-        )
+        print_json(told if imported is None else {**imported, **told, "dry_run": True})
+    elif imported is None:
+        print(f"{file.name}: {_new_and_known(told)}")
     else:
-        print(
-            f"{file.name}: {imported.lines} baris baru, {format_rp(imported.total_rp)}; "
-            f"{imported.known} sudah dikenal"
-        )
+        _print_preview(file, imported, told)
+
+
+def _new_and_known(imported: dict[str, int]) -> str:
+    from domain.money import format_rp
+
+    return (
+        f"{imported['lines']} baris baru, {format_rp(imported['total_rp'])}; "
+        f"{imported['known']} sudah dikenal"
+    )
+
+
+def _print_preview(file: Path, imported: dict[str, int], told: dict[str, Any]) -> None:
+    from domain.money import format_rp
+
+    print(f"{file.name}: PRATINJAU, tidak ada yang disimpan: {_new_and_known(imported)}")
+    print(f"cocok {told['matched']}, tidak dikenal {imported['lines'] - told['matched']}")
+    for name, value in told.items():
+        if name.endswith("_rp"):
+            print(f"{name.removesuffix('_rp'):10} {format_rp(value)}")
+    for batch, net_rp in told.get("batches", {}).items():
+        print(f"{batch}  {format_rp(net_rp)}")
+    for name, word in (("held", "ditahan"), ("passed_over", "dilewati")):
+        if told.get(name):
+            print(f"{word}: baris {', '.join(str(line) for line in told[name])}")

@@ -22,7 +22,9 @@ VOUCHERS = "2140"
 SUSPENSE = "2190"
 PASSES = "4120"
 VOUCHER_REST = "4190"
+WITHHELD_TAX = "1180"
 MDR_EXPENSE = "5110"
+MDR_VAT = "5130"
 SHARE_EXPENSE = "5120"
 OTHER_EXPENSE = "5190"
 
@@ -44,6 +46,7 @@ CHART = (
     ChartAccount(DEPOSITS_IN_TRANSIT, "Setoran tunai dalam perjalanan", "asset"),
     ChartAccount(TRANSFERS_IN_TRANSIT, "Transfer pengembalian dalam perjalanan", "asset"),
     ChartAccount(VOUCHER_SELLERS, "Piutang penjual voucher", "asset"),
+    ChartAccount(WITHHELD_TAX, "PPh atas jasa acquirer", "asset"),
     ChartAccount(REFUNDS_PAYABLE, "Utang pengembalian", "liability"),
     ChartAccount(ATTENDANT_PAYABLE, "Utang bagi hasil juru parkir", "liability"),
     ChartAccount(THIRD_PARTY_PAYABLE, "Utang bagi hasil pihak ketiga", "liability"),
@@ -53,6 +56,7 @@ CHART = (
     ChartAccount(VOUCHER_REST, "Sisa nilai voucher", "revenue"),
     ChartAccount(MDR_EXPENSE, "Beban MDR", "expense"),
     ChartAccount(SHARE_EXPENSE, "Beban bagi hasil", "expense"),
+    ChartAccount(MDR_VAT, "Beban PPN atas MDR", "expense"),
     ChartAccount(OTHER_EXPENSE, "Beban lain", "expense"),
 )
 """Every account but the zones' revenue accounts, which `zone_account` gives."""
@@ -169,18 +173,22 @@ def for_refund_by_transfer(amount_rp: int) -> tuple[Leg, ...]:
     return _balanced(Leg(REFUNDS_PAYABLE, amount_rp), Leg(TRANSFERS_IN_TRANSIT, -amount_rp))
 
 
-def for_settlement(gross_rp: int, mdr_rp: int) -> tuple[Leg, ...]:
-    """A settled batch: the acquirer paid out the gross less its fee."""
-    return _balanced(
-        Leg(IN_TRANSIT, gross_rp - mdr_rp), Leg(MDR_EXPENSE, mdr_rp), Leg(RECEIVABLE, -gross_rp)
-    )
+def for_settlement(
+    gross_rp: int, mdr_rp: int, vat_rp: int = 0, withheld_rp: int = 0
+) -> tuple[Leg, ...]:
+    """A settled batch: the acquirer paid out the gross less its fee and the taxes on it.
+
+    Value added tax on the fee is a cost as the fee is. Income tax on it, which the acquirer kept
+    back, is a claim; negative where it was paid out for us to hand in, and then a debt.
+    """
+    return _balanced(*_paid_out(gross_rp, mdr_rp, vat_rp, withheld_rp), Leg(RECEIVABLE, -gross_rp))
 
 
-def for_unbooked_settlement(gross_rp: int, mdr_rp: int) -> tuple[Leg, ...]:
+def for_unbooked_settlement(
+    gross_rp: int, mdr_rp: int, vat_rp: int = 0, withheld_rp: int = 0
+) -> tuple[Leg, ...]:
     """A settled line for money we never recorded: paid out all the same, held until explained."""
-    return _balanced(
-        Leg(IN_TRANSIT, gross_rp - mdr_rp), Leg(MDR_EXPENSE, mdr_rp), Leg(SUSPENSE, -gross_rp)
-    )
+    return _balanced(*_paid_out(gross_rp, mdr_rp, vat_rp, withheld_rp), Leg(SUSPENSE, -gross_rp))
 
 
 def for_explained_settlement(gross_rp: int) -> tuple[Leg, ...]:
@@ -209,6 +217,15 @@ def for_explained_movement(amount_rp: int, clears: str = IN_TRANSIT) -> tuple[Le
 def reverse(legs: Sequence[Leg]) -> tuple[Leg, ...]:
     """The legs that undo an entry: how a mistake is corrected, since no entry is ever changed."""
     return tuple(Leg(leg.account, -leg.amount_rp, leg.party) for leg in legs)
+
+
+def _paid_out(gross_rp: int, mdr_rp: int, vat_rp: int, withheld_rp: int) -> tuple[Leg, ...]:
+    return (
+        Leg(IN_TRANSIT, gross_rp - mdr_rp - vat_rp - withheld_rp),
+        Leg(MDR_EXPENSE, mdr_rp),
+        Leg(MDR_VAT, vat_rp),
+        Leg(WITHHELD_TAX, withheld_rp),
+    )
 
 
 def _earned(amount_rp: int, zone_code: str, shares: Shares) -> tuple[Leg, ...]:

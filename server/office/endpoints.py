@@ -37,6 +37,12 @@ from server.payments.wiring import WiringDep
 from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
 from server.reconciliation.files import MAX_BYTES, FileRefused
+from server.reconciliation.mappings import (
+    MappingRefused,
+    SettlementMapping,
+    StatementMapping,
+    mapping,
+)
 from server.reconciliation.service import Imported
 from server.webhooks import queries as webhooks
 
@@ -150,8 +156,16 @@ async def take_in_settlement(
     wired: WiringDep,
 ) -> Response:
     async def work(name: str, content: bytes) -> Imported:
+        settings = wired.settings
         return await reconciliation.import_settlement(
-            db, wired.settings.acquirer, name, content, wired.books, now=datetime.now(UTC)
+            db,
+            settings.acquirer,
+            name,
+            content,
+            wired.books,
+            now=datetime.now(UTC),
+            mapping=mapping(SettlementMapping, settings.settlement_mapping),
+            merchant=settings.acquirer_merchant_id,
         )
 
     return await _take_in(day, file, work)
@@ -163,9 +177,13 @@ async def take_in_statement(
     file: UploadFile,
     officer: Annotated[Officer, allowed(Right.TAKE_IN_FILES)],
     db: Transaction,
+    wired: WiringDep,
 ) -> Response:
     async def work(name: str, content: bytes) -> Imported:
-        return await reconciliation.import_statement(db, name, content, now=datetime.now(UTC))
+        how = mapping(StatementMapping, wired.settings.statement_mapping)
+        return await reconciliation.import_statement(
+            db, name, content, now=datetime.now(UTC), mapping=how
+        )
 
     return await _take_in(day, file, work)
 
@@ -177,4 +195,6 @@ async def _take_in(
         imported = await work((file.filename or "berkas")[:200], await file.read(MAX_BYTES + 1))
     except FileRefused as exc:
         raise FileNotTaken(exc) from exc
+    except MappingRefused as exc:
+        raise FileNotTaken(FileRefused(exc.english, exc.indonesian)) from exc
     return RedirectResponse(f"/office?{urlencode({'date': day, **vars(imported)})}", 303)

@@ -162,7 +162,9 @@ def _lines_differ(
 
 def _fees_differ(settled: Iterable[Settled]) -> list[Difference]:
     return [
-        _difference(DifferenceKind.MDR_DIFFERS, _subject(s), s.gross_rp - due_rp, s.net_rp)
+        _difference(
+            DifferenceKind.MDR_DIFFERS, _subject(s), s.gross_rp - due_rp, s.gross_rp - s.mdr_rp
+        )
         for s in settled
         if (due_rp := s.mdr_due_rp) is not None and due_rp != s.mdr_rp
     ]

@@ -37,22 +37,8 @@ class ImportedFile(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class SettlementLine(Base):
-    """One payment as the acquirer settled it: gross, its fee (MDR) and the net paid out."""
-
-    __tablename__ = "settlement_lines"
-    __table_args__ = (
-        CheckConstraint("gross_rp - mdr_rp = net_rp", name="net"),
-        Index(
-            "uq_settlement_lines_acquirer_reference",
-            "acquirer",
-            "acquirer_reference",
-            "rrn",
-            text("(gross_rp < 0)"),
-            unique=True,
-            postgresql_nulls_not_distinct=True,
-        ),
-    )
+class _Settled:
+    """What an acquirer tells of one payment: gross, fee (MDR), taxes on the fee, and net."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"))
@@ -67,13 +53,51 @@ class SettlementLine(Base):
     gross_rp: Mapped[int] = mapped_column(BigInteger)
     mdr_rp: Mapped[int] = mapped_column(BigInteger)
     net_rp: Mapped[int] = mapped_column(BigInteger)
+    vat_rp: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    withheld_rp: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+def _each_once(table: str) -> tuple[CheckConstraint, Index]:
+    """Net is what is left of gross, and a line of an acquirer stands once."""
+    return (
+        CheckConstraint("gross_rp - mdr_rp - vat_rp - withheld_rp = net_rp", name="net"),
+        Index(
+            f"uq_{table}_acquirer_reference",
+            "acquirer",
+            "acquirer_reference",
+            "rrn",
+            text("(gross_rp < 0)"),
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+
+class SettlementLine(_Settled, Base):
+    """One payment as the acquirer settled it. Insert-only."""
+
+    __tablename__ = "settlement_lines"
+    __table_args__ = _each_once("settlement_lines")
+
+
+class HeldLine(_Settled, Base):
+    """One payment that the acquirer told of and holds back, until a line settles it. Insert-only.
+
+    It is in no entry of the ledger: what is held is still owed by the acquirer.
+    """
+
+    __tablename__ = "held_lines"
+    __table_args__ = _each_once("held_lines")
 
 
 class StatementLine(Base):
     """One credit or debit on the regency's bank account; credits positive."""
 
     __tablename__ = "statement_lines"
-    __table_args__ = (UniqueConstraint("account", "statement_reference", "line_number"),)
+    __table_args__ = (
+        UniqueConstraint("account", "statement_reference", "line_number"),
+        CheckConstraint("form IN ('mt940', 'camt053', 'table')", name="form"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"))
@@ -83,6 +107,7 @@ class StatementLine(Base):
     value_date: Mapped[date] = mapped_column(index=True)
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     narrative: Mapped[str] = mapped_column(Text)
+    form: Mapped[str] = mapped_column(Text, server_default="mt940")
 
 
 class ClearedMovement(Base):

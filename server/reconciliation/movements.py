@@ -8,6 +8,7 @@ officers say what it is.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, literal, not_, or_, select
@@ -22,7 +23,7 @@ from server.ledger.models import Entry
 from server.ledger.service import NewEntry
 from server.payments import cases, refund_queries
 from server.payments.models import Case, Refund
-from server.reconciliation.files import Statement, StatementRow
+from server.reconciliation.files import StatementRow
 from server.reconciliation.matching import DifferenceKind, Movement, batch_named
 from server.reconciliation.models import (
     CashDeposit,
@@ -64,7 +65,6 @@ class Awaited:
 async def record(
     db: AsyncSession,
     file_id: UUID,
-    statement: Statement,
     rows: Sequence[StatementRow],
     now: datetime,
 ) -> None:
@@ -77,16 +77,7 @@ async def record(
     insertions = Insertions()
     insertions.add(
         StatementLine,
-        [
-            {
-                "id": line_id,
-                "file_id": file_id,
-                "account": statement.account,
-                "statement_reference": statement.reference,
-                **vars(row),
-            }
-            for line_id, row in lines.items()
-        ],
+        [{"id": line_id, "file_id": file_id, **_kept(row)} for line_id, row in lines.items()],
     )
     entries, cleared, held, transferred = [], [], [], {}
     for line_id, row in lines.items():
@@ -104,7 +95,7 @@ async def record(
             cleared.append({"statement_line_id": line_id, "name": name})
         else:
             held.append((line_id, row.amount_rp))
-        entries.append(_entry(line_id, row, statement, account))
+        entries.append(_entry(line_id, row, account))
     insertions.add(ClearedMovement, cleared)
     ledger.add_entries(insertions, entries, now=now)
     await insertions.write(db)
@@ -129,14 +120,19 @@ def _transfer_named(row: StatementRow, transfers: Mapping[str, Refund]) -> Refun
     return refund if refund is not None and refund.amount_rp == -row.amount_rp else None
 
 
-def _entry(line_id: UUID, row: StatementRow, statement: Statement, account: str | None) -> NewEntry:
-    known = f"statement:{statement.account}:{statement.reference}:{row.line_number}"
+def _kept(row: StatementRow) -> dict[str, Any]:
+    """All of a movement but where its file has it."""
+    return {name: value for name, value in vars(row).items() if name != "place"}
+
+
+def _entry(line_id: UUID, row: StatementRow, account: str | None) -> NewEntry:
+    known = f"statement:{row.account}:{row.statement_reference}:{row.line_number}"
     return NewEntry(
         postings.for_unknown_movement(row.amount_rp)
         if account is None
         else postings.for_bank_credit(row.amount_rp, account),
         source=f"{MOVEMENT}{line_id}" if account is None else known,
-        description=f"Mutasi bank {statement.reference}",
+        description=f"Mutasi bank {row.statement_reference}",
         business_day=row.value_date,
     )
 

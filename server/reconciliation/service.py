@@ -41,8 +41,9 @@ from server.payments.arrivals import Arrival
 from server.payments.books import Books
 from server.payments.models import CASH, OWNER, VOUCHER, Case, Charge, Money, Refund
 from server.payments.pursuit import SettledRefund
-from server.reconciliation import files, movements
-from server.reconciliation.files import FileRefused, SettlementRow
+from server.reconciliation import movements, settlements, statements
+from server.reconciliation.files import Faults, FileRefused, SettlementRow, StatementRow
+from server.reconciliation.mappings import SettlementMapping, StatementMapping
 from server.reconciliation.matching import (
     Booked,
     Difference,
@@ -57,6 +58,7 @@ from server.reconciliation.matching import (
 from server.reconciliation.models import (
     CashDeposit,
     Discrepancy,
+    HeldLine,
     ImportedFile,
     Reconciliation,
     SettlementLine,
@@ -70,6 +72,9 @@ ONE_AT_A_TIME = 0x7265636F6E
 UNBOOKED = "unbooked:"
 EXPLAINED_SETTLEMENT = "explained:settlement:"
 
+# What a line must say again wherever it is told again.
+TOLD = ("batch_id", "gross_rp", "mdr_rp", "vat_rp", "withheld_rp")
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -81,25 +86,39 @@ class Imported:
 
 
 async def import_settlement(
-    db: AsyncSession, acquirer: str, name: str, content: bytes, books: Books, *, now: datetime
+    db: AsyncSession,
+    acquirer: str,
+    name: str,
+    content: bytes,
+    books: Books,
+    *,
+    now: datetime,
+    mapping: SettlementMapping = settlements.SANDBOX,
+    merchant: str = "",
 ) -> Imported:
-    """Take in a settlement CSV, all or nothing, and post each batch; raises FileRefused.
+    """Take in a settlement file, all or nothing, and post each batch; raises FileRefused.
 
     A file sent again, or again with more lines, adds only what is new. A line that says otherwise
-    than before is refused.
+    than before is refused. What the acquirer holds back is kept apart, and posted once it settles.
     """
-    rows = files.read_settlement(content)
+    told = settlements.read(content, mapping, merchant)
+    rows = told.rows
     await one_at_a_time(db)
     file_id = await _keep_file(db, "settlement", name, content, now)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
-    new = {new_id(): row for row in await _new_settlement_rows(db, acquirer, rows)}
-    if new:
+    faults = Faults()
+    new = await _new_lines(db, SettlementLine, acquirer, rows, faults)
+    held = await _new_lines(db, HeldLine, acquirer, told.held, faults)
+    faults.refuse_any()
+    for table, lines in ((SettlementLine, new), (HeldLine, held)):
         values = [
             {"id": line_id, "file_id": file_id, "acquirer": acquirer, **vars(row)}
-            for line_id, row in new.items()
+            for line_id, row in lines.items()
         ]
-        await db.execute(insert(SettlementLine), values)
+        if values:
+            await db.execute(insert(table), values)
+    if new:
         batches = {row.batch_id for row in new.values()}
         latest = max(row.settlement_date for row in new.values())
         await movements.explain_batches(db, batches, latest, now)
@@ -207,7 +226,10 @@ def _batch_entries(
         lines = list(group)
         yield NewEntry(
             postings.for_settlement(
-                sum(line.gross_rp for line in lines), sum(line.mdr_rp for line in lines)
+                sum(line.gross_rp for line in lines),
+                sum(line.mdr_rp for line in lines),
+                sum(line.vat_rp for line in lines),
+                sum(line.withheld_rp for line in lines),
             ),
             source=f"settlement:{acquirer}:{batch_id}:{file_id}",
             description=f"Pencairan {batch_id}, {len(lines)} transaksi",
@@ -217,7 +239,7 @@ def _batch_entries(
 
 def _unbooked_entry(line_id: UUID, row: SettlementRow) -> NewEntry:
     return NewEntry(
-        postings.for_unbooked_settlement(row.gross_rp, row.mdr_rp),
+        postings.for_unbooked_settlement(row.gross_rp, row.mdr_rp, row.vat_rp, row.withheld_rp),
         source=f"{UNBOOKED}{line_id}",
         description=f"Pencairan {row.batch_id} tidak ada di buku: {row.acquirer_reference}",
         business_day=row.settlement_date,
@@ -325,39 +347,46 @@ async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datet
                 await cases.explained(db, Case.settlement_line_id, line.id, why, now)
 
 
-async def _new_settlement_rows(
-    db: AsyncSession, acquirer: str, rows: Sequence[SettlementRow]
-) -> list[SettlementRow]:
+async def _new_lines(
+    db: AsyncSession,
+    table: type[SettlementLine] | type[HeldLine],
+    acquirer: str,
+    rows: Sequence[SettlementRow],
+    faults: Faults,
+) -> dict[UUID, SettlementRow]:
+    """Those of the rows that no earlier file told; one that says otherwise than it is a fault."""
     references = [row.acquirer_reference for row in rows]
     stored = await db.execute(
-        select(
-            SettlementLine.acquirer_reference,
-            SettlementLine.rrn,
-            SettlementLine.batch_id,
-            SettlementLine.gross_rp,
-            SettlementLine.mdr_rp,
-        ).where(
-            SettlementLine.acquirer == acquirer,
-            SettlementLine.acquirer_reference == any_(_texts(references)),
+        select(table.acquirer_reference, table.rrn, *(getattr(table, name) for name in TOLD)).where(
+            table.acquirer == acquirer, table.acquirer_reference == any_(_texts(references))
         )
     )
     known = {(line.acquirer_reference, line.rrn, line.gross_rp < 0): line for line in stored}
-    new = []
+    new = {}
     for row in rows:
         told = known.get(row.key)
         if told is None:
-            new.append(row)
-        elif (told.batch_id, told.gross_rp, told.mdr_rp) != (
-            row.batch_id,
-            row.gross_rp,
-            row.mdr_rp,
-        ):
-            raise FileRefused.in_line(
+            new[new_id()] = row
+        elif any(getattr(told, name) != getattr(row, name) for name in TOLD):
+            faults.found += FileRefused.in_line(
                 row.line_number,
                 "settled otherwise in an earlier file",
                 "berbeda dengan berkas yang lebih dahulu",
-            )
+            ).faults
     return new
+
+
+async def held_lines(db: AsyncSession) -> Sequence[HeldLine]:
+    """What acquirers told of and hold back: no line has settled it yet."""
+    settled = (
+        select(SettlementLine.id)
+        .where(SettlementLine.acquirer == HeldLine.acquirer)
+        .where(SettlementLine.acquirer_reference == HeldLine.acquirer_reference)
+        .where(SettlementLine.rrn.is_not_distinct_from(HeldLine.rrn))
+        .where((SettlementLine.gross_rp < 0) == (HeldLine.gross_rp < 0))
+    )
+    held = select(HeldLine).where(not_(settled.exists()))
+    return (await db.scalars(held.order_by(HeldLine.settlement_date, HeldLine.id))).all()
 
 
 async def one_at_a_time(db: AsyncSession) -> None:
@@ -369,23 +398,49 @@ async def one_at_a_time(db: AsyncSession) -> None:
 
 
 async def import_statement(
-    db: AsyncSession, name: str, content: bytes, *, now: datetime
+    db: AsyncSession,
+    name: str,
+    content: bytes,
+    *,
+    now: datetime,
+    mapping: StatementMapping = statements.BANK,
 ) -> Imported:
-    """Take in an MT940 statement, all or nothing, and post each movement; raises FileRefused."""
-    statement = files.read_statement(content)
+    """Take in a bank statement, all or nothing, and post each movement; raises FileRefused."""
+    rows = statements.read(content, mapping)
     await one_at_a_time(db)
     file_id = await _keep_file(db, "statement", name, content, now)
     if file_id is None:
-        return Imported(0, 0, known=len(statement.rows))
+        return Imported(0, 0, known=len(rows))
+    new = await _new_movements(db, rows)
+    if new:
+        await movements.record(db, file_id, new, now)
+    total_rp = sum(row.amount_rp for row in new)
+    return Imported(len(new), total_rp, known=len(rows) - len(new))
+
+
+async def _new_movements(db: AsyncSession, rows: Sequence[StatementRow]) -> list[StatementRow]:
+    """Those that no earlier file told.
+
+    The days of an account come in one form of statement: in another all would be new once more.
+    """
     stored = await db.scalars(
         select(StatementLine)
-        .where(StatementLine.account == statement.account)
-        .where(StatementLine.statement_reference == statement.reference)
+        .where(StatementLine.account == any_(_texts({row.account for row in rows})))
+        .where(
+            or_(
+                StatementLine.statement_reference
+                == any_(_texts({row.statement_reference for row in rows})),
+                StatementLine.value_date == any_(literal(list({row.value_date for row in rows}))),
+            )
+        )
     )
-    known = {line.line_number: line for line in stored}
-    new = []
-    for row in statement.rows:
-        told = known.get(row.line_number)
+    known, forms = {}, {}
+    for line in stored:
+        known[line.account, line.statement_reference, line.line_number] = line
+        forms[line.account, line.value_date] = line.form
+    new, faults = [], Faults()
+    for row in rows:
+        told = known.get((row.account, row.statement_reference, row.line_number))
         if told is None:
             new.append(row)
         elif (told.value_date, told.amount_rp, told.narrative) != (
@@ -393,15 +448,20 @@ async def import_statement(
             row.amount_rp,
             row.narrative,
         ):
-            raise FileRefused.in_movement(
-                row.line_number,
+            faults.found += FileRefused.in_movement(
+                row.place,
                 "told otherwise in an earlier file",
                 "berbeda dengan berkas yang lebih dahulu",
-            )
-    if new:
-        await movements.record(db, file_id, statement, new, now)
-    total_rp = sum(row.amount_rp for row in new)
-    return Imported(len(new), total_rp, known=len(statement.rows) - len(new))
+            ).faults
+        form = forms.get((row.account, row.value_date), row.form)
+        if form != row.form:
+            faults.found += FileRefused.in_movement(
+                row.place,
+                f"this day of the account was taken in from {form}",
+                f"hari ini pada rekening itu sudah diambil dari {form}",
+            ).faults
+    faults.refuse_any()
+    return new
 
 
 async def _keep_file(

@@ -53,6 +53,9 @@ MONEY_MODULES = (
     "server/reconciliation/matching.py",
     "server/reconciliation/service.py",
     "server/reconciliation/files.py",
+    "server/reconciliation/settlements.py",
+    "server/reconciliation/sheets.py",
+    "server/reconciliation/statements.py",
 )
 
 

@@ -125,7 +125,7 @@ async def test_verify_exits_3_and_names_what_is_broken(karcis: Karcis, owner: Tr
 
 RUBBISH = [
     ("settlement", b"bukan csv", "bad-0: baris 1: kolom tidak ada"),
-    ("statement", b"bukan mt940", "bad-1: bukan rekening koran MT940"),
+    ("statement", b"bukan mt940", "bad-1: baris 1: kolom tidak ada"),
     ("spot", b"bukan csv", "bad-2: the first line must be"),
     ("spot", b"\xff\xfe", "bad-3: 'utf-8' codec can't decode"),
 ]
@@ -145,6 +145,40 @@ async def test_a_rubbish_file_is_refused_in_one_line(
             assert (told.returncode, told.stdout) == (1, "")
             assert told.stderr.startswith(f"karcis: {says}")
             assert told.stderr.count("\n") == 1
+
+
+async def test_a_dry_run_shows_what_a_file_would_do_and_stores_none_of_it(
+    karcis: Karcis, transactions: Transactions
+) -> None:
+    file = FIXTURES / "nicepay-held.csv"
+    args = ("settlement", "import", str(file), "--mapping", "nicepay-like")
+    told = await karcis(*args, "--dry-run")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "PRATINJAU, tidak ada yang disimpan: 4 baris baru" in told.stdout
+    assert "ditahan: baris 5, 8" in told.stdout
+    async with transactions.begin() as db:
+        assert await db.scalar(text("SELECT count(*) FROM imported_files")) == 0
+    assert (await karcis(*args)).stdout.startswith("nicepay-held.csv: 4 baris baru")
+    assert (await karcis("settlement", "held")).stdout.count("ditahan  2026-11-21") == 2
+
+
+async def test_every_bad_line_is_told_on_a_line_of_its_own(karcis: Karcis) -> None:
+    told = await karcis("settlement", "import", str(FIXTURES / "bad-lines.csv"))
+    assert told.returncode == 1
+    for number in (3, 4, 5, 7):
+        assert f"bad-lines.csv: baris {number}:" in told.stderr
+    assert "tidak ada yang diambil (4) / nothing was taken in (4)" in told.stderr
+
+
+async def test_a_mapping_of_ones_own_is_tried_on_a_sample(karcis: Karcis) -> None:
+    own, sample = FIXTURES / "own-latin-1.toml", FIXTURES / "own-latin-1.csv"
+    told = await karcis("settlement", "mapping", "check", str(own), str(sample))
+    assert told.returncode == 0
+    assert "own-latin-1.csv: 6 baris, Rp21.846; 0 ditahan, 0 dilewati" in told.stdout
+    told = await karcis("settlement", "mapping", "check", str(sample), str(sample))
+    assert (told.returncode, told.stdout) == (1, "")
+    shown = await karcis("statement", "mapping", "show")
+    assert "[bank.columns]" in shown.stdout
 
 
 async def test_a_dry_run_checks_spots_and_stores_none(

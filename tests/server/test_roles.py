@@ -34,7 +34,8 @@ INSERT_ONLY = {
     "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
     "refund_changes",
     "refund_proofs", "refund_receipts", "settlement_lines", "shift_closings",
-    "sign_changes", "sign_checks", "stay_checks", "head_counts", "statement_lines", "stay_voids",
+    "sign_changes", "sign_checks", "stay_checks", "head_counts", "held_lines",
+    "statement_lines", "stay_voids",
     "covered_stays", "pass_revocations", "passes",
     "voucher_batches", "voucher_ends", "voucher_refusals",
 }  # fmt: skip

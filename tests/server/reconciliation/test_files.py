@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.reconciliation import files
+from server.reconciliation import settlements, sheets, statements
 from server.reconciliation.files import FileRefused
 from server.reconciliation.matching import batch_named
 
@@ -30,7 +30,7 @@ def replaced(old: bytes, new: bytes) -> bytes:
 
 
 def test_a_settlement_file_is_read_to_the_rupiah() -> None:
-    rows = files.read_settlement(CSV)
+    rows = settlements.read(CSV).rows
     assert [row.line_number for row in rows] == [2, 3, 4, 5]
     assert (rows[2].gross_rp, rows[2].mdr_rp, rows[2].net_rp) == (10_000, 70, 9930)
     assert rows[3].paid_at == datetime(2026, 11, 21, 16, 59, tzinfo=UTC)
@@ -49,19 +49,19 @@ def test_a_settlement_file_is_read_to_the_rupiah() -> None:
     ids=["byte-order-mark", "crlf", "no-last-newline", "blank-lines", "quoted"],
 )
 def test_the_same_lines_are_read_however_they_are_written(content: bytes) -> None:
-    read = files.read_settlement(content)
-    assert [r.net_rp for r in read] == [r.net_rp for r in files.read_settlement(CSV)]
+    read, clean = settlements.read(content).rows, settlements.read(CSV).rows
+    assert [r.net_rp for r in read] == [r.net_rp for r in clean]
 
 
 def test_spaces_around_a_name_are_no_part_of_it() -> None:
     padded = in_line(5, b"BCH-20261121-0002", b"BCH-20261121-0002 ")
     padded = padded.replace(b"kami-4", b" kami-4").replace(b"ACQ-4", b"ACQ-4  ")
-    assert files.read_settlement(padded) == files.read_settlement(CSV)
+    assert settlements.read(padded) == settlements.read(CSV)
 
 
 def test_a_refusal_is_told_in_both_languages() -> None:
     with pytest.raises(FileRefused) as refusal:
-        files.read_settlement(in_line(3, b"IDR", b"USD"))
+        settlements.read(in_line(3, b"IDR", b"USD"))
     assert refusal.value.english == "line 3: currency is not IDR"
     assert refusal.value.indonesian == "baris 3: mata uang bukan IDR"
     assert str(refusal.value) == f"{refusal.value.indonesian} / {refusal.value.english}"
@@ -81,7 +81,7 @@ BAD_SETTLEMENTS: dict[str, tuple[bytes, str]] = {
     "unclosed quote": (in_line(5, b"Bank", b'"Bank'), "line "),
     "a total at the end": (CSV + b"TOTAL,18000\n", "line 6: not as many fields"),
     "other currency": (in_line(3, b"IDR", b"USD"), "line 3: currency is not IDR"),
-    "cents": (in_line(3, b",4000,", b",4000.00,"), "line 3: gross is not whole rupiah"),
+    "cents": (in_line(3, b",4000,", b",4000.50,"), "line 3: gross is not whole rupiah"),
     "thousands dots": (in_line(4, b",10000,", b",10.000,"), "line 4: gross is not whole rupiah"),
     "other digits": (in_line(2, b",2000,14,", ",٢٠٠٠,14,".encode()), "line 2: gross is not whole"),
     "too large": (
@@ -116,19 +116,18 @@ BAD_SETTLEMENTS: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize(("content", "says"), BAD_SETTLEMENTS.values(), ids=BAD_SETTLEMENTS)
 def test_a_bad_settlement_file_is_refused_with_line_and_reason(content: bytes, says: str) -> None:
     with pytest.raises(FileRefused) as refusal:
-        files.read_settlement(content)
+        settlements.read(content)
     assert str(refusal.value).startswith(says) or says in str(refusal.value)
 
 
 def test_a_statement_is_read_to_the_rupiah() -> None:
-    statement = files.read_statement(STATEMENT)
-    assert (statement.account, statement.reference) == (
-        "0011223344",
-        "STM20261121/325/1/2026-11-20",
-    )
-    assert [(r.line_number, r.amount_rp) for r in statement.rows] == [(1, 5958), (2, 11_916)]
-    assert statement.rows[0].value_date == date(2026, 11, 21)
-    assert "BCH-20261121-0001" in "".join(statement.rows[0].narrative.split())
+    rows = statements.read(STATEMENT)
+    assert {(row.account, row.statement_reference) for row in rows} == {
+        ("0011223344", "STM20261121/325/1/2026-11-20")
+    }
+    assert [(r.line_number, r.amount_rp) for r in rows] == [(1, 5958), (2, 11_916)]
+    assert rows[0].value_date == date(2026, 11, 21)
+    assert "BCH-20261121-0001" in "".join(rows[0].narrative.split())
 
 
 @pytest.mark.parametrize(
@@ -137,25 +136,25 @@ def test_a_statement_is_read_to_the_rupiah() -> None:
 )
 def test_a_reversal_moves_the_other_way(mark: bytes, closing: bytes, amount_rp: int) -> None:
     content = replaced(b"C5958,00", mark + b"5958,00").replace(b"1017874", closing)
-    assert files.read_statement(content).rows[0].amount_rp == amount_rp
+    assert statements.read(content)[0].amount_rp == amount_rp
 
 
 def test_a_narrative_in_subfields_is_read_whole() -> None:
     told = replaced(b"PENCAIRAN QRIS BATCH BCH-", b"166?00PENCAIRAN?20BATCH BC?21H-")
-    (row, _) = files.read_statement(told).rows
+    (row, _) = statements.read(told)
     assert batch_named(row.narrative, ["BCH-20261121-0001"]) is not None
 
 
 @pytest.mark.parametrize("told", [b"//BCH-20261121-0009", b"//B1\r\nPAYOUT BCH-20261121-0009"])
 def test_a_name_may_stand_in_the_bank_s_own_reference(told: bytes) -> None:
-    (row, _) = files.read_statement(replaced(b"NONREF", b"NONREF" + told)).rows
+    (row, _) = statements.read(replaced(b"NONREF", b"NONREF" + told))
     assert batch_named(row.narrative, ["BCH-20261121-0009"]) is not None
 
 
 BAD_STATEMENTS: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "not an MT940 statement"),
+    "empty": (b"", "line 1: columns missing"),
     "not text": (b"\xff" + STATEMENT, "not UTF-8"),
-    "a settlement file": (CSV, "not an MT940 statement"),
+    "a settlement file": (CSV, "line 1: columns missing"),
     "NUL": (replaced(b"PENCAIRAN", b"\0"), "line 6: not text"),
     "no closing balance": (STATEMENT[: STATEMENT.index(b":62F:")], "no final closing balance"),
     "no opening balance": (replaced(b":60F:C261120IDR1000000,00\r\n", b""), "no final opening"),
@@ -185,13 +184,13 @@ BAD_STATEMENTS: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize(("content", "says"), BAD_STATEMENTS.values(), ids=BAD_STATEMENTS)
 def test_a_bad_statement_is_refused_with_its_reason(content: bytes, says: str) -> None:
     with pytest.raises(FileRefused, match=says):
-        files.read_statement(content)
+        statements.read(content)
 
 
-@pytest.mark.parametrize("read", [files.read_settlement, files.read_statement])
+@pytest.mark.parametrize("read", [settlements.read, statements.read])
 def test_a_file_too_large_is_not_even_read(
     read: Callable[[bytes], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MAX_BYTES", 10)
+    monkeypatch.setattr(sheets, "MAX_BYTES", 10)
     with pytest.raises(FileRefused, match="larger than"):
         read(CSV)

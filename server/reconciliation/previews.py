@@ -1,0 +1,130 @@
+"""What taking in a file would do: it is taken in, looked at, and undone, so that nothing stays.
+
+Done by the very import, a preview cannot promise what the import does not do.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.payments.books import Books
+from server.payments.models import Refund
+from server.reconciliation import movements, service, settlements, statements
+from server.reconciliation.mappings import SettlementMapping, StatementMapping
+from server.reconciliation.models import ClearedMovement, SettlementLine, StatementLine
+from server.reconciliation.service import UNBOOKED, Imported
+from server.reconciliation.settlements import SANDBOX
+from server.reconciliation.statements import BANK
+
+
+@dataclass(frozen=True)
+class SettlementPreview:
+    """`matched` of the new lines settle money that is booked; the others would open cases."""
+
+    imported: Imported
+    matched: int
+    gross_rp: int
+    mdr_rp: int
+    vat_rp: int
+    withheld_rp: int
+    net_rp: int
+    batches: dict[str, int]
+    """What the whole file pays out, net, by batch."""
+    held: tuple[int, ...]
+    passed_over: tuple[int, ...]
+    """The lines that pay out nothing: those on hold, and those the network did not settle."""
+
+
+@dataclass(frozen=True)
+class StatementPreview:
+    """`matched` of the new movements are awaited; the others would be held, each with a case."""
+
+    imported: Imported
+    matched: int
+    credit_rp: int
+    debit_rp: int
+    accounts: tuple[str, ...]
+
+
+async def settlement(
+    db: AsyncSession,
+    acquirer: str,
+    name: str,
+    content: bytes,
+    books: Books,
+    *,
+    now: datetime,
+    mapping: SettlementMapping = SANDBOX,
+    merchant: str = "",
+) -> SettlementPreview:
+    """Raises FileRefused as the import would."""
+    told = settlements.read(content, mapping, merchant)
+    async with _undone(db):
+        before = await _count(db, SettlementLine, UNBOOKED)
+        imported = await service.import_settlement(
+            db, acquirer, name, content, books, now=now, mapping=mapping, merchant=merchant
+        )
+        unknown = await _count(db, SettlementLine, UNBOOKED) - before
+    batches: dict[str, int] = {}
+    for row in told.rows:
+        batches[row.batch_id] = batches.get(row.batch_id, 0) + row.net_rp
+    return SettlementPreview(
+        imported=imported,
+        matched=imported.lines - unknown,
+        gross_rp=sum(row.gross_rp for row in told.rows),
+        mdr_rp=sum(row.mdr_rp for row in told.rows),
+        vat_rp=sum(row.vat_rp for row in told.rows),
+        withheld_rp=sum(row.withheld_rp for row in told.rows),
+        net_rp=sum(row.net_rp for row in told.rows),
+        batches=batches,
+        held=tuple(row.line_number for row in told.held),
+        passed_over=told.passed_over,
+    )
+
+
+async def statement(
+    db: AsyncSession,
+    name: str,
+    content: bytes,
+    *,
+    now: datetime,
+    mapping: StatementMapping = BANK,
+) -> StatementPreview:
+    """Raises FileRefused as the import would."""
+    rows = statements.read(content, mapping)
+    async with _undone(db):
+        before = await _awaited(db)
+        imported = await service.import_statement(db, name, content, now=now, mapping=mapping)
+        matched = await _awaited(db) - before
+    return StatementPreview(
+        imported=imported,
+        matched=matched,
+        credit_rp=sum(row.amount_rp for row in rows if row.amount_rp > 0),
+        debit_rp=sum(row.amount_rp for row in rows if row.amount_rp < 0),
+        accounts=tuple(sorted({row.account for row in rows})),
+    )
+
+
+@asynccontextmanager
+async def _undone(db: AsyncSession) -> AsyncIterator[None]:
+    savepoint = await db.begin_nested()
+    try:
+        yield
+    finally:
+        await savepoint.rollback()
+
+
+async def _count(db: AsyncSession, table: type[SettlementLine], source: str) -> int:
+    counted = select(func.count()).where(movements.posted(source, table.id))
+    return int(await db.scalar(counted) or 0)
+
+
+async def _awaited(db: AsyncSession) -> int:
+    """How many movements are the money of a batch, a slip or a refund."""
+    told = exists().where(ClearedMovement.statement_line_id == StatementLine.id)
+    sent = exists().where(Refund.statement_line_id == StatementLine.id)
+    return int(await db.scalar(select(func.count(StatementLine.id)).where(told | sent)) or 0)

@@ -1,0 +1,245 @@
+"""Every fixture of acquirer and bank: what the books make of it, or each line that is wrong."""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from domain.mdr import MerchantCriteria
+from server import verify
+from server.database import Transactions
+from server.ledger import postings
+from server.payments.books import Books
+from server.reconciliation import mappings, previews, service, settlements, statements
+from server.reconciliation.files import FileRefused
+from server.reconciliation.mappings import MappingRefused, SettlementMapping, StatementMapping
+from server.reconciliation.models import HeldLine, SettlementLine
+from server.reconciliation.service import Imported
+from tests.server.reconciliation.test_service import Office, count
+
+SETTLEMENTS = Path(__file__).parents[3] / "fixtures" / "settlements"
+STATEMENTS = SETTLEMENTS.parent / "statements"
+EXPECTED = json.loads((SETTLEMENTS / "expected.json").read_text())
+
+
+def of(kind: str, *, refused: bool) -> list[str]:
+    return [name for name, says in EXPECTED[kind].items() if ("refused" in says) is refused]
+
+
+def settlement_mapping(name: str) -> SettlementMapping:
+    told = EXPECTED["settlements"][name]["mapping"]
+    path = str(SETTLEMENTS / told) if told.endswith(".toml") else told
+    return mappings.mapping(SettlementMapping, path)
+
+
+def statement_mapping(name: str) -> StatementMapping:
+    return mappings.mapping(StatementMapping, EXPECTED["statements"][name]["mapping"])
+
+
+class Desk(Office):
+    """An office that takes in the fixtures, each by its mapping, and looks at them before."""
+
+    async def take_in(self, name: str) -> Imported:
+        content, how = (SETTLEMENTS / name).read_bytes(), settlement_mapping(name)
+        async with self.transactions.begin() as db:
+            return await service.import_settlement(
+                db,
+                "sandbox",
+                name,
+                content,
+                self.books,
+                now=self.now,
+                mapping=how,
+                merchant="MID-1",
+            )
+
+    async def look_at(self, name: str) -> previews.SettlementPreview:
+        content, how = (SETTLEMENTS / name).read_bytes(), settlement_mapping(name)
+        async with self.transactions.begin() as db:
+            return await previews.settlement(
+                db,
+                "sandbox",
+                name,
+                content,
+                self.books,
+                now=self.now,
+                mapping=how,
+                merchant="MID-1",
+            )
+
+    async def bank_told(self, name: str) -> Imported:
+        async with self.transactions.begin() as db:
+            return await service.import_statement(
+                db,
+                name,
+                (STATEMENTS / name).read_bytes(),
+                now=self.now,
+                mapping=statement_mapping(name),
+            )
+
+    async def stored(self) -> list[int]:
+        async with self.transactions.begin() as db:
+            return await count(db)
+
+    async def sound(self) -> None:
+        async with self.transactions.begin() as db:
+            assert not any((await verify.broken(db)).values())
+
+
+@pytest.fixture
+async def desk(transactions: Transactions, books: Books, now: datetime) -> Desk:
+    """The six payments of the fixtures are booked, for a merchant that pays 0.7 %."""
+    desk = Desk(transactions, replace(books, merchant_criteria=MerchantCriteria.UKE), now)
+    await desk.book(EXPECTED["booked"])
+    return desk
+
+
+@pytest.mark.parametrize("name", of("settlements", refused=False))
+async def test_a_settlement_file_matches_as_expected(desk: Desk, name: str) -> None:
+    says = EXPECTED["settlements"][name]
+    if "after" in says:
+        await desk.take_in(says["after"])
+    before = await desk.stored()
+    preview = await desk.look_at(name)
+    assert await desk.stored() == before, "a preview writes nothing"
+
+    assert await desk.take_in(name) == preview.imported
+    assert list(preview.passed_over) == says.get("passed_over", [])
+    assert (await desk.take_in(name)).lines == 0, "a file taken in twice changes nothing"
+    report = await desk.reconcile()
+    assert sorted(m.settled.acquirer_reference for m in report.matched) == says["matched"]
+    found = [f"{d.kind} {d.subject}" for d in report.differences if "payout" not in d.kind]
+    assert sorted(found) == sorted(says["differences"])
+    unknown = len([d for d in says["differences"] if d.startswith("not-booked")])
+    assert preview.matched == preview.imported.lines - unknown
+    async with desk.transactions.begin() as db:
+        held = [line.acquirer_reference for line in await service.held_lines(db)]
+    assert held == says.get("held", [])
+    await desk.sound()
+
+
+@pytest.mark.parametrize("name", of("settlements", refused=True))
+def test_a_bad_settlement_file_is_refused_for_each_of_its_lines(name: str) -> None:
+    content = (SETTLEMENTS / name).read_bytes()
+    with pytest.raises(FileRefused) as refusal:
+        settlements.read(content, settlement_mapping(name), "MID-1")
+    told = [fault.english for fault in refusal.value.faults]
+    assert told == EXPECTED["settlements"][name]["refused"]
+    assert len({fault.indonesian for fault in refusal.value.faults}) == len(told)
+
+
+@pytest.mark.parametrize("name", of("statements", refused=False))
+async def test_a_statement_matches_as_expected(desk: Desk, name: str) -> None:
+    await desk.take_in("two-batches.csv")
+    before = await desk.stored()
+    async with desk.transactions.begin() as db:
+        content = (STATEMENTS / name).read_bytes()
+        how = statement_mapping(name)
+        preview = await previews.statement(db, name, content, now=desk.now, mapping=how)
+    assert await desk.stored() == before, "a preview writes nothing"
+
+    imported = await desk.bank_told(name)
+    assert imported == preview.imported
+    assert imported.total_rp == preview.credit_rp + preview.debit_rp
+    assert (await desk.bank_told(name)).lines == 0
+    found = [f"{d.kind} {d.subject}" for d in (await desk.reconcile()).differences]
+    expected = EXPECTED["statements"][name]["differences"]
+    assert len(found) == len(expected)
+    assert all(told.startswith(says) for told, says in zip(found, expected, strict=True))
+    assert preview.matched == imported.lines - sum("unknown" in says for says in expected)
+    await desk.sound()
+
+
+@pytest.mark.parametrize("name", of("statements", refused=True))
+def test_a_bad_statement_is_refused_for_each_of_its_lines(name: str) -> None:
+    with pytest.raises(FileRefused) as refusal:
+        statements.read((STATEMENTS / name).read_bytes(), statement_mapping(name))
+    told = [fault.english for fault in refusal.value.faults]
+    assert told == EXPECTED["statements"][name]["refused"]
+
+
+async def test_overlapping_files_take_in_each_line_once(desk: Desk) -> None:
+    assert (await desk.take_in("half-a-day.csv")).lines == 3
+    assert await desk.take_in("shuffled.csv") == Imported(3, 13_902, known=3)
+    assert await desk.take_in("bom-crlf.csv") == Imported(0, 0, known=6)
+
+
+async def test_taxes_on_the_fee_have_accounts_of_their_own(desk: Desk) -> None:
+    await desk.take_in("dana-withheld.csv")
+    balances = await desk.balances()
+    assert balances.pop("4110.PSR") == -22_000
+    assert balances == {
+        postings.IN_TRANSIT: 22_000 - 154 - 19 - 1,
+        postings.MDR_EXPENSE: 154,
+        postings.MDR_VAT: 19,
+        postings.WITHHELD_TAX: 1,
+    }
+
+
+async def test_what_is_held_is_owed_by_the_acquirer_until_it_is_released(desk: Desk) -> None:
+    await desk.take_in("nicepay-held.csv")
+    assert (await desk.balances())[postings.RECEIVABLE] == 6000
+    # Also when the release was taken in before: the file comes again with what was held then.
+    await desk.take_in("nicepay-released.csv")
+    assert postings.RECEIVABLE not in await desk.balances()
+    async with desk.transactions.begin() as db:
+        assert len((await db.scalars(select(HeldLine))).all()) == 2
+        assert len((await db.scalars(select(SettlementLine))).all()) == 6
+
+
+async def test_a_line_that_says_otherwise_than_before_names_itself_and_all_others(
+    desk: Desk,
+) -> None:
+    await desk.take_in("zero-mdr.csv")
+    before = await desk.stored()
+    with pytest.raises(FileRefused) as refusal:
+        await desk.take_in("two-batches.csv")
+    told = [fault.english for fault in refusal.value.faults]
+    assert told == [f"line {n}: settled otherwise in an earlier file" for n in range(2, 8)]
+    assert await desk.stored() == before
+
+
+async def test_a_day_of_the_account_is_taken_in_from_one_form_of_statement(desk: Desk) -> None:
+    """Each form names a movement in its own way: the same credit would come twice."""
+    await desk.bank_told("clean.sta")
+    before = await desk.stored()
+    for other in ("clean.xml", "newest-first.csv"):
+        with pytest.raises(FileRefused, match="this day of the account was taken in from mt940"):
+            await desk.bank_told(other)
+    assert await desk.stored() == before
+
+
+BAD_MAPPINGS: dict[str, tuple[str, str]] = {
+    "no TOML": ("columns = [", "not TOML"),
+    "no columns": ("delimiter = ';'", "columns: is missing"),
+    "a field nobody knows": ("colour = 'red'", "colour: is no field of a mapping"),
+    "no such zone": ("timezone = 'Asia/Semarang'", "timezone: no time zone 'Asia/Semarang'"),
+    "no such encoding": ("encoding = 'ebcdic'", "encoding: Input should be 'utf-8'"),
+    "no batch": ("[columns]\ngross = 'G'", "columns.net: is missing"),
+    "a word of no meaning": (
+        "words = [{ column = 'T', values = { X = 'perhaps' } }]",
+        "words.0.values.X",
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "says"), BAD_MAPPINGS.values(), ids=BAD_MAPPINGS)
+def test_a_bad_mapping_says_which_field_in_both_languages(
+    tmp_path: Path, told: str, says: str
+) -> None:
+    (path := tmp_path / "own.toml").write_text(told)
+    with pytest.raises(MappingRefused) as refusal:
+        mappings.mapping(SettlementMapping, str(path))
+    assert says in refusal.value.english
+    assert refusal.value.indonesian != refusal.value.english
+
+
+def test_every_ready_mapping_can_be_used() -> None:
+    kinds: tuple[Any, ...] = (SettlementMapping, StatementMapping)
+    assert all(mappings.mapping(kind, name) for kind in kinds for name in mappings.ready(kind))
+    with pytest.raises(MappingRefused, match="there are: dana-like, nicepay-like, sandbox"):
+        mappings.mapping(SettlementMapping, "dana")
