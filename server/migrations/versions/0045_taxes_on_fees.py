@@ -5,8 +5,8 @@ from alembic import op
 
 from server.migrations.grants import insert_only
 
-revision = '0042'
-down_revision = '0037'
+revision = '0045'
+down_revision = '0044'
 
 
 def upgrade() -> None:
