@@ -21,6 +21,9 @@ from domain.payment import ChargeKind
 from server import errors, health, jobs, observability, openapi, pages
 from server.announcements import Announcer
 from server.complaints.workdays import HolidaysUnfit, Workdays
+from server.audit import endpoints as audit
+from server.audit.checkpoints import Keeper
+from server.audit.notes import AuditKeyUnfit, Signer
 from server.database import create_engine, create_transactions, plain_url
 from server.displays import endpoints as displays
 from server.driver import endpoints as driver
@@ -83,6 +86,7 @@ def create_interface() -> FastAPI:
     app.include_router(driver_stays.router)
     for slice_ in (
         health,
+        audit,
         identity,
         payments,
         stays,
@@ -151,6 +155,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.workdays = Workdays.read(settings.holidays)
     except HolidaysUnfit as exc:
         raise NotConfigured(f"the regency's holidays: {exc}") from exc
+    app.state.audit_signer = _audit_signer(settings)
     errors.install(app)
     app.add_middleware(Shortcuts, routers=RAW)
     app.add_middleware(observability.Measure)
@@ -174,6 +179,13 @@ def _push(settings: Settings) -> reminders.Push | None:
         raise NotConfigured(f"the key of reminders: {exc}") from exc
     client = httpx.AsyncClient(timeout=reminders.TIMEOUT_S, follow_redirects=False, trust_env=False)
     return reminders.Push(key, settings.push_hosts.split(), client)
+
+
+def _audit_signer(settings: Settings) -> Signer | None:
+    try:
+        return Signer.of(settings)
+    except AuditKeyUnfit as exc:
+        raise NotConfigured(f"the key of the audit log: {exc}") from exc
 
 
 def _problem_page(books: Books) -> errors.ProblemPage:
@@ -214,6 +226,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 wired.books,
                 _webhook_sender(stack, app),
                 app.state.push,
+                keeper=Keeper(
+                    app.state.transactions,
+                    app.state.audit_signer,
+                    settings.audit_directory,
+                    settings.timezone,
+                ),
                 plates_kept=timedelta(days=settings.plate_days),
                 told_kept=timedelta(days=settings.contact_days),
                 silent_days=settings.sign_silent_days,

@@ -19,6 +19,7 @@ from pgqueuer.sm import SchedulerManager
 
 from server import verify
 from server.announcements import Announcer
+from server.audit.checkpoints import Keeper
 from server.complaints import retention as told_retention
 from server.database import Transactions, plain_url
 from server.driver import reminders
@@ -38,12 +39,14 @@ log = structlog.get_logger()
 T = TypeVar("T")
 P = ParamSpec("P")
 
+EVERY_MINUTE = "* * * * *"
 EVERY_FIVE_MINUTES = "*/5 * * * *"
 EVERY_HOUR = "7 * * * *"
 EVERY_NIGHT = "17 19 * * *"  # UTC; past two in the morning in western Indonesia
 AFTER_THAT = "47 19 * * *"
 PLATES_NIGHTLY = "37 18 * * *"
 TOLD_NIGHTLY = "57 18 * * *"
+SEALED_NIGHTLY = "7 19 * * *"
 WATCHED = timedelta(hours=1)
 LOOK_S = 1.0
 CHARGES_AT_ONCE = 8
@@ -59,6 +62,7 @@ async def run(
     sender: Sender | None = None,
     push: reminders.Push | None = None,
     *,
+    keeper: Keeper,
     plates_kept: timedelta,
     told_kept: timedelta,
     silent_days: int,
@@ -87,7 +91,7 @@ async def run(
     async with asyncio.TaskGroup() as group:
         group.create_task(_see_to(due_charges, inquire, CHARGES_AT_ONCE))
         group.create_task(_see_to(due_refunds, pursue, REFUNDS_AT_ONCE))
-        works = _timetable(transactions, books, plates_kept, told_kept, silent_days)
+        works = _timetable(transactions, books, keeper, plates_kept, told_kept, silent_days)
         group.create_task(_repeat(_keep_timetable, database_url, works))
         if sender is not None:
             group.create_task(_repeat(sender.tick))
@@ -130,6 +134,7 @@ Work = Callable[[datetime], Awaitable[object]]
 def _timetable(
     transactions: Transactions,
     books: Books,
+    keeper: Keeper,
     plates_kept: timedelta,
     told_kept: timedelta,
     silent_days: int,
@@ -145,6 +150,8 @@ def _timetable(
             EVERY_FIVE_MINUTES,
             lambda now: verify.watch(transactions, since=now - WATCHED, now=now),
         ),
+        "seal_recent": (EVERY_MINUTE, lambda now: keeper.keep(now=now)),
+        "seal_all": (SEALED_NIGHTLY, lambda now: keeper.keep(now=now, all_rows=True)),
         "unclaimed": (EVERY_FIVE_MINUTES, unclaimed),
         "watch_fleet": (EVERY_FIVE_MINUTES, lambda now: fleet.watch(transactions, now=now)),
         "prune_nonces": (

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     private_key: Path | None = None
     proof_key: Path | None = None
     proof_retired_keys: Path | None = None
+    audit_key: Path | None = None
+    audit_retired_keys: Path | None = None
+    audit_directory: Path | None = None
     notify_client_key: str = "acquirer-sandbox"
     notify_client_secret: SecretStr | None = None
     merchant_criteria: MerchantCriteria = MerchantCriteria.URE

@@ -68,11 +68,12 @@ def _taken(port: int) -> bool:
 
 
 def make_keys(folder: Path) -> None:
-    """RSA pairs of both sides, the Ed25519 key of proofs and the P-256 key of reminders, made once;
-    each private half is readable by its owner only.
+    """RSA pairs of both sides, the Ed25519 keys of proofs and of the audit log, and the P-256 key
+    of reminders, made once; each private half is readable by its owner only.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _make_once(folder / "seal.pem", Ed25519PrivateKey.generate)
+    _make_once(folder / "audit.pem", Ed25519PrivateKey.generate)
     _make_once(folder / "push.pem", partial(ec.generate_private_key, ec.SECP256R1()))
     for name in ("karcis", "acquirer"):
         private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
@@ -310,6 +311,8 @@ class System:
             "KARCIS_PRIVATE_KEY": str(keys / "karcis.pem"),
             "KARCIS_PROOF_KEY": str(keys / "seal.pem"),
             "KARCIS_PUSH_KEY": str(keys / "push.pem"),
+            "KARCIS_AUDIT_KEY": str(keys / "audit.pem"),
+            "KARCIS_AUDIT_DIRECTORY": str(self.data_dir / "audit"),
             "KARCIS_NOTIFY_CLIENT_SECRET": self.secrets["notify_client_secret"],
             "KARCIS_WEBHOOK_KEY": self.secrets["webhook_key"],
             "KARCIS_PLATE_KEY": self.secrets["plate_key"],

@@ -3,6 +3,7 @@
 A process that knows only some of the tables fails at its first write to one that refers to another.
 """
 
+import server.audit.models
 import server.complaints.models
 import server.driver.models
 import server.identity.models

@@ -14,6 +14,8 @@ from domain.device import DEVICE_TABLE
 from domain.events import GENESIS, Event, canonical, event_hash, verify_chain
 from domain.ids import uuid7
 from domain.payment import CHARGE_TABLE
+from server.audit import findings
+from server.audit.sealed import RECORDED
 from server.database import Transactions
 from server.identity.service import signed_by
 
@@ -72,10 +74,20 @@ async def _broken_chains(db: AsyncSession) -> list[str]:
     return [str(device) for device in found]
 
 
+async def _broken_log(db: AsyncSession) -> list[str]:
+    return [str(finding) for finding in await findings.find(db)]
+
+
 CHANGED_CHARGES = "c.id IN (SELECT charge_id FROM charge_changes WHERE id >= :since)"
 EDGES = ", ".join(f"'{before}>{after}'" for (before, _), after in CHARGE_TABLE.items())
 DEVICE_EDGES = ", ".join(f"'{before}>{after}'" for (before, _), after in DEVICE_TABLE.items())
 TRIGGERS = (
+    *(f"{table}_recorded" for table in RECORDED),
+    "audit_changes_insert_only",
+    "audit_checkpoints_insert_only",
+    "audit_leaves_insert_only",
+    "audit_sweeps_insert_only",
+    "audit_tiles_insert_only",
     "case_changes_insert_only",
     "cases_first_state",
     "cases_never_changes",
@@ -462,6 +474,11 @@ INVARIANTS = (
         "I8-device-chains",
         "each event of a device names the one before it, and is what the device signed",
         find=_broken_chains,
+    ),
+    Invariant(
+        "I8-audit",
+        "what was sealed is as it was, in a chain without a gap; each change is recorded",
+        find=_broken_log,
     ),
     Invariant(
         "I8-proof-taken-twice-has-a-case",

@@ -12,6 +12,7 @@ import typer
 from server.cli import (
     accounting,
     attendants,
+    audit,
     barcodes,
     free_parking,
     integrators,
@@ -49,6 +50,7 @@ for name, group in (
     ("sign", spots.sign_app),
     ("attendant", attendants.attendant_app),
     ("officer", officers.officer_app),
+    ("audit", audit.audit_app),
     ("ledger", accounting.ledger_app),
     ("share-rule", accounting.share_rule_app),
     ("payout-rule", accounting.payout_rule_app),

@@ -78,33 +78,54 @@ def database_url(stack: ExitStack, data: Path, *, as_owner: bool = False) -> str
 
 def in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
     """Run `work(db, books)` in one transaction on the installation's database."""
+    from sqlalchemy import text
+
+    from server.faults import crash_point
+    from server.payments.books import Books
+
+    async def run(transactions: Any, settings: Any) -> Result:
+        async with transactions.begin() as db:
+            await db.execute(text("SELECT set_config('karcis.who', :who, true)"), {"who": login()})
+            return await work(db, Books.of(settings))
+
+    done = _on_database(data, run)
+    crash_point("command-not-answered")
+    return done
+
+
+def with_transactions(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
+    """Run `work(transactions, settings)`, which opens its own transactions."""
+    from server.errors import Problem
+
+    try:
+        return _on_database(data, work)
+    except Problem as exc:
+        fail(f"{exc.title_id} / {exc.title_en}")
+
+
+def _on_database(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
     from pydantic import ValidationError
 
     import server.tables  # noqa: F401
     from server.database import create_engine, create_transactions
-    from server.faults import crash_point
-    from server.payments.books import Books
     from server.payments.seals import ProofKeyUnfit
     from server.settings import Settings
 
     async def run(url: str) -> Result:
         engine = create_engine(url)
         try:
-            async with create_transactions(engine).begin() as db:
-                return await work(db, Books.of(Settings()))
+            return await work(create_transactions(engine), Settings())
         finally:
             await engine.dispose()
 
     with ExitStack() as stack:
         url = database_url(stack, data)
         try:
-            done = asyncio.run(run(url))
+            return asyncio.run(run(url))
         except (ValidationError, ProofKeyUnfit) as exc:
             fail(str(exc))
         except database_errors() as exc:
             fail(why(exc))
-    crash_point("command-not-answered")
-    return done
 
 
 def database_errors() -> tuple[type[Exception], ...]:

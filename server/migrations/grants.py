@@ -71,3 +71,32 @@ def never_changes(table: str, columns: Iterable[str]) -> None:
         FOR EACH ROW WHEN (({old}) IS DISTINCT FROM ({new}))
         EXECUTE FUNCTION karcis_refuse_rewrite()
     """)
+
+
+def recorded(
+    table: str, *, key: str = "id", digests: Iterable[str] = (), left_out: Iterable[str] = ()
+) -> None:
+    """Write each change of a row down in `audit_changes`, and what the rows are now.
+
+    Call it again, with all its columns as they then are, when one is added to the table.
+    """
+    hidden, absent = set(digests), set(left_out)
+    names = [column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)]
+    kept = ",".join(name for name in names if name not in hidden | absent)
+    how = f"'{{{kept}}}', '{{{','.join(sorted(hidden))}}}'"
+    op.execute(f"""
+        CREATE OR REPLACE TRIGGER {table}_recorded AFTER INSERT OR UPDATE OR DELETE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION karcis_record_change('{key}', {how})
+    """)
+    op.execute("SET LOCAL timezone = 'UTC'")
+    op.execute(f"""
+        INSERT INTO audit_changes (at, table_name, key, act, state, who)
+        SELECT clock_timestamp(), '{table}', t.{key}::text, 'found', s.state, session_user
+        FROM {table} t CROSS JOIN LATERAL (
+            SELECT karcis_recorded(to_jsonb(t), {how}) AS state
+        ) s
+        WHERE s.state IS DISTINCT FROM (
+            SELECT c.state FROM audit_changes c
+            WHERE c.table_name = '{table}' AND c.key = t.{key}::text ORDER BY c.id DESC LIMIT 1
+        )
+    """)

@@ -29,6 +29,7 @@ class DeviceEvent(Base):
     __tablename__ = "device_events"
     __table_args__ = (
         UniqueConstraint("device_id", "prev_hash"),
+        Index("ix_device_events_received_at", "received_at", postgresql_using="brin"),
         Index(
             "ix_device_events_proof_taken",
             text("(body ->> 'charge_id')"),

@@ -95,6 +95,7 @@ def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
         private_key=keys / "karcis.pem",
         proof_key=keys / "seal.pem",
         push_key=keys / "push.pem",
+        audit_key=keys / "audit.pem",
         driver_charges_per_minute=10_000,
         spot_charges_per_minute=10_000,
         open_charges_per_address=10_000,

@@ -26,6 +26,7 @@ from server.database import (
 from tests.server.cluster import database_named
 
 INSERT_ONLY = {
+    "audit_changes", "audit_checkpoints", "audit_leaves", "audit_sweeps", "audit_tiles",
     "case_changes", "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
     "complaint_changes",
     "device_changes", "device_events", "device_keys", "imported_files", "inquiries",

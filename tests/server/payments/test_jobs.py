@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from server import jobs
+from server.audit.checkpoints import Keeper
 from server.database import Transactions
 from tests.server.payments.conftest import MakeAcquirer, Office, fields_of
 
@@ -63,6 +64,7 @@ async def worker(office: Office, asked: Asked, database_url: str) -> AsyncIterat
             asked.acquirer,
             wired.announcer,
             wired.books,
+            keeper=Keeper(office.transactions, None, None, wired.books.timezone),
             plates_kept=timedelta(days=30),
             told_kept=timedelta(days=30),
             silent_days=5,
