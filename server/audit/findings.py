@@ -205,19 +205,18 @@ def _keep_tiles(edges: list[list[bytes]], leaf: bytes) -> None:
 
 
 async def _of_tiles(db: AsyncSession, edges: Sequence[Sequence[bytes]]) -> list[Finding]:
-    wrong = []
-    for level, numbers in enumerate(edges[1:], start=1):
-        rows = await db.execute(
-            text("SELECT number, hash FROM audit_tiles WHERE level = :level"), {"level": level}
-        )
-        stored = {row.number: row.hash for row in rows}
-        due = dict(enumerate(numbers))
-        wrong += [
-            Finding("not what the leaves say", f"tile {number} of level {level}")
-            for number in sorted(stored.keys() | due.keys())
-            if stored.get(number) != due.get(number)
-        ]
-    return wrong[:MOST]
+    rows = await db.execute(text("SELECT level, number, hash FROM audit_tiles"))
+    stored = {(row.level, row.number): row.hash for row in rows}
+    due = {
+        (level, number): root
+        for level, roots in enumerate(edges[1:], start=1)
+        for number, root in enumerate(roots)
+    }
+    return [
+        Finding("not what the leaves say", f"tile {number} of level {level}")
+        for level, number in sorted(stored.keys() | due.keys())
+        if stored.get((level, number)) != due.get((level, number))
+    ][:MOST]
 
 
 async def _of_rows(db: AsyncSession, source: Source, known: _Known) -> AsyncIterator[Finding]:

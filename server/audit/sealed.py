@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sqlalchemy import Column, DateTime, LargeBinary, Table, Uuid
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Date
 
@@ -199,6 +200,11 @@ class Source:
     @cached_property
     def order(self) -> Sequence[str]:
         return [f"t.{column.name}" for column in self.table.primary_key]
+
+    @cached_property
+    def key_types(self) -> Sequence[str]:
+        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+        return [column.type.compile(dialect) for column in self.table.primary_key]
 
     @cached_property
     def values(self) -> str:

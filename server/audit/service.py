@@ -117,9 +117,9 @@ def _unsealed(
         # PostgreSQL wants to know the type of a value that a statement does not use.
         wanted += ["$1::timestamptz IS NOT NULL AND $2::uuid IS NOT NULL", recent]
     if after:
-        types = [column.type.compile() for column in source.table.primary_key]
         places = [
-            f"${len(values) + place}::text::{kind}" for place, kind in enumerate(types, start=1)
+            f"${len(values) + place}::text::{kind}"
+            for place, kind in enumerate(source.key_types, start=1)
         ]
         wanted.append(f"({', '.join(source.order)}) > ({', '.join(places)})")
         values += after

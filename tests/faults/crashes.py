@@ -55,6 +55,7 @@ COMMAND_POINTS = {
     "approved-not-sent": "refund",
     "refunded-not-recorded": "refund",
     "refund-not-committed": "refund",
+    "sealed-not-committed": "seal",
 }
 """Those that a command of the office comes by, and which command."""
 NAIVE_POINTS: dict[str, Provoke] = {
@@ -115,6 +116,8 @@ async def _command(stage: Stage, point: str) -> list[str]:
         return ["server", "settlement", "import", text]
     await stage.pay(text)
     await stage.seen(charge, "paid", 30.0)
+    if name == "seal":
+        return ["server", "audit", "seal"]
     if name == "refund":
         return ["tests.faults.officer", "refund", charge["id"]]
     return ["server", "reconcile", "--date", stage.today()]

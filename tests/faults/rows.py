@@ -22,6 +22,7 @@ from tests.faults import (
     races,
     returning,
     sending,
+    tampering,
     telling,
     whole,
 )
@@ -76,6 +77,8 @@ ROWS = (
     Row("T19", "refunds race each other and the settlement", returning.race_refunds),
     Row("T20", "handheld's clock wrong, jumping, or of 1970", clocks.mistell, on=HandheldStage),
     Row("T22", "printer fails, or who prints dies", printing.print_badly, on=printing.PaperStage),
+    Row("T27", "records tampered with by the database's owner", tampering.tamper,
+        environment={**PATIENT, "KARCIS_JOBS": "false"}),
     Row("T29", "enrolment codes and keys stolen, copied", enrolling.enrol_badly, on=HandheldStage),
     Row("T35", "the whole, simulated from seeds", whole.simulate, alone=True),
     Row("T30", "signs covered, altered, swapped", evidence.cover_signs),

@@ -266,6 +266,7 @@ class Stage:
             "KARCIS_ACQUIRER_PUBLIC_KEY": str(keys / "acquirer.pub.pem"),
             "KARCIS_ACQUIRER_TIMEOUT_S": "1",
             "KARCIS_PRIVATE_KEY": str(keys / "karcis.pem"),
+            "KARCIS_AUDIT_KEY": str(keys / "audit.pem"),
             "KARCIS_NOTIFY_CLIENT_SECRET": SECRET,
             "KARCIS_WEBHOOK_KEY": SECRET * 3,
             "KARCIS_DRIVER_CHARGES_PER_MINUTE": "1000000",

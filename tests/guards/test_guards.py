@@ -501,7 +501,8 @@ async def test_every_trigger_is_watched_and_tried_here(owner: Transactions) -> N
         drop for _, drop, *_ in OF_REFUNDS.values()
     ]
     dropped = {drop.split()[2] for drop in drops if "TRIGGER" in drop}
-    assert dropped == there
+    # Those that write changes down refuse nothing; tests/server/audit tries them.
+    assert dropped == {name for name in there if not name.endswith("_recorded")}
 
 
 async def test_a_guard_that_is_switched_off_is_noticed(owner: Transactions) -> None:
