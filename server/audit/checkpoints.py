@@ -27,6 +27,13 @@ class NoCheckpoint(Problem):
     title_en = "There is no checkpoint of the audit log yet"
 
 
+class DayNotSigned(Problem):
+    slug = "day-not-signed"
+    status = 409
+    title_id = "Catatan hari ini belum masuk titik periksa; coba besok"
+    title_en = "No checkpoint covers this day yet; try again tomorrow"
+
+
 async def newest(db: AsyncSession) -> AuditCheckpoint | None:
     latest = select(AuditCheckpoint).order_by(AuditCheckpoint.made_at.desc()).limit(1)
     return (await db.scalars(latest)).first()

@@ -16,23 +16,15 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.audit import tree
-from server.audit.checkpoints import NoCheckpoint
+from server.audit.checkpoints import DayNotSigned, NoCheckpoint
 from server.audit.models import AuditCheckpoint
 from server.audit.notes import Checkpoint, Signer
 from server.audit.sealed import Source, sources
 from server.audit.tiles import Tree
-from server.errors import Problem
 
 VERIFIER = Path(__file__).with_name("verifier.py")
 PAGE = 500
 OF_DAY = "sealed_at >= :start AND sealed_at < :end"
-
-
-class DayNotSigned(Problem):
-    slug = "day-not-signed"
-    status = 409
-    title_id = "Catatan hari ini belum masuk titik periksa; coba besok"
-    title_en = "No checkpoint covers this day yet; try again tomorrow"
 
 
 async def export(

@@ -31,7 +31,7 @@ class AuditChange(Base):
     __tablename__ = "audit_changes"
     __table_args__ = (Index("ix_audit_changes_table_name_key", "table_name", "key", "id"),)
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     at: Mapped[datetime] = mapped_column(Instant)
     table_name: Mapped[str] = mapped_column(Text)
     key: Mapped[str] = mapped_column(Text)

@@ -56,7 +56,7 @@ def upgrade() -> None:
 
 def _tables() -> None:
     op.create_table('audit_changes',
-    sa.Column('id', sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    sa.Column('id', sa.BigInteger(), sa.Identity(), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('table_name', sa.Text(), nullable=False),
     sa.Column('key', sa.Text(), nullable=False),

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import sample
 from server.audit import checkpoints, service, tree
-from server.audit.checkpoints import Keeper
-from server.audit.export import DayNotSigned, export
+from server.audit.checkpoints import DayNotSigned, Keeper
+from server.audit.export import export
 from server.audit.findings import Finding, find
 from server.audit.notes import Checkpoint, Signer
 from server.audit.tiles import Tree
