@@ -96,7 +96,9 @@ def in_transaction(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) ->
 def with_transactions(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Result:
     """Run `work(transactions, settings)`, which opens its own transactions."""
     from server.errors import Problem
+    from server.observability import configure_logging
 
+    configure_logging()
     try:
         return _on_database(data, work)
     except Problem as exc:

@@ -16,6 +16,7 @@ from domain.parking import spot_code
 from server import schema
 from server.database import APP_ROLE, Transactions, as_role
 from server.payments.books import Books
+from server.settings import Settings
 from server.spots.models import Spot
 from server.spots.service import SPOT_FILE_COLUMNS
 from tests import forks
@@ -367,3 +368,29 @@ async def test_keys_and_webhooks_are_managed_from_the_command_line(karcis: Karci
     await karcis("webhook", "enable", added["id"])
     assert (await karcis("webhook", *since)).stdout == "0 facts are sent again\n"
     assert (await karcis("webhook", "deliveries", added["id"])).stdout == ""
+
+
+async def test_the_audit_log_is_sealed_signed_handed_out_and_compared(
+    karcis: Karcis, keys: Path, tmp_path: Path
+) -> None:
+    unsigned = await karcis("audit", "checkpoint")
+    assert (unsigned.returncode, unsigned.stdout) == (1, "")
+    assert "set KARCIS_AUDIT_KEY" in unsigned.stderr
+    key = {"KARCIS_AUDIT_KEY": str(keys / "audit.pem")}
+    sealed = await karcis("audit", "seal", "--json")
+    assert json.loads(sealed.stdout)["sealed"] > 0, sealed.stderr
+    signed = await karcis("audit", "checkpoint", "--out", "titik.txt", **key)
+    assert (tmp_path / "titik.txt").read_text(encoding="utf-8") == signed.stdout
+    verified = await karcis("audit", "verify", "--checkpoint", "titik.txt", **key)
+    assert (verified.returncode, verified.stdout[:2]) == (0, "ok"), verified.stdout
+    origin, size, root = signed.stdout.splitlines()[:3]
+    other = karcis.file("lain.txt", signed.stdout.replace(root, root[::-1].lstrip("=") + "="))
+    compared = await karcis("audit", "verify", "--checkpoint", other, "--json", **key)
+    assert compared.returncode == 3, compared.stderr
+    kinds = {finding["kind"] for finding in json.loads(compared.stdout)["findings"]}
+    assert kinds == {"the log was written anew", "not signed by the audit key"}
+    refused = await karcis("audit", "verify", "--checkpoint", karcis.file("x.txt", "apa?"), **key)
+    assert (refused.returncode, "not a checkpoint" in refused.stderr) == (1, True)
+    day = datetime.now(Settings().timezone).date().isoformat()
+    exported = await karcis("audit", "export", "--date", day, "hari", **key)
+    assert f"{size} baris" in exported.stderr, (origin, exported.stderr)
