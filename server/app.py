@@ -20,10 +20,10 @@ import server.tables  # noqa: F401
 from domain.payment import ChargeKind
 from server import errors, health, jobs, observability, openapi, pages
 from server.announcements import Announcer
-from server.complaints.workdays import HolidaysUnfit, Workdays
 from server.audit import endpoints as audit
 from server.audit.checkpoints import Keeper
 from server.audit.notes import AuditKeyUnfit, Signer
+from server.complaints.workdays import HolidaysUnfit, Workdays
 from server.database import create_engine, create_transactions, plain_url
 from server.displays import endpoints as displays
 from server.driver import endpoints as driver
