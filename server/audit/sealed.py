@@ -77,6 +77,7 @@ SEALED: Mapping[str, Sealed] = {
     # The body is in the event's own hash, which the device signed.
     "device_events": Sealed("received_at", left_out=_these("body")),
     "device_keys": Sealed("registered_at", left_out=_these("code_hash")),
+    "held_lines": Sealed(),
     "imported_files": Sealed(left_out=_these("content")),
     "inquiries": Sealed(digests=_these("answer")),
     "ledger_entries": Sealed(),

@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from server.migrations.grants import insert_only, recorded
 
-revision = '0045'
-down_revision = '0044'
+revision = '0046'
+down_revision = '0045'
 
 RECORDED: dict[str, dict[str, Any]] = {
     'api_keys': {'digests': ('key_hash',)},
