@@ -47,6 +47,8 @@ async def test_a_scanned_wallet_pays_once_the_acquirer_says_so(
     charge_id = UUID(told["id"])
     # The answer to our own call proves nothing.
     assert (told["state"], told["qris"], await office.count("money")) == ("issued", None, 0)
+    page = await api.get(f"/c/{charge_id}", headers={"Accept": "text/html"})
+    assert (page.status_code, "Menunggu dompet Anda" in page.text) == (200, True)
     again = await scan(api, handheld, text, id=str(charge_id))
     assert again.json()["id"] == str(charge_id)
 
