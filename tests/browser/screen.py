@@ -2,15 +2,22 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.base import AxeResults
+from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
+from server.ledger.postings import CHART
+
 PHONE, SMALL_PHONE, DESK = (390, 844), (320, 568), (1280, 800)
+SIZES = (SMALL_PHONE, PHONE, DESK)
 CATALOGUE = Path(__file__).parents[2] / "server" / "locale" / "en" / "LC_MESSAGES" / "messages.po"
 SHOTS = os.environ.get("KARCIS_SCREENSHOTS")
 """A folder to leave a picture of every examined page in, for people to look at."""
@@ -81,6 +88,10 @@ FAULTS = (
 }"""
 )
 
+# What a person wrote, and commands, are in no language of ours.
+WITHOUT_OTHERS_WORDS = "document.querySelectorAll('.written, code').forEach((e) => e.remove())"
+AXE = "axe.run({resultTypes: ['violations']})"
+
 FOCUS = """() => {
   const e = document.activeElement;
   if (!e || e === document.body) return null;
@@ -90,10 +101,17 @@ FOCUS = """() => {
 }"""
 
 
+@cache
+def _messages() -> list[Message]:
+    with CATALOGUE.open("rb") as file:
+        return [m for m in read_po(file) if m.id and m.id != m.string]
+
+
 def left_in_bahasa(text: str) -> list[str]:
     """Messages of the templates that an English page still says in Bahasa."""
-    with CATALOGUE.open("rb") as file:
-        messages = [m for m in read_po(file) if m.id and m.id != m.string]
+    messages = _messages()
+    for account in CHART:  # their names are the regency's own
+        text = text.replace(account.name, "")
     return [
         str(m.id)
         for m in messages
@@ -130,11 +148,16 @@ class Screens:
             base_url=self.site,
         )
         self.contexts.append(context)
+        context.set_default_timeout(60_000)  # nothing here is about speed
+        page = await self._new_page(context)
+        await page.goto(path)
+        return page
+
+    async def _new_page(self, context: BrowserContext) -> Page:
         page = await context.new_page()
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.complaints.append(f"script error: {error}"))
         page.on("response", self._response)
-        await page.goto(path)
         return page
 
     def _console(self, message: ConsoleMessage) -> None:
@@ -146,15 +169,47 @@ class Screens:
         if response.status >= 400 and response.status not in self.expected_statuses:
             self.complaints.append(f"{response.status} {response.url}")
 
-    async def examine(self, page: Page, name: str) -> None:
-        """What must hold of every page; also leaves its picture where people ask for them."""
+    async def examine(
+        self,
+        page: Page,
+        name: str,
+        *,
+        sizes: Sequence[tuple[int, int]] = SIZES,
+        english: bool = True,
+    ) -> None:
+        """What must hold of every page, at every width and in both languages.
+
+        In English it is asked for anew: not where its address is only for a form that was sent.
+        """
+        before = page.viewport_size
+        for width, height in sizes:
+            await page.set_viewport_size({"width": width, "height": height})
+            await self._look(page, name)
+        if before is not None:
+            await page.set_viewport_size(before)
+        if english and await page.locator("html").get_attribute("lang") != "en":
+            address = page.url.partition("#")[0]
+            other = await self._new_page(page.context)
+            await other.goto(f"{address}{'&' if '?' in address else '?'}lang=en")
+            await self.examine(other, f"{name}-en", sizes=sizes)
+            await other.evaluate(WITHOUT_OTHERS_WORDS)
+            said = f"{await other.title()}\n{await other.locator('body').inner_text()}"
+            left = left_in_bahasa(said)
+            assert left == [], f"{name}: {left}"
+            await other.close()
+            await page.context.clear_cookies(name="lang")
+
+    async def _look(self, page: Page, name: str) -> None:
+        """At a page as it stands; also leaves its picture where people ask for them."""
         await page.wait_for_load_state()
         if SHOTS:
             size: Any = page.viewport_size
             await page.screenshot(path=f"{SHOTS}/{name}-{size['width']}.png", full_page=True)
         faults = await page.evaluate(FAULTS)
         assert faults == [], f"{name}: {faults}"
-        found = await self._axe.run(page)
+        if not await page.evaluate("'axe' in window"):
+            await page.evaluate(self._axe.axe_script)
+        found = AxeResults(await page.evaluate(AXE))
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
 
     async def close(self) -> None:

@@ -6,13 +6,12 @@ from uuid import UUID
 import cv2
 import httpx
 import numpy as np
-import pytest
 import zxingcpp
 from playwright.async_api import Page, expect
 
 from server import sample
-from tests.browser.screen import PHONE, Screens, left_in_bahasa
-from tests.browser.test_refunds import DESK, sign_in
+from tests.browser.screen import Screens, left_in_bahasa
+from tests.browser.test_refunds import sign_in
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.handhelds import Handheld
 
@@ -52,22 +51,21 @@ async def enrol(api: httpx.AsyncClient, code: str) -> tuple[Handheld, dict[str, 
     return handheld, answer.json()
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=lambda size: str(size[0]))
 async def test_one_officer_enrols_and_another_approves(
-    screens: Screens, api: httpx.AsyncClient, size: tuple[int, int]
+    screens: Screens, api: httpx.AsyncClient
 ) -> None:
-    maker = await sign_in(screens, sample.OFFICER, PASSWORD, size)
+    maker = await sign_in(screens, sample.OFFICER, PASSWORD)
     await maker.goto("/office/devices")
     await screens.examine(maker, "devices-empty")
     await confirm(maker, PASSWORD, "Buat kode pendaftaran")
     await expect(maker.get_by_role("heading", name="Kode pendaftaran")).to_be_visible()
-    await screens.examine(maker, "device-code")
+    await screens.examine(maker, "device-code", english=False)
     handheld, told = await enrol(api, await code_in_the_picture(maker))
     assert told["state"] == "pending"
     await maker.goto(f"/office/devices/{told['device_id']}")
     await expect(maker.get_by_role("button", name="Setujui")).to_have_count(0)
 
-    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, size)
+    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
     await checker.goto("/office/devices")
     await screens.examine(checker, "devices-pending")
     await checker.get_by_role("link", name="HP Pasar").click()

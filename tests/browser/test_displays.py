@@ -92,10 +92,10 @@ async def test_a_display_goes_from_free_to_paid_by_itself_and_says_when_it_is_cu
     page = await screens.open(f"{cable.url}/d/{ALONE}", PANEL, context=context)
     shown = page.locator("#display")
     await expect(shown).to_contain_text("Kosong")
-    await screens.examine(page, "display-free")
+    await screens.examine(page, "display-free", sizes=[PANEL], english=False)
     made = await api.post(f"/v1/spots/{ALONE}/charges", json={"vehicle_class": "car"})
     await expect(shown).to_contain_text("Rp4.000", timeout=WAIT_MS)
-    await screens.examine(page, "display-pay")
+    await screens.examine(page, "display-pay", sizes=[PANEL], english=False)
     async with transactions.begin() as db:
         charge = await db.get_one(Charge, made.json()["id"])
     await sandbox.pay(charge.qris or "")
@@ -109,12 +109,12 @@ async def test_a_display_goes_from_free_to_paid_by_itself_and_says_when_it_is_cu
         datetime.now(UTC),
     )
     await expect(shown).to_contain_text("Lunas", timeout=WAIT_MS)
-    await screens.examine(page, "display-paid")
+    await screens.examine(page, "display-paid", sizes=[PANEL], english=False)
     cable.cut = True
     await page.clock.fast_forward(25_000)
     await expect(page.locator("#lost")).to_be_visible(timeout=2 * WAIT_MS)
     await expect(shown).to_be_hidden()
-    await screens.examine(page, "display-lost")
+    await screens.examine(page, "display-lost", sizes=[PANEL], english=False)
     cable.cut = False
     await expect(shown).to_contain_text("Lunas", timeout=2 * WAIT_MS)
     await expect(page.locator("#lost")).to_be_hidden()
@@ -132,7 +132,7 @@ async def test_a_display_needs_no_script_and_fits_any_screen(
     for size in (SMALL_PHONE, PHONE, KIOSK):
         page = await screens.open(f"/d/{ALONE}", size)
         await expect(page.locator("#display")).to_contain_text("Waktu habis")
-        await screens.examine(page, "display-expired")
+        await screens.examine(page, "display-expired", sizes=[size], english=False)
         tall = await page.evaluate("document.documentElement.scrollHeight - innerHeight")
         assert tall <= 0, "nobody scrolls a display"
     page = await screens.open(f"/d/{ALONE}", PANEL, scripts=False)

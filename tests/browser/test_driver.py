@@ -21,11 +21,17 @@ from server.payments.models import Charge, Inquiry
 from server.payments.wiring import Wiring
 from server.spots import service as spots
 from server.spots.service import SPOT_FILE_COLUMNS
-from tests.browser.screen import DESK, FOCUS, PHONE, SMALL_PHONE, Screens, left_in_bahasa
+from tests.browser.screen import (
+    DESK,
+    FOCUS,
+    SIZES,
+    SMALL_PHONE,
+    Screens,
+    left_in_bahasa,
+)
 from tests.server.conftest import Sandbox
 
 SPOT, HOURLY = "/p/PSR-001-U", "/p/RSU-003-I"
-SIZES = (SMALL_PHONE, PHONE, DESK)
 
 
 def charge_id(page: Page) -> UUID:
@@ -131,25 +137,21 @@ ASKING = re.compile(r"/v1/charges/[^/]+$")
 """Where a page without an event stream would ask."""
 
 
-async def test_the_page_turns_green_by_itself(
-    screens: Screens, kerb: Kerb, subtests: pytest.Subtests
-) -> None:
+async def test_the_page_turns_green_by_itself(screens: Screens, kerb: Kerb) -> None:
     screens.expected_statuses.add(503)
-    for size in SIZES:
-        with subtests.test(str(size)):
-            page = await screens.open(SPOT, size)
-            await page.route(ASKING, lambda route: route.fulfill(status=503))
-            await screens.examine(page, "spot")
-            await choose(page)
-            await screens.examine(page, "charge")
-            code = await page.locator(".code").inner_text()
-            await kerb.pay(page)
-            await expect(page.locator(".result.paid h1")).to_have_text("Lunas")
-            assert await page.locator(".result .code").inner_text() == code
-            await screens.examine(page, "paid")
-            await page.locator("a.button").click()
-            await page.wait_for_url("**/r/*")
-            await screens.examine(page, "receipt")
+    page = await screens.open(SPOT)
+    await page.route(ASKING, lambda route: route.fulfill(status=503))
+    await screens.examine(page, "spot")
+    await choose(page)
+    await screens.examine(page, "charge")
+    code = await page.locator(".code").inner_text()
+    await kerb.pay(page)
+    await expect(page.locator(".result.paid h1")).to_have_text("Lunas")
+    assert await page.locator(".result .code").inner_text() == code
+    await screens.examine(page, "paid")
+    await page.locator("a.button").click()
+    await page.wait_for_url("**/r/*")
+    await screens.examine(page, "receipt")
 
 
 async def test_a_phone_without_event_stream_turns_green_by_asking(
@@ -186,34 +188,30 @@ async def test_the_countdown_runs_out_and_the_page_says_so(screens: Screens, ker
     assert charge_id(page) != old
 
 
-async def test_a_stay_is_extended_before_it_ends(
-    screens: Screens, kerb: Kerb, subtests: pytest.Subtests
-) -> None:
-    for size in SIZES:
-        with subtests.test(str(size)):
-            page = await screens.open(HOURLY, size)
-            await screens.examine(page, "spot-hourly")
-            await by_the_hour(page, 1, "Rp4.000")
-            stay = charge_id(page)
-            await kerb.pay(page)
-            await page.get_by_role("link", name="perpanjang").click()
-            await expect(page.locator("h1")).to_have_text("Dibayar sampai")
-            await screens.examine(page, "stay")
-            await kerb.stay_ends_in(stay, 690)
-            await page.clock.install()
-            await page.reload()
-            await expect(page.locator("#until.paid")).to_be_visible()
-            await page.clock.fast_forward(120_000)
-            await expect(page.locator("#until.waiting h1")).to_have_text("Waktu hampir habis")
-            await screens.examine(page, "stay-ending")
-            await page.get_by_role("button", name="Perpanjang parkir").click()
-            await expect(page.locator(".barcode .amount")).to_have_text("Rp2.000")
-            await screens.examine(page, "charge-extension")
-            await kerb.pay(page)
-            await expect(page.locator(".result.paid h1")).to_have_text("Lunas")
-            await page.get_by_role("link", name="perpanjang").click()
-            await expect(page.locator("#until.paid")).to_be_visible()
-            await expect(page.locator("#left")).to_have_text(re.compile(r"^1:(10|0\d):\d\d$"))
+async def test_a_stay_is_extended_before_it_ends(screens: Screens, kerb: Kerb) -> None:
+    page = await screens.open(HOURLY)
+    await screens.examine(page, "spot-hourly")
+    await by_the_hour(page, 1, "Rp4.000")
+    stay = charge_id(page)
+    await kerb.pay(page)
+    await page.get_by_role("link", name="perpanjang").click()
+    await expect(page.locator("h1")).to_have_text("Dibayar sampai")
+    await screens.examine(page, "stay")
+    await kerb.stay_ends_in(stay, 690)
+    await page.clock.install()
+    await page.reload()
+    await expect(page.locator("#until.paid")).to_be_visible()
+    await page.clock.fast_forward(120_000)
+    await expect(page.locator("#until.waiting h1")).to_have_text("Waktu hampir habis")
+    await screens.examine(page, "stay-ending")
+    await page.get_by_role("button", name="Perpanjang parkir").click()
+    await expect(page.locator(".barcode .amount")).to_have_text("Rp2.000")
+    await screens.examine(page, "charge-extension")
+    await kerb.pay(page)
+    await expect(page.locator(".result.paid h1")).to_have_text("Lunas")
+    await page.get_by_role("link", name="perpanjang").click()
+    await expect(page.locator("#until.paid")).to_be_visible()
+    await expect(page.locator("#left")).to_have_text(re.compile(r"^1:(10|0\d):\d\d$"))
 
 
 async def test_a_driver_without_script_sees_the_price_before_he_pays_when_he_leaves(
@@ -240,21 +238,17 @@ async def test_a_driver_without_script_sees_the_price_before_he_pays_when_he_lea
     await expect(page.locator(".result.paid h1")).to_have_text("Lunas")
 
 
-async def test_a_stay_that_is_paid_at_its_end_says_what_it_owes(
-    screens: Screens, subtests: pytest.Subtests
-) -> None:
-    for size in SIZES:
-        with subtests.test(str(size)):
-            page = await screens.open("/p", size)
-            await screens.examine(page, "start")
-            await page.locator("input[name=spot]").fill("rsu 003 i")
-            await page.get_by_role("button").click()
-            await page.locator("select").select_option("0")
-            await expect(page.get_by_role("button")).to_have_text("Mulai parkir")
-            await screens.examine(page, "spot-later")
-            await page.get_by_role("button").click()
-            await expect(page.locator(".result .amount")).to_have_text("Rp2.000")
-            await screens.examine(page, "stay-later")
+async def test_a_stay_that_is_paid_at_its_end_says_what_it_owes(screens: Screens) -> None:
+    page = await screens.open("/p")
+    await screens.examine(page, "start")
+    await page.locator("input[name=spot]").fill("rsu 003 i")
+    await page.get_by_role("button").click()
+    await page.locator("select").select_option("0")
+    await expect(page.get_by_role("button")).to_have_text("Mulai parkir")
+    await screens.examine(page, "spot-later")
+    await page.get_by_role("button").click()
+    await expect(page.locator(".result .amount")).to_have_text("Rp2.000")
+    await screens.examine(page, "stay-later")
 
 
 async def test_a_browser_that_takes_no_push_is_told_what_happens_instead(
@@ -278,7 +272,7 @@ async def test_who_asks_too_often_is_told_how_long_to_wait(screens: Screens, app
         page = await screens.open(SPOT, size)
         await page.get_by_role("button").click()
     await expect(page.locator(".result.refused")).to_contain_text("Tunggu")
-    await screens.examine(page, "too-many")
+    await screens.examine(page, "too-many", english=False)
 
 
 MISFITS = [
@@ -321,29 +315,26 @@ async def test_a_charge_whose_barcode_is_not_there_yet_says_wait(
 
 
 async def test_every_page_is_english_where_english_is_chosen(screens: Screens, kerb: Kerb) -> None:
-    async def english(page: Page, name: str = "") -> None:
+    async def english(page: Page) -> None:
         assert await page.locator("html").get_attribute("lang") == "en"
         assert left_in_bahasa(await page.locator("body").inner_text()) == []
         assert left_in_bahasa(await page.title()) == []
-        for width, height in SIZES if name else ():
-            await page.set_viewport_size({"width": width, "height": height})
-            await screens.examine(page, f"{name}-english")
 
     page = await screens.open(HOURLY, SMALL_PHONE)
     await page.get_by_role("link", name="English").click()
     await expect(page.locator("h1")).to_have_text("Pay for parking")
-    await english(page, "spot")
+    await english(page)
     await by_the_hour(page, 3, "Rp4.000", "motorcycle")  # the choice is remembered from here on
     await expect(page.locator(".barcode .amount")).to_have_text("Rp4.000")
-    await english(page, "charge")
+    await english(page)
     await kerb.pay(page)
     await expect(page.locator(".result.paid h1")).to_have_text("Paid")
-    await english(page, "paid")
+    await english(page)
     stay = charge_id(page)
     await page.goto(f"/s/{stay}")
-    await english(page, "stay")
+    await english(page)
     await page.goto("/p")
-    await english(page, "start")
+    await english(page)
     await page.goto(f"/c/{stay}")
     await page.locator("a.button:not(.plain)").click()
     await expect(page.locator("h1")).to_have_text("Genuine receipt, paid")
@@ -357,10 +348,9 @@ async def test_every_page_is_english_where_english_is_chosen(screens: Screens, k
 
 async def test_an_unknown_spot_is_a_page_not_a_riddle(screens: Screens) -> None:
     screens.expected_statuses.add(404)
-    for size in SIZES:
-        page = await screens.open("/p/PSR-001-V", size)
-        await expect(page.locator("h1")).to_have_text("Kode titik parkir salah ketik")
-        await screens.examine(page, "problem")
+    page = await screens.open("/p/PSR-001-V")
+    await expect(page.locator("h1")).to_have_text("Kode titik parkir salah ketik")
+    await screens.examine(page, "problem")
 
 
 async def test_the_first_page_is_small(screens: Screens) -> None:

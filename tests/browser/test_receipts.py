@@ -6,18 +6,17 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from server import sample
 from server.database import Transactions
-from tests.browser.screen import DESK, PHONE, SMALL_PHONE, Screens, left_in_bahasa
+from tests.browser.screen import Screens
 from tests.browser.test_refunds import sign_in
 from tests.server.cluster import PASSWORD
 from tests.server.conftest import Sandbox
 from tests.server.driver.test_sign_pages import photo
 from tests.server.inspection.test_signs import posted
 
-SIZES = [SMALL_PHONE, PHONE, DESK]
 SPOT = "PSR-001-U"
 
 
@@ -39,32 +38,20 @@ async def paid(api: httpx.AsyncClient, app: FastAPI, sandbox: Sandbox) -> dict[s
     return shown
 
 
-async def examine(screens: Screens, page: Page, name: str) -> None:
-    """In Bahasa as it is, and once more in English with nothing left in Bahasa."""
-    await screens.examine(page, name)
-    if page.viewport_size == {"width": PHONE[0], "height": PHONE[1]}:
-        join = "&" if "?" in page.url else "?"
-        other = await screens.open(f"{page.url}{join}lang=en", SMALL_PHONE)
-        assert left_in_bahasa(await other.locator("main").inner_text()) == []
-        await screens.examine(other, f"{name}-en")
-        await other.close()
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size[0]))
 async def test_a_driver_verifies_finds_and_asks_for_the_money_back(
-    screens: Screens, paid: dict[str, Any], size: tuple[int, int]
+    screens: Screens, paid: dict[str, Any]
 ) -> None:
     number = paid["receipt"]["number"]
-    anybody = await screens.open(f"/r/{number}", size)
+    anybody = await screens.open(f"/r/{number}")
     await expect(anybody.locator("h1")).to_have_text("Karcis asli, lunas")
     assert "KH 1" not in await anybody.content()
     assert await anybody.locator("img, details").count() == 0
-    await examine(screens, anybody, "verify")
-    own = await screens.open(f"/c/{paid['id']}", size)
+    await screens.examine(anybody, "verify")
+    own = await screens.open(f"/c/{paid['id']}")
     await own.get_by_role("link", name="Lihat karcis").click()
     await expect(own.locator("img")).to_be_visible()
     await own.locator("summary").click()
-    await examine(screens, own, "receipt-own")
+    await screens.examine(own, "receipt-own")
     async with own.expect_download() as saved:
         await own.get_by_role("link", name="Simpan PDF").click()
     assert (await saved.value).suggested_filename == f"karcis-{number}.pdf"
@@ -72,37 +59,35 @@ async def test_a_driver_verifies_finds_and_asks_for_the_money_back(
     await own.get_by_label("Telepon").fill("0812-0000-0000")
     await own.get_by_role("button", name="Kirim permintaan").click()
     await expect(own.get_by_role("status")).to_contain_text("Sedang diperiksa kantor")
-    await examine(screens, own, "refund-wish")
+    await screens.examine(own, "refund-wish")
     screens.expected_statuses.add(404)
     await own.goto(f"/r/{number[:-1]}{'7' if number[-1] != '7' else '8'}")
     await expect(own.locator("h1")).to_have_text("Nomor ini tidak sah")
-    await examine(screens, own, "receipt-altered")
+    await screens.examine(own, "receipt-altered")
     await own.goto("/r/PSR-2026-000099-X")
     await own.goto("/cari")
-    await examine(screens, own, "find")
+    await screens.examine(own, "find")
     await own.get_by_label("RRN").fill("000000000000")
     await own.get_by_label("Jumlah").fill("4000")
     await own.get_by_role("button", name="Cari pembayaran saya").click()
     await expect(own.get_by_role("status")).to_contain_text("belum ada di catatan kami")
     await expect(own.get_by_label("Tentang apa")).to_have_value("paid_not_recorded")
     await screens.examine(own, "not-recorded")
-    if size == PHONE:
-        officer = await sign_in(screens, sample.OFFICER, PASSWORD, size)
-        await officer.goto("/office/cases")
-        await officer.get_by_role("link", name="pengemudi minta uang kembali").click()
-        await expect(officer.get_by_text("0812-0000-0000")).to_be_visible()
-        await screens.examine(officer, "office-wish")
-        await officer.get_by_role("link", name="Lihat tagihannya").click()
-        await expect(officer.get_by_label("Alasan")).to_have_value("paid_twice")
+    officer = await sign_in(screens, sample.OFFICER, PASSWORD)
+    await officer.goto("/office/cases")
+    await officer.get_by_role("link", name="pengemudi minta uang kembali").click()
+    await expect(officer.get_by_text("0812-0000-0000")).to_be_visible()
+    await screens.examine(officer, "office-wish")
+    await officer.get_by_role("link", name="Lihat tagihannya").click()
+    await expect(officer.get_by_label("Alasan")).to_have_value("paid_twice")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: str(size[0]))
 async def test_a_suspect_sticker_is_found_reported_and_answered(
-    screens: Screens, tmp_path: Path, size: tuple[int, int], transactions: Transactions
+    screens: Screens, tmp_path: Path, transactions: Transactions
 ) -> None:
     taken = tmp_path / "foto.jpg"
     taken.write_bytes(photo(posted("WARUNG BU SRI", "ID1099999999999")))
-    driver = await screens.open(f"/periksa?spot={SPOT}", size, scripts=False)
+    driver = await screens.open(f"/periksa?spot={SPOT}", scripts=False)
     await driver.get_by_label("Foto").set_input_files(taken)
     await driver.get_by_role("button", name="Periksa foto").click()
     await expect(driver.locator("h1")).to_have_text("Bukan milik kami")
@@ -110,40 +95,28 @@ async def test_a_suspect_sticker_is_found_reported_and_answered(
     await driver.get_by_role("button", name="Laporkan dengan foto ini").click()
     await expect(driver.locator("h1")).to_have_text("Diterima, sedang diperiksa")
     address = driver.url
-    look = await screens.open(address, size)
-    await examine(screens, look, "complaint")
+    look = await screens.open(address)
+    await screens.examine(look, "complaint")
     await look.goto("/pengaduan")
-    await examine(screens, look, "complain")
+    await screens.examine(look, "complain")
     for name, data in (("not-ours", taken.read_bytes()), ("unreadable", photo())):
         taken.write_bytes(data)
         await look.goto("/periksa")
-        await examine(screens, look, "check-sign")
+        await screens.examine(look, "check-sign")
         await look.get_by_label("Foto").set_input_files(taken)
         await look.get_by_role("button", name="Periksa foto").click()
         await screens.examine(look, name)
-    if size == SMALL_PHONE:
-        return
-    officer = await sign_in(screens, sample.OFFICER, PASSWORD, size)
+    officer = await sign_in(screens, sample.OFFICER, PASSWORD)
     await officer.goto("/office/complaints")
-    await examine_office(screens, officer, "office-complaints")
+    await screens.examine(officer, "office-complaints")
     await officer.get_by_role("link", name="ADU-").click()
     await expect(officer.locator("img.photo")).to_be_visible()
     await officer.get_by_label("Jawaban").fill("Stiker sudah dilepas.")
     await officer.get_by_label("Setelah ini").select_option("upheld")
     await officer.get_by_label("Kata sandi Anda").fill(PASSWORD)
-    await examine_office(screens, officer, "office-complaint")
+    await screens.examine(officer, "office-complaint")
     await officer.get_by_role("button", name="Kirim jawaban").click()
     await expect(officer.get_by_role("status")).to_contain_text("selesai")
     await look.goto(address)
     await expect(look.get_by_text("Stiker sudah dilepas.")).to_be_visible()
     await screens.examine(look, "complaint-answered")
-
-
-async def examine_office(screens: Screens, page: Page, name: str) -> None:
-    await screens.examine(page, name)
-    text = await page.evaluate(
-        "async () => new DOMParser().parseFromString(await (await fetch(location.pathname +"
-        " '?lang=en')).text(), 'text/html').querySelector('main').textContent"
-    )
-    await page.context.clear_cookies(name="lang")
-    assert left_in_bahasa(text) == []

@@ -16,8 +16,6 @@ from tests.browser.screen import PHONE, Screens, left_in_bahasa
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.conftest import Sandbox
 
-DESK = (1280, 900)
-
 
 @pytest.fixture
 async def paid(
@@ -43,7 +41,9 @@ async def paid(
     return shown
 
 
-async def sign_in(screens: Screens, login: str, password: str, size: tuple[int, int]) -> Page:
+async def sign_in(
+    screens: Screens, login: str, password: str, size: tuple[int, int] = PHONE
+) -> Page:
     page = await screens.open("/office", size)
     await page.get_by_label("Nama masuk").fill(login)
     await page.get_by_label("Kata sandi").fill(password)
@@ -65,11 +65,10 @@ async def ask(page: Page, number: str, method: str = "acquirer", amount: str = "
     await page.wait_for_url("**/office/refunds/*")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=lambda size: str(size[0]))
 async def test_two_officers_give_money_back_and_the_driver_sees_it(
-    screens: Screens, paid: dict[str, Any], size: tuple[int, int]
+    screens: Screens, paid: dict[str, Any]
 ) -> None:
-    maker = await sign_in(screens, sample.OFFICER, PASSWORD, size)
+    maker = await sign_in(screens, sample.OFFICER, PASSWORD)
     await maker.goto("/office/refunds")
     await expect(maker.get_by_text("Belum ada pengembalian.")).to_be_visible()
     await screens.examine(maker, "refunds-empty")
@@ -78,7 +77,7 @@ async def test_two_officers_give_money_back_and_the_driver_sees_it(
     await expect(maker.get_by_role("status")).to_have_text("menunggu keputusan")
     await expect(maker.get_by_role("button", name="Setujui")).to_have_count(0)
     await screens.examine(maker, "refund-asked")
-    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, size)
+    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
     await checker.goto("/office/refunds")
     await screens.examine(checker, "refunds")
     await checker.get_by_role("link", name="KEMBALI-").click()
@@ -89,7 +88,7 @@ async def test_two_officers_give_money_back_and_the_driver_sees_it(
     await screens.examine(checker, "refund-done")
     await checker.get_by_role("link", name="Lihat tagihannya").click()
     await screens.examine(checker, "office-charge")
-    driver = await screens.open(f"/r/{number}", size)
+    driver = await screens.open(f"/r/{number}")
     await expect(driver.get_by_role("status")).to_contain_text("Dikembalikan Rp1.500 (sebagian)")
     await screens.examine(driver, "receipt-refunded")
     await driver.get_by_role("link", name="KEMBALI-").click()
@@ -100,13 +99,12 @@ async def test_two_officers_give_money_back_and_the_driver_sees_it(
     await screens.examine(driver, "charge-refunded")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=lambda size: str(size[0]))
 async def test_a_transfer_is_proved_with_a_file(
-    screens: Screens, paid: dict[str, Any], size: tuple[int, int], tmp_path: Path
+    screens: Screens, paid: dict[str, Any], tmp_path: Path
 ) -> None:
-    maker = await sign_in(screens, sample.OFFICER, PASSWORD, size)
+    maker = await sign_in(screens, sample.OFFICER, PASSWORD)
     await ask(maker, paid["receipt"]["number"], "transfer", "4000")
-    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, size)
+    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
     await checker.goto(maker.url)
     await checker.get_by_label("Kata sandi Anda").fill(CHECKER_PASSWORD)
     await checker.get_by_role("button", name="Setujui").click()
@@ -122,13 +120,12 @@ async def test_a_transfer_is_proved_with_a_file(
     await expect(maker.get_by_role("status")).to_have_text("dikembalikan")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=lambda size: str(size[0]))
 async def test_a_transfer_that_cannot_be_made_is_withdrawn_and_leaves_a_case(
-    screens: Screens, paid: dict[str, Any], size: tuple[int, int]
+    screens: Screens, paid: dict[str, Any]
 ) -> None:
-    maker = await sign_in(screens, sample.OFFICER, PASSWORD, size)
+    maker = await sign_in(screens, sample.OFFICER, PASSWORD)
     await ask(maker, paid["receipt"]["number"], "transfer", "4000")
-    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, size)
+    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
     await checker.goto(maker.url)
     await checker.get_by_label("Kata sandi Anda").fill(CHECKER_PASSWORD)
     await checker.get_by_role("button", name="Setujui").click()
@@ -144,12 +141,11 @@ async def test_a_transfer_that_cannot_be_made_is_withdrawn_and_leaves_a_case(
     await expect(checker.get_by_role("status")).to_have_text("open")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=lambda size: str(size[0]))
 async def test_a_case_is_proposed_and_decided_by_two(
-    screens: Screens, paid: dict[str, Any], size: tuple[int, int]
+    screens: Screens, paid: dict[str, Any]
 ) -> None:
     screens.expected_statuses.add(403)
-    maker = await sign_in(screens, sample.OFFICER, PASSWORD, size)
+    maker = await sign_in(screens, sample.OFFICER, PASSWORD)
     await maker.goto("/office/cases")
     await expect(maker.locator("h1")).to_have_text("Kasus terbuka: 1")
     await screens.examine(maker, "cases")
@@ -159,12 +155,12 @@ async def test_a_case_is_proposed_and_decided_by_two(
     await screens.examine(maker, "case")
     await maker.get_by_role("button", name="Usulkan").click()
     await expect(maker.get_by_role("status")).to_have_text("diusulkan")
-    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, size)
+    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
     await checker.goto(maker.url)
     await checker.get_by_label("Kata sandi Anda").fill("salah")
     await checker.get_by_role("button", name="Setujui").click()
     await expect(checker.get_by_role("alert")).to_contain_text("Kata sandi salah")
-    await screens.examine(checker, "wrong-password")
+    await screens.examine(checker, "wrong-password", english=False)
     await checker.goto(maker.url)
     await screens.examine(checker, "case-to-decide")
     await checker.get_by_label("Kata sandi Anda").fill(CHECKER_PASSWORD)

@@ -107,7 +107,7 @@ class Handheld:
         """As every page is, at each size it must work at; targets of 56 px besides."""
         for size in (SMALL, LANDSCAPE, PHONE):
             await page.set_viewport_size({"width": size[0], "height": size[1]})
-            await self.screens.examine(page, name)
+            await self.screens.examine(page, name, sizes=[size], english=False)
             assert await page.evaluate(SMALL_TARGETS) == []
 
 
@@ -291,7 +291,7 @@ async def test_a_free_vehicle_is_chosen_by_its_picture(handheld: Handheld) -> No
     handheld.device.start()
     until(lambda: "/free" in handheld.device.http.get(f"/spots/{SPOT}").text)
     page = await handheld.open(f"/spots/{SPOT}")
-    await handheld.screens.examine(page, "home-with-free")
+    await handheld.screens.examine(page, "home-with-free", sizes=[PHONE], english=False)
     await page.get_by_role("link", name="Bebas").click()
     await handheld.examine(page, "free")
     await page.get_by_role("button", name="Fire").click()
@@ -389,6 +389,7 @@ async def test_nothing_readable_gives_advice_and_one_frame_at_a_time(handheld: H
     await expect(page.locator("#camera-state")).to_have_text("Arahkan kamera ke kode")
     await handheld.examine(page, "scan-looking")
     await expect(page.locator("#camera-state")).to_contain_text("tahan diam")
+    await page.wait_for_function("window.frames > 3")
     most, frames, largest = await page.evaluate("[window.most, window.frames, window.largest]")
     assert most == 1
     assert frames > 3

@@ -24,12 +24,19 @@ async def test_a_difference_is_explained_and_a_silent_shift_is_ended(
     shift = await shift_of(transactions, counted)
     body = await count(api, counted, shift, taken_rp - 500, taken_rp)
     assert (await close(api, counted, shift, body)).status_code == 200
-    await on_shift(api, transactions, now)
+    working = await on_shift(api, transactions, now)
+    refused = [working.forge(seq=5)]
+    await api.post("/v1/sync", json={"events": refused}, auth=working.signed)
 
     page = await sign_in(screens, sample.OFFICER, PASSWORD, DESK)
     await page.goto("/office/cases")
     await expect(page.locator("main")).to_contain_text("Selisih hitung giliran: 1")
     await screens.examine(page, "cases-with-a-count")
+    await page.locator("a[href^='/office/quarantine/']").click()
+    await expect(page.locator("main")).to_contain_text("catatan sebelumnya tidak ada")
+    await screens.examine(page, "quarantine")
+    await page.goto("/office/inspections")
+    await screens.examine(page, "inspections")
     await page.goto("/office/shifts")
     await screens.examine(page, "shifts")
     await page.goto("/office/shifts?lang=en")
