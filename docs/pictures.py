@@ -193,6 +193,11 @@ def of_the_drivers_journey(town: Town, browser: Browser) -> None:
     save("driver-saved.png", saved, colors=8)
     pay()
     keep("paid")
+    paid = page.url
+    page.click("a.button:not(.plain)")
+    page.wait_for_url("**/r/*")
+    keep("receipt")
+    page.goto(paid)
     page.clock.install()
     page.click("text=perpanjang")
     page.wait_for_selector("#until.paid")

@@ -18,7 +18,7 @@ from server.identity import service as identity
 from server.parking.models import ParkingSession
 from server.payments import unended
 from server.spots import service as spots
-from tests.browser.screen import DESK, PHONE, SMALL_PHONE, Screens, left_in_bahasa
+from tests.browser.screen import DESK, PHONE, Screens, left_in_bahasa
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 
 
@@ -29,12 +29,9 @@ async def in_english(page: Page) -> None:
 
 
 async def everywhere(screens: Screens, page: Page, name: str) -> None:
-    """At all sizes; the smallest in English, whose words are longer."""
-    for width, height in (DESK, PHONE, SMALL_PHONE):
-        await page.set_viewport_size({"width": width, "height": height})
-        if width == SMALL_PHONE[0]:
-            await in_english(page)
-        await screens.examine(page, name)
+    """At all sizes and in both languages; it stays in English."""
+    await screens.examine(page, name)
+    await in_english(page)
 
 
 async def sign_in(screens: Screens, login: str, password: str) -> Page:

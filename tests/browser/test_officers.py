@@ -6,8 +6,8 @@ from server import sample
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Role
-from tests.browser.screen import DESK, PHONE, SMALL_PHONE, Screens, left_in_bahasa
-from tests.browser.test_own_account import confirm, examined
+from tests.browser.screen import DESK, PHONE, Screens, left_in_bahasa
+from tests.browser.test_own_account import confirm
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 
 NEW = "kata sandi pilihan siti"
@@ -32,18 +32,18 @@ async def test_an_officer_is_added_allowed_and_comes_in(
         )
     admin = await sign_in(screens, sample.ADMIN, PASSWORD)
     await admin.get_by_role("link", name="Petugas kantor").click()
-    await examined(screens, admin, "officers")
+    await screens.examine(admin, "officers")
     await admin.get_by_label("Nama", exact=True).fill("Siti")
     await admin.get_by_label("Nama masuk").fill("siti")
     await admin.get_by_label("Peran").select_option("koordinator")
     await admin.get_by_label("Alasan").fill("baru bertugas")
     await confirm(admin, "Minta ditambahkan")
     await expect(admin.get_by_role("status")).to_have_text("nonaktif, menunggu persetujuan")
-    await examined(screens, admin, "officer-asked")
+    await screens.examine(admin, "officer-asked", english=False)
     there = admin.url
     checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
     await checker.goto(there)
-    await examined(screens, checker, "officer-to-decide")
+    await screens.examine(checker, "officer-to-decide", english=False)
     await checker.get_by_label("Catatan").fill("surat tugas ada")
     await confirm(checker, "Setujui", CHECKER_PASSWORD)
     await expect(checker.get_by_role("status")).to_have_text("aktif")
@@ -51,10 +51,10 @@ async def test_an_officer_is_added_allowed_and_comes_in(
     said = await admin.locator("body").inner_text()
     history = await admin.locator("table.lines").inner_text()  # logins and reasons are as typed
     assert left_in_bahasa(said.replace(history, "")) == []
-    await examined(screens, admin, "officer-english")
+    await screens.examine(admin, "officer-english")
     await confirm(admin, "Make a first sign-in code")
     code = await admin.locator(".spot").inner_text()
-    await examined(screens, admin, "setup-code")
+    await screens.examine(admin, "setup-code", english=False)
     siti = await screens.open("/office/first-sign-in", PHONE)
     for typed in ("salah", code):
         await siti.get_by_label("Nama masuk").fill("siti")
@@ -64,7 +64,6 @@ async def test_an_officer_is_added_allowed_and_comes_in(
         await siti.wait_for_load_state()
         if typed == "salah":
             await expect(siti.get_by_role("alert")).to_contain_text("kode salah")
-            await siti.set_viewport_size({"width": SMALL_PHONE[0], "height": SMALL_PHONE[1]})
             await screens.examine(siti, "first-sign-in")
     await expect(siti.locator("h1")).to_have_text("Akun saya")
     await siti.goto("/office")  # she has no right to the books

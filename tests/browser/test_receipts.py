@@ -111,7 +111,7 @@ async def test_a_suspect_sticker_is_found_reported_and_answered(
     await screens.examine(officer, "office-complaints")
     await officer.get_by_role("link", name="ADU-").click()
     await expect(officer.locator("img.photo")).to_be_visible()
-    await officer.get_by_label("Jawaban").fill("Stiker sudah dilepas.")
+    await officer.get_by_role("textbox", name="Jawaban").fill("Stiker sudah dilepas.")
     await officer.get_by_label("Setelah ini").select_option("upheld")
     await officer.get_by_label("Kata sandi Anda").fill(PASSWORD)
     await screens.examine(officer, "office-complaint")
