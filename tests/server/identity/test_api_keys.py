@@ -126,7 +126,7 @@ PUBLIC = {
     # a receipt's own driver names its charge; the ids of wishes and complaints are chance too
     "GET /r/{number}/karcis.pdf", "GET /r/{number}/karcis.png", "POST /r/{number}/pengembalian",
     "GET /pengembalian/{wish_id}", "GET /cari", "GET /cari/nomor", "POST /cari",
-    "GET /pengaduan", "POST /pengaduan", "GET /pengaduan/{number}",
+    "GET /pengaduan", "POST /pengaduan", "GET /pengaduan/{number}", "GET /pengaduan/jawaban",
     "GET /periksa", "POST /periksa",
 }  # fmt: skip
 
