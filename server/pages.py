@@ -72,6 +72,8 @@ def render(
         language=language,
         path=request.url.path,
         query=request.url.query,
+        here=request.url.path,
+        confirmed=getattr(request.state, "confirmed", False),
         rights=getattr(request.state, "rights", frozenset()),
         **values,
     )

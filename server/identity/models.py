@@ -110,6 +110,30 @@ class OfficerRecoveryCode(Base):
     used_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+class OfficerPasskey(Base):
+    """The public half of a key in something of the officer's; the key itself never leaves there."""
+
+    __tablename__ = "officer_passkeys"
+
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    officer_id: Mapped[UUID] = mapped_column(ForeignKey("officers.id"), index=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(Text)
+    added_at: Mapped[datetime] = mapped_column(Instant)
+    last_used_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class PasskeyChallenge(Base):
+    """What a passkey is to sign; deleted by its first answer."""
+
+    __tablename__ = "passkey_challenges"
+
+    challenge: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    officer_id: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+
+
 class OfficerRequest(Base):
     """That an officer be active in a role, let in anew on a `reset`: one asks, another decides."""
 

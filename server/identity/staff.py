@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Transactions, new_id
 from server.errors import NotFound, Problem
-from server.identity import second_factor, sign_ins, tries
+from server.identity import passkeys, second_factor, sign_ins, tries
 from server.identity.models import Officer, OfficerRequest, OfficerSetupCode, Role
 from server.identity.service import Right, SignInRefused, acting
 from server.identity.sign_ins import Asker, note
@@ -195,6 +195,7 @@ async def _let_in(db: AsyncSession, asked: OfficerRequest, by: str, now: datetim
     if asked.reset:
         values["password_hash"] = None
         await second_factor.remove(db, asked.officer_id)
+        await passkeys.remove_all(db, asked.officer_id)
     await db.execute(update(Officer).where(Officer.id == asked.officer_id).values(values))
     await sign_ins.end_all(db, asked.officer_id, by, now=now)
 

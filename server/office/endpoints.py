@@ -24,6 +24,7 @@ from server.office import (
     ledger,
     officers,
     own_account,
+    passkeys,
     quarantine,
     queries,
     refunds,
@@ -55,7 +56,7 @@ for right, parts in (
 ):
     for part in parts:
         router.include_router(part.router, dependencies=[allowed(right)])
-for part in (signing_in, own_account, officers):
+for part in (signing_in, passkeys, own_account, officers):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 

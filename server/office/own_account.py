@@ -8,10 +8,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
+from webauthn.helpers import bytes_to_base64url
 
 from server import pages
 from server.database import Transaction
-from server.identity import passwords, second_factor, sign_ins
+from server.identity import passkeys, passwords, second_factor, sign_ins
 from server.identity.second_factor import CodeRefused
 from server.identity.sign_ins import SecondFactorNeeded, SignedIn
 from server.office.signed_in import SignedInDep, confirm, signed_in_officer
@@ -55,6 +56,9 @@ async def account_page(
         officer=officer,
         sign_in=found.sign_in,
         weak=weak,
+        keys=await passkeys.of_officer(db, officer.id),
+        key_text=bytes_to_base64url,
+        site=passkeys.site_of(wired.books.base_url),
         possible=wired.settings.sign_in_key is not None,
         factor=await second_factor.standing(db, officer.id),
         sign_ins=await sign_ins.of_officer(db, officer.id, now=now, idle=idle),

@@ -25,10 +25,11 @@ async def signed_in(
     Asked in a transaction of its own, so that none is open while an acquirer is called.
     """
     settings: Settings = request.app.state.settings
+    now = datetime.now(UTC)
     async with transactions.begin() as db:
-        return await sign_ins.who(
-            db, karcis_office, now=datetime.now(UTC), idle=settings.office_idle
-        )
+        found = await sign_ins.who(db, karcis_office, now=now, idle=settings.office_idle)
+    request.state.confirmed = found.confirmed(now)
+    return found
 
 
 SignedInDep = Annotated[SignedIn, Depends(signed_in)]

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from server import pages
 from server.database import Transaction, TransactionsDep
 from server.errors import Problem
-from server.identity import passwords, sign_ins, staff
+from server.identity import passkeys, passwords, sign_ins, staff
 from server.identity.service import SignInRefused
 from server.identity.sign_ins import Asker
 from server.identity.tries import TooManyTries
@@ -43,6 +43,7 @@ def _page(
         refused=refused is not None,
         wait_minutes=-(-wait_s // 60),
         shortest=passwords.SHORTEST,
+        passkeys=passkeys.site_of(wired.books.base_url) is not None,
     )
 
 

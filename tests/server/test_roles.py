@@ -70,6 +70,7 @@ UPDATED = {
     "exemptions": {"valid_until"},
     "ledger_accounts": set(),
     "mdr_rules": {"valid_until"},
+    "officer_passkeys": {"sign_count", "last_used_at"},
     "officer_recovery_codes": {"used_at"},
     "officer_requests": {"decided_by", "decided_at", "approved"},
     "officer_setup_codes": set(),
@@ -80,6 +81,7 @@ UPDATED = {
     "parking_sessions": {
         "state", "started_at", "ends_at", "ended_at", "plate_masked", "plate_hash",
     },
+    "passkey_challenges": set(),
     "payments": {"state"},
     "pooled_charges": {"claimed_at", "claim_hash"},
     "posted_codes": {"retired_at"},
@@ -116,9 +118,9 @@ UPDATED = {
 """The other tables that the application adds rows to, and the columns it may change there."""
 
 DELETED = {
-    "complaint_photos", "device_nonces", "officer_recovery_codes", "officer_setup_codes",
-    "officer_sign_ins", "officer_totps", "outbox", "reminders", "sign_in_tries", "spot_links",
-    "used_nonces",
+    "complaint_photos", "device_nonces", "officer_passkeys", "officer_recovery_codes",
+    "officer_setup_codes", "officer_sign_ins", "officer_totps", "outbox", "passkey_challenges",
+    "reminders", "sign_in_tries", "spot_links", "used_nonces",
 }  # fmt: skip
 QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"}
 """The job library's own, with every right but to truncate."""

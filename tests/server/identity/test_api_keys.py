@@ -97,6 +97,7 @@ PUBLIC = {
     # enrolment and sign-in: what they ask for is in the body
     "POST /v1/devices", "POST /v1/devices/{device_id}/nonce", "POST /v1/shifts",
     "GET /office/sign-in", "POST /office/sign-in", "POST /office/sign-out",
+    "POST /office/sign-in/passkey/options", "POST /office/sign-in/passkey",
     "GET /office/first-sign-in", "POST /office/first-sign-in",
     "GET /office",  # sends a stranger to the sign-in page instead of refusing
     # drivers; a charge is known by an id that cannot be guessed

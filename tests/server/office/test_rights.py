@@ -45,7 +45,13 @@ RIGHTS = {
     "/office/officers/{officer_id}/setup-code": Right.MANAGE_OFFICERS,
     "/office/officers/{officer_id}/sign-ins/{sign_in_id}/end": Right.MANAGE_OFFICERS,
 }
-OPEN_TO_ALL = {"/office/sign-in", "/office/sign-out", "/office/first-sign-in"}
+OPEN_TO_ALL = {
+    "/office/sign-in",
+    "/office/sign-out",
+    "/office/first-sign-in",
+    "/office/sign-in/passkey/options",
+    "/office/sign-in/passkey",
+}
 OF_ONESELF = {
     "/office/account/second-factor",
     "/office/account/totp",
@@ -54,6 +60,10 @@ OF_ONESELF = {
     "/office/account/recovery-codes",
     "/office/account/password",
     "/office/account/sign-ins/end-others",
+    "/office/account/passkeys/begin",
+    "/office/account/passkeys",
+    "/office/account/passkeys/{credential}/removal",
+    "/office/confirm/passkey",
     "/office/account/sign-ins/{sign_in_id}/end",
 }
 """Of every officer's own account."""
