@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
-from server.migrations.grants import changeable
+from server.migrations.grants import changeable, recorded
 
-revision = '0046'
-down_revision = '0045'
+revision = '0047'
+down_revision = '0046'
 
 INSTANT = sa.DateTime(timezone=True)
 
@@ -28,6 +28,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_officer_passkeys_officer_id'), 'officer_passkeys', ['officer_id'])
     changeable('officer_passkeys', update=('sign_count', 'last_used_at'), delete=True)
+    recorded('officer_passkeys', key='credential_id', left_out=('sign_count', 'last_used_at'))
     op.create_table(
         'passkey_challenges',
         sa.Column('challenge', sa.LargeBinary(), nullable=False),
