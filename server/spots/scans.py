@@ -28,7 +28,7 @@ class Scans:
         self._counted[spot_id, day] += 1
 
     async def write(self, transactions: Transactions) -> None:
-        """Add what was counted to the days' counts; what cannot be written is kept for later."""
+        """Add what was counted to the days' counts; what cannot be written now is kept."""
         counted, self._counted = self._counted, Counter()
         if not counted:
             return
@@ -45,14 +45,13 @@ class Scans:
                         set_={"scans": SignScan.scans + statement.excluded.scans},
                     )
                 )
-        except BaseException:
+        except BaseException as exc:
             self._counted.update(counted)
-            raise
+            if not isinstance(exc, Exception):
+                raise
+            log.warning("scans_not_written", error=type(exc).__name__)
 
     async def run(self, transactions: Transactions) -> None:
         while True:
             await asyncio.sleep(EACH_S)
-            try:
-                await self.write(transactions)
-            except Exception as exc:  # whatever it is, the counts are kept
-                log.warning("scans_not_written", error=type(exc).__name__)
+            await self.write(transactions)
