@@ -20,6 +20,7 @@ from server.office import (
     cases,
     complaints,
     devices,
+    imports,
     inspection,
     ledger,
     officers,
@@ -56,7 +57,7 @@ for right, parts in (
 ):
     for part in parts:
         router.include_router(part.router, dependencies=[allowed(right)])
-for part in (signing_in, passkeys, own_account, officers):
+for part in (signing_in, passkeys, own_account, officers, imports):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -263,6 +263,8 @@ def _trimmed(cells: Sequence[Any]) -> Sequence[Any]:
 
 
 def _text(cell: Any) -> str:
+    if isinstance(cell, str):
+        return cell
     if _is_number(cell):
         return f"{Decimal(str(cell)).normalize():f}"
     return "" if cell is None else str(cell)

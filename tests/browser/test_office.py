@@ -64,7 +64,7 @@ async def take_in(page: Page, kind: str, file: str | Path) -> None:
     form = page.locator(f"form[action='/office/{kind}']")
     await form.locator("input[type=file]").set_input_files(file)
     async with page.expect_navigation():
-        await form.locator("button").click()
+        await form.get_by_role("button", name="Masukkan").click()
 
 
 async def reconcile(page: Page) -> str:
@@ -106,6 +106,49 @@ async def test_a_day_is_taken_in_and_reconciles_to_zero(
     await screens.examine(page, "office-day")
     await page.get_by_role("link", name="PSR-").first.click()
     await expect(page.locator("h1")).to_have_text("Karcis asli, lunas")
+
+
+async def test_a_file_is_looked_at_before_it_is_taken_in(
+    screens: Screens, day_end: dict[str, Any], tmp_path: Path
+) -> None:
+    screens.expected_statuses.add(422)
+    page = await sign_in(screens)
+
+    async def look_at(file: str | Path) -> None:
+        form = page.locator("form[action='/office/settlement']")
+        await form.locator("input[type=file]").set_input_files(file)
+        async with page.expect_navigation():
+            await form.get_by_role("button", name="Pratinjau").click()
+
+    await look_at(day_end["settlement"])
+    await expect(page.get_by_role("status")).to_contain_text(
+        "Belum ada yang disimpan. 2 baris baru"
+    )
+    await expect(page.locator(".figure")).to_have_text(["2", "0"])
+    await screens.examine(page, "office-preview")
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await screens.examine(page, "office-preview")
+
+    bad = tmp_path / "settlement.csv"
+    bad.write_text(text_of(day_end["settlement"]).replace(",IDR,", ",USD,"))
+    await look_at(bad)
+    await expect(page.get_by_role("alert")).to_contain_text("Berkas tidak dapat diterima")
+    faults = ["baris 2: mata uang bukan IDR", "baris 3: mata uang bukan IDR"]
+    await expect(page.locator(".lines td")).to_have_text(faults)
+    await expect(page.get_by_role("button", name="Masukkan")).to_have_count(0)
+    await screens.examine(page, "office-preview-refused")
+
+    await look_at(day_end["settlement"])
+    await take_in(page, "settlement", day_end["settlement"])
+    await expect(page.get_by_role("status")).to_contain_text("2 baris baru")
+    await page.get_by_role("link", name="English").click()
+    form = page.locator("form[action='/office/settlement']")
+    await form.locator("input[type=file]").set_input_files(day_end["settlement"])
+    async with page.expect_navigation():
+        await form.get_by_role("button", name="Preview").click()
+    await expect(page.locator("h1")).to_have_text("Preview of a file")
+    await expect(page.get_by_role("status")).to_contain_text("0 new lines")
+    await screens.examine(page, "office-preview-english")
 
 
 async def test_a_manipulated_file_shows_its_differences(

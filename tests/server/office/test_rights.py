@@ -15,6 +15,8 @@ from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 RIGHTS = {
     "/office/settlement": Right.TAKE_IN_FILES,
     "/office/statement": Right.TAKE_IN_FILES,
+    "/office/settlement/preview": Right.TAKE_IN_FILES,
+    "/office/statement/preview": Right.TAKE_IN_FILES,
     "/office/reconcile": Right.RECONCILE,
     "/office/close": Right.CLOSE_DAY,
     "/office/ledger/deposits": Right.RECORD_DEPOSIT,
