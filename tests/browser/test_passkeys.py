@@ -9,7 +9,7 @@ from playwright.async_api import CDPSession, Page, expect
 
 from server import sample
 from tests.browser.screen import DESK, PHONE, Screens, left_in_bahasa
-from tests.browser.test_own_account import confirm, examined, sign_in
+from tests.browser.test_own_account import confirm, sign_in
 from tests.server.cluster import PASSWORD
 
 
@@ -60,13 +60,13 @@ async def test_a_passkey_is_added_and_is_all_that_is_asked_for(screens: Screens)
     await page.goto("/office/account")
     await page.get_by_label("Nama perangkat").fill("Laptop kantor")
     await confirm(page, "Tambah passkey")
-    await examined(screens, page, "passkey")
+    await screens.examine(page, "passkey", english=False)
     await page.get_by_role("button", name="Buat passkey").click()
     await expect(page.get_by_text("Laptop kantor").first).to_be_visible()
-    await examined(screens, page, "own-account-passkey")
+    await screens.examine(page, "own-account-passkey")
     await page.get_by_role("button", name="Keluar", exact=True).click()
     await expect(page.locator("h1")).to_have_text("Masuk kantor")
-    await examined(screens, page, "sign-in-passkey")
+    await screens.examine(page, "sign-in-passkey")
     await page.get_by_role("button", name="Pakai passkey").click()
     await expect(page.locator("h1")).to_contain_text("Hari usaha")
     # It was shown this minute, so a form asks for nothing more.
@@ -106,7 +106,7 @@ async def test_a_passkey_confirms_but_never_without_its_person(screens: Screens)
     await expect(page.get_by_role("alert")).to_have_text(
         "Passkey tidak dipakai. Coba lagi, atau pakai cara lain."
     )
-    await examined(screens, page, "confirm")
+    await screens.examine(page, "confirm")
     await key.know_person(True)
     await page.get_by_role("button", name="Pakai passkey").click()
     await expect(page.locator("h1")).to_have_text("Perangkat")
