@@ -92,7 +92,7 @@ class SpotPages:
     async def show(self, code: str, visit: Visit, choice: Choice, *, seen: bool = True) -> bytes:
         """The page; raises SpotCodeMistyped, SpotNotFound or NoTariff."""
         signed = bool(visit.query) and _token(visit) is not None
-        facts = await self._readings.do(Asked(_canonical(code), visit.at.date(), signed))
+        facts = await self._readings.do(Asked(spots.canonical(code), visit.at.date(), signed))
         if isinstance(facts, Problem):
             raise facts
         if signed and self._verdict(visit, facts) is SignVerdict.GENUINE:
@@ -120,7 +120,7 @@ class SpotPages:
                 return SpotNotFound()
             if spot.zone_id not in tariffs[each.day]:
                 return NoTariff()
-            _, tariff = tariffs[each.day][spot.zone_id]
+            tariff = _same(tariffs[each.day][spot.zone_id][1])
             return self._facts(
                 spot, tariff, sign.newest if each.signed and sign else None, merchant
             )
@@ -183,7 +183,10 @@ def _token(visit: Visit) -> str | None:
     return QueryParams(visit.query).get(PARAMETER) if visit.query else None
 
 
-_canonical = lru_cache(MOST_DRAWN)(spots.canonical)
+@lru_cache(MOST_DRAWN)
+def _same(tariff: TariffVersion) -> TariffVersion:
+    """One object for equal versions, which are then equal without a look at every price."""
+    return tariff
 
 
 @lru_cache(1)

@@ -31,7 +31,7 @@ LOOK_AGAIN_S = 10.0
 
 It says something each time, so that a listener can tell a quiet stream from a dead one.
 """
-TURNS = 200
+TURNS = 500
 """In so many parts the quiet streams are looked at, so that no payment waits for all of them."""
 WAITING = {ChargeState.NEW, ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN, ChargeState.ISSUED}
 UNCHANGED = format_sse_event(comment="unchanged")

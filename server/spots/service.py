@@ -7,6 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -64,6 +65,7 @@ class KnownSpot:
     zone_name: str
 
 
+@lru_cache(4096)
 def canonical(code: str) -> str:
     """The one way a scanned or typed code is written; raises SpotCodeMistyped."""
     try:
@@ -92,8 +94,8 @@ async def find_all(db: Connected, codes: Collection[str]) -> dict[str, KnownSpot
     """The spots of these scanned or typed codes, by canonical code; a mistyped one finds none."""
     wanted = []
     for code in codes:
-        with suppress(SpotCodeError):
-            wanted.append(parse_spot_code(code))
+        with suppress(SpotCodeMistyped):
+            wanted.append(canonical(code))
     rows = await fetch(db, SPOTS + "WHERE s.code = ANY($1::text[])", wanted)
     return {row["code"]: KnownSpot(*row) for row in rows}
 
