@@ -33,6 +33,7 @@ from server.driver.spot_pages import SpotPages
 from server.faults import CRASH_AT
 from server.guard import Guard
 from server.identity import endpoints as identity
+from server.identity.single_sign_on import Portal
 from server.integrators import endpoints as integrators
 from server.limits import RateLimit
 from server.office import endpoints as office
@@ -64,6 +65,7 @@ from server.webhooks.delivery import Sender
 from server.webhooks.sealing import Seal
 
 OFFICE_TRIES_PER_MINUTE = 10
+PORTAL_TIMEOUT_S = 5.0
 RAW = (payments.acquirer_router, payments.raw_router, driver.raw_router)
 
 
@@ -151,6 +153,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.listeners = Listeners(transactions, announcer, books)
     app.state.spot_pages = SpotPages(transactions, books, settings, app.state.scans)
     app.state.push = _push(settings)
+    app.state.portal = _portal(settings)
     try:
         app.state.workdays = Workdays.read(settings.holidays)
     except HolidaysUnfit as exc:
@@ -188,6 +191,22 @@ def _audit_signer(settings: Settings) -> Signer | None:
         raise NotConfigured(f"the key of the audit log: {exc}") from exc
 
 
+def _portal(settings: Settings) -> Portal | None:
+    """The city's own sign-in, where there is one."""
+    if not settings.oidc_issuer:
+        return None
+    if not settings.oidc_client_id:
+        raise NotConfigured("KARCIS_OIDC_CLIENT_ID is not set")
+    return Portal(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        _secret(settings.oidc_client_secret, "oidc_client_secret"),
+        settings.oidc_claim,
+        f"{settings.base_url}/office/portal/return",
+        httpx.AsyncClient(timeout=PORTAL_TIMEOUT_S, follow_redirects=False, trust_env=False),
+    )
+
+
 def _problem_page(books: Books) -> errors.ProblemPage:
     def page(request: Request, problem: dict[str, Any], headers: dict[str, str]) -> Response:
         return pages.render(
@@ -213,6 +232,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(wired.acquirer.close)
         if app.state.push is not None:
             stack.push_async_callback(app.state.push.close)
+        if app.state.portal is not None:
+            stack.push_async_callback(app.state.portal.client.aclose)
         await _background(stack, wired.announcer.run())
         await _background(stack, app.state.listeners.run())
         stack.push_async_callback(app.state.scans.write, app.state.transactions)

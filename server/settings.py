@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     holidays: Path | None = None
     sign_in_key: SecretStr | None = Field(default=None, min_length=32)
     second_factor: Literal["own choice", "money", "all"] | None = None
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr | None = None
+    oidc_claim: Literal["sub", "email", "preferred_username"] = "sub"
     office_idle_minutes: int = Field(default=60, gt=0)
     complaint_working_days: int = Field(default=5, gt=0)
     sign_check_days: int = Field(default=3, gt=0)

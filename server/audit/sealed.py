@@ -171,6 +171,7 @@ OUTSIDE: Mapping[str, str] = {
     "sign_checks": "an observation; a device event holds it too",
     "sign_photos": "how a sign hung last",
     "sign_scans": "how often signs are read",
+    "sign_on_attempts": "lives for minutes",
     "spot_links": "how good connections are",
     "stay_checks": "an observation; a device event holds it too",
     "used_nonces": "lives for minutes",

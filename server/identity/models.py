@@ -49,6 +49,7 @@ class Officer(Base):
     role: Mapped[str] = mapped_column(Text)
     password_hash: Mapped[str | None] = mapped_column(Text)
     switched_off_at: Mapped[datetime | None] = mapped_column(Instant)
+    portal_account: Mapped[str | None] = mapped_column(Text, unique=True)
 
 
 class OfficerSignIn(Base):
@@ -134,6 +135,18 @@ class PasskeyChallenge(Base):
     expires_at: Mapped[datetime] = mapped_column(Instant)
 
 
+class SignOnAttempt(Base):
+    """A browser on its way to the city's portal and back; deleted by its return."""
+
+    __tablename__ = "sign_on_attempts"
+
+    state_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    nonce: Mapped[str] = mapped_column(Text)
+    verifier_secret: Mapped[str] = mapped_column(Text)
+    began_at: Mapped[datetime] = mapped_column(Instant)
+    sign_in_id: Mapped[UUID | None]
+
+
 class OfficerRequest(Base):
     """That an officer be active in a role, let in anew on a `reset`: one asks, another decides."""
 
@@ -158,6 +171,7 @@ class OfficerRequest(Base):
     officer_id: Mapped[UUID] = mapped_column(ForeignKey("officers.id"), index=True)
     role: Mapped[str] = mapped_column(Text)
     reset: Mapped[bool]
+    portal_account: Mapped[str | None] = mapped_column(Text)
     proposed_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
     proposed_at: Mapped[datetime] = mapped_column(Instant)
     why: Mapped[str] = mapped_column(Text)

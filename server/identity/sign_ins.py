@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Transactions, new_id
 from server.errors import NotFound, Problem
 from server.identity import passwords, second_factor, tries
-from server.identity.models import Officer, OfficerChange, OfficerSignIn
+from server.identity.models import Officer, OfficerChange, OfficerSignIn, OfficerTotp
 from server.identity.service import NotSignedIn, PasswordRefused, SignInRefused
 
 LIFETIME = timedelta(hours=8)
@@ -64,8 +64,11 @@ class Asker:
 
 @dataclass(frozen=True)
 class SignedIn:
+    """`has_app`: who set up a second factor is asked for it, whatever the role."""
+
     officer: Officer
     sign_in: OfficerSignIn
+    has_app: bool
 
     def confirmed(self, now: datetime) -> bool:
         """Whether the person has shown who they are within the last minutes."""
@@ -173,31 +176,30 @@ async def open_(
     return token
 
 
-async def strengthen(db: AsyncSession, signed_in: SignedIn, factor: str, *, now: datetime) -> str:
-    """A new token in the place of this one, once its officer has shown a second factor as well."""
+async def strengthen(
+    db: AsyncSession, signed_in: SignedIn, shown: str, *, now: datetime, strong: bool = True
+) -> str:
+    """A new token in the place of this one, once its officer has shown who they are once more."""
     old = signed_in.sign_in
     await db.execute(delete(OfficerSignIn).where(OfficerSignIn.id == old.id))
-    method = old.method if old.strong else f"{old.method}+{factor}"
+    method = f"{old.method}+{shown}" if strong and not old.strong else old.method
     asker = Asker(old.address, old.browser)
-    return await open_(db, signed_in.officer, method, asker, strong=True, confirmed=True, now=now)
+    return await open_(
+        db,
+        signed_in.officer,
+        method,
+        asker,
+        strong=strong or old.strong,
+        confirmed=True,
+        now=now,
+    )
 
 
 async def who(
     db: AsyncSession, token: str, *, now: datetime, idle: timedelta = LIFETIME
 ) -> SignedIn:
     """Whose browser this is; raises NotSignedIn."""
-    row = (
-        await db.execute(
-            select(Officer, OfficerSignIn)
-            .join(OfficerSignIn, OfficerSignIn.officer_id == Officer.id)
-            .where(OfficerSignIn.token_hash == _digest(token))
-            .where(OfficerSignIn.expires_at > now, OfficerSignIn.seen_at > now - idle)
-            .where(Officer.switched_off_at.is_(None))
-        )
-    ).one_or_none()
-    if row is None:
-        raise NotSignedIn
-    signed_in = SignedIn(*row)
+    signed_in = await _found(db, OfficerSignIn.token_hash == _digest(token), now, idle)
     if signed_in.sign_in.seen_at <= now - SEEN_EVERY:
         await db.execute(
             update(OfficerSignIn)
@@ -206,6 +208,32 @@ async def who(
             .execution_options(synchronize_session=False)
         )
     return signed_in
+
+
+async def signed_in_as(db: AsyncSession, sign_in_id: UUID, *, now: datetime) -> SignedIn:
+    """Who began something in a browser that is still signed in; raises NotSignedIn."""
+    return await _found(db, OfficerSignIn.id == sign_in_id, now, LIFETIME)
+
+
+async def _found(
+    db: AsyncSession, which: ColumnElement[bool], now: datetime, idle: timedelta
+) -> SignedIn:
+    app = exists().where(
+        OfficerTotp.officer_id == Officer.id, OfficerTotp.confirmed_at.is_not(None)
+    )
+    row = (
+        await db.execute(
+            select(Officer, OfficerSignIn, app)
+            .join(OfficerSignIn, OfficerSignIn.officer_id == Officer.id)
+            .where(which)
+            .where(OfficerSignIn.expires_at > now, OfficerSignIn.seen_at > now - idle)
+            .where(Officer.switched_off_at.is_(None))
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotSignedIn
+    officer, sign_in, has_app = row
+    return SignedIn(officer, sign_in, bool(has_app))
 
 
 async def of_officer(

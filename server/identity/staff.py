@@ -38,6 +38,13 @@ class LoginTaken(Problem):
     title_en = "Another officer has this login"
 
 
+class PortalAccountTaken(Problem):
+    slug = "portal-account-taken"
+    status = 409
+    title_id = "Akun portal ini sudah dihubungkan dengan petugas lain"
+    title_en = "This account of the portal is linked to another officer"
+
+
 class RequestOpen(Problem):
     slug = "officer-request-open"
     status = 409
@@ -102,11 +109,21 @@ async def requests_of(db: AsyncSession, officer_id: UUID) -> Sequence[OfficerReq
 
 
 async def add(
-    db: AsyncSession, by: UUID, login: str, name: str, role: Role, why: str, *, now: datetime
+    db: AsyncSession,
+    by: UUID,
+    login: str,
+    name: str,
+    role: Role,
+    why: str,
+    *,
+    now: datetime,
+    portal_account: str | None = None,
 ) -> UUID:
     """A new officer, who is let in once another officer has allowed it."""
     officer_id = await _insert(db, login, name, role, off_since=now)
-    await propose(db, by, officer_id, role, why, reset=False, now=now)
+    await propose(
+        db, by, officer_id, role, why, reset=False, now=now, portal_account=portal_account
+    )
     return officer_id
 
 
@@ -143,10 +160,15 @@ async def propose(
     *,
     reset: bool,
     now: datetime,
+    portal_account: str | None = None,
 ) -> UUID:
-    """Ask that an officer be active in a role, with a `reset` by a first sign-in anew."""
+    """Ask that an officer be active in a role, with a `reset` by a first sign-in anew.
+
+    And that this account of the city's portal be the officer's, or none.
+    """
     asking = await acting(db, by, Right.MANAGE_OFFICERS)
     await find(db, officer_id)
+    await _refuse_taken(db, officer_id, portal_account)
     made = await db.scalar(
         upsert(OfficerRequest)
         .values(
@@ -154,6 +176,7 @@ async def propose(
             officer_id=officer_id,
             role=role,
             reset=reset,
+            portal_account=portal_account,
             proposed_by=by,
             proposed_at=now,
             why=why,
@@ -163,7 +186,8 @@ async def propose(
     )
     if made is None:
         raise RequestOpen
-    wanted = f"{role}{', reset' if reset else ''}: {why}"
+    extras = [", reset"] * reset + [f", {portal_account}"] * bool(portal_account)
+    wanted = f"{role}{''.join(extras)}: {why}"
     await note(db, officer_id, "requested", asking.login, wanted, now=now)
     return UUID(str(made))
 
@@ -191,13 +215,26 @@ async def decide(
 
 async def _let_in(db: AsyncSession, asked: OfficerRequest, by: str, now: datetime) -> None:
     """As asked. Browsers are signed out, so that nothing of the former role goes on."""
-    values: dict[str, object] = {"role": asked.role, "switched_off_at": None}
+    await _refuse_taken(db, asked.officer_id, asked.portal_account)
+    values: dict[str, object] = {
+        "role": asked.role,
+        "portal_account": asked.portal_account,
+        "switched_off_at": None,
+    }
     if asked.reset:
         values["password_hash"] = None
         await second_factor.remove(db, asked.officer_id)
         await passkeys.remove_all(db, asked.officer_id)
     await db.execute(update(Officer).where(Officer.id == asked.officer_id).values(values))
     await sign_ins.end_all(db, asked.officer_id, by, now=now)
+
+
+async def _refuse_taken(db: AsyncSession, officer_id: UUID, account: str | None) -> None:
+    of_another = select(Officer.id).where(
+        Officer.portal_account == account, Officer.id != officer_id
+    )
+    if account is not None and await db.scalar(of_another) is not None:
+        raise PortalAccountTaken
 
 
 async def switch_off(

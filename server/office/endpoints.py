@@ -26,6 +26,7 @@ from server.office import (
     officers,
     own_account,
     passkeys,
+    portal,
     quarantine,
     queries,
     refunds,
@@ -57,7 +58,7 @@ for right, parts in (
 ):
     for part in parts:
         router.include_router(part.router, dependencies=[allowed(right)])
-for part in (signing_in, passkeys, own_account, officers, imports):
+for part in (signing_in, passkeys, portal, own_account, officers, imports):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 

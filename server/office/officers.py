@@ -15,11 +15,13 @@ from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office.refunds import Reason
 from server.office.signed_in import allowed, confirmed
+from server.pages import Blank
 from server.payments.wiring import WiringDep
 
 router = APIRouter(prefix="/officers")
 TEMPLATES = Path(__file__).parent / "templates"
 HERE = "/office/officers"
+PortalAccount = Annotated[str | None, Blank, Form(max_length=200)]
 
 
 @router.get("")
@@ -36,6 +38,7 @@ async def officers_page(
         books=wired.books,
         officers=await staff.all_officers(db),
         may_manage=Right.MANAGE_OFFICERS in MAY[Role(officer.role)],
+        portal=bool(wired.settings.oidc_issuer),
         all_roles=list(Role),
     )
 
@@ -48,8 +51,12 @@ async def add(
     name: Annotated[str, Form(min_length=1, max_length=80)],
     role: Annotated[Role, Form()],
     why: Reason,
+    portal_account: PortalAccount = None,
 ) -> Response:
-    added = await staff.add(db, officer.id, login, name, role, why, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    added = await staff.add(
+        db, officer.id, login, name, role, why, now=now, portal_account=portal_account
+    )
     return RedirectResponse(f"{HERE}/{added}", 303)
 
 
@@ -79,6 +86,7 @@ async def officer_page(
         browser_named=sign_ins.browser_named,
         changes=await sign_ins.history(db, officer_id),
         all_roles=list(Role),
+        portal=bool(wired.settings.oidc_issuer),
         may_ask=may_manage and asked is None,
         may_end=may_manage,
         may_switch_off=may_manage and of_another and shown.officer.switched_off_at is None,
@@ -101,9 +109,19 @@ async def ask(
     role: Annotated[Role, Form()],
     why: Reason,
     reset: Annotated[bool, Form()] = False,
+    portal_account: PortalAccount = None,
 ) -> Response:
     now = datetime.now(UTC)
-    await staff.propose(db, officer.id, officer_id, role, why, reset=reset, now=now)
+    await staff.propose(
+        db,
+        officer.id,
+        officer_id,
+        role,
+        why,
+        reset=reset,
+        now=now,
+        portal_account=portal_account,
+    )
     return RedirectResponse(f"{HERE}/{officer_id}", 303)
 
 

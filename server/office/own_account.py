@@ -26,14 +26,14 @@ HERE = "/office/account"
 Code = Annotated[str, Form(min_length=1, max_length=40)]
 
 
-async def own(db: Transaction, found: Annotated[SignedIn, Depends(confirm)]) -> SignedIn:
+async def own(found: Annotated[SignedIn, Depends(confirm)]) -> SignedIn:
     """Who may change the account: confirmed, and with the second factor if there is one."""
-    if not found.sign_in.strong and (await second_factor.standing(db, found.officer.id)).totp:
+    if found.has_app and not found.sign_in.strong:
         raise SecondFactorNeeded
     return found
 
 
-OwnDep = Annotated[SignedIn, Depends(own, scope="function")]
+OwnDep = Annotated[SignedIn, Depends(own)]
 
 
 @router.get("")

@@ -116,6 +116,7 @@ async def confirm_page(
         "confirm.html",
         books=wired.books,
         options=options,
+        portal=found.officer.portal_account is not None and request.app.state.portal is not None,
         back=back if back.startswith("/office") else "/office",
         minutes=int(sign_ins.CONFIRMED_FOR.total_seconds()) // 60,
     )

@@ -43,7 +43,7 @@ async def signed_in_officer(request: Request, found: SignedInDep) -> Officer:
     settings: Settings = request.app.state.settings
     asked_of = settings.second_factor_of
     needed = asked_of == "all" or (asked_of == "money" and Role(found.officer.role) in MONEY_ROLES)
-    if needed and not found.sign_in.strong:
+    if (needed or found.has_app) and not found.sign_in.strong:
         raise SecondFactorNeeded
     request.state.rights = MAY[Role(found.officer.role)]
     return found.officer

@@ -43,6 +43,7 @@ def _page(
         refused=refused is not None,
         wait_minutes=-(-wait_s // 60),
         shortest=passwords.SHORTEST,
+        portal=request.app.state.portal is not None,
         passkeys=passkeys.site_of(wired.books.base_url) is not None,
     )
 

@@ -283,6 +283,17 @@ def test_the_committed_interface_is_the_one_the_code_offers() -> None:
     assert len(named) == len(set(named))
 
 
+def test_every_route_says_whom_it_lets_in() -> None:
+    """A new route is closed by a dependency, or stands in PUBLIC because somebody decided so."""
+    from server import access
+    from server.app import create_interface
+    from tests.server.identity.test_api_keys import PUBLIC
+
+    rules = access.rules(create_interface())
+    assert len(rules) > 40
+    assert {f"{rule.method} {rule.path}" for rule in rules if rule.public} == PUBLIC
+
+
 def test_the_committed_table_of_roles_is_the_one_the_routes_make() -> None:
     from server import access
     from server.app import create_interface

@@ -76,7 +76,7 @@ UPDATED = {
     "officer_setup_codes": set(),
     "officer_sign_ins": {"seen_at", "confirmed_at"},
     "officer_totps": {"confirmed_at", "last_step"},
-    "officers": {"name", "password_hash", "role", "switched_off_at"},
+    "officers": {"name", "password_hash", "portal_account", "role", "switched_off_at"},
     "outbox": {"fanned_out_at"},
     "parking_sessions": {
         "state", "started_at", "ends_at", "ended_at", "plate_masked", "plate_hash",
@@ -102,6 +102,7 @@ UPDATED = {
     "sign_scans": {"scans"},
     "sign_in_tries": {"tries", "last_at", "locked_until"},
     "sign_cases": {"closed_by", "closed_at", "what_was_done"},
+    "sign_on_attempts": set(),
     "spot_links": {"pulses", "lost", "answer_ms"},
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},
     "tariffs": set(),
@@ -120,7 +121,7 @@ UPDATED = {
 DELETED = {
     "complaint_photos", "device_nonces", "officer_passkeys", "officer_recovery_codes",
     "officer_setup_codes", "officer_sign_ins", "officer_totps", "outbox", "passkey_challenges",
-    "reminders", "sign_in_tries", "spot_links", "used_nonces",
+    "reminders", "sign_in_tries", "sign_on_attempts", "spot_links", "used_nonces",
 }  # fmt: skip
 QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"}
 """The job library's own, with every right but to truncate."""
@@ -141,6 +142,8 @@ HIDDEN = {
     "reminders.endpoint",
     "reminders.p256dh",
     "shifts.token_hash",
+    "sign_on_attempts.nonce",
+    "sign_on_attempts.verifier_secret",
     "webhook_subscriptions.previous_secret",
     "webhook_subscriptions.secret",
 }
