@@ -32,6 +32,8 @@ async def test_an_officer_comes_in_by_the_portal(
     screens.expected_statuses |= {403, 404}  # the portal has no icon
     app.state.portal.return_to = f"{screens.site}/office/portal/return"
     page = await screens.open("/office/sign-in")
+    # The portal's own page fetches its looks from afar.
+    await page.context.route("https://**", lambda route: route.fulfill(body=""))
     await screens.examine(page, "sign-in-portal")
     await page.get_by_role("link", name="Lewat portal kota").click()
     await page.get_by_role("button", name="s-1", exact=True).click()
