@@ -104,8 +104,8 @@ async def test_after_wrong_tries_the_door_says_how_long_to_wait(screens: Screens
     for _ in range(6):
         await page.get_by_label("Login").fill("siapa")
         await page.get_by_label("Password").fill("salah")
-        await page.get_by_role("button", name="Sign in").click()
-        await page.wait_for_load_state()
+        async with page.expect_navigation():
+            await page.get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("alert")).to_have_text(re.compile(r"Wait \d+ minutes"))
     await screens.examine(page, "office-locked")
     assert left_in_bahasa(await page.locator("body").inner_text()) == []
