@@ -211,6 +211,18 @@ class Source:
         return [column.type.compile(dialect) for column in self.table.primary_key]
 
     @cached_property
+    def named(self) -> str:
+        """The row of a key that is given in parts, `:part_0` …, found by its index."""
+        return " AND ".join(
+            f"{name} = CAST(CAST(:part_{at} AS text) AS {kind})"
+            for at, (name, kind) in enumerate(zip(self.order, self.key_types, strict=True))
+        )
+
+    def parts(self, key: str) -> dict[str, str]:
+        told = key.split(" ", len(self.order) - 1)
+        return {f"part_{at}": part for at, part in enumerate(told)}
+
+    @cached_property
     def values(self) -> str:
         """The sealed columns as an array of texts."""
         told = []
@@ -241,6 +253,11 @@ class Source:
         if self.rule.written is None:
             return "true"
         return f"t.{self.rule.written} >= {'$2' if self._by_id else '$1'}"
+
+    @property
+    def is_by_key(self) -> bool:
+        """Whether the index of the key finds what is recent."""
+        return self._by_id and self.order[0] == f"t.{self.rule.written}"
 
     @property
     def _by_id(self) -> bool:

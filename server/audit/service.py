@@ -23,11 +23,13 @@ from server.faults import crash_point
 
 log = structlog.get_logger()
 
-AT_ONCE = 2_000
-"""Rows in one transaction."""
+AT_ONCE = 5_000
+"""Rows looked at in one transaction."""
 LATE = timedelta(minutes=10)
 """How long before a sweep a row may say it was written and yet be committed after it: a transaction
 lives for seconds, and the clocks of servers differ by less."""
+LONG = timedelta(hours=6)
+"""After so long without a sweep everything is gone through: that is along indexes."""
 SWEEP_TOLD = timedelta(hours=1)
 """A sweep that found nothing is written down so seldom."""
 LOCK = 0x6B617263_61756474
@@ -62,6 +64,8 @@ async def seal(transactions: Transactions, *, now: datetime, all_rows: bool = Fa
     async with transactions.begin() as db:
         known = await fetch(db, "SELECT at, size FROM audit_sweeps ORDER BY at DESC LIMIT 1")
     since = known[0]["at"] - LATE if known and not all_rows else None
+    if since is not None and now - since > LONG:
+        since = None
     sealed = 0
     try:
         for source in sources():
@@ -84,17 +88,19 @@ async def _seal_table(
     while True:
         async with transactions.begin() as db:
             await _lock(db)
-            rows = await fetch(db, *_unsealed(source, since, after))
+            page = await fetch(db, *_page(source, since, after))
+            rows = [
+                (source.name, row["key"], source.data(row["row"]))
+                for row in page
+                if row["row"] is not None
+            ]
             if rows:
-                await append(
-                    db, [(source.name, row["key"], source.data(row["row"])) for row in rows], now
-                )
+                await append(db, rows, now)
                 crash_point("sealed-not-committed")
-        if rows:
-            yield len(rows)
-            after = rows[-1]["place"]
-        if len(rows) < AT_ONCE:
+        yield len(rows)
+        if not page or not page[-1]["is_full"]:
             return
+        after = page[-1]["place"]
 
 
 async def _lock(db: AsyncSession) -> None:
@@ -102,20 +108,28 @@ async def _lock(db: AsyncSession) -> None:
         raise _Busy
 
 
-def _unsealed(
+def _page(
     source: Source, since: datetime | None, after: Sequence[str]
 ) -> tuple[str, *tuple[Any, ...]]:
-    """The next rows without a leaf, and the statement's values."""
+    """A page's rows that have no leaf, and its last one if it is full; with the values asked by.
+
+    Put so that it goes along one index and looks each row up in another, whatever PostgreSQL knows
+    of how many there are.
+    """
     values: list[Any] = []
-    wanted = [
-        "NOT EXISTS (SELECT FROM audit_leaves l"
+    wanted, rows = ["true"], source.name
+    leaf = (
+        "(SELECT l.seq FROM audit_leaves l"
         f" WHERE l.table_name = '{source.name}' AND l.key = {source.key})"
-    ]
+    )
     if since is not None:
-        first = uuid7(int(since.timestamp() * 1000), bytes(10))
-        recent, values = source.recent, [since, first]
+        values = [since, uuid7(int(since.timestamp() * 1000), bytes(10))]
         # PostgreSQL wants to know the type of a value that a statement does not use.
-        wanted += ["$1::timestamptz IS NOT NULL AND $2::uuid IS NOT NULL", recent]
+        recent = f"{source.recent} AND $1::timestamptz IS NOT NULL AND $2::uuid IS NOT NULL"
+        if source.is_by_key:
+            wanted.append(recent)
+        else:
+            rows = f"(SELECT * FROM {source.name} t WHERE {recent} AND {leaf} IS NULL OFFSET 0)"
     if after:
         places = [
             f"${len(values) + place}::text::{kind}"
@@ -123,13 +137,18 @@ def _unsealed(
         ]
         wanted.append(f"({', '.join(source.order)}) > ({', '.join(places)})")
         values += after
-    place = ", ".join(f"{name}::text" for name in source.order)
-    return (
-        f"SELECT {source.key} AS key, {source.values} AS row, ARRAY[{place}] AS place"
-        f" FROM {source.name} t WHERE {' AND '.join(wanted)}"
-        f" ORDER BY {', '.join(source.order)} LIMIT {AT_ONCE}",
-        *values,
-    )
+    place, order = ", ".join(f"{name}::text" for name in source.order), ", ".join(source.order)
+    sql = f"""
+        WITH page AS MATERIALIZED (
+            SELECT t.*, row_number() OVER (ORDER BY {order}) AS audit_nth FROM {rows} t
+            WHERE {" AND ".join(wanted)} ORDER BY {order} LIMIT {AT_ONCE}
+        ), looked_up AS MATERIALIZED (
+            SELECT t.*, {leaf} AS audit_seq FROM page t
+        )
+        SELECT {source.key} AS key, ARRAY[{place}] AS place, audit_nth = {AT_ONCE} AS is_full,
+            CASE WHEN audit_seq IS NULL THEN {source.values} END AS row
+        FROM looked_up t WHERE audit_seq IS NULL OR audit_nth = {AT_ONCE} ORDER BY audit_nth"""
+    return sql, *values
 
 
 async def append(db: AsyncSession, rows: Sequence[tuple[str, str, bytes]], now: datetime) -> None:

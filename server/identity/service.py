@@ -146,6 +146,7 @@ class Right(StrEnum):
     SEE_WORK = "see_work"
     SEE_SIGNS = "see_signs"
     SEE_OFFICERS = "see_officers"
+    SEE_AUDIT = "see_audit"
 
 
 _SEES_ALL = (Right.SEE_BOOKS, Right.SEE_WORK, Right.SEE_SIGNS)
@@ -179,16 +180,18 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.ANSWER_COMPLAINT,
                 Right.APPROVE_OFFICER,
                 Right.SEE_OFFICERS,
+                Right.SEE_AUDIT,
                 *_SEES_ALL,
             }
         ),
-        Role.AUDITOR: frozenset({Right.SEE_OFFICERS, *_SEES_ALL}),
+        Role.AUDITOR: frozenset({Right.SEE_OFFICERS, Right.SEE_AUDIT, *_SEES_ALL}),
         Role.ADMIN: frozenset(
             {
                 Right.MANAGE_DEVICES,
                 Right.CLOSE_SHIFT,
                 Right.MANAGE_OFFICERS,
                 Right.SEE_OFFICERS,
+                Right.SEE_AUDIT,
                 *_SEES_ALL,
             }
         ),

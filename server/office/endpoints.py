@@ -17,6 +17,7 @@ from server.identity.service import NotSignedIn, Right
 from server.identity.sign_ins import SecondFactorNeeded
 from server.ledger import reports
 from server.office import (
+    audit,
     cases,
     complaints,
     devices,
@@ -55,6 +56,7 @@ for right, parts in (
     (Right.SEE_BOOKS, (ledger, refunds, cases)),
     (Right.SEE_WORK, (complaints, signal, devices, shifts, quarantine, voids)),
     (Right.SEE_SIGNS, (inspection,)),
+    (Right.SEE_AUDIT, (audit,)),
 ):
     for part in parts:
         router.include_router(part.router, dependencies=[allowed(right)])
