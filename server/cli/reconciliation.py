@@ -56,9 +56,11 @@ def _print_report(report: Any) -> None:
             f"kami {format_rp(difference.ours_rp)}, mereka {format_rp(difference.theirs_rp)}, "
             f"selisih {format_rp(difference.difference_rp)}"
         )
+    taxes_rp = report.gross_rp - report.mdr_rp - report.net_rp
+    taxes = f"- pajak {format_rp(taxes_rp)} " if taxes_rp else ""
     print(
         f"{report.day}  tercatat {format_rp(report.collected_rp)}  dicairkan "
-        f"{format_rp(report.gross_rp)} - MDR {format_rp(report.mdr_rp)} = "
+        f"{format_rp(report.gross_rp)} - MDR {format_rp(report.mdr_rp)} {taxes}= "
         f"{format_rp(report.net_rp)}  bank {format_rp(report.bank_rp)}  "
         f"cocok {len(report.matched)}  selisih {len(report.differences)}"
     )

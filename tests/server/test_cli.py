@@ -163,6 +163,13 @@ async def test_a_dry_run_shows_what_a_file_would_do_and_stores_none_of_it(
     assert (await karcis("settlement", "held")).stdout.count("ditahan  2026-11-21") == 2
 
 
+async def test_a_day_with_taxes_on_its_fees_adds_up_to_its_net(karcis: Karcis) -> None:
+    file = FIXTURES / "nicepay.csv"
+    await karcis("settlement", "import", str(file), "--mapping", "nicepay-like")
+    told = await karcis("reconcile", "--date", "2026-11-21")
+    assert "dicairkan Rp22.000 - MDR Rp154 - pajak Rp19 = Rp21.827" in told.stdout
+
+
 async def test_every_bad_line_is_told_on_a_line_of_its_own(karcis: Karcis) -> None:
     told = await karcis("settlement", "import", str(FIXTURES / "bad-lines.csv"))
     assert told.returncode == 1
