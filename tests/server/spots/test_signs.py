@@ -101,11 +101,17 @@ async def test_a_sign_of_a_former_key_is_replaced_where_it_is_printed_again(
 async def test_two_who_replace_one_sign_at_once_make_one(
     transactions: Transactions, books: Books, now: datetime
 ) -> None:
+    assert books.seal is not None
+    key_id = books.seal.key_id
     await printed(transactions, books, now)
-    made = await asyncio.gather(
-        *(printed(transactions, books, now, replace=True) for _ in range(2)),
-        return_exceptions=True,
-    )
+    async with transactions.begin() as db:
+        planned = await signs.plan(db, [await spots.find(db, SPOT)], key_id, replace=True)
+
+    async def issue() -> None:
+        async with transactions.begin() as db:
+            await signs.issue(db, planned, key_id, "uji", "dicetak", now=now)
+
+    made = await asyncio.gather(issue(), issue(), return_exceptions=True)
     assert sum(isinstance(one, signs.SignsChanged | signs.SignOutOfUse) for one in made) == 1
     assert await newest(transactions) == Newest(2, in_force=True)
 
