@@ -20,22 +20,9 @@ from server.inspection.models import OWNER, SILENT, SignCase
 from server.parking.models import ParkingSession
 from server.payments import unended
 from server.spots import service as spots
-from tests.browser.screen import DESK, PHONE, Screens, left_in_bahasa
+from tests.browser.screen import DESK, PHONE, Screens
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.complaints.test_photos import jpeg
-
-
-async def in_english(page: Page) -> None:
-    await page.locator("a.language").click()
-    await expect(page.locator("html")).to_have_attribute("lang", "en")
-    text = (await page.locator("main").inner_text()).replace("karcis spot sign", "")  # a command
-    assert left_in_bahasa(text) == []
-
-
-async def everywhere(screens: Screens, page: Page, name: str) -> None:
-    """At all sizes and in both languages; it stays in English."""
-    await screens.examine(page, name)
-    await in_english(page)
 
 
 async def sign_in(screens: Screens, login: str, password: str) -> Page:
@@ -63,20 +50,18 @@ async def test_a_stay_that_nobody_ended_is_told_and_paid_or_closed(
     await driver.reload()
     await expect(driver.locator("main")).to_contain_text("berakhir sendiri setelah 24 jam")
     await expect(driver.get_by_role("button", name="Bayar")).to_be_visible()
-    await everywhere(screens, driver, "unended-stay")
+    await screens.examine(driver, "unended-stay")
     office = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
     await office.goto("/office/cases")
     await office.locator("summary").click()
-    await everywhere(screens, office, "unended-cases")
-    await office.goto("/office/cases?lang=id")
-    await office.locator("summary").click()
+    await screens.examine(office, "unended-cases")
     await office.get_by_label("Apa yang dilakukan").fill("pergi pukul 9")
     await office.get_by_label("Kata sandi").fill(CHECKER_PASSWORD)
     await office.get_by_role("button", name="Tutup tagihan").click()
     await expect(office.locator("#unended")).to_have_count(0)
-    await driver.goto(f"/s/{stay_id}?lang=id")
+    await driver.goto(f"/s/{stay_id}")
     await expect(driver.locator("main")).to_contain_text("Tidak ada yang perlu dibayar")
-    await everywhere(screens, driver, "unended-closed")
+    await screens.examine(driver, "unended-closed")
 
 
 async def test_the_public_reads_answers_page_by_page(
@@ -96,14 +81,14 @@ async def test_the_public_reads_answers_page_by_page(
     page = await screens.open("/pengaduan", PHONE)
     await page.get_by_role("link", name="Jawaban atas pengaduan lain").click()
     await expect(page.locator("main .written")).to_have_count(3)
-    await everywhere(screens, page, "answers")
-    await page.get_by_role("link", name="Older").click()
+    await screens.examine(page, "answers")
+    await page.get_by_role("link", name="Lebih lama").click()
     await expect(page.locator("main .written")).to_have_count(3)
-    await expect(page.get_by_role("link", name="Older")).to_have_count(0)
+    await expect(page.get_by_role("link", name="Lebih lama")).to_have_count(0)
     office = await sign_in(screens, sample.OFFICER, PASSWORD)
     await office.goto("/office/complaints")
     await office.locator("a", has_text="ADU-").first.click()
-    await everywhere(screens, office, "complaint-to-answer")
+    await screens.examine(office, "complaint-to-answer")
 
 
 async def test_a_spots_page_hands_its_spot_to_the_check_of_signs(screens: Screens) -> None:
@@ -124,11 +109,11 @@ async def test_the_registry_shows_how_a_sign_hangs_and_which_one_fell_silent(
     office = await sign_in(screens, sample.OFFICER, PASSWORD)
     await office.goto("/office/signs")
     await expect(office.locator("main")).to_contain_text("tidak dipindai lagi")
-    await everywhere(screens, office, "silent-sign")
-    await office.goto("/office/signs/PSR-001-U?lang=id")
+    await screens.examine(office, "silent-sign")
+    await office.goto("/office/signs/PSR-001-U")
     form = office.locator("form[action$='/photo']")
     await form.locator("input[type=file]").set_input_files(photo)
     await form.get_by_label("Kata sandi").fill(PASSWORD)
     await form.get_by_role("button", name="Simpan foto").click()
     await expect(office.locator("img.photo")).to_be_visible()
-    await everywhere(screens, office, "sign-photo")
+    await screens.examine(office, "sign-photo")
