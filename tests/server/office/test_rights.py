@@ -128,3 +128,27 @@ async def test_nothing_is_decided_on_a_wrong_password(api: httpx.AsyncClient, ap
     decision = {"decision": "approve", "password": PASSWORD}
     answer = await api.post(f"/office/refunds/{new_id()}/decision", data=decision)
     assert (answer.status_code, answer.json()["slug"]) == (403, "password-refused")
+
+
+@pytest.mark.parametrize("asked_of", ["money", "all"])
+async def test_who_must_have_a_second_factor_does_nothing_without(
+    api: httpx.AsyncClient, app: FastAPI, transactions: Transactions, asked_of: str
+) -> None:
+    settings = app.state.settings.model_copy(update={"second_factor": asked_of})
+    app.state.settings = settings
+    async with transactions.begin() as db:
+        await identity.add_officer(
+            db, login="kenal", name="Uji", role=Role.KOORDINATOR, password="uji"
+        )
+    await sign_in(api, "kenal", "uji")
+    seen = await api.get("/office/shifts")
+    assert seen.status_code == (200 if asked_of == "money" else 403)
+    await sign_in(api, sample.CHECKER, CHECKER_PASSWORD)
+    assert (await api.get("/office")).headers["location"] == "/office/account"
+    assert (await api.get("/office/account")).status_code == 200
+    for path in ("/office/refunds", "/office/shifts"):
+        answer = await api.get(path)
+        assert (answer.status_code, answer.json()["slug"]) == (403, "second-factor-needed")
+    decision = {"decision": "approve", "password": CHECKER_PASSWORD}
+    answer = await api.post(f"/office/refunds/{new_id()}/decision", data=decision)
+    assert answer.json()["slug"] == "second-factor-needed"
