@@ -386,7 +386,11 @@ async def held_lines(db: AsyncSession) -> Sequence[HeldLine]:
         .where((SettlementLine.gross_rp < 0) == (HeldLine.gross_rp < 0))
     )
     held = select(HeldLine).where(not_(settled.exists()))
-    return (await db.scalars(held.order_by(HeldLine.settlement_date, HeldLine.id))).all()
+    return (
+        await db.scalars(
+            held.order_by(HeldLine.settlement_date, HeldLine.file_id, HeldLine.line_number)
+        )
+    ).all()
 
 
 async def one_at_a_time(db: AsyncSession) -> None:
