@@ -16,7 +16,6 @@ from server.database import Transactions
 from server.settings import Settings
 from tests.browser.screen import Screens, left_in_bahasa
 from tests.browser.test_officers import sign_in
-from tests.browser.test_own_account import examined
 from tests.server.cluster import CHECKER_PASSWORD
 
 
@@ -38,7 +37,7 @@ async def test_a_checker_keeps_a_checkpoint_and_sees_who_changed_what(
     change = page.locator("details", has_text="officers")
     await change.locator("summary").click()
     await expect(change).to_contain_text("bendahara")
-    await examined(screens, page, "audit")
+    await screens.examine(page, "audit", english=False)
     await page.goto(f"{page.url}&lang=en")
     known = await page.locator("pre, dl, code").all_inner_texts()
     said = await page.locator("body").inner_text()
