@@ -14,7 +14,7 @@ from domain.payment import network_id
 from server import schema
 from server.database import APP_ROLE, as_role, plain_url
 from server.reconciliation import service as reconciliation
-from tests.server.payments.conftest import broken_on_purpose
+from tests.server.payments.conftest import broken_on_purpose, violations
 from tests.server.payments.refunding import Desk
 
 SPELLINGS = [
@@ -82,6 +82,8 @@ async def desk(office, sandbox, owner_url) -> Desk:
 
 
 async def test_ids_kept_before_are_spelled_as_those_that_come_now(desk, office, owner_url):
+    app_url = as_role(owner_url, APP_ROLE)
+    broken_on_purpose.add(app_url)
     await desk.as_owner(AS_BEFORE)
     await again(owner_url, "0014", "0013")
     assert await office.rows("SELECT rrn FROM money") == [{"rrn": "000000000077"}]
@@ -96,6 +98,7 @@ async def test_ids_kept_before_are_spelled_as_those_that_come_now(desk, office, 
         "A/B/000000000088/pengembalian",
     ]
     assert await office.rows(GUARDS_OFF) == [{"n": 0}]
+    assert set(await violations(app_url)) <= {"I8-audit"}, "the audit log may notice AS_BEFORE"
 
 
 async def test_two_that_would_become_one_stop_the_migration(desk, office, owner_url):
