@@ -137,7 +137,11 @@ async def _inspected(request: Request) -> dict[str, Any] | None:
         answer = inspector.inspect(handheld, "".join(texts[:1]))
     except inspector.NotInspectable:
         return {"result": "wrong"}
-    return None if answer is None else {"result": answer.result, "stays": answer.stays}
+    if answer is None:
+        return None
+    noticeable = answer.may_have_notice and not handheld.training
+    told = {"check": answer.check, "plate": answer.plate} if noticeable else {}
+    return {"result": answer.result, "stays": answer.stays, "notice": answer.notice, **told}
 
 
 # Counting

@@ -18,7 +18,14 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY = 64 * 1024
 # A picture comes inside a multipart envelope.
 MAX_SCAN_BODY = MAX_PICTURE_BYTES + 64 * 1024
-PICTURE_PATHS = ("/api/scan", "/api/frames", "/scan", "/checks/signs/", "/sign-in/card")
+PICTURE_PATHS = (
+    "/api/scan",
+    "/api/frames",
+    "/scan",
+    "/checks/signs/",
+    "/sign-in/card",
+    "/notices/",
+)
 
 HEADERS = {
     "Content-Security-Policy": (

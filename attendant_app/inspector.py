@@ -6,6 +6,7 @@ recorded as what is typed.
 """
 
 import json
+from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,9 +19,12 @@ from attendant_app.recognise import Kind
 from attendant_app.runtime import Handheld, device_time
 from attendant_app.server_api import NoAnswer, Refusal
 from attendant_app.store import stamp
+from domain import notice
 from domain.events import EventKind
+from domain.notice import Finding, NoticeError, NoticeFacts
 from domain.plate import PlateError, keyed, normalise
 from domain.proof import Proof, is_proof
+from domain.receipt import mask_plate
 from domain.tariff import VehicleClass
 
 COUNT_S = 60
@@ -33,11 +37,22 @@ class NotInspectable(ValueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a list of a certain age says, or this device without one; `stays`: the best first."""
+    """What a list of a certain age says, or this device without one; `stays`: the best first.
+
+    `check` is the number of the fact that records it; `plate` what was typed, masked; `notice` what
+    a scanned notice says of itself.
+    """
 
     result: str
     stays: list[dict[str, Any]]
     list_age_s: int | None
+    check: int
+    plate: str
+    notice: NoticeFacts | None
+
+    @property
+    def may_have_notice(self) -> bool:
+        return self.result in set(Finding)
 
 
 def workplace(handheld: Handheld) -> dict[str, Any] | None:
@@ -97,18 +112,20 @@ def inspect(handheld: Handheld, text: str) -> Answer | None:
     asked = _asked(handheld, known, text, spot["code"])
     stays = [] if known is None else _matching(handheld, known, asked)
     result = stays[0]["result"] if stays else asked.told or _unlisted(handheld, known, asked, spot)
-    answer = Answer(result, stays, list_age_s(handheld))
+    age_s = list_age_s(handheld)
     body = {
         "spot": spot["code"],
         "asked_by": asked.by,
         "result": result,
         "stay_id": stays[0]["id"] if stays else None,
-        "list_age_s": answer.list_age_s,
+        "list_age_s": age_s,
     }
     with handheld.store.transaction():
         handheld.record(EventKind.STAY_CHECKED, body, device_time())
+        seq, _ = handheld.store.last_event() or (0, "")
     handheld.nudge()
-    return answer
+    plate = mask_plate(text) if asked.by == "plate" else ""
+    return Answer(result, stays, age_s, seq, plate, asked.notice)
 
 
 @dataclass(frozen=True)
@@ -119,6 +136,7 @@ class _Asked:
     wanted: str | None
     told: str | None = None
     proof: Proof | None = None
+    notice: NoticeFacts | None = None
 
 
 def _asked(handheld: Handheld, known: dict[str, Any] | None, text: str, spot: str) -> _Asked:
@@ -127,6 +145,8 @@ def _asked(handheld: Handheld, known: dict[str, Any] | None, text: str, spot: st
         return _Asked("spot", spot)
     if is_proof(text):
         return _proof(handheld, text)
+    if notice.is_link(text, site_of(handheld)):
+        return _notice(handheld, text)
     found = recognise.read(text, recognise.site_of(handheld))
     if found.kind is Kind.RECEIPT:
         return _Asked("receipt", found.name)
@@ -149,6 +169,28 @@ def _proof(handheld: Handheld, text: str) -> _Asked:
     if reading.verdict is Verdict.VOID:
         return _Asked("proof", None, "void")
     return _Asked("proof", reading.proof.receipt_number, proof=reading.proof)
+
+
+def _notice(handheld: Handheld, text: str) -> _Asked:
+    """A notice that hangs at the vehicle already; whether it is ours, its signature tells."""
+    told = (handheld.store.master_data() or {}).get("notices", {}).get("keys", {})
+    keys = {of: [b64decode(key) for key in each] for of, each in told.items()}
+    try:
+        facts = notice.verify(text, site_of(handheld), keys)
+    except NoticeError as error:
+        unknown = error.reason == "unknown-series"
+        return _Asked("notice", None, "unknown" if unknown else "forged")
+    return _Asked("notice", None, "noticed", notice=facts)
+
+
+def site_of(handheld: Handheld) -> str:
+    return recognise.site_of(handheld)
+
+
+def listed_stay(handheld: Handheld, stay_id: str | None) -> dict[str, Any] | None:
+    """A stay of the list, as the last check found it."""
+    stays = (_list(handheld) or {}).get("stays", ())
+    return next((stay for stay in stays if stay["id"] == stay_id), None)
 
 
 def _names(stay: dict[str, Any], by: str) -> list[str | None]:

@@ -11,7 +11,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from attendant_app import closing, earnings, messages, prices, problems, service, slips, stays
+from attendant_app import (
+    closing,
+    earnings,
+    inspector,
+    messages,
+    notices,
+    prices,
+    problems,
+    service,
+    slips,
+    stays,
+)
 from attendant_app.runtime import Handheld
 from attendant_app.slips import Office, Printing, Vehicle, slip_number
 from attendant_app.store import WATCHED_STATES, Charge
@@ -21,7 +32,7 @@ from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import VehicleClass
 from printer.document import Document
 
-RECEIPT, REFUND = "receipt", "refund"
+RECEIPT, REFUND, NOTICE = "receipt", "refund", "notice"
 # What the numbers of the slips begin with that the books give none.
 PREFIXES = {
     "entry": "MASUK",
@@ -40,6 +51,8 @@ def number(handheld: Handheld, kind: str, record_id: str) -> str:
         return str((known.get("receipt") or {}).get("number", ""))
     if kind == REFUND:
         return record_id
+    if kind == NOTICE:
+        return notices.find(handheld, record_id).number or ""
     try:
         return _number(kind, record_id)
     except (KeyError, ValueError):
@@ -211,6 +224,29 @@ def _refund(handheld: Handheld, refund_number: str, how: Printing) -> Document:
     return slips.refund(replace(facts, reason=reason, method=method), how)
 
 
+def _notice(handheld: Handheld, notice_id: str, how: Printing) -> Document | None:
+    found = notices.find(handheld, notice_id)
+    if found.number is None or found.issued_at is None or found.object_until is None:
+        return None
+    vehicle_class = str(found.vehicle_class)
+    vehicle = _vehicle(handheld, found.spot, vehicle_class, None)
+    tariff = prices.tariff(handheld.store.master_data(), found.spot, found.issued_at)
+    facts = slips.Notice(
+        number=found.number,
+        vehicle=replace(vehicle, plate=found.plate, attendant=found.attendant),
+        issued_at=found.issued_at,
+        finding=found.finding,
+        expired_at=datetime.fromisoformat(found.expired_at) if found.expired_at else None,
+        amount_rp=found.amount_rp,
+        photos=len(found.photos),
+        object_until=found.object_until,
+        regulation=tariff.regulation if tariff else "",
+        pay_url=f"{inspector.site_of(handheld)}/p/{found.spot}",
+        check_url=notices.link(handheld, found),
+    )
+    return slips.notice(facts, _office(handheld), how)
+
+
 def charge_of_refund(handheld: Handheld, refund_number: str) -> str:
     """Raises NotFound for a number of none that this handheld was told of."""
     return _refunded(handheld, refund_number)[0].id
@@ -242,6 +278,7 @@ _KINDS: dict[str, Callable[[Handheld, str, Printing], Document | None]] = {
     "void": _void,
     "wish": _wish,
     REFUND: _refund,
+    NOTICE: _notice,
 }
 
 

@@ -194,12 +194,17 @@ def ask(handheld: Handheld, kind: str, record_id: str) -> None:
     handheld.nudge()
 
 
-def ticket(handheld: Handheld, stay_id: str) -> None:
-    """The entry slip of a stay that begins, printed unasked: the stay never waits for it."""
+def unasked(handheld: Handheld, kind: str, record_id: str) -> None:
+    """A slip that comes by itself with its record: the record never waits for it."""
     try:
-        ask(handheld, "entry", stay_id)
+        ask(handheld, kind, record_id)
     except problems.Problem as problem:
-        log.error("no ticket for stay %s: %s", stay_id, problem)  # noqa: TRY400 - no fault
+        log.error("no %s slip of %s: %s", kind, record_id, problem)  # noqa: TRY400 - no fault
+
+
+def ticket(handheld: Handheld, stay_id: str) -> None:
+    """The entry slip of a stay that begins."""
+    unasked(handheld, "entry", stay_id)
 
 
 def seen(handheld: Handheld, kind: str, record_id: str) -> None:

@@ -216,6 +216,34 @@ class MadeElsewhere(Problem):
     title_en = "This charge is of another device; ask on that one, or at the office"
 
 
+class NotNoticeable(Problem):
+    slug = "not-noticeable"
+    status = 409
+    title_id = "Pemberitahuan hanya untuk hasil periksa yang salah, sampai 30 menit sesudahnya"
+    title_en = "A notice is for a check that found something wrong, for 30 minutes after it"
+
+
+class NoticeIssued(Problem):
+    slug = "notice-issued"
+    status = 409
+    title_id = "Pemberitahuan ini sudah terbit; isinya tidak dapat diubah"
+    title_en = "This notice is issued; what it says cannot be changed"
+
+
+class NoPhoto(Problem):
+    slug = "no-photo"
+    status = 409
+    title_id = "Ambil foto kendaraannya dulu"
+    title_en = "Take a photo of the vehicle first"
+
+
+class PhotosFull(Problem):
+    slug = "photos-full"
+    status = 409
+    title_id = "Fotonya sudah cukup, atau penyimpanan foto penuh; sambungkan dulu"
+    title_en = "There are enough photos, or no room for more; connect first"
+
+
 class NoReceipt(Problem):
     slug = "no-receipt"
     status = 409

@@ -87,15 +87,7 @@ class Watcher:
 
 def unpack(data: bytes) -> "NDArray[np.uint8]":
     """Bytes of a picture file to grey pixels, looking at the header before unpacking anything."""
-    if not data:
-        raise PictureError("picture-empty")
-    if len(data) > MAX_PICTURE_BYTES:
-        raise PictureError("picture-too-large")
-    width, height = _declared_size(data)
-    if min(width, height) < MIN_SIDE:
-        raise PictureError("picture-too-small")
-    if width * height > MAX_PICTURE_PIXELS:
-        raise PictureError("picture-too-large")
+    require_fit(data)
     import cv2
     import numpy as np
 
@@ -106,6 +98,19 @@ def unpack(data: bytes) -> "NDArray[np.uint8]":
     if grey is None:
         raise PictureError("picture-unreadable")
     return np.asarray(grey, np.uint8)
+
+
+def require_fit(data: bytes) -> None:
+    """Raises PictureError for what is no picture, or none that may be unpacked."""
+    if not data:
+        raise PictureError("picture-empty")
+    if len(data) > MAX_PICTURE_BYTES:
+        raise PictureError("picture-too-large")
+    width, height = _declared_size(data)
+    if min(width, height) < MIN_SIDE:
+        raise PictureError("picture-too-small")
+    if width * height > MAX_PICTURE_PIXELS:
+        raise PictureError("picture-too-large")
 
 
 def _declared_size(data: bytes) -> tuple[int, int]:

@@ -78,12 +78,14 @@ async def call(
     *,
     token: str | None = None,
     body: dict[str, Any] | None = None,
+    jpeg: bytes | None = None,
     timeout: httpx.Timeout = TIMEOUT,  # noqa: ASYNC109 - httpx's own, per phase of the call
 ) -> Answer:
-    """One request. Raises Refusal or NoAnswer."""
+    """One request, with a JSON body or a picture. Raises Refusal or NoAnswer."""
+    headers = _authorisation(token) | ({"Content-Type": "image/jpeg"} if jpeg else {})
     try:
         response = await http.request(
-            method, path, json=body, headers=_authorisation(token), timeout=timeout
+            method, path, json=body, content=jpeg, headers=headers, timeout=timeout
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NoAnswer(type(error).__name__, reached=False) from error

@@ -19,6 +19,7 @@ PAGES = {
     "refund": "charges",
     "shift": "shifts",
     "deposit": "shifts",
+    "notice": "notices",
 }
 
 

@@ -5,13 +5,14 @@ still be told; one without its AKHIR line is visibly half. A code to pay with an
 with carry different titles, and only what is paid is called a receipt.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from domain import check_digit
 from domain.money import format_rp
+from domain.notice import Finding
 from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import ClassRate, FlatRate, VehicleClass
 from printer.document import Columns, Cut, Document, Feed, Item, Qr, Rule, Text
@@ -154,6 +155,26 @@ class RefundWish:
     paid_rp: int
     reason: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an inspector found at a vehicle, and what its driver can do; no fine.
+
+    `amount_rp` is what the tariff asks, None where nobody here knows. `check_url` is signed.
+    """
+
+    number: str
+    vehicle: Vehicle
+    issued_at: datetime
+    finding: Finding
+    expired_at: datetime | None
+    amount_rp: int | None
+    photos: int
+    object_until: date
+    regulation: str
+    pay_url: str
+    check_url: str
 
 
 def slip_number(prefix: str, record_id: str) -> str:
@@ -424,6 +445,53 @@ def refund(facts: RefundFacts, how: Printing) -> Document:
         Rule(),
         *_code(say("CEK KEASLIAN SLIP", "CHECK THIS SLIP"), facts.verify_url, facts.number),
     )
+
+
+def notice(facts: Notice, office: Office, how: Printing) -> Document:
+    """Left at a vehicle without a valid payment: what was found, what is owed, where to object."""
+    say = how.say
+    return _slip(
+        replace(office, porporasi=""),  # the seal is a karcis's
+        how,
+        facts.number,
+        say("PEMBERITAHUAN", "NOTICE"),
+        Text(say("BUKAN DENDA", "NOT A FINE"), align="center", bold=True),
+        Rule(),
+        *_rows(("No", facts.number), (say("Waktu", "Time"), how.moment(facts.issued_at))),
+        *_of_vehicle(facts.vehicle, how),
+        Rule(),
+        Text(_found(facts, how), align="center", bold=True),
+        *((_total(say("TARIF", "TARIFF"), facts.amount_rp),) if facts.amount_rp else ()),
+        *_rows((say("Foto bukti", "Photos taken"), str(facts.photos))),
+        Rule(),
+        *_code(say("BAYAR DI SINI", "PAY HERE"), facts.pay_url, facts.vehicle.spot_code),
+        Rule(),
+        *_code(say("CEK KEASLIAN DAN KEBERATAN", "CHECK OR OBJECT"), facts.check_url, facts.number),
+        *_rows((say("Keberatan sampai", "Object until"), f"{facts.object_until:%d/%m/%Y}")),
+        *_small(
+            say(
+                "Yang dibayar hanya tarif parkir. Jangan beri uang kepada petugas tanpa karcis.",
+                "Only the parking tariff is owed. Give no money to anybody without a receipt.",
+            )
+        ),
+        regulation=facts.regulation,
+    )
+
+
+def _found(facts: Notice, how: Printing) -> str:
+    say = how.say
+    match facts.finding:
+        case Finding.EXPIRED if facts.expired_at:
+            over = _together(how.moment(facts.expired_at))
+            return f"{say('Waktu parkir habis sejak', 'Time was over at')} {over}"
+        case Finding.EXPIRED:
+            return say("Waktu parkir sudah habis", "The time paid for is over")
+        case Finding.FORGED:
+            return say("Karcis atau bukti bayar palsu", "A false receipt or proof of payment")
+        case Finding.VOID:
+            return say("Uang parkirnya sudah dikembalikan", "The money of this stay went back")
+        case Finding.NONE:
+            return say("Belum ada pembayaran yang tercatat", "No payment is on record")
 
 
 # What they are made of

@@ -211,6 +211,36 @@ FROM print_jobs_before;
 DROP TABLE print_jobs_before;
 """,
     spooler.SCHEMA[1],
+    """
+CREATE TABLE notices (
+    id TEXT PRIMARY KEY,
+    check_seq INTEGER NOT NULL UNIQUE,
+    spot TEXT NOT NULL,
+    finding TEXT NOT NULL,
+    stay TEXT,
+    plate TEXT NOT NULL,
+    vehicle_class TEXT,
+    made_at TEXT NOT NULL,
+    attendant TEXT NOT NULL,
+    sequence INTEGER UNIQUE,
+    number TEXT,
+    issued_at TEXT,
+    object_until TEXT,
+    amount_rp INTEGER,
+    event_seq INTEGER REFERENCES events (seq)
+) STRICT;
+CREATE TABLE notice_photos (
+    notice_id TEXT NOT NULL REFERENCES notices (id),
+    place INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    jpeg BLOB,
+    state TEXT NOT NULL DEFAULT 'kept' CHECK (state IN ('kept', 'sent', 'refused')),
+    reason TEXT,
+    PRIMARY KEY (notice_id, place),
+    UNIQUE (notice_id, sha256),
+    CHECK ((jpeg IS NULL) = (state = 'sent'))
+) STRICT;
+""",
 )
 """What each version of the file adds to the one before; a file knows how many it has."""
 
@@ -230,6 +260,11 @@ class Sync(StrEnum):
 NEXT_WRITTEN = """(SELECT coalesce(max(written), 0) + 1
     FROM (SELECT written FROM outbox UNION ALL SELECT written FROM stay_requests))"""
 """One order over both tables of requests, whatever this device's clock does; ids follow it."""
+
+PHOTOS_WAITING = """FROM notice_photos p JOIN notices n ON n.id = p.notice_id
+    JOIN events e ON e.seq = n.event_seq
+    WHERE p.state = 'kept' AND e.outcome <> 'quarantined'"""
+"""Photos of notices that the office is to have, and has not yet."""
 
 LONGEST_WAIT = timedelta(minutes=10)
 """No pause before another try is as long."""
@@ -581,10 +616,11 @@ class Store:
     def unsynced(self) -> tuple[int, str | None]:
         """How many records the server does not have yet, and when the oldest was made."""
         row = self.db.execute(
-            "SELECT count(*) AS n, min(at) AS oldest FROM ("
+            "SELECT count(*) AS n, min(at) AS oldest FROM ("  # noqa: S608 - own words
             " SELECT made_at AS at FROM outbox WHERE refused = 0"
             " UNION ALL SELECT made_at FROM stay_requests WHERE refused = 0"
-            " UNION ALL SELECT at FROM events WHERE outcome = 'waiting')"
+            " UNION ALL SELECT at FROM events WHERE outcome = 'waiting'"
+            f" UNION ALL SELECT issued_at {PHOTOS_WAITING})"
         ).fetchone()
         return row["n"], row["oldest"]
 
@@ -594,6 +630,7 @@ class Store:
             "SELECT (SELECT count(*) FROM outbox WHERE refused = 1)"
             " + (SELECT count(*) FROM stay_requests WHERE refused = 1)"
             " + (SELECT count(*) FROM events WHERE outcome = 'quarantined')"
+            " + (SELECT count(*) FROM notice_photos WHERE state = 'refused')"
         ).fetchone()
         return int(row[0])
 

@@ -18,6 +18,7 @@ from attendant_app import (
     earnings,
     inspector,
     journal,
+    notices,
     offline,
     pool,
     problems,
@@ -238,6 +239,7 @@ async def _push(handheld: Handheld) -> None:
                 await _push_events(handheld)
                 raise
             await _push_events(handheld)
+            await _push_photos(handheld)
             await closing.send(handheld)
         # What comes up anew sets `work`: no device is woken each second to find nothing to do.
         rest_s = AGAIN_S if handheld.link.online and _is_left(handheld) else IDLE_S
@@ -323,6 +325,27 @@ async def _push_events(handheld: Handheld) -> None:
             return
         if not _settle_events(handheld, batch, answer.body):
             return
+
+
+async def _push_photos(handheld: Handheld) -> None:
+    """One after another, each only after the notice that holds its hash."""
+    while (waiting := notices.next_photo(handheld)) is not None:
+        try:
+            await server_api.call(
+                handheld.http,
+                "PUT",
+                f"/v1/notices/{waiting.notice_id}/photos/{waiting.sha256}",
+                token=_token(handheld),
+                jpeg=waiting.jpeg,
+            )
+            notices.photo_taken(handheld, waiting)
+        except server_api.NoAnswer:
+            return
+        except server_api.Refusal as refusal:
+            _learn_from(handheld, refusal)
+            if refusal.status == 401 or refusal.slug in NOT_ACTIVE:
+                return
+            notices.photo_refused(handheld, waiting, refusal.slug)
 
 
 def _settle_events(handheld: Handheld, batch: list[StoredEvent], body: dict[str, object]) -> bool:

@@ -40,6 +40,7 @@ class EventKind(StrEnum):
     SIGN_CHECKED = "sign_checked"
     STAY_CHECKED = "stay_checked"
     HEADS_COUNTED = "heads_counted"
+    NOTICE_ISSUED = "notice_issued"
     STAY_STARTED = "stay_started"
     STAY_ENDED = "stay_ended"
     STAY_VOIDED = "stay_voided"

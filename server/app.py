@@ -256,6 +256,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 plates_kept=timedelta(days=settings.plate_days),
                 told_kept=timedelta(days=settings.contact_days),
                 silent_days=settings.sign_silent_days,
+                evidence_kept=timedelta(days=settings.evidence_days),
             )
             await _background(stack, work)
         yield

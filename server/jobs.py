@@ -25,7 +25,7 @@ from server.database import Transactions, plain_url
 from server.driver import reminders
 from server.errors import database_gone, in_the_way
 from server.identity import fleet, links, signed_requests
-from server.inspection import silence
+from server.inspection import notices, silence
 from server.parking import retention
 from server.payments import inquiries, pursuit, queries, unended
 from server.payments.acquirer import Acquirer
@@ -65,6 +65,7 @@ async def run(
     keeper: Keeper,
     plates_kept: timedelta,
     told_kept: timedelta,
+    evidence_kept: timedelta,
     silent_days: int,
 ) -> None:
     """Work until cancelled, whatever fails on the way: a worker that is gone asks nobody."""
@@ -91,7 +92,9 @@ async def run(
     async with asyncio.TaskGroup() as group:
         group.create_task(_see_to(due_charges, inquire, CHARGES_AT_ONCE))
         group.create_task(_see_to(due_refunds, pursue, REFUNDS_AT_ONCE))
-        works = _timetable(transactions, books, keeper, plates_kept, told_kept, silent_days)
+        works = _timetable(
+            transactions, books, keeper, plates_kept, told_kept, evidence_kept, silent_days
+        )
         group.create_task(_repeat(_keep_timetable, database_url, works))
         if sender is not None:
             group.create_task(_repeat(sender.tick))
@@ -137,6 +140,7 @@ def _timetable(
     keeper: Keeper,
     plates_kept: timedelta,
     told_kept: timedelta,
+    evidence_kept: timedelta,
     silent_days: int,
 ) -> dict[str, tuple[str, Work]]:
     """What is done when, by name; each is told the moment at which it begins."""
@@ -166,6 +170,10 @@ def _timetable(
         "destroy_told": (
             TOLD_NIGHTLY,
             lambda now: told_retention.destroy_told(transactions, told_kept, now=now),
+        ),
+        "destroy_evidence": (
+            TOLD_NIGHTLY,
+            lambda now: notices.destroy_evidence(transactions, evidence_kept, now=now),
         ),
         "silent_signs": (
             EVERY_NIGHT,

@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     oidc_claim: Literal["sub", "email", "preferred_username"] = "sub"
     office_idle_minutes: int = Field(default=60, gt=0)
     complaint_working_days: int = Field(default=5, gt=0)
+    objection_days: int = Field(default=14, gt=0, le=365)
+    evidence_days: int = Field(default=30, gt=0)
     sign_check_days: int = Field(default=3, gt=0)
     sign_silent_days: int = Field(default=5, gt=0)
     grace_minutes: int = Field(default=15, ge=0)

@@ -20,6 +20,7 @@ const frame = document.createElement("canvas");
 const source = finder.dataset.camera === "device" ? deviceCamera() : browserCamera();
 let turn = 0;
 let decide = () => {};
+let begin = () => look();
 
 export function onCodes(decider) {
   decide = decider;
@@ -46,6 +47,17 @@ function cameraFailed(why) {
   say(why);
 }
 
+export const picture = (width) => source.picture(width);
+
+// Show what the camera sees and read nothing of it; `begun` is told once it runs.
+export function view(begun) {
+  begin = async () => {
+    say("on");
+    begun();
+  };
+  return start();
+}
+
 export async function start() {
   finder.classList.remove("is-off");
   retry.hidden = true;
@@ -56,7 +68,7 @@ export async function start() {
     cameraFailed(REFUSALS[error.name] ?? "absent");
     return;
   }
-  await look();
+  await begin();
 }
 
 export async function look(state = "on") {
@@ -89,9 +101,9 @@ function browserCamera() {
       offerTorch(track);
       offerFocus(track);
     },
-    async picture() {
+    async picture(width = WIDTH) {
       await new Promise((seen) => preview.requestVideoFrameCallback(seen));
-      const scale = Math.min(1, WIDTH / preview.videoWidth);
+      const scale = Math.min(1, width / preview.videoWidth);
       frame.width = preview.videoWidth * scale;
       frame.height = preview.videoHeight * scale;
       frame.getContext("2d").drawImage(preview, 0, 0, frame.width, frame.height);

@@ -40,6 +40,7 @@ class Complaint(Base):
         CheckConstraint(one_of("kind", ComplaintKind), name="kind"),
         CheckConstraint(one_of("state", ComplaintState), name="state"),
         CheckConstraint(one_of("outcome", ComplaintOutcome), name="outcome"),
+        CheckConstraint("(kind = 'notice') = (notice_number IS NOT NULL)", name="notice"),
         CheckConstraint("amount_rp > 0", name="amount"),
         CheckConstraint(
             "(state = 'closed') = (closed_at IS NOT NULL)"
@@ -71,6 +72,7 @@ class Complaint(Base):
     spot_id: Mapped[UUID | None] = mapped_column(ForeignKey("spots.id"))
     attendant_code: Mapped[str | None] = mapped_column(Text)
     receipt_number: Mapped[str | None] = mapped_column(Text)
+    notice_number: Mapped[str | None] = mapped_column(Text)
     amount_rp: Mapped[int | None] = mapped_column(BigInteger)
     reference: Mapped[str | None] = mapped_column(Text)
     paid_on: Mapped[date | None]

@@ -90,6 +90,7 @@ class Told:
     spot_id: UUID | None = None
     attendant_code: str | None = None
     receipt_number: str | None = None
+    notice_number: str | None = None
     amount_rp: int | None = None
     reference: str | None = None
     paid_on: date | None = None
@@ -132,6 +133,7 @@ async def take(db: AsyncSession, told: Told, *, due_on: date, now: datetime) -> 
             spot_id=told.spot_id,
             attendant_code=told.attendant_code,
             receipt_number=told.receipt_number,
+            notice_number=told.notice_number,
             amount_rp=told.amount_rp,
             reference=told.reference,
             paid_on=told.paid_on,

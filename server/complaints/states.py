@@ -9,7 +9,7 @@ from domain.states import follow
 
 class ComplaintKind(StrEnum):
     """PAID_NOT_RECORDED: the wallet shows a payment that the books do not. SIGN: a sign, or a
-    sticker on it, that may not be ours.
+    sticker on it, that may not be ours. NOTICE: an objection to an inspector's notice.
     """
 
     OVERCHARGED = "overcharged"
@@ -18,6 +18,7 @@ class ComplaintKind(StrEnum):
     ATTENDANT = "attendant"
     SIGN = "sign"
     PAID_NOT_RECORDED = "paid_not_recorded"
+    NOTICE = "notice"
     OTHER = "other"
 
 

@@ -22,6 +22,7 @@ from server.complaints.states import ComplaintKind
 from server.complaints.workdays import Workdays
 from server.database import Transaction, TransactionsDep, new_id
 from server.errors import Problem
+from server.inspection import notices
 from server.pages import Blank
 from server.payments import receipts
 from server.payments.wiring import Wiring, WiringDep
@@ -54,6 +55,13 @@ class PaymentAlreadyReported(Problem):
     title_en = "This payment has been reported already and is being looked into"
 
 
+class NoticeMissing(Problem):
+    slug = "notice-missing"
+    status = 422
+    title_id = "Isi nomor pemberitahuan yang diajukan keberatan"
+    title_en = "Give the number of the notice that you object to"
+
+
 @dataclass(frozen=True)
 class Prefilled:
     """What a page that leads to the form knows already."""
@@ -61,6 +69,7 @@ class Prefilled:
     kind: ComplaintKind | None = None
     spot: str = ""
     receipt: str = ""
+    notice: str = ""
     reference: str = ""
     amount_rp: int | None = None
     paid_on: date | None = None
@@ -86,10 +95,15 @@ def complaint_form(
 
 @router.get("/pengaduan")
 async def complain_page(
-    request: Request, wired: WiringDep, kind: str = "", spot: str = "", receipt: str = ""
+    request: Request,
+    wired: WiringDep,
+    kind: str = "",
+    spot: str = "",
+    receipt: str = "",
+    notice: str = "",
 ) -> Response:
     known = ComplaintKind(kind) if kind in set(ComplaintKind) else None
-    return complaint_form(request, wired, Prefilled(known, spot[:20], receipt[:40]))
+    return complaint_form(request, wired, Prefilled(known, spot[:20], receipt[:40], notice[:40]))
 
 
 class ComplaintForm(BaseModel):
@@ -107,6 +121,7 @@ class ComplaintForm(BaseModel):
         Annotated[str, Field(pattern=r"^[A-Za-z0-9 ./-]{1,20}$")] | None, Blank
     ] = None
     receipt: Annotated[Annotated[str, Field(max_length=40)] | None, Blank] = None
+    notice: Annotated[Annotated[str, Field(max_length=40)] | None, Blank] = None
     reference: Annotated[Annotated[str, Field(max_length=64)] | None, Blank] = None
     amount_rp: Annotated[Annotated[int, Field(gt=0, le=10_000_000)] | None, Blank] = None
     paid_on: Annotated[date | None, Blank] = None
@@ -128,20 +143,31 @@ async def complain(
     # Before a transaction is open: that may take seconds.
     photo = await photos.clean(await _uploaded(form))
     now = datetime.now(UTC)
+    today = wired.books.day(now)
     workdays: Workdays = request.app.state.workdays
-    due_on = workdays.after(wired.books.day(now), wired.settings.complaint_working_days)
+    due_on = workdays.after(today, wired.settings.complaint_working_days)
     async with transactions.begin() as db:
         complaint = await db.get(Complaint, form.id)
         if complaint is None:
-            told = await _told(db, wired, form, photo)
+            told = await _told(db, wired, form, photo, today)
             complaint = await service.take(db, told, due_on=due_on, now=now)
+            if told.notice_number is not None:
+                number = complaint.number
+                await notices.object_to(db, told.notice_number, number, today=today, now=now)
     return RedirectResponse(f"/pengaduan/{complaint.number}", 303)
 
 
-async def _told(db: AsyncSession, wired: Wiring, form: ComplaintForm, photo: bytes | None) -> Told:
+async def _told(
+    db: AsyncSession, wired: Wiring, form: ComplaintForm, photo: bytes | None, today: date
+) -> Told:
     """What a form tells, each part of it checked; raises a problem that names what is wrong."""
     spot = await spots.find(db, form.spot) if form.spot else None
     receipt = await receipts.find(db, form.receipt) if form.receipt else None
+    left = None
+    if form.kind is ComplaintKind.NOTICE:
+        if form.notice is None:
+            raise NoticeMissing
+        left = await notices.may_object(db, form.notice, today=today)
     reference = "".join((form.reference or "").split()) or None
     if form.kind is ComplaintKind.PAID_NOT_RECORDED:
         if reference is None or form.amount_rp is None or form.paid_on is None:
@@ -155,7 +181,8 @@ async def _told(db: AsyncSession, wired: Wiring, form: ComplaintForm, photo: byt
         id=form.id,
         kind=form.kind,
         story=story,
-        spot_id=None if spot is None else spot.id,
+        spot_id=left.notice.spot_id if left else None if spot is None else spot.id,
+        notice_number=left.notice.number if left else None,
         attendant_code=form.attendant,
         receipt_number=None if receipt is None else receipt.number,
         amount_rp=form.amount_rp,

@@ -20,7 +20,14 @@ from domain.payment import ChargeState
 from domain.tariff import HourlyRate, VehicleClass
 from server import pages
 from server.database import Transaction, Transactions, TransactionsDep, new_id
-from server.driver import complaint_pages, pictures, prices, receipt_pages, sign_pages
+from server.driver import (
+    complaint_pages,
+    notice_pages,
+    pictures,
+    prices,
+    receipt_pages,
+    sign_pages,
+)
 from server.driver.service import clock, issue_part
 from server.driver.spot_pages import TEMPLATES, Choice, SpotPages, Visit
 from server.errors import Problem, language_of
@@ -38,7 +45,7 @@ from server.spots import service as spots
 from server.spots.service import KnownSpot
 
 router = APIRouter(tags=["driver"], include_in_schema=False)
-for part in (receipt_pages, complaint_pages, sign_pages):
+for part in (receipt_pages, complaint_pages, notice_pages, sign_pages):
     router.include_router(part.router)
 raw_router = APIRouter(route_class=RawRoute, tags=["driver"], include_in_schema=False)
 """Of what is asked for so often that it goes past the framework; see `server.shortcuts`."""

@@ -140,6 +140,7 @@ class Right(StrEnum):
     EXPLAIN_COUNT = "explain_count"
     SETTLE_SIGN = "settle_sign"
     ANSWER_COMPLAINT = "answer_complaint"
+    SETTLE_NOTICE = "settle_notice"
     MANAGE_OFFICERS = "manage_officers"
     APPROVE_OFFICER = "approve_officer"
     SEE_BOOKS = "see_books"
@@ -168,6 +169,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.EXPLAIN_COUNT,
                 Right.SETTLE_SIGN,
                 Right.ANSWER_COMPLAINT,
+                Right.SETTLE_NOTICE,
                 *_SEES_ALL,
             }
         ),
@@ -178,6 +180,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.DECIDE_CASE,
                 Right.APPROVE_DEVICE,
                 Right.ANSWER_COMPLAINT,
+                Right.SETTLE_NOTICE,
                 Right.APPROVE_OFFICER,
                 Right.SEE_OFFICERS,
                 Right.SEE_AUDIT,

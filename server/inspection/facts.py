@@ -44,8 +44,10 @@ class SignChecked(Fact):
 
 
 class StayChecked(Fact):
-    asked_by: Literal["plate", "receipt", "proof", "spot"]
-    result: Literal["live", "just-expired", "expired", "none", "unknown", "forged", "void"]
+    asked_by: Literal["plate", "receipt", "proof", "spot", "notice"]
+    result: Literal[
+        "live", "just-expired", "expired", "none", "unknown", "forged", "void", "noticed"
+    ]
     stay_id: Annotated[UUID | None, Field(strict=False)]
     list_age_s: int | None = Field(ge=0, lt=2**31)
 

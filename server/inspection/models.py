@@ -1,6 +1,6 @@
 """What inspections look for, and what they found."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +11,15 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    LargeBinary,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
+from domain.notice import MOST_PHOTO_BYTES, Finding, NoticeState
 from domain.sign import SignFault
 from server.database import Base, new_id, one_of
 
@@ -103,15 +106,19 @@ class StayCheck(Base):
     """What an inspector asked about a vehicle, and was answered. Insert-only.
 
     Of a plate nothing is kept here: a check that found a stay names it. `list_age_s` is how old
-    the handheld's list was, if it had one. What it could not tell is `unknown`.
+    the handheld's list was, if it had one. What it could not tell is `unknown`; where a notice was
+    found, `noticed`.
     """
 
     __tablename__ = "stay_checks"
     __table_args__ = (
         _of_event(),
-        CheckConstraint("asked_by IN ('plate', 'receipt', 'proof', 'spot')", name="asked_by"),
         CheckConstraint(
-            "result IN ('live', 'just-expired', 'expired', 'none', 'unknown', 'forged', 'void')",
+            "asked_by IN ('plate', 'receipt', 'proof', 'spot', 'notice')", name="asked_by"
+        ),
+        CheckConstraint(
+            "result IN ('live', 'just-expired', 'expired', 'none', 'unknown', 'forged', 'void',"
+            " 'noticed')",
             name="result",
         ),
         CheckConstraint("list_age_s >= 0", name="list_age"),
@@ -143,3 +150,101 @@ class HeadCount(Base):
     recorded: Mapped[dict[str, int]] = mapped_column(JSONB)
     told_at: Mapped[datetime] = mapped_column(Instant)
     received_at: Mapped[datetime] = mapped_column(Instant, index=True)
+
+
+class Notice(Base):
+    """What an inspector left at a vehicle without a valid payment: a record, no fine.
+
+    `plate_masked` is what was printed; it is destroyed with the photos. `receipt_number` is of the
+    parking that was paid afterwards, `amount_rp` what the handheld said that the tariff asks.
+    """
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        _of_event(),
+        ForeignKeyConstraint(
+            ["device_id", "check_seq"], ["stay_checks.device_id", "stay_checks.seq"]
+        ),
+        UniqueConstraint("device_id", "seq"),
+        UniqueConstraint("device_id", "check_seq"),
+        CheckConstraint(one_of("state", NoticeState), name="state"),
+        CheckConstraint(one_of("finding", Finding), name="finding"),
+        CheckConstraint("amount_rp > 0", name="amount"),
+        CheckConstraint("(state = 'paid') = (receipt_number IS NOT NULL)", name="paid"),
+        CheckConstraint(
+            "(state IN ('paid', 'withdrawn')) = (settled_at IS NOT NULL)", name="settled"
+        ),
+        CheckConstraint("destroyed_at IS NULL OR plate_masked IS NULL", name="destroyed"),
+        Index(
+            "ix_notices_to_destroy",
+            "received_at",
+            postgresql_where=text("destroyed_at IS NULL AND state <> 'objected'"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(Text, unique=True)
+    device_id: Mapped[UUID]
+    seq: Mapped[int] = mapped_column(BigInteger)
+    check_seq: Mapped[int] = mapped_column(BigInteger)
+    attendant_id: Mapped[UUID] = mapped_column(ForeignKey("attendants.id"))
+    spot_id: Mapped[UUID] = mapped_column(ForeignKey("spots.id"))
+    vehicle_class: Mapped[str] = mapped_column(Text)
+    plate_masked: Mapped[str | None] = mapped_column(Text)
+    finding: Mapped[str] = mapped_column(Text)
+    expired_at: Mapped[datetime | None] = mapped_column(Instant)
+    amount_rp: Mapped[int | None] = mapped_column(BigInteger)
+    issued_at: Mapped[datetime] = mapped_column(Instant)
+    object_until: Mapped[date]
+    received_at: Mapped[datetime] = mapped_column(Instant, index=True)
+    state: Mapped[str] = mapped_column(Text)
+    receipt_number: Mapped[str | None] = mapped_column(Text, unique=True)
+    settled_at: Mapped[datetime | None] = mapped_column(Instant)
+    destroyed_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class NoticePhoto(Base):
+    """A photo of a notice, under the hash that its device signed: no other picture fits there.
+
+    `jpeg` is empty before it has arrived, and after it was destroyed.
+    """
+
+    __tablename__ = "notice_photos"
+    __table_args__ = (
+        UniqueConstraint("notice_id", "sha256"),
+        CheckConstraint(f"octet_length(jpeg) <= {MOST_PHOTO_BYTES}", name="size"),
+        CheckConstraint("encode(sha256(jpeg), 'hex') = sha256", name="the_signed_one"),
+    )
+
+    notice_id: Mapped[UUID] = mapped_column(ForeignKey("notices.id"), primary_key=True)
+    place: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    sha256: Mapped[str] = mapped_column(Text)
+    jpeg: Mapped[bytes | None] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class NoticeChange(Base):
+    """Every change of a notice: when, by whom, and why. Insert-only."""
+
+    __tablename__ = "notice_changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    notice_id: Mapped[UUID] = mapped_column(ForeignKey("notices.id"), index=True)
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    state_before: Mapped[str] = mapped_column(Text)
+    state_after: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
+
+
+class EvidenceDestroyed(Base):
+    """That the photos and plates of notices over before a moment were destroyed. Insert-only."""
+
+    __tablename__ = "evidence_destroyed"
+    __table_args__ = (CheckConstraint("notices >= 0 AND photos >= 0", name="counts"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    destroyed_at: Mapped[datetime] = mapped_column(Instant)
+    over_before: Mapped[datetime] = mapped_column(Instant)
+    notices: Mapped[int] = mapped_column(BigInteger)
+    photos: Mapped[int] = mapped_column(BigInteger)

@@ -16,6 +16,7 @@ from server.complaints.states import ComplaintOutcome, ComplaintState
 from server.database import Transaction
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
+from server.inspection import notices
 from server.office.signed_in import OfficerDep, allowed, confirmed
 from server.payments.wiring import WiringDep
 from server.spots.models import Spot
@@ -92,13 +93,16 @@ async def answer(
     outcome: Annotated[str, Form(pattern="^(|upheld|not_upheld|unclear)$")] = "",
     publish: Annotated[bool, Form()] = False,
 ) -> Response:
-    await service.answer(
-        db,
-        officer.id,
-        complaint_id,
-        words,
-        ComplaintOutcome(outcome) if outcome else None,
-        publish=publish,
-        now=datetime.now(UTC),
-    )
+    now, ended = datetime.now(UTC), ComplaintOutcome(outcome) if outcome else None
+    await service.answer(db, officer.id, complaint_id, words, ended, publish=publish, now=now)
+    complaint = await db.get_one(Complaint, complaint_id)
+    if complaint.notice_number is not None and ended is not None:
+        await notices.answer_objection(
+            db,
+            complaint.notice_number,
+            officer.login,
+            words,
+            upheld=ended is ComplaintOutcome.UPHELD,
+            now=now,
+        )
     return RedirectResponse(f"/office/complaints/{complaint_id}", 303)

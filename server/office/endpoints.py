@@ -24,6 +24,7 @@ from server.office import (
     imports,
     inspection,
     ledger,
+    notices,
     officers,
     own_account,
     passkeys,
@@ -54,7 +55,7 @@ router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, whose own paths hold any word.
 for right, parts in (
     (Right.SEE_BOOKS, (ledger, refunds, cases)),
-    (Right.SEE_WORK, (complaints, signal, devices, shifts, quarantine, voids)),
+    (Right.SEE_WORK, (complaints, notices, signal, devices, shifts, quarantine, voids)),
     (Right.SEE_SIGNS, (inspection,)),
     (Right.SEE_AUDIT, (audit,)),
 ):

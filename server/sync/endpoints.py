@@ -1,16 +1,17 @@
 """HTTP for handhelds: pull master data, push events, ask what a barcode is."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Request
 
 from server.database import Transaction, TransactionsDep
 from server.identity.auth import PushingDevice, RequiredShift, SigningDevice
 from server.payments import schemas as payments
 from server.payments.wiring import WiringDep
 from server.spots.service import canonical
-from server.sync import closing, earnings, schemas, service
+from server.sync import closing, earnings, evidence, schemas, service
 
 router = APIRouter(prefix="/v1", tags=["sync"])
 
@@ -69,6 +70,24 @@ async def push(
 ) -> schemas.PushedEvents:
     results = await service.push(transactions, device_id, body.events, now=datetime.now(UTC))
     return schemas.PushedEvents(results=results)
+
+
+@router.put(
+    "/notices/{notice_id}/photos/{sha256}",
+    openapi_extra={"requestBody": {"required": True, "content": {"image/jpeg": {}}}},
+)
+async def keep_notice_photo(
+    notice_id: UUID,
+    sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$")],
+    request: Request,
+    device_id: PushingDevice,
+    transactions: TransactionsDep,
+) -> schemas.KeptPhoto:
+    """A photo of a notice this device issued, under the hash in its signed event."""
+    jpeg = await request.body()
+    now = datetime.now(UTC)
+    await evidence.keep(transactions, device_id, notice_id, sha256, jpeg, now=now)
+    return schemas.KeptPhoto(sha256=sha256)
 
 
 @router.post("/devices/{device_id}/shifts/{shift_id}/close")

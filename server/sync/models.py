@@ -31,6 +31,12 @@ class DeviceEvent(Base):
         UniqueConstraint("device_id", "prev_hash"),
         Index("ix_device_events_received_at", "received_at", postgresql_using="brin"),
         Index(
+            "ix_device_events_notices",
+            "device_id",
+            "seq",
+            postgresql_where=text("kind = 'notice_issued'"),
+        ),
+        Index(
             "ix_device_events_proof_taken",
             text("(body ->> 'charge_id')"),
             postgresql_where=text("kind = 'proof_taken'"),

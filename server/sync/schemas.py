@@ -129,6 +129,17 @@ class Cards(BaseModel):
     revoked: list[UUID]
 
 
+class Notices(BaseModel):
+    """What notices are made and read with: days to object, and keys (base64) by series."""
+
+    objection_days: int
+    keys: dict[str, list[str]]
+
+
+class KeptPhoto(BaseModel):
+    sha256: str
+
+
 class LiveStay(BaseModel):
     id: UUID
     plate: str | None = Field(description="The keyed hash of its plate.")
@@ -162,6 +173,7 @@ class MasterData(BaseModel):
     passes: Passes
     exemptions: list[Exemption]
     signs: Signs
+    notices: Notices
     cards: Cards
 
 

@@ -29,7 +29,7 @@ from server.errors import Problem
 from server.identity import cards as identity_cards
 from server.identity import service as identity
 from server.identity.service import OnShift
-from server.inspection import facts, signs, stays
+from server.inspection import facts, notices, signs, stays
 from server.parking import covered
 from server.payments import pool, proofs, receipts, refund_queries, vouchers
 from server.payments import queries as payments
@@ -101,7 +101,10 @@ async def _take(
         return schemas.EventOutcome(seq=signed.seq, outcome="quarantined", reason=reason)
     await db.execute(insert(DeviceEvent).values(**signed.model_dump(), received_at=now))
     await takings.noticed(db, signed, proofs_of, now)
-    if unfit := await wishes.noticed(db, signed, now):
+    unfit = await wishes.noticed(db, signed, now) or await notices.take(
+        db, source.device_id, signed.kind, signed.seq, signed.body, now=now
+    )
+    if unfit:
         await quarantine.keep(db, source.device_id, _as_it_came(signed), unfit, now=now)
         return schemas.EventOutcome(seq=signed.seq, outcome="quarantined", reason=unfit)
     await covered.take(db, signed.device_id, signed.kind, signed.at, signed.body, now=now)
@@ -255,6 +258,9 @@ async def master_data(
             for row in await covered.exemptions_from(db, books.day(now))
         ],
         signs=await _signs(db, timedelta(days=settings.sign_check_days)),
+        notices=schemas.Notices(
+            objection_days=settings.objection_days, keys=await notices.keys_as_text(db)
+        ),
         cards=schemas.Cards(revoked=list(await identity_cards.revoked(db, books.day(now)))),
     )
 

@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from domain import covered, sign_link, signing
+from domain import covered, notice, sign_link, signing
 from domain.card import is_card
 from domain.covered import Pass
 from domain.events import GENESIS, Event, canonical, event_hash
@@ -62,6 +62,9 @@ class Office:
         self.stays: dict[str, dict[str, Any]] = {}
         self.stay_bodies: list[dict[str, Any]] = []
         self.stay_rp = 10_000
+        self.photos: dict[str, bytes] = {}
+        """What handhelds sent of their notices, under the hash they named."""
+        self.refuse_photos = ""
         self.quarantined: list[dict[str, Any]] = []
         self.posts: list[str] = []
         self.issue_at_once = True
@@ -244,6 +247,7 @@ class Office:
                 Route("/v1/stays/{stay_id}/consumer-charges", self._charge_stay, methods=["POST"]),
                 Route("/v1/stays/{stay_id}/voucher-charges", self._charge_stay, methods=["POST"]),
                 Route("/v1/barcodes/resolve", self._resolve, methods=["POST"]),
+                Route("/v1/notices/{notice_id}/photos/{sha256}", self._keep_photo, methods=["PUT"]),
                 Route("/v1/sync", self._sync, methods=["POST"]),
             ]
         )
@@ -385,6 +389,7 @@ class Office:
                 "proofs": self.proofs,
                 "signs": {"made": {SPOT: {"version": 1, "in_force": True}}},
                 "vouchers": {"revoked": self.voided},
+                "notices": {"objection_days": 14, "keys": self._notice_keys()},
                 "cards": {"revoked": self.revoked_cards},
                 "passes": {"revoked": self.revoked_passes},
                 "exemptions": self.exemptions,
@@ -392,9 +397,29 @@ class Office:
             }
         )
 
+    def _notice_keys(self) -> dict[str, list[str]]:
+        return {
+            notice.series(device_id): [base64.b64encode(key).decode()]
+            for device_id, key in self.devices.items()
+        }
+
     async def _live_stays(self, request: Request) -> Response:
         told = {"at": datetime.now(UTC).isoformat(), "grace_s": 900, "plate_key": PLATE_KEY}
         return self._denied(request) or JSONResponse(told | {"stays": self.live_stays})
+
+    async def _keep_photo(self, request: Request) -> Response:
+        (device_id,) = self.devices
+        if denied := await self._not_as_signed(request, device_id):
+            return denied
+        if self.refuse_photos:
+            return problem(409, self.refuse_photos)
+        notice_id = request.path_params["notice_id"]
+        assert any(event["body"].get("notice_id") == notice_id for event in self.events)
+        self.photos[request.path_params["sha256"]] = await request.body()
+        if self.lose_answers:
+            self.lose_answers -= 1
+            return Response(status_code=502)
+        return JSONResponse({"sha256": request.path_params["sha256"]})
 
     async def _new_charge(self, request: Request) -> Response:
         raw = await request.body()

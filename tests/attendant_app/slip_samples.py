@@ -1,12 +1,14 @@
 """One of each slip, of an invented evening in an invented town."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from attendant_app import slips
 from attendant_app.slips import Office, Printing, Vehicle, slip_number
+from domain import notice
+from domain.notice import Finding
 from domain.receipt import REFUND_SERIES, ReceiptFacts, RefundFacts, receipt_number
 from domain.tariff import HourlyRate, VehicleClass
 from printer.document import Document
@@ -108,6 +110,20 @@ WISH = slips.RefundWish(
     at=AT,
 )
 
+NOTICE = slips.Notice(
+    number=notice.number(notice.series(RECORD), 12),
+    vehicle=VEHICLE,
+    issued_at=AT,
+    finding=Finding.EXPIRED,
+    expired_at=AT - timedelta(hours=1),
+    amount_rp=5_000,
+    photos=2,
+    object_until=date(2026, 12, 5),
+    regulation="Perda Kab. Contoh No. 1 Tahun 2024",
+    pay_url=f"https://parkir.contoh.go.id/p/{SPOT}",
+    check_url="https://parkir.contoh.go.id/pemberitahuan/SP-?p=" + "contoh" * 30,
+)
+
 SLIPS: dict[str, Callable[[Printing], Document]] = {
     "entry": lambda how: slips.entry(ENTRY, OFFICE, how),
     "payment": lambda how: slips.payment(PAYMENT, OFFICE, how),
@@ -116,5 +132,6 @@ SLIPS: dict[str, Callable[[Printing], Document]] = {
     "deposit": lambda how: slips.deposit(DEPOSIT, OFFICE, how),
     "void": lambda how: slips.void(VOID, OFFICE, how),
     "wish": lambda how: slips.refund_wish(WISH, OFFICE, how),
+    "notice": lambda how: slips.notice(NOTICE, OFFICE, how),
     "refund": lambda how: slips.refund(refund_facts(), how),
 }

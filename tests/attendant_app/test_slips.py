@@ -167,8 +167,8 @@ def test_only_what_is_paid_is_called_a_receipt(language: str) -> None:
         for index, item in enumerate(document.items)
         if isinstance(item, Qr)
     }
-    assert set(titles) == {"entry", "payment", "receipt", "refund"}
-    assert len({title.text for title in titles.values() if isinstance(title, Text)}) == 4
+    assert set(titles) == {"entry", "payment", "receipt", "notice", "refund"}
+    assert len({title.text for title in titles.values() if isinstance(title, Text)}) == 5
 
 
 def test_a_payment_slip_says_until_when_and_to_whom() -> None:

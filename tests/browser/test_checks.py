@@ -1,8 +1,11 @@
 """Checks in Chromium, before a fake camera: a spot's sign, right or wrong, online or not."""
 
+import io
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from PIL import Image
 from playwright.async_api import expect
 
 from domain.plate import keyed
@@ -120,3 +123,50 @@ def live_stay(plate: str, until_min: int, spot: str, **changes: Any) -> dict[str
         "receipts": [],
     }
     return told | changes
+
+
+async def test_a_notice_is_photographed_issued_and_printed(handheld: Handheld) -> None:  # noqa: F811
+    page = await handheld.open(f"/spots/{SPOT}")
+    await page.goto("/checks/vehicles")
+    await page.get_by_label("Nomor polisi").fill("KH 9 Z")
+    await page.locator(".typed button").click()
+    await expect(page.locator(".found h2")).to_have_text("TIDAK TERCATAT")
+    await handheld.examine(page, "check-vehicle-may-have-notice")
+    await page.get_by_role("button", name="Buat pemberitahuan").click()
+    await expect(page.get_by_role("button", name="Ambil foto")).to_be_enabled()
+    await handheld.examine(page, "notice-camera")
+    await page.get_by_role("button", name="Ambil foto").click()
+    await expect(page.get_by_alt_text("Foto 1", exact=True)).to_be_visible()
+    await handheld.examine(page, "notice-draft")
+    await page.get_by_text("Mobil", exact=True).click()
+    await expect(page.get_by_label("Mobil")).to_be_checked()
+    await page.get_by_role("button", name="Terbitkan dan cetak").click()
+    await expect(page.locator("h1")).to_have_text("TERBIT")
+    await expect(page.locator(".print-state.is-PRINTED")).to_be_visible()
+    await expect(page.get_by_text("1 foto sudah di kantor")).to_be_visible()
+    await handheld.examine(page, "notice-issued")
+    await page.get_by_role("link", name="Pemberitahuan").click()
+    await expect(page.locator(".row")).to_have_count(1)
+    await handheld.examine(page, "notices")
+
+    # Where the camera is refused, a picture is chosen instead; in the other language.
+    english = await handheld.open("/checks/vehicles", language="en")
+    await english.get_by_label("Plate or").fill("KH 8 Y")
+    await english.locator(".typed button").click()
+    await english.get_by_role("button", name="Make a notice").click()
+    await expect(english.get_by_role("button", name="Take a photo")).to_be_enabled()
+    await handheld.examine(english, "notice-camera-en")
+    picture = {"name": "a.png", "mimeType": "image/png", "buffer": png()}
+    await english.locator("#photo").set_input_files(picture)
+    await expect(english.get_by_alt_text("Photo 1", exact=True)).to_be_visible()
+    await handheld.examine(english, "notice-draft-en")
+    await english.get_by_role("button", name="Delete photo 1").click()
+    await expect(english.get_by_role("button", name="Take a photo")).to_be_enabled()
+    await english.get_by_role("button", name="Cancel").click()
+    await expect(english).to_have_url(re.compile("/checks/vehicles"))
+
+
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (640, 480), (90, 120, 60)).save(out, "PNG")
+    return out.getvalue()

@@ -15,6 +15,7 @@ from attendant_app import problems as handheld_problems
 from attendant_app.messages import MESSAGES
 from attendant_app.settings import Settings as HandheldSettings
 from domain.device import DEVICE_TABLE
+from domain.notice import NOTICE_TABLE
 from domain.parking import STAY_TABLE
 from domain.payment import CASE_TABLE, CHARGE_TABLE, PAYMENT_TABLE, REFUND_TABLE
 from domain.sign import SIGN_TABLE
@@ -181,6 +182,7 @@ def test_the_documented_state_diagrams_are_the_tables() -> None:
         DEVICE_TABLE,
         SIGN_TABLE,
         COMPLAINT_TABLE,
+        NOTICE_TABLE,
     ):
         assert diagram(table) in text
 

@@ -38,6 +38,7 @@ INSERT_ONLY = {
     "sign_changes", "sign_checks", "stay_checks", "head_counts", "held_lines",
     "statement_lines", "stay_voids",
     "covered_stays", "pass_revocations", "passes",
+    "evidence_destroyed", "notice_changes",
     "voucher_batches", "voucher_ends", "voucher_refusals",
 }  # fmt: skip
 """Rows that nobody changes, not even the owner of the schema while the trigger stands."""
@@ -70,6 +71,8 @@ UPDATED = {
     "exemptions": {"valid_until"},
     "ledger_accounts": set(),
     "mdr_rules": {"valid_until"},
+    "notice_photos": {"jpeg", "received_at"},
+    "notices": {"state", "receipt_number", "settled_at", "destroyed_at", "plate_masked"},
     "officer_passkeys": {"sign_count", "last_used_at"},
     "officer_recovery_codes": {"used_at"},
     "officer_requests": {"decided_by", "decided_at", "approved"},
@@ -151,7 +154,12 @@ HIDDEN = {
 SECRET = re.compile(
     "password|pin_hash|token|code_hash|key_hash|nonce$|secret|reminders.*[^_](auth|endpoint|p256dh)"
 )
-OF_DRIVERS = {"complaint_photos.jpeg", "complaints.contact", "refund_wishes.contact"}
+OF_DRIVERS = {
+    "notice_photos.jpeg",
+    "complaint_photos.jpeg",
+    "complaints.contact",
+    "refund_wishes.contact",
+}
 """How to reach or see a driver, which is no auditor's business either."""
 
 

@@ -129,6 +129,7 @@ PUBLIC = {
     "GET /r/{number}/karcis.pdf", "GET /r/{number}/karcis.png", "POST /r/{number}/pengembalian",
     "GET /pengembalian/{wish_id}", "GET /cari", "GET /cari/nomor", "POST /cari",
     "GET /pengaduan", "POST /pengaduan", "GET /pengaduan/{number}", "GET /pengaduan/jawaban",
+    "GET /pemberitahuan/{number}", "POST /pemberitahuan/{number}",
     "GET /periksa", "POST /periksa",
 }  # fmt: skip
 """Routes that ask nobody who they are; tests/conventions refuses any other."""

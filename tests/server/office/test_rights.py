@@ -46,6 +46,8 @@ RIGHTS = {
     "/office/officers/{officer_id}/switch-off": Right.MANAGE_OFFICERS,
     "/office/officers/{officer_id}/setup-code": Right.MANAGE_OFFICERS,
     "/office/officers/{officer_id}/sign-ins/{sign_in_id}/end": Right.MANAGE_OFFICERS,
+    "/office/notices/{number}/withdraw": Right.SETTLE_NOTICE,
+    "/office/notices/{number}/paid": Right.SETTLE_NOTICE,
 }
 OPEN_TO_ALL = {
     "/office/sign-in",
@@ -114,6 +116,7 @@ async def test_a_form_is_refused_to_every_role_without_its_right(
                 "officer_id",
                 "request_id",
                 "sign_in_id",
+                "number",
             ):
                 filled = filled.replace(f"{{{name}}}", str(new_id()))
             answer = await api.post(filled)

@@ -68,6 +68,7 @@ async def worker(office: Office, asked: Asked, database_url: str) -> AsyncIterat
             plates_kept=timedelta(days=30),
             told_kept=timedelta(days=30),
             silent_days=5,
+            evidence_kept=timedelta(days=30),
         )
         running.append(asyncio.create_task(work))
         return running[-1]
