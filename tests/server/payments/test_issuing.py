@@ -319,6 +319,7 @@ def test_a_crash_point_is_refused_in_production(monkeypatch, keys):
         acquirer_client_secret=CLIENT_SECRET,
         notify_client_secret=CLIENT_SECRET,
         plate_key="kunci pelat yang cukup panjang sekali",
+        sign_in_key="kunci masuk yang cukup panjang sekali",
         acquirer_public_key=keys / "acquirer.pub.pem",
         private_key=keys / "karcis.pem",
     )
