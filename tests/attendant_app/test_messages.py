@@ -45,6 +45,7 @@ def test_every_key_a_template_names_exists_and_every_key_is_named() -> None:
         "void-",
         "wish-",
         "slip-",
+        "notice-",
         "refund-",
     )
     own = (PACKAGE / "messages.py").read_text()

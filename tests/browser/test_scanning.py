@@ -51,7 +51,9 @@ class Film:
 
     def show(self, *frames: NDArray[np.uint8]) -> None:
         jpegs = (cv2.imencode(".jpg", frame)[1].tobytes() for frame in frames)
-        self.path.write_bytes(b"".join(jpegs))
+        new = self.path.with_suffix(".new")
+        new.write_bytes(b"".join(jpegs))
+        new.replace(self.path)  # at once: a camera that is open must not meet half a film
 
     def of(self, text: str) -> None:
         self.show(*(photographed(text, seed) for seed in range(6)))

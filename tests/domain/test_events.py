@@ -171,4 +171,5 @@ def test_the_kinds_are_those_a_handheld_records():
         "stay_ended",
         "stay_voided",
         "refund_wished",
+        "notice_issued",
     }
