@@ -211,7 +211,25 @@ def _matching(handheld: Handheld, known: dict[str, Any], asked: _Asked) -> list[
     now, grace = handheld.office_time().astimezone(local), timedelta(seconds=known["grace_s"])
     stays = [stay for stay in known["stays"] if asked.wanted in _names(stay, asked.by)]
     judged = [{**stay, "result": _result(stay, now, grace)} for stay in stays]
+    if asked.by == "plate":
+        judged += _passes(known, asked.wanted, now.date().isoformat())
     return sorted(judged, key=lambda stay: RESULTS.index(stay["result"]))
+
+
+def _passes(known: dict[str, Any], plate: str, today: str) -> list[dict[str, Any]]:
+    """The passes of a plate, as what lets it stand here; a list from before an update has none."""
+    return [
+        {
+            "id": None,
+            "pass": held["serial"],
+            "vehicle_class": held["classes"][0],
+            "valid_until": held["valid_until"],
+            "paid": True,
+            "result": "live",
+        }
+        for held in known.get("passes", ())
+        if held["plate"] == plate and held["valid_until"] >= today
+    ]
 
 
 def _unlisted(

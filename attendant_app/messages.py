@@ -780,6 +780,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Belum ada daftar untuk jalan ini. Sambungkan sekali dulu.",
         "There is no list of this street yet. Connect once first.",
     ),
+    "stay-pass": ("Langganan sampai {day}", "Pass until {day}"),
     "stay-live": ("MASIH BERLAKU", "STILL VALID"),
     "stay-just-expired": ("BARU HABIS", "JUST EXPIRED"),
     "stay-expired": ("SUDAH HABIS", "EXPIRED"),

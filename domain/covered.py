@@ -4,9 +4,10 @@ The office signs a pass as it signs proofs; it is printed on a sticker or a card
 with its middle hidden, so that it can be compared with the vehicle's and looked up by nobody.
 """
 
-from collections.abc import Mapping
+from calendar import monthrange
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +29,14 @@ class Picture(StrEnum):
     OTHER = "other"
 
 
+class PassKind(StrEnum):
+    """Whom a pass is for; any but the ordinary one needs the office's permit."""
+
+    ORDINARY = "ordinary"
+    RESIDENT = "resident"
+    DISABLED = "disabled"
+
+
 @dataclass(frozen=True, slots=True)
 class Pass:
     """A pass (langganan); both days are included. No zones means all of them."""
@@ -46,6 +55,29 @@ class Pass:
         if day > self.valid_until:
             return "expired"
         return "other-zone" if self.zones and zone_code not in self.zones else None
+
+
+def last_day(first: date, months: int) -> date:
+    """The last day of a pass for so many months: the day before the same day of a later month.
+
+    Where that month has no such day, its last: a month from 31 January ends on 28 February.
+    """
+    year, month = divmod(first.month - 1 + months, 12)
+    year, month = first.year + year, month + 1
+    if first.day > monthrange(year, month)[1]:
+        return date(year, month, monthrange(year, month)[1])
+    return date(year, month, first.day) - timedelta(days=1)
+
+
+def first_free(taken: Iterable[tuple[date, date]], wanted: date, months: int) -> date:
+    """The first day, from the one wanted on, of so many months that no other pass has yet.
+
+    `taken` are the first and last days of the others.
+    """
+    for first, last in sorted(taken):
+        if last >= wanted and first <= last_day(wanted, months):
+            wanted = last + timedelta(days=1)
+    return wanted
 
 
 def serial(number: int) -> str:

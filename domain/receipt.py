@@ -6,7 +6,7 @@ Server, handheld and the page behind the receipt's QR all lay out the same Recei
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from domain import check_digit
@@ -106,8 +106,9 @@ class ReceiptFacts:
     ``plate`` is masked already. ``agency`` is the dinas, ``place`` the street, ``zone`` the zone's
     name. ``method`` is one of METHODS; ``rrn`` is the network's id of a QRIS payment, where known;
     ``reference`` our id of the charge; ``complaint`` where to complain; ``porporasi`` tells of the
-    seal that makes a karcis valid, or is empty. Times are aware. The lines sum to ``amount_rp``.
-    Raises ReceiptFactsError, naming the field, when these do not hold.
+    seal that makes a karcis valid, or is empty. That of a pass names its serial and its last day;
+    its spot and place are empty, its zones too where they are all. Times are aware. The lines sum
+    to ``amount_rp``. Raises ReceiptFactsError, naming the field, when these do not hold.
     """
 
     number: str
@@ -131,6 +132,8 @@ class ReceiptFacts:
     attendant_name: str | None = None
     rrn: str | None = None
     porporasi: str = ""
+    pass_serial: str | None = None
+    valid_until: date | None = None
 
     def __post_init__(self) -> None:
         if _canonical_number(self.number) != self.number:
@@ -153,6 +156,7 @@ class ReceiptFacts:
             "vehicle_class": self.vehicle_class.value,
             "started_at": self.started_at.isoformat(),
             "paid_at": self.paid_at.isoformat(),
+            "valid_until": self.valid_until and self.valid_until.isoformat(),
             "lines": [
                 {field.name: getattr(line, field.name) for field in fields(line)}
                 for line in self.lines
@@ -188,6 +192,8 @@ class ReceiptFacts:
             attendant_name=_optional_text(data, "attendant_name"),
             rrn=_optional_text(data, "rrn"),
             porporasi=_optional_text(data, "porporasi") or "",
+            pass_serial=_optional_text(data, "pass_serial"),
+            valid_until=_optional_day(data, "valid_until"),
         )
 
 
@@ -223,6 +229,14 @@ def _time(data: Mapping[str, Any], name: str) -> datetime:
         raise ReceiptFactsError(f"{name}: want a time as in 2026-11-21T14:05:00+07:00") from None
 
 
+def _optional_day(data: Mapping[str, Any], name: str) -> date | None:
+    text = _optional_text(data, name)
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise ReceiptFactsError(f"{name}: want a day as in 2026-11-21") from None
+
+
 def _vehicle_class(data: Mapping[str, Any]) -> VehicleClass:
     try:
         return VehicleClass(_text(data, "vehicle_class"))
@@ -253,6 +267,8 @@ def _lines(data: Mapping[str, Any]) -> tuple[QuoteLine, ...]:
 REFUND_SERIES = "KEMBALI"
 """What the numbers of refunds begin with, where a receipt's begin with its zone: longer than any
 zone's code in the books, so that no receipt is ever taken for a refund."""
+PASS_SERIES = "LANGGAN"  # noqa: S105 - no password
+"""What the numbers of receipts of passes begin with, which belong to no zone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,17 @@ MAX_FILE = 101 * 1024 * 1024
 FILE_PATHS = ("/office/settlement", "/office/statement")
 MAX_PICTURE = 13 * 1024 * 1024
 PICTURE_PATHS = ("/pengaduan", "/periksa")
-FORM_PATHS = ("/office", "/p/", "/c/", "/s/", "/r/", "/cari", "/pemberitahuan", *PICTURE_PATHS)
+FORM_PATHS = (
+    "/office",
+    "/p/",
+    "/c/",
+    "/s/",
+    "/r/",
+    "/cari",
+    "/langganan",
+    "/pemberitahuan",
+    *PICTURE_PATHS,
+)
 
 
 class BodyTooLarge(Problem):

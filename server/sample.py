@@ -15,8 +15,8 @@ from server.identity import devices
 from server.identity import service as identity
 from server.identity.models import Role
 from server.ledger import service as ledger
-from server.parking import covered
-from server.parking.covered_models import Exemption
+from server.parking import covered, pass_orders
+from server.parking.covered_models import Exemption, PassPrice
 from server.spots import service as spots
 from server.spots import signs
 
@@ -50,6 +50,7 @@ async def seed(
     with suppress(ledger.RuleTooLate):  # a sample of before there were shares goes on without
         await _share_rule(db, json.loads((folder / "share_rule.json").read_text()))
     await _exemptions(db, json.loads((folder / "exemptions.json").read_text()))
+    await _pass_prices(db, json.loads((folder / "pass_prices.json").read_text()))
     for login, name, role, password in (
         (OFFICER, "Bendahara Contoh", Role.BENDAHARA, officer_password),
         (CHECKER, "Verifikator Contoh", Role.VERIFIKATOR, checker_password),
@@ -107,6 +108,17 @@ async def _exemptions(db: AsyncSession, told: dict[str, Any]) -> None:
         if kind["code"] not in known:
             regulation = told["regulation"]
             await covered.exempt(db, Exemption(**kind, regulation=regulation, valid_from=first))
+
+
+async def _pass_prices(db: AsyncSession, told: dict[str, Any]) -> None:
+    first = date.fromisoformat(told["valid_from"])
+    known = {price.code for price in await pass_orders.prices_on(db, first)}
+    for price in told["prices"]:
+        if price["code"] not in known:
+            regulation = told["regulation"]
+            await pass_orders.set_price(
+                db, PassPrice(**price, regulation=regulation, valid_from=first)
+            )
 
 
 def first_spot() -> str:

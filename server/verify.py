@@ -81,6 +81,12 @@ async def _broken_log(db: AsyncSession) -> list[str]:
 CHANGED_CHARGES = "c.id IN (SELECT charge_id FROM charge_changes WHERE id >= :since)"
 EDGES = ", ".join(f"'{before}>{after}'" for (before, _), after in CHARGE_TABLE.items())
 DEVICE_EDGES = ", ".join(f"'{before}>{after}'" for (before, _), after in DEVICE_TABLE.items())
+EARNED_BY_PASSES = """
+    SELECT m.* FROM money m JOIN charges c ON c.id = m.charge_id
+    JOIN payments p ON p.id = c.payment_id
+    LEFT JOIN cases k ON k.money_id = m.id
+    WHERE p.pass_order_id IS NOT NULL AND (m.flag = 'exact' OR k.outcome = 'recognised')
+"""
 TRIGGERS = (
     *(f"{table}_recorded" for table in RECORDED),
     "audit_changes_insert_only",
@@ -128,6 +134,9 @@ TRIGGERS = (
     "parking_sessions_first_state",
     "parking_sessions_only_edges",
     "payout_rules_insert_only",
+    "pass_orders_never_changes",
+    "pass_permits_insert_only",
+    "pass_prices_never_changes",
     "pass_revocations_insert_only",
     "passes_insert_only",
     "payments_first_state",
@@ -315,7 +324,7 @@ INVARIANTS = (
     Invariant(
         "I6-payments-agree",
         "a payment, its charges and its stay tell the same story",
-        """SELECT p.id FROM payments p JOIN parking_sessions s ON s.id = p.parking_session_id
+        """SELECT p.id FROM payments p LEFT JOIN parking_sessions s ON s.id = p.parking_session_id
            LEFT JOIN charges c ON c.payment_id = p.id
            WHERE {rows} GROUP BY p.id, s.id
            HAVING count(c.paid_at) <> (p.state = 'paid')::int
@@ -331,7 +340,7 @@ INVARIANTS = (
         "I6-parts-are-one-quote",
         "the parts of a stay that stand carry on from one another, so that they sum to one quote",
         """SELECT p.parking_session_id FROM payments p WHERE state <> 'voided' AND {rows}
-           GROUP BY p.parking_session_id
+           AND p.parking_session_id IS NOT NULL GROUP BY p.parking_session_id
            HAVING sum(amount_rp) <> max(charged_before_rp + amount_rp)""",
         "p.parking_session_id IN (SELECT f.parking_session_id FROM payments f"
         " JOIN charges c ON c.payment_id = f.id"
@@ -469,12 +478,30 @@ INVARIANTS = (
     Invariant(
         "I15-passes-paid",
         "what passes earned is what was paid in for them, to the rupiah",
-        """SELECT earned - paid FROM
+        f"""SELECT earned - (paid + came - returned) FROM
            (SELECT coalesce(-sum(amount_rp), 0) AS earned FROM ledger_postings
             WHERE account_code = '4120') e,
            (SELECT coalesce(sum(d.amount_rp), 0) AS paid FROM cash_deposits d
-            JOIN passes p ON p.serial = d.payer) d
-           WHERE earned <> paid""",
+            JOIN passes p ON p.serial = d.payer) d,
+           (SELECT coalesce(sum(m.amount_rp), 0) AS came FROM ({EARNED_BY_PASSES}) m) m,
+           (SELECT coalesce(sum(r.amount_rp), 0) AS returned FROM refunds r
+            JOIN ({EARNED_BY_PASSES}) m ON m.id = r.money_id
+            WHERE r.state IN ('sending', 'unknown', 'transfer_due', 'done')) f
+           WHERE earned <> paid + came - returned""",
+    ),
+    Invariant(
+        "I15-passes-given",
+        "a pass that was ordered is there exactly when its money came or was recognised, once",
+        f"""SELECT o.id FROM pass_orders o JOIN payments p ON p.pass_order_id = o.id
+            JOIN charges c ON c.payment_id = p.id
+            LEFT JOIN ({EARNED_BY_PASSES}) m ON m.charge_id = c.id
+            LEFT JOIN passes s ON s.order_id = o.id
+            WHERE {{rows}} GROUP BY o.id
+            HAVING count(m.id) <> count(DISTINCT s.serial) OR bool_or(s.price_rp <> c.amount_rp)
+            UNION ALL SELECT s.order_id FROM passes s
+            LEFT JOIN payments p ON p.pass_order_id = s.order_id
+            WHERE s.order_id IS NOT NULL AND p.id IS NULL""",
+        CHANGED_CHARGES,
     ),
     Invariant(
         "I8-device-chains",

@@ -21,6 +21,7 @@ pass_app = typer.Typer(help="Passes (langganan).", no_args_is_help=True)
 exemption_app = typer.Typer(help="Vehicles that park free by regulation.", no_args_is_help=True)
 Classes = Annotated[list[str], typer.Option("--class", help="car, motorcycle or truck; again.")]
 Zones = Annotated[list[str] | None, typer.Option("--zone", help="Only there; again for more.")]
+Kind = Annotated[str, typer.Option(help="ordinary, resident or disabled.")]
 
 
 @pass_app.command("issue")
@@ -35,6 +36,7 @@ def issue_pass(
     day: Annotated[datetime | None, typer.Option("--on", formats=["%Y-%m-%d"])] = None,
     zones: Zones = None,
     plate: Annotated[str, typer.Option(help="Kept as a mask and a keyed hash only.")] = "",
+    kind: Kind = "ordinary",
     data: DataDir = Path("data"),
 ) -> None:
     """Register a pass that was paid for, or is given free, and draw its QR."""
@@ -58,6 +60,7 @@ def issue_pass(
         fail(f"{out} is there already")
     try:
         wheels = tuple(VehicleClass(name) for name in classes)
+        whom = passes.PassKind(kind)
     except ValueError as exc:
         fail(str(exc))
 
@@ -74,6 +77,7 @@ def issue_pass(
             mask_plate(plate) or None,
             books.plate_hash(plate) if plate else None,
             price_rp,
+            whom,
         )
         made = await covered.register(db, wanted, login(), now=now)
         if day is not None:
@@ -84,6 +88,112 @@ def issue_pass(
         return made.serial
 
     print(f"{or_say_why(data, work)}: {out}")
+
+
+@pass_app.command("price")
+def set_price(
+    code: Annotated[str, typer.Argument(help="Such as mobil-1.")],
+    vehicle_class: Annotated[str, typer.Option("--class", help="car, motorcycle or truck.")],
+    months: Annotated[int, typer.Option(min=1, max=12)],
+    price_rp: Annotated[int, typer.Option(min=0)],
+    regulation: Annotated[str, typer.Option(help="The article that says so.")],
+    first: From,
+    until: Until = None,
+    kind: Kind = "ordinary",
+    zones: Zones = None,
+    data: DataDir = Path("data"),
+) -> None:
+    """Put a price of passes in force; the one of its code before it ends the day before.
+
+    Without a price, one for residents or disabled drivers is given at the office only.
+    """
+    from server.parking import pass_orders
+    from server.parking.covered_models import PassPrice
+
+    async def work(db: Any, _books: Any) -> None:
+        await pass_orders.set_price(
+            db,
+            PassPrice(
+                code=code,
+                kind=kind,
+                vehicle_class=vehicle_class,
+                months=months,
+                zones=list(zones or ()),
+                price_rp=price_rp,
+                regulation=regulation,
+                valid_from=first.date(),
+                valid_until=until and until.date(),
+            ),
+        )
+
+    try:
+        or_say_why(data, work)
+    except ValueError as exc:
+        fail(str(exc))
+
+
+@pass_app.command("prices")
+def list_prices(
+    day: Annotated[datetime | None, typer.Option("--on", formats=["%Y-%m-%d"])] = None,
+    data: DataDir = Path("data"),
+) -> None:
+    """What passes cost today, or on another day."""
+    from datetime import UTC
+
+    from server.parking import pass_orders
+
+    async def work(db: Any, books: Any) -> Any:
+        return await pass_orders.prices_on(db, day.date() if day else books.day(datetime.now(UTC)))
+
+    for price in or_say_why(data, work):
+        where = ",".join(price.zones) or "all"
+        print(
+            f"{price.code:<20} {price.kind:<9} {price.vehicle_class:<11} {price.months:>2}"
+            f" {where:<12} {price.price_rp:>9}  {price.regulation}"
+        )
+
+
+@pass_app.command("permit")
+def permit(
+    kind: Annotated[str, typer.Argument(help="resident or disabled.")],
+    vehicle_class: Annotated[str, typer.Option("--class", help="car, motorcycle or truck.")],
+    plate: Annotated[str, typer.Option(help="Kept as a mask and a keyed hash only.")],
+    proof: Annotated[str, typer.Option(help="What was seen, such as KTP; never its number.")],
+    last: To,
+    officer: OfficerLogin,
+    data: DataDir = Path("data"),
+) -> None:
+    """Let a vehicle have passes of a kind that not everybody may buy."""
+    from datetime import UTC
+
+    from domain.covered import PassKind
+    from domain.tariff import VehicleClass
+    from server.identity import service as identity
+    from server.parking import pass_orders
+    from server.parking.covered_models import PassPermit
+    from server.payments.passes import Plate
+
+    async def work(db: Any, books: Any) -> str:
+        known = Plate.of(plate, books)
+        await pass_orders.approve(
+            db,
+            PassPermit(
+                kind=PassKind(kind).value,
+                vehicle_class=VehicleClass(vehicle_class).value,
+                plate_masked=known.masked,
+                plate_hash=known.found_by,
+                proof=proof,
+                approved_by=await identity.officer_named(db, officer),
+                approved_at=datetime.now(UTC),
+                valid_until=last.date(),
+            ),
+        )
+        return known.masked
+
+    try:
+        print(or_say_why(data, work))
+    except ValueError as exc:
+        fail(str(exc))
 
 
 @pass_app.command("revoke")

@@ -23,6 +23,7 @@ from server.database import Transaction, Transactions, TransactionsDep, new_id
 from server.driver import (
     complaint_pages,
     notice_pages,
+    pass_pages,
     pictures,
     prices,
     receipt_pages,
@@ -32,8 +33,9 @@ from server.driver.service import clock, issue_part
 from server.driver.spot_pages import TEMPLATES, Choice, SpotPages, Visit
 from server.errors import Problem, language_of
 from server.pages import Blank
+from server.parking import pass_orders
 from server.parking import service as parking
-from server.payments import open_charges, queries, refund_queries, schemas, stays
+from server.payments import open_charges, passes, queries, refund_queries, schemas, stays
 from server.payments.books import Books
 from server.payments.issuing import LONGEST_STAY_MINUTES, PaymentRequest
 from server.payments.models import Payment
@@ -45,7 +47,7 @@ from server.spots import service as spots
 from server.spots.service import KnownSpot
 
 router = APIRouter(tags=["driver"], include_in_schema=False)
-for part in (receipt_pages, complaint_pages, notice_pages, sign_pages):
+for part in (receipt_pages, complaint_pages, notice_pages, sign_pages, pass_pages):
     router.include_router(part.router)
 raw_router = APIRouter(route_class=RawRoute, tags=["driver"], include_in_schema=False)
 """Of what is asked for so often that it goes past the framework; see `server.shortcuts`."""
@@ -213,11 +215,22 @@ async def charge_page(
         merchant=None if view.qris is None else qris.parse(view.qris),
         waiting=waiting,
         # Only once it is over: while it waits, the barcode is all that counts.
-        stay=None if waiting else await stays.of_charge(db, charge_id, wired.books),
+        stay=None
+        if waiting or view.for_pass
+        else await stays.of_charge(db, charge_id, wired.books),
+        given=await pass_orders.given(db, charge_id) if view.for_pass else None,
         again_id=new_id(),
         seconds_left=seconds_left,
         time_left=clock(seconds_left),
     )
+
+
+def _what(view: schemas.Charge, language: str) -> str:
+    """What a charge is for: a spot, or a pass."""
+    if not view.for_pass:
+        return f"{view.spot} · {view.place}"
+    name = "Pass" if language == "en" else "Langganan"
+    return f"{name} · {view.vehicle_class.label(language)}"
 
 
 @router.get("/c/{charge_id}/qris.png")
@@ -229,24 +242,26 @@ async def charge_picture(
     now = datetime.now(UTC)
     if view.state != ChargeState.ISSUED or view.qris is None or view.expires_at <= now:
         raise NoPicture
-    english = language_of(request) == "en"
+    language = language_of(request)
+    english = language == "en"
     until = f"{view.expires_at.astimezone(wired.books.timezone):%d-%m-%Y %H.%M}"
     picture = pictures.Picture(
         qris=view.qris,
         title=f"{'Pay to' if english else 'Bayar kepada'} {qris.parse(view.qris).name}",
         amount=format_rp(view.amount_rp),
         below=(
-            f"{view.spot} · {view.place}",
+            _what(view, language),
             f"{'Valid until' if english else 'Berlaku sampai'} {until}",
             f"{'After that, do not pay it' if english else 'Lewat waktu itu, jangan dibayar'}",
         ),
     )
+    name = f"qris-{view.spot or 'langganan'}-{view.code}.png"
     return Response(
         await asyncio.to_thread(pictures.png, picture),
         media_type="image/png",
         headers={
             "Cache-Control": "no-store",
-            "Content-Disposition": f'attachment; filename="qris-{view.spot}-{view.code}.png"',
+            "Content-Disposition": f'attachment; filename="{name}"',
         },
     )
 
@@ -271,6 +286,12 @@ async def new_barcode(
         view = await _view(db, wired.books, charge_id)
         if view.state not in LAPSED or view.money_flag is not None:
             raise BarcodeNotLapsed
+        if view.for_pass:
+            same = await passes.again(db, charge_id, form.id, wired.books.day(now))
+    if view.for_pass:
+        await pass_pages.issue(request, transactions, wired, same, now=now)
+        return RedirectResponse(f"/c/{form.id}", 303)
+    async with transactions.begin() as db:
         account = await stays.of_charge(db, charge_id, wired.books)
         lapsed = await db.get_one(Payment, charge_id)
         if account.row.id == charge_id:

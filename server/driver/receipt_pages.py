@@ -69,7 +69,10 @@ async def receipt_page(
         verdict=known.verdict,
         own=own,
         charge_id=known.charge_id if own else None,
-        has_proof=view is not None and view.state == ChargeState.PAID and wired.books.seal,
+        has_proof=view is not None
+        and view.pass_order_id is None
+        and view.state == ChargeState.PAID
+        and wired.books.seal,
         wish=await refund_wishes.of_charge(db, known.charge_id) if own else None,
         new_wish_id=new_id(),
         may_wish=view is not None and view.state == ChargeState.PAID,

@@ -1,6 +1,7 @@
 """The receipt as a picture to keep, and the same as a PDF."""
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -13,6 +14,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
+from domain.covered import Pass
 from domain.money import format_rp
 from domain.receipt import ReceiptFacts
 
@@ -38,6 +40,11 @@ WORDS = {
         "seal": "Porporasi",
         "reference": "Referensi",
         "scan": "Pindai untuk memeriksa karcis ini",
+        "pass_title": "LANGGANAN PARKIR",
+        "pass": "Langganan",
+        "all_zones": "Semua zona",
+        "until": "Berlaku sampai",
+        "show": "Tunjukkan kepada petugas, atau tempel di kendaraan",
     },
     "en": {
         "title": "PARKING RECEIPT",
@@ -55,6 +62,11 @@ WORDS = {
         "seal": "Seal",
         "reference": "Reference",
         "scan": "Scan to verify this receipt",
+        "pass_title": "PARKING PASS",
+        "pass": "Pass",
+        "all_zones": "All zones",
+        "until": "Valid until",
+        "show": "Show it to the attendant, or stick it on the vehicle",
     },
 }
 
@@ -99,12 +111,42 @@ def png(facts: ReceiptFacts, language: str) -> bytes:
 
 def pdf(facts: ReceiptFacts, language: str) -> bytes:
     """The same with its words as text, so that it can be searched and read aloud."""
-    laid = _lay_out(facts, language)
+    title = f"{WORDS[language]['title']} {facts.number}"
+    return _pdf(_lay_out(facts, language), title, language)
+
+
+@dataclass(frozen=True)
+class PassCard:
+    """A pass as it is printed: `zones` is where it holds, in words, and `text` is of its QR."""
+
+    held: Pass
+    zones: str
+    text: str
+    agency: str
+    regency: str
+
+
+def pass_pdf(card: PassCard, language: str) -> bytes:
+    words, held = WORDS[language], card.held
+    heading = ((26, card.agency), (26, card.regency), (40, words["pass_title"]))
+    rows = [
+        (words["number"], held.serial),
+        (words["vehicle"], ", ".join(wheels.label(language) for wheels in held.classes)),
+        (words["plate"], held.plate_masked or ""),
+        (words["zone"], card.zones or words["all_zones"]),
+        (words["started"], f"{held.valid_from:%d-%m-%Y}"),
+        (words["until"], f"{held.valid_until:%d-%m-%Y}"),
+    ]
+    laid = _stack(heading, rows, card.text, (words["show"],))
+    return _pdf(laid, f"{words['pass_title']} {held.serial}", language)
+
+
+def _pdf(laid: Layout, title: str, language: str) -> bytes:
     if FONT not in pdfmetrics.getRegisteredFontNames():
         pdfmetrics.registerFont(TTFont(FONT, "Vera.ttf"))
     out = io.BytesIO()
     canvas = Canvas(out, (WIDTH * POINT, laid.height * POINT), lang=language)
-    canvas.setTitle(f"{WORDS[language]['title']} {facts.number}")
+    canvas.setTitle(title)
     canvas.scale(POINT, POINT)
     draw = {"la": canvas.drawString, "ma": canvas.drawCentredString, "ra": canvas.drawRightString}
     for line in laid.lines:
@@ -129,41 +171,59 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _lay_out(facts: ReceiptFacts, language: str) -> Layout:
-    words, lines, y = WORDS[language], [], MARGIN
-    for size, text in (
+    words = WORDS[language]
+    heading = (
         (26, facts.agency),
         (26, facts.regency),
         (40, words["title"]),
         (72, format_rp(facts.amount_rp)),
-    ):
+    )
+    rows = _rows(facts, words, language)
+    return _stack(heading, rows, facts.verify_url, (words["scan"], facts.complaint))
+
+
+def _stack(
+    heading: Iterable[tuple[int, str]],
+    rows: Iterable[tuple[str, str]],
+    qr: str,
+    below: Iterable[str],
+) -> Layout:
+    """Words in the middle, names with their values, a QR, and what stands below it."""
+    lines: list[Line] = []
+    y = MARGIN
+    for size, text in heading:
         lines.append(Line(WIDTH / 2, y, text, size, "ma"))
         y += size + 20
-    for name, value in _rows(facts, words, language):
+    for name, value in rows:
+        if not value:
+            continue
         lines.append(Line(MARGIN, y, name))
         for part in _wrapped(value, WIDTH - 2 * MARGIN - 240):
             lines.append(Line(WIDTH - MARGIN, y, part, anchor="ra"))
             y += 36
         y += 4
-    symbol = zxingcpp.create_barcode(facts.verify_url, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
+    symbol = zxingcpp.create_barcode(qr, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
     modules = np.asarray(symbol.to_image(add_quiet_zones=True)) == 0
     qr_y = y
     y += modules.shape[0] * MODULE_PX
-    for text in (words["scan"], facts.complaint):
+    for text in below:
         lines.append(Line(WIDTH / 2, y, text, anchor="ma"))
         y += 40
     return Layout(lines, modules, qr_y, y + MARGIN)
 
 
 def _rows(facts: ReceiptFacts, words: dict[str, str], language: str) -> list[tuple[str, str]]:
-    moment = "%d-%m-%Y %H.%M"
-    rows = [
+    day, moment = "%d-%m-%Y", "%d-%m-%Y %H.%M"
+    return [
         (words["number"], facts.number),
         (words["vehicle"], facts.vehicle_class.label(language)),
         (words["plate"], facts.plate or ""),
         (words["spot"], facts.spot_code),
         (words["place"], facts.place),
-        (words["zone"], facts.zone),
-        (words["started"], f"{facts.started_at:{moment}}"),
+        (words["pass"], facts.pass_serial or ""),
+        (words["zone"], facts.zone or words["all_zones"] * bool(facts.pass_serial)),
+        (words["started"], f"{facts.started_at:{moment if facts.valid_until is None else day}}"),
+        (words["until"], "" if facts.valid_until is None else f"{facts.valid_until:{day}}"),
         (words["paid"], f"{facts.paid_at:{moment}}"),
         *(
             (line.label_en if language == "en" else line.label_id, format_rp(line.amount_rp))
@@ -176,7 +236,6 @@ def _rows(facts: ReceiptFacts, words: dict[str, str], language: str) -> list[tup
         (words["law"], facts.regulation),
         (words["seal"], facts.porporasi),
     ]
-    return [(name, value) for name, value in rows if value]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

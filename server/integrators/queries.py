@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import RefundState
 from server.integrators.feed import CursorNotUsable, Horizon, Position
+from server.parking.covered_models import PassOrder, PassPrice
 from server.parking.models import ParkingSession
 from server.payments.models import Charge, ChargeChange, Payment, Receipt, Refund
 from server.spots.models import Spot, Zone
@@ -29,10 +30,13 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True)
 class ChangedCharge:
+    """A charge of a stay at a spot; that of a pass has neither, only its class."""
+
     charge: Charge
-    stay: ParkingSession
-    spot: Spot
-    zone: Zone
+    vehicle_class: str
+    spot: str
+    zone: str
+    for_pass: bool
     receipt_number: str | None
     refunded_rp: int
     changed_at: datetime
@@ -59,17 +63,29 @@ async def charges(
         .scalar_subquery()
     )
     rows = await db.execute(
-        select(Charge, ParkingSession, Spot, Zone, Receipt.number, refunded_rp)
+        select(
+            Charge,
+            func.coalesce(ParkingSession.vehicle_class, PassPrice.vehicle_class),
+            func.coalesce(Spot.code, ""),
+            func.coalesce(Zone.code, ""),
+            PassOrder.id.is_not(None),
+            Receipt.number,
+            refunded_rp,
+        )
         .join(Payment, Payment.id == Charge.payment_id)
-        .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
-        .join(Spot, Spot.id == ParkingSession.spot_id)
-        .join(Zone, Zone.id == Spot.zone_id)
+        .outerjoin(ParkingSession, ParkingSession.id == Payment.parking_session_id)
+        .outerjoin(Spot, Spot.id == ParkingSession.spot_id)
+        .outerjoin(Zone, Zone.id == Spot.zone_id)
+        .outerjoin(PassOrder, PassOrder.id == Payment.pass_order_id)
+        .outerjoin(PassPrice, PassPrice.id == PassOrder.price_id)
         .outerjoin(Receipt, Receipt.charge_id == Charge.id)
         .where(Charge.id.in_(changed_at))
     )
     views = {
-        charge.id: ChangedCharge(charge, stay, spot, zone, number, back_rp, changed_at[charge.id])
-        for charge, stay, spot, zone, number, back_rp in rows
+        charge.id: ChangedCharge(
+            charge, wheels, spot, zone, for_pass, number, back_rp, changed_at[charge.id]
+        )
+        for charge, wheels, spot, zone, for_pass, number, back_rp in rows
     }
     last = Position(changes[-1][0], str(changes[-1][1])) if changes else after
     return Page([views[charge_id] for charge_id in changed_at], last, len(changes) == limit)

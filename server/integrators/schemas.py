@@ -14,7 +14,10 @@ from server.spots.models import Spot, Zone
 
 
 class ListedCharge(BaseModel):
-    """A charge as it is now; `changed_at` is when its state changed."""
+    """A charge as it is now; `changed_at` is when its state changed.
+
+    One for a pass (`for_pass`) has neither spot nor zone: both are empty.
+    """
 
     id: UUID
     spot: str
@@ -28,15 +31,16 @@ class ListedCharge(BaseModel):
     receipt: str | None
     refunded_rp: int = Field(description="What went back of all that came for it.")
     changed_at: datetime
+    for_pass: bool
 
     @classmethod
     def of(cls, row: ChangedCharge) -> "ListedCharge":
         charge = row.charge
         return cls(
             id=charge.id,
-            spot=row.spot.code,
-            zone=row.zone.code,
-            vehicle_class=VehicleClass(row.stay.vehicle_class),
+            spot=row.spot,
+            zone=row.zone,
+            vehicle_class=VehicleClass(row.vehicle_class),
             amount_rp=charge.amount_rp,
             state=ChargeState(charge.state),
             created_at=charge.created_at,
@@ -45,6 +49,7 @@ class ListedCharge(BaseModel):
             receipt=row.receipt_number,
             refunded_rp=row.refunded_rp,
             changed_at=row.changed_at,
+            for_pass=row.for_pass,
         )
 
 

@@ -149,6 +149,21 @@ def for_pass_sold(price_rp: int) -> tuple[Leg, ...]:
     return _balanced(Leg(DEPOSITS_IN_TRANSIT, price_rp), Leg(PASSES, -price_rp))
 
 
+def for_pass_paid(price_rp: int) -> tuple[Leg, ...]:
+    """A pass paid for by QRIS: the acquirer owes us, and it is earned at once; nobody shares it."""
+    return _balanced(Leg(RECEIVABLE, price_rp), Leg(PASSES, -price_rp))
+
+
+def for_pass_recognised(amount_rp: int) -> tuple[Leg, ...]:
+    """Money in suspense for which the pass that it was meant for is given after all."""
+    return _balanced(Leg(SUSPENSE, amount_rp), Leg(PASSES, -amount_rp))
+
+
+def for_pass_refund_due(amount_rp: int) -> tuple[Leg, ...]:
+    """A refund of what a pass earned was decided: the payer is owed it."""
+    return _balanced(Leg(PASSES, amount_rp), Leg(REFUNDS_PAYABLE, -amount_rp))
+
+
 def for_refund_due(amount_rp: int, zone_code: str, shares: Shares = NO_SHARES) -> tuple[Leg, ...]:
     """A refund of earned money was decided: earning and shares are taken back, the payer is owed.
 

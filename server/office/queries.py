@@ -39,7 +39,10 @@ class ZoneTotal:
 
 
 async def collected_by_zone(db: AsyncSession, day: date) -> list[ZoneTotal]:
-    """Exactly paid charges of a business day, by zone, zones without any included."""
+    """Exactly paid charges of a business day, by zone, zones without any included.
+
+    Passes, which belong to no zone, stand last, where any were paid.
+    """
     paid = (
         select(Spot.zone_id, func.count().label("count"), func.sum(Money.amount_rp).label("rp"))
         .select_from(Money)
@@ -56,7 +59,22 @@ async def collected_by_zone(db: AsyncSession, day: date) -> list[ZoneTotal]:
         .outerjoin(paid, paid.c.zone_id == Zone.id)
         .order_by(Zone.code)
     )
-    return [ZoneTotal(code, name, count or 0, int(rp or 0)) for code, name, count, rp in rows]
+    totals = [ZoneTotal(code, name, count or 0, int(rp or 0)) for code, name, count, rp in rows]
+    passes = await _collected_for_passes(db, day)
+    return [*totals, passes] if passes.count else totals
+
+
+async def _collected_for_passes(db: AsyncSession, day: date) -> ZoneTotal:
+    row = await db.execute(
+        select(func.count(), func.coalesce(func.sum(Money.amount_rp), 0))
+        .select_from(Money)
+        .join(Charge, Charge.id == Money.charge_id)
+        .join(Payment, Payment.id == Charge.payment_id)
+        .where(Money.business_day == day, Money.flag == "exact")
+        .where(Payment.pass_order_id.is_not(None))
+    )
+    count, rp = row.one()
+    return ZoneTotal("", "Langganan", count, int(rp))
 
 
 @dataclass(frozen=True)
@@ -103,13 +121,16 @@ async def settled_on(db: AsyncSession, day: date, books: Books) -> SettledTotal:
     return SettledTotal(*(int(value) for value in row))
 
 
-async def latest_money(db: AsyncSession, day: date) -> Sequence[tuple[Money, Spot, Receipt | None]]:
+async def latest_money(
+    db: AsyncSession, day: date
+) -> Sequence[tuple[Money, str | None, Receipt | None]]:
+    """With the spot's code; what was paid for a pass has none."""
     rows = await db.execute(
-        select(Money, Spot, Receipt)
+        select(Money, Spot.code, Receipt)
         .join(Charge, Charge.id == Money.charge_id)
         .join(Payment, Payment.id == Charge.payment_id)
-        .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
-        .join(Spot, Spot.id == ParkingSession.spot_id)
+        .outerjoin(ParkingSession, ParkingSession.id == Payment.parking_session_id)
+        .outerjoin(Spot, Spot.id == ParkingSession.spot_id)
         .outerjoin(Receipt, Receipt.money_id == Money.id)
         .where(Money.business_day == day)
         .order_by(Money.paid_at.desc())

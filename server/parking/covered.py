@@ -6,21 +6,21 @@ whatever the office knows by then, with the doubt beside it.
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import covered
-from domain.covered import Pass, Picture
+from domain.covered import Pass, PassKind, Picture
 from domain.events import EventKind, happened_at
 from domain.parking import StayState
 from domain.tariff import VehicleClass
-from server.database import Connected, fetch
+from server.database import Connected, Insertions, fetch
 from server.errors import NotFound, Problem
 from server.identity.models import Shift
 from server.parking.covered_models import CoveredStay, Exemption, PassRevocation, PassRow
@@ -54,15 +54,26 @@ class NewPass:
     plate_masked: str | None = None
     plate_hash: str | None = None
     price_rp: int = 0
+    kind: PassKind = PassKind.ORDINARY
+    order_id: UUID | None = None
 
 
 async def register(db: AsyncSession, wanted: NewPass, issued_by: str, *, now: datetime) -> Pass:
     """Register a pass under the next number; raises ZoneNotFound."""
     for code in wanted.zones:
         await spots.zone_id(db, code)
-    # One at a time, so that numbers follow each other.
-    await db.execute(select(func.pg_advisory_xact_lock(func.hashtext("passes"))))
-    number = int(await db.scalar(select(func.coalesce(func.max(PassRow.number), 0))) or 0) + 1
+    await hold_register(db)
+    return await enter(db, wanted, issued_by, now=now)
+
+
+async def hold_register(db: Connected) -> None:
+    """Passes are entered one transaction after the other, so that numbers follow each other."""
+    await fetch(db, "SELECT pg_advisory_xact_lock(hashtext('passes'))")
+
+
+async def enter(db: Connected, wanted: NewPass, issued_by: str, *, now: datetime) -> Pass:
+    """Enter a pass in the register, which is held."""
+    [(number,)] = await fetch(db, "SELECT coalesce(max(number), 0) + 1 FROM passes")
     made = Pass(
         covered.serial(number),
         wanted.classes,
@@ -71,22 +82,24 @@ async def register(db: AsyncSession, wanted: NewPass, issued_by: str, *, now: da
         wanted.valid_until,
         wanted.plate_masked,
     )
-    db.add(
-        PassRow(
-            serial=made.serial,
-            number=number,
-            classes=[wheels.value for wheels in made.classes],
-            zones=list(made.zones),
-            valid_from=made.valid_from,
-            valid_until=made.valid_until,
-            plate_masked=made.plate_masked,
-            plate_hash=wanted.plate_hash,
-            price_rp=wanted.price_rp,
-            issued_by=issued_by,
-            issued_at=now,
-        )
-    )
-    await db.flush()
+    row = {
+        "serial": made.serial,
+        "number": number,
+        "classes": [wheels.value for wheels in made.classes],
+        "zones": list(made.zones),
+        "valid_from": made.valid_from,
+        "valid_until": made.valid_until,
+        "plate_masked": made.plate_masked,
+        "plate_hash": wanted.plate_hash,
+        "price_rp": wanted.price_rp,
+        "issued_by": issued_by,
+        "issued_at": now,
+        "kind": None if wanted.kind is PassKind.ORDINARY else wanted.kind.value,
+        "order_id": wanted.order_id,
+    }
+    insertions = Insertions()
+    insertions.add(PassRow, [row])
+    await insertions.write(db)
     return made
 
 
@@ -96,6 +109,31 @@ async def revoke(db: AsyncSession, serial: str, why: str, *, now: datetime) -> N
         raise PassNotFound(serial)
     revoked = upsert(PassRevocation).values(serial=serial, revoked_at=now, why=why)
     await db.execute(revoked.on_conflict_do_nothing())
+
+
+IN_FORCE = """
+    SELECT p.serial, p.plate_hash, p.classes, p.valid_until FROM passes p
+    WHERE p.plate_hash IS NOT NULL AND p.valid_from <= $2 AND p.valid_until >= $2
+        AND (p.zones = '{}' OR $1 = ANY(p.zones))
+        AND NOT EXISTS (SELECT FROM pass_revocations r WHERE r.serial = p.serial)
+    ORDER BY p.number DESC LIMIT $3
+"""
+MOST_IN_FORCE = 20_000
+
+
+class Holder(NamedTuple):
+    """A vehicle that a pass covers today; `plate` is the plate's keyed hash."""
+
+    serial: str
+    plate: str
+    classes: list[VehicleClass]
+    valid_until: date
+
+
+async def in_force(db: Connected, zone_code: str, today: date) -> list[Holder]:
+    """The vehicles that may stand in a zone today by a pass, the newest passes first."""
+    rows = await fetch(db, IN_FORCE, zone_code, today, MOST_IN_FORCE)
+    return [Holder._make(row) for row in rows]
 
 
 REVOKED = """

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from sqlalchemy import CursorResult, select, update
 
-from server.database import Transactions
+from server.database import Transactions, fetch
 from server.parking.models import ParkingSession, PlatesDestroyed
 
 log = structlog.get_logger()
@@ -15,8 +15,16 @@ AT_ONCE = 10_000
 """Stays in one transaction, so that none is locked for long."""
 
 
+FORGET_ORDERS = """
+    UPDATE pass_orders SET plate_masked = NULL, plate_hash = NULL
+    WHERE ordered_at < $1 AND plate_masked IS NOT NULL
+      AND NOT EXISTS (SELECT FROM passes WHERE order_id = pass_orders.id)
+"""
+
+
 async def destroy_plates(transactions: Transactions, kept: timedelta, *, now: datetime) -> int:
-    """Destroy the plates of every stay begun longer ago than `kept`, and record that it was done.
+    """Destroy the plates of every stay begun longer ago than `kept`, and record that it was done;
+    those of passes that were ordered then and never paid for, too.
 
     Returns of how many stays.
     """
@@ -36,6 +44,7 @@ async def destroy_plates(transactions: Transactions, kept: timedelta, *, now: da
             )
             destroyed += result.rowcount
             if result.rowcount < AT_ONCE:
+                await fetch(db, FORGET_ORDERS, before)
                 db.add(PlatesDestroyed(destroyed_at=now, begun_before=before, stays=destroyed))
                 break
     log.info("plates_destroyed", count=destroyed)

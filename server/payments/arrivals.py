@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from domain.covered import Pass
 from domain.money import format_rp
 from domain.payment import (
     EVENTS_TO_PAID,
@@ -33,6 +34,7 @@ from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.postings import Leg
 from server.ledger.service import DatedShareRule, NewEntry
+from server.parking import pass_orders
 from server.parking import service as parking
 from server.payments import cases, receipts
 from server.payments.books import Books
@@ -211,7 +213,11 @@ async def record(
         await _hold(db, insertions, [item for item in arrivals if not item.exact], now)
         await _advance(db, insertions, paid, now)
         # Who pays has come, though the handheld that showed the barcode may tell so hours later.
-        come = [(item.charge.stay_id, item.paid_at) for item in paid if item.charge.is_reserved]
+        come = [
+            (item.charge.stay_id, item.paid_at)
+            for item in paid
+            if item.charge.stay_id is not None and item.charge.is_reserved
+        ]
         await parking.begin(db, come)
         total_rp = sum(item.arrival.amount_rp for item in arrivals)
         log.info("money", count=len(arrivals), amount_rp=total_rp)
@@ -257,7 +263,8 @@ def _entry(item: Weighed, rules: Sequence[DatedShareRule]) -> NewEntry:
         _legs(item, rules),
         source=f"money:{charge.acquirer}:{arrival.acquirer_reference}:{arrival.rrn or '-'}",
         description=(
-            f"{charge.method} {charge.spot_code} {format_rp(arrival.amount_rp)} ({item.flag})"
+            f"{charge.method} {charge.spot_code or 'langganan'} {format_rp(arrival.amount_rp)}"
+            f" ({item.flag})"
         ),
         business_day=item.business_day,
     )
@@ -270,6 +277,8 @@ def _legs(item: Weighed, rules: Sequence[DatedShareRule]) -> tuple[Leg, ...]:
         if charge.acquirer == CASH:
             return postings.for_cash_suspense(amount_rp, earner)
         return postings.for_suspense(amount_rp)
+    if charge.zone_id is None:
+        return postings.for_pass_paid(amount_rp)
     rule = ledger.pick(rules, charge.zone_id, item.business_day)
     shares = share(amount_rp, rule, earner)
     if charge.acquirer == CASH:
@@ -339,7 +348,14 @@ async def _issue_receipts(
     if not paid:
         return
     sold = [
-        receipts.Sold(item.charge, item.money_id, item.paid_at, item.arrival.rrn) for item in paid
+        receipts.Sold(
+            item.charge,
+            item.money_id,
+            item.paid_at,
+            item.arrival.rrn,
+            await _pass_of(db, item.charge, now),
+        )
+        for item in paid
     ]
     insertions = Insertions()
     issued = await receipts.issue(db, insertions, sold, books, now)
@@ -354,6 +370,13 @@ async def _issue_receipts(
     await insertions.write(db)
 
 
+async def _pass_of(db: Connected, charge: LockedCharge, now: datetime) -> Pass | None:
+    """The pass that was paid for: entered now, so that it is there whenever its money is."""
+    if charge.pass_order_id is None:
+        return None
+    return await pass_orders.give(db, charge.pass_order_id, now=now)
+
+
 def _facts(item: Weighed, receipt: ReceiptFacts, now: datetime) -> tuple[Fact, Fact]:
     charge = item.charge
     paid = ChargePaid(
@@ -364,6 +387,7 @@ def _facts(item: Weighed, receipt: ReceiptFacts, now: datetime) -> tuple[Fact, F
         paid_at=item.paid_at,
         business_day=item.business_day,
         receipt=receipt.number,
+        pass_serial=receipt.pass_serial,
     )
     issued = ReceiptIssued(
         number=receipt.number,

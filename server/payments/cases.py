@@ -62,10 +62,14 @@ class SamePerson(Problem):
 
 @dataclass(frozen=True)
 class Earning:
-    """Where money of a charge was earned, and by which rule others are owed of it."""
+    """Where money of a charge was earned, and by which rule others are owed of it.
 
-    zone_id: UUID
+    That of a pass is earned in no zone, and nobody shares it.
+    """
+
+    zone_id: UUID | None
     zone_code: str
+    pass_order_id: UUID | None
     rule: ShareRule | None
     attendant: str
 
@@ -75,20 +79,22 @@ class Earning:
 
 async def earning(db: AsyncSession, money: Money) -> Earning:
     row = await db.execute(
-        select(Zone.id, Zone.code, Attendant.code)
+        select(Zone.id, Zone.code, Payment.pass_order_id, Attendant.code)
         .select_from(Charge)
         .join(Payment, Payment.id == Charge.payment_id)
-        .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
-        .join(Spot, Spot.id == ParkingSession.spot_id)
-        .join(Zone, Zone.id == Spot.zone_id)
+        .outerjoin(ParkingSession, ParkingSession.id == Payment.parking_session_id)
+        .outerjoin(Spot, Spot.id == ParkingSession.spot_id)
+        .outerjoin(Zone, Zone.id == Spot.zone_id)
         .outerjoin(Shift, Shift.id == Payment.shift_id)
         .outerjoin(Attendant, Attendant.id == Shift.attendant_id)
         .where(Charge.id == money.charge_id)
     )
-    zone_id, zone_code, attendant = row.one()
+    zone_id, zone_code, pass_order_id, attendant = row.one()
+    if pass_order_id is not None:
+        return Earning(None, "", pass_order_id, None, "")
     day = money.business_day
     rule = ledger.pick(await ledger.share_rules(db, day, day), zone_id, day)
-    return Earning(zone_id, zone_code, rule, attendant or pool(zone_code))
+    return Earning(zone_id, zone_code, None, rule, attendant or pool(zone_code))
 
 
 async def advance(

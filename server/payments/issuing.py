@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -122,9 +122,31 @@ class Wanted:
     at: datetime
 
 
+class Opened(Protocol):
+    """A charge that is recorded, and to be issued now: of a stay, or of a pass."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def kind(self) -> ChargeKind: ...
+    @property
+    def consumer_qr(self) -> str: ...
+    @property
+    def acquirer(self) -> str: ...
+    @property
+    def reference(self) -> str: ...
+    @property
+    def amount_rp(self) -> int: ...
+    @property
+    def opened_at(self) -> datetime: ...
+    @property
+    def expires_at(self) -> datetime: ...
+    def fingerprint(self) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class OpenCharge:
-    """A charge that is recorded, and to be issued now."""
+    """The opened charge of a stay, or of a part of one."""
 
     request: PaymentRequest
     stay: Stay
@@ -146,6 +168,17 @@ class OpenCharge:
     @property
     def amount_rp(self) -> int:
         return self.quote.amount_rp
+
+    @property
+    def kind(self) -> ChargeKind:
+        return self.request.kind
+
+    @property
+    def consumer_qr(self) -> str:
+        return self.request.consumer_qr
+
+    def fingerprint(self) -> bytes:
+        return self.request.fingerprint()
 
 
 async def open_charge(
@@ -176,7 +209,7 @@ async def _open_charges(
     opened: list[OpenCharge | Problem | None] = []
     for wanted in group:
         try:
-            known = is_known(wanted.request, asked)
+            known = is_known(wanted.request.charge_id, wanted.request.fingerprint(), asked)
             place = places.get(spots.canonical(wanted.request.spot_code))
             opened.append(None if known else _opening(wanted, place, tariffs, acquirer, books, now))
         except Problem as refusal:
@@ -199,8 +232,7 @@ def insertions_of(charges: Sequence[OpenCharge]) -> Insertions:
     """The rows of charges that are opened now; those of the stays they start come beside them."""
     insertions = Insertions()
     insertions.add(Payment, [_payment_row(charge) for charge in charges])
-    insertions.add(Charge, [_charge_row(charge) for charge in charges])
-    insertions.add(ChargeChange, [_opening_row(charge) for charge in charges])
+    add_charges(insertions, charges)
     insertions.add(
         PooledCharge,
         [
@@ -210,6 +242,11 @@ def insertions_of(charges: Sequence[OpenCharge]) -> Insertions:
         ],
     )
     return insertions
+
+
+def add_charges(insertions: Insertions, charges: Sequence[Opened]) -> None:
+    insertions.add(Charge, [_charge_row(charge) for charge in charges])
+    insertions.add(ChargeChange, [_opening_row(charge) for charge in charges])
 
 
 def _opening(
@@ -271,23 +308,23 @@ def _payment_row(charge: OpenCharge) -> dict[str, Any]:
     }
 
 
-def _charge_row(charge: OpenCharge) -> dict[str, Any]:
+def _charge_row(charge: Opened) -> dict[str, Any]:
     return {
         "id": charge.id,
         "payment_id": charge.id,
-        "kind": charge.request.kind.value,
+        "kind": charge.kind.value,
         "acquirer": charge.acquirer,
         "reference": charge.reference,
         "amount_rp": charge.amount_rp,
         "state": OPENED.value,
-        "request_hash": charge.request.fingerprint(),
+        "request_hash": charge.fingerprint(),
         "created_at": charge.opened_at,
         "expires_at": charge.expires_at,
         "next_inquiry_at": charge.opened_at + FIRST_INQUIRY,
     }
 
 
-def _opening_row(charge: OpenCharge) -> dict[str, Any]:
+def _opening_row(charge: Opened) -> dict[str, Any]:
     return {
         "id": new_id(),
         "charge_id": charge.id,
@@ -307,10 +344,10 @@ async def asked_before(db: Connected, charge_ids: Sequence[UUID]) -> dict[UUID, 
     return {row["id"]: row["request_hash"] for row in rows}
 
 
-def is_known(request: PaymentRequest, asked: Mapping[UUID, bytes]) -> bool:
-    """Whether its id was asked for; raises IdempotencyConflict where it was for something else."""
-    known = asked.get(request.charge_id)
-    if known not in (None, request.fingerprint()):
+def is_known(charge_id: UUID, fingerprint: bytes, asked: Mapping[UUID, bytes]) -> bool:
+    """Whether an id was asked for; raises IdempotencyConflict where it was for something else."""
+    known = asked.get(charge_id)
+    if known not in (None, fingerprint):
         raise IdempotencyConflict
     return known is not None
 
@@ -323,7 +360,7 @@ async def asked_at_once(
     """
     async with autocommit(transactions) as db:
         asked = await asked_before(db, [request.charge_id])
-    if not is_known(request, asked):
+    if not is_known(request.charge_id, request.fingerprint(), asked):
         raise refusal
     return request.charge_id
 
@@ -335,7 +372,7 @@ Outcome = IssuedBarcode | ConsumerPayment | AcquirerRefused | AcquirerUnknown
 class Issued:
     """A charge with the barcode that the acquirer answered."""
 
-    charge: OpenCharge
+    charge: Opened
     barcode: IssuedBarcode
 
 
@@ -366,7 +403,7 @@ class Issuer:
             await self.issue(charge, began)
         return request.charge_id
 
-    async def issue(self, charge: OpenCharge, began: float) -> None:
+    async def issue(self, charge: Opened, began: float) -> None:
         """Have a charge issued that is recorded; `began` is when its opening did (monotonic)."""
         crash_point("requested-not-generated")
         outcome: Outcome = AcquirerUnknown("too late to ask")
@@ -387,13 +424,13 @@ class Issuer:
             crash_point("requested-not-committed")
         return opened
 
-    async def _ask(self, charge: OpenCharge) -> Outcome:
+    async def _ask(self, charge: Opened) -> Outcome:
         """Ask the acquirer, with no transaction open. An outcome is data, never an exception."""
-        wanted, request = (charge.reference, charge.amount_rp), charge.request
+        wanted = (charge.reference, charge.amount_rp)
         try:
-            if request.kind is ChargeKind.CPM:
+            if charge.kind is ChargeKind.CPM:
                 return await self._acquirer.pay_consumer(
-                    *wanted, request.consumer_qr, charge.expires_at
+                    *wanted, charge.consumer_qr, charge.expires_at
                 )
             barcode = await self._acquirer.generate(*wanted, charge.expires_at)
         except (AcquirerRefused, AcquirerUnknown) as exc:
@@ -401,7 +438,7 @@ class Issuer:
         unfit = unfit_barcode(barcode.qris, charge.amount_rp)
         return AcquirerUnknown(unfit) if unfit else barcode
 
-    async def _record(self, charge: OpenCharge, outcome: Outcome) -> None:
+    async def _record(self, charge: Opened, outcome: Outcome) -> None:
         state: str = ChargeState.ISSUED
         if not (
             isinstance(outcome, IssuedBarcode)

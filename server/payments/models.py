@@ -43,7 +43,8 @@ VOUCHER = "voucher"
 
 
 class Payment(Base):
-    """What is owed for one stay or a part of it; `quote` keeps the lines the driver was shown.
+    """What is owed for one stay or a part of it, or for a pass; `quote` keeps the lines the driver
+    was shown. A pass has no stay, no tariff and no zone of its own.
 
     A payment that starts its stay has the stay's id; each later one is a further part. The amount
     is what the tariff asks for the stay until `covers_until`, less the `charged_before_rp` of the
@@ -55,6 +56,12 @@ class Payment(Base):
         CheckConstraint("amount_rp > 0", name="amount"),
         CheckConstraint("charged_before_rp >= 0", name="charged_before"),
         CheckConstraint(one_of("state", PaymentState), name="state"),
+        CheckConstraint(
+            "num_nonnulls(parking_session_id, pass_order_id) = 1"
+            " AND (tariff_id IS NULL) = (parking_session_id IS NULL)"
+            " AND (pass_order_id IS NULL OR pass_order_id = id)",
+            name="subject",
+        ),
         Index("ix_payments_shift_id", "shift_id", postgresql_where=text("shift_id IS NOT NULL")),
         # Nearly all payments start their stay and are found by its id.
         Index(
@@ -65,8 +72,9 @@ class Payment(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    parking_session_id: Mapped[UUID] = mapped_column(ForeignKey("parking_sessions.id"))
-    tariff_id: Mapped[UUID] = mapped_column(ForeignKey("tariffs.id"))
+    parking_session_id: Mapped[UUID | None] = mapped_column(ForeignKey("parking_sessions.id"))
+    pass_order_id: Mapped[UUID | None] = mapped_column(ForeignKey("pass_orders.id"))
+    tariff_id: Mapped[UUID | None] = mapped_column(ForeignKey("tariffs.id"))
     shift_id: Mapped[UUID | None] = mapped_column(ForeignKey("shifts.id"))
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     quote: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)

@@ -204,7 +204,8 @@ async def _is_known(db: AsyncSession, request: PaymentRequest) -> bool:
     """Whether this charge was asked for before; raises IdempotencyConflict for another one."""
     if request.charge_id == request.stay_id:
         raise IdempotencyConflict
-    return issuing.is_known(request, await issuing.asked_before(db, [request.charge_id]))
+    asked = await issuing.asked_before(db, [request.charge_id])
+    return issuing.is_known(request.charge_id, request.fingerprint(), asked)
 
 
 async def _refuse_covered(db: AsyncSession, account: Account) -> None:

@@ -89,6 +89,8 @@ async def claim(
         return
     pooled.claimed_at, pooled.claim_hash = now, shown.fingerprint()
     payment = await db.get_one(Payment, charge.payment_id)
+    if payment.parking_session_id is None:
+        raise RuntimeError("a pooled barcode that is for no stay")
     began = min(max(shown.at, charge.created_at), now)
     await parking.begin(db, [(payment.parking_session_id, began)])
     if shown.plate:

@@ -24,8 +24,11 @@ class NoProof(Problem):
 
 
 def of_view(view: ChargeView, books: Books) -> str | None:
-    """The proof of a charge that is paid; none while it is not, or once its money goes back."""
-    if view.state != ChargeState.PAID or books.seal is None:
+    """The proof of a charge that is paid; none while it is not, or once its money goes back.
+
+    A pass is its own proof: that it was paid for is none that a vehicle is parked somewhere.
+    """
+    if view.state != ChargeState.PAID or books.seal is None or view.pass_order_id is not None:
         return None
     if view.paid_at is None or view.receipt_number is None:
         raise RuntimeError("a paid charge without its time or its receipt")

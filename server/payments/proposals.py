@@ -13,7 +13,8 @@ from server.identity import service as identity
 from server.identity.service import Right
 from server.ledger import postings
 from server.ledger import service as ledger
-from server.payments import cases, returning
+from server.parking import pass_orders
+from server.payments import cases, passes, returning
 from server.payments.books import Books
 from server.payments.cases import NO_PROPOSAL, AlreadyDecided, SamePerson
 from server.payments.models import Case, Charge, Money, Refund
@@ -153,12 +154,24 @@ async def _refuse_unfit(
         raise OutcomeUnfit
     if outcome is not CaseOutcome.RECOGNISED:
         return
-    if not await cases.held_rp(db, case):
+    held_rp = await cases.held_rp(db, case)
+    if not held_rp:
         raise OutcomeUnfit
-    if case.amount_rp > 0 and zone_id is None:
+    order_id = await _pass_order_of(db, case)
+    if order_id is not None:
+        if not await passes.can_be_given(db, order_id, held_rp):
+            raise OutcomeUnfit("it pays for no pass that could be given; refund it")
+    elif case.amount_rp > 0 and zone_id is None:
         raise OutcomeUnfit("say in which zone it was earned")
     if case.money_id is not None and await _being_refunded(db, case.money_id):
         raise OutcomeUnfit("a refund of this money is under way")
+
+
+async def _pass_order_of(db: AsyncSession, case: Case) -> UUID | None:
+    """The order of the pass that money in suspense was meant for."""
+    if case.money_id is None:
+        return None
+    return (await cases.earning(db, await db.get_one(Money, case.money_id))).pass_order_id
 
 
 async def _being_refunded(db: AsyncSession, money_id: UUID) -> bool:
@@ -169,10 +182,16 @@ async def _being_refunded(db: AsyncSession, money_id: UUID) -> bool:
 
 
 async def _recognise(db: AsyncSession, case: Case, books: Books, now: datetime) -> UUID:
-    """Money is a zone's earning after all; a debit nobody explained is a cost."""
+    """Money is a zone's earning after all, or pays for a pass, which is given now; a debit nobody
+    explained is a cost.
+    """
     amount_rp = await cases.held_rp(db, case)
+    order_id = await _pass_order_of(db, case)
     if amount_rp < 0:
         legs = postings.for_recognised_cost(-amount_rp)
+    elif order_id is not None:
+        legs = postings.for_pass_recognised(amount_rp)
+        await pass_orders.give(db, order_id, now=now)
     else:
         zone = await db.get_one(Zone, case.zone_id)
         shares = await _shares(db, case, amount_rp)

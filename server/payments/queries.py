@@ -69,23 +69,33 @@ class ChargeView(NamedTuple):
     paid_at: datetime | None
     vehicle_class: str
     spot_code: str
+    """Empty, as the place is, where a pass is paid for; its zones are then all named, or none."""
     place: str
     zone_name: str
     receipt_number: str | None
     receipt_facts: dict[str, Any] | None
     receipt_money_id: UUID | None
+    pass_order_id: UUID | None
 
 
-VIEW = """
+COVERED_ZONES = """
+    CASE WHEN pp.id IS NOT NULL THEN coalesce(
+        (SELECT string_agg(name, ', ' ORDER BY name) FROM zones WHERE code = ANY(pp.zones)), '') END
+"""
+VIEW = f"""
     SELECT c.id, c.state, c.amount_rp, p.quote, c.qris, c.money_flag, c.created_at, c.expires_at,
-        c.paid_at, s.vehicle_class, spots.code, spots.place, z.name, r.number, r.facts, r.money_id
+        c.paid_at, coalesce(s.vehicle_class, pp.vehicle_class), coalesce(spots.code, ''),
+        coalesce(spots.place, ''), coalesce(z.name, {COVERED_ZONES}), r.number, r.facts, r.money_id,
+        o.id
     FROM charges c
     JOIN payments p ON p.id = c.payment_id
-    JOIN parking_sessions s ON s.id = p.parking_session_id
-    JOIN spots ON spots.id = s.spot_id
-    JOIN zones z ON z.id = spots.zone_id
+    LEFT JOIN parking_sessions s ON s.id = p.parking_session_id
+    LEFT JOIN spots ON spots.id = s.spot_id
+    LEFT JOIN zones z ON z.id = spots.zone_id
+    LEFT JOIN pass_orders o ON o.id = p.pass_order_id
+    LEFT JOIN pass_prices pp ON pp.id = o.price_id
     LEFT JOIN receipts r ON r.charge_id = c.id
-"""
+"""  # noqa: S608 - of our own texts, never a request's
 
 
 async def charge_view(db: Connected, charge_id: UUID) -> ChargeView | None:
@@ -115,7 +125,10 @@ async def newest_barcode(db: Connected) -> str | None:
 
 
 class LockedCharge(NamedTuple):
-    """A charge whose row is locked, with all that recording money for it needs."""
+    """A charge whose row is locked, with all that recording money for it needs.
+
+    That of a pass has neither stay, spot nor zone: what names them is empty.
+    """
 
     id: UUID
     payment_id: UUID
@@ -127,19 +140,20 @@ class LockedCharge(NamedTuple):
     created_at: datetime
     payment_state: str
     quote: list[dict[str, Any]]
-    stay_id: UUID
-    stay_state: str
+    stay_id: UUID | None
+    stay_state: str | None
     started_at: datetime
     vehicle_class: str
     plate_masked: str | None
     spot_code: str
     place: str
-    zone_id: UUID
+    zone_id: UUID | None
     zone_code: str
     zone_name: str
     regulation: str
     attendant_code: str | None
     attendant_name: str | None
+    pass_order_id: UUID | None
 
     @property
     def lines(self) -> tuple[QuoteLine, ...]:
@@ -156,21 +170,26 @@ class LockedCharge(NamedTuple):
         return {CASH: "Tunai", VOUCHER: "Voucher"}.get(self.acquirer, "QRIS")
 
 
-LOCK = """
+LOCK = f"""
     SELECT c.id, c.payment_id, c.acquirer, c.reference, c.acquirer_reference, c.amount_rp, c.state,
-        c.created_at, p.state, p.quote, s.id, s.state, s.started_at, s.vehicle_class,
-        s.plate_masked, spots.code, spots.place, z.id, z.code, z.name, t.regulation, a.code, a.name
+        c.created_at, p.state, p.quote, s.id, s.state, coalesce(s.started_at, o.ordered_at),
+        coalesce(s.vehicle_class, pp.vehicle_class), coalesce(s.plate_masked, o.plate_masked),
+        coalesce(spots.code, ''), coalesce(spots.place, ''), z.id, coalesce(z.code, ''),
+        coalesce(z.name, {COVERED_ZONES}), coalesce(t.regulation, pp.regulation), a.code, a.name,
+        o.id
     FROM charges c
     JOIN payments p ON p.id = c.payment_id
-    JOIN parking_sessions s ON s.id = p.parking_session_id
-    JOIN spots ON spots.id = s.spot_id
-    JOIN zones z ON z.id = spots.zone_id
-    JOIN tariffs t ON t.id = p.tariff_id
+    LEFT JOIN parking_sessions s ON s.id = p.parking_session_id
+    LEFT JOIN spots ON spots.id = s.spot_id
+    LEFT JOIN zones z ON z.id = spots.zone_id
+    LEFT JOIN tariffs t ON t.id = p.tariff_id
+    LEFT JOIN pass_orders o ON o.id = p.pass_order_id
+    LEFT JOIN pass_prices pp ON pp.id = o.price_id
     LEFT JOIN shifts ON shifts.id = p.shift_id
     LEFT JOIN attendants a ON a.id = shifts.attendant_id
     WHERE c.reference = ANY($1::text[]) AND c.acquirer = $2
     ORDER BY c.id FOR UPDATE OF c, p
-"""
+"""  # noqa: S608 - of our own texts, never a request's
 
 
 async def lock_charges(

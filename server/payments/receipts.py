@@ -3,15 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time
 from enum import StrEnum
 from itertools import count
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.covered import Pass
 from domain.parking import StayState
 from domain.receipt import (
+    PASS_SERIES,
     ReceiptFacts,
     ReceiptNumberError,
     parse_receipt_number,
@@ -41,6 +43,8 @@ class Sold:
     money_id: UUID
     paid_at: datetime
     rrn: str | None
+    held: Pass | None = None
+    """The pass that was paid for, where one was."""
 
 
 async def issue(
@@ -51,7 +55,9 @@ async def issue(
     now: datetime,
 ) -> list[ReceiptFacts]:
     """Allot each the next number of its zone's year; what the receipts say, in the same order."""
-    names = [series(item.charge.zone_code, books.day(item.paid_at).year) for item in sold]
+    names = [
+        series(item.charge.zone_code or PASS_SERIES, books.day(item.paid_at).year) for item in sold
+    ]
     sequences = await _allot(db, names)
     issued = [
         _facts(receipt_number(name, sequence), item, books)
@@ -104,9 +110,7 @@ def _facts(number: str, sold: Sold, books: Books) -> ReceiptFacts:
         spot_code=charge.spot_code,
         place=charge.place,
         zone=charge.zone_name,
-        started_at=(sold.paid_at if charge.is_reserved else charge.started_at).astimezone(
-            books.timezone
-        ),
+        started_at=_began(sold, books),
         paid_at=sold.paid_at.astimezone(books.timezone),
         amount_rp=charge.amount_rp,
         lines=charge.lines,
@@ -119,7 +123,16 @@ def _facts(number: str, sold: Sold, books: Books) -> ReceiptFacts:
         attendant_name=charge.attendant_name,
         rrn=sold.rrn,
         porporasi=books.porporasi,
+        pass_serial=None if sold.held is None else sold.held.serial,
+        valid_until=None if sold.held is None else sold.held.valid_until,
     )
+
+
+def _began(sold: Sold, books: Books) -> datetime:
+    if sold.held is not None:
+        return datetime.combine(sold.held.valid_from, time.min, books.timezone)
+    began = sold.paid_at if sold.charge.is_reserved else sold.charge.started_at
+    return began.astimezone(books.timezone)
 
 
 class Standing(StrEnum):
@@ -154,14 +167,19 @@ class Known:
     verdict: Verdict
 
 
+LAST_MINUTE = time(23, 59)
+"""Until when a pass is good on its last day, as people say it."""
+
 KNOWN = """
     SELECT r.facts, r.charge_id, s.state, coalesce(s.ended_at, s.ends_at, p.covers_until),
+        EXISTS (SELECT FROM passes JOIN pass_revocations v ON v.serial = passes.serial
+                WHERE passes.order_id = p.pass_order_id),
         (SELECT coalesce(sum(amount_rp), 0) FROM refunds
          WHERE charge_id = r.charge_id AND state = 'done')
     FROM receipts r
     JOIN charges c ON c.id = r.charge_id
     JOIN payments p ON p.id = c.payment_id
-    JOIN parking_sessions s ON s.id = p.parking_session_id
+    LEFT JOIN parking_sessions s ON s.id = p.parking_session_id
     WHERE r.number = $1
 """
 
@@ -171,12 +189,14 @@ async def know(db: Connected, text: str, books: Books, *, now: datetime) -> Know
     rows = await fetch(db, KNOWN, canonical(text))
     if not rows:
         raise ReceiptNotFound
-    ((stored, charge_id, stay, until, refunded),) = rows
+    ((stored, charge_id, stay, until, revoked, refunded),) = rows
     facts = ReceiptFacts.from_json(stored)
+    if facts.valid_until is not None:
+        until = datetime.combine(facts.valid_until, LAST_MINUTE, books.timezone)
     refunded_rp = int(refunded)
     if refunded_rp >= facts.amount_rp:
         standing = Standing.REFUNDED
-    elif stay == StayState.VOIDED:
+    elif stay == StayState.VOIDED or revoked:
         standing = Standing.VOID
     elif stay == StayState.ENDED or _is_over(facts, until, books, now):
         standing = Standing.OVER

@@ -29,9 +29,18 @@ from domain.receipt import RefundFacts
 from server.errors import NotFound
 from server.ledger import postings
 from server.ledger import service as ledger
+from server.parking import pass_orders
 from server.payments import cases, changes, queries, service
 from server.payments.books import Books
-from server.payments.models import Case, Charge, Money, Refund, RefundChange, RefundReceipt
+from server.payments.models import (
+    Case,
+    Charge,
+    Money,
+    Payment,
+    Refund,
+    RefundChange,
+    RefundReceipt,
+)
 from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargeRefunded
 
@@ -125,6 +134,8 @@ async def due_legs(db: AsyncSession, locked: Locked) -> tuple[tuple[postings.Leg
     )
     before_rp = int(before or 0)
     earning = await cases.earning(db, money)
+    if earning.pass_order_id is not None:
+        return postings.for_pass_refund_due(refund.amount_rp), False
     # By what was returned in all, so that the parts of a full return take back what was given.
     shares = earning.shares(before_rp + refund.amount_rp) - earning.shares(before_rp)
     return postings.for_refund_due(refund.amount_rp, earning.zone_code, shares), False
@@ -185,6 +196,7 @@ async def finish(
     db.add(RefundReceipt(refund_id=refund.id, issued_at=now, facts=facts.to_json()))
     await db.flush()
     await _settle_cases(db, locked.money, refund, now)
+    await _take_pass_back(db, locked, now)
     told = ChargeRefunded(
         charge_id=refund.charge_id,
         refund_id=refund.id,
@@ -192,6 +204,21 @@ async def finish(
         refunded_at=refunded_at,
     )
     await webhooks.publish(db, [told])
+
+
+async def _take_pass_back(db: AsyncSession, locked: Locked, now: datetime) -> None:
+    """A pass whose whole price went back covers nothing any more; a second payment's leaves it."""
+    refund, money = locked.refund, locked.money
+    payment = await db.get_one(Payment, locked.charge.payment_id)
+    if payment.pass_order_id is None or refund.from_suspense:
+        return
+    returned_rp = await db.scalar(
+        select(func.sum(Refund.amount_rp)).where(
+            Refund.money_id == money.id, Refund.state == RefundState.DONE
+        )
+    )
+    if returned_rp == money.amount_rp:
+        await pass_orders.take_back(db, payment.pass_order_id, refund.number, now=now)
 
 
 async def _facts(db: AsyncSession, locked: Locked, books: Books) -> RefundFacts:

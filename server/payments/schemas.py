@@ -72,7 +72,10 @@ class Refunded(BaseModel):
 
 
 class Charge(BaseModel):
-    """A charge as every screen shows it. `code` is the same four digits on all of them."""
+    """A charge as every screen shows it. `code` is the same four digits on all of them.
+
+    Where it is for a pass, `spot` and `place` are empty, and `zone` is where the pass is for all.
+    """
 
     id: UUID
     spot: str
@@ -93,6 +96,8 @@ class Charge(BaseModel):
     refunds: list[Refunded]
     proof: str | None
     """A signed text by which a handheld knows offline that it is paid."""
+    for_pass: bool
+    """Whether it is for a pass, and for no stay."""
 
     @classmethod
     def of(cls, view: ChargeView, books: Books, refunds: Sequence[Returned] = ()) -> "Charge":
@@ -115,6 +120,7 @@ class Charge(BaseModel):
             receipt=view.receipt_facts,
             refunds=[Refunded.of(told) for told in refunds],
             proof=proofs.of_view(view, books),
+            for_pass=view.pass_order_id is not None,
         )
 
 

@@ -79,6 +79,8 @@ async def release_stay(db: AsyncSession, charge: Charge) -> None:
     """Give up the payment of a charge that was not paid, and the stay or the part it was for."""
     payment = await db.get_one(Payment, charge.payment_id)
     payment.state = advance_payment(PaymentState(payment.state), PaymentEvent.VOIDED).value
+    if payment.parking_session_id is None:  # a pass that was ordered keeps nothing from anybody
+        return
     if payment.id == payment.parking_session_id:
         await parking.void(db, payment.parking_session_id)
         return

@@ -112,8 +112,10 @@ async def look(db: AsyncSession, stay_id: UUID, books: Books) -> Account:
 
 
 async def of_charge(db: AsyncSession, charge_id: UUID, books: Books) -> Account:
-    """The stay that a charge is for; each charge has its payment's id."""
+    """The stay that a charge is for; each charge has its payment's id. Raises StayNotFound."""
     payment = await db.get_one(Payment, charge_id)
+    if payment.parking_session_id is None:
+        raise parking.StayNotFound
     return await look(db, payment.parking_session_id, books)
 
 

@@ -151,15 +151,25 @@ class LiveStay(BaseModel):
     receipts: list[str]
 
 
+class Holder(BaseModel):
+    """A vehicle that parks by a pass today."""
+
+    serial: str
+    plate: str = Field(description="The keyed hash of its plate.")
+    classes: list[VehicleClass]
+    valid_until: date
+
+
 class LiveStays(BaseModel):
-    """Today's stays of a zone, for a handheld to look in without a connection; the key of plates'
-    hashes goes to devices on shift only.
+    """Today's stays of a zone and the vehicles that have a pass there, for a handheld to look in
+    without a connection; the key of plates' hashes goes to devices on shift only.
     """
 
     at: datetime
     grace_s: int
     plate_key: str | None
     stays: list[LiveStay]
+    passes: list[Holder]
 
 
 class MasterData(BaseModel):

@@ -276,6 +276,10 @@ async def live_stays(
         grace_s=60 * settings.grace_minutes,
         plate_key=None if settings.plate_key is None else settings.plate_key.get_secret_value(),
         stays=[schemas.LiveStay(**stay._asdict()) for stay in found],
+        passes=[
+            schemas.Holder(**holder._asdict())
+            for holder in await covered.in_force(db, zone, local.date())
+        ],
     )
 
 
@@ -323,6 +327,9 @@ async def resolve(
     except ProofError as exc:
         return schemas.ResolvedBarcode(kind="unknown", text_kind=f"proof-{exc.reason}")
     view = None if charge_id is None else await payments.charge_view(db, charge_id)
+    if view is not None and view.pass_order_id is not None:
+        # Nobody at the kerb may take it for a stay that is paid.
+        return schemas.ResolvedBarcode(kind="unknown", text_kind="pass-payment")
     if view is not None:
         told = Charge.of(view, books)
         taken = None

@@ -27,7 +27,10 @@ class Fact(BaseModel):
 
 
 class ChargePaid(Fact):
-    """A charge was verifiably paid, in the right amount; `receipt` is its receipt's number."""
+    """A charge was verifiably paid, in the right amount; `receipt` is its receipt's number.
+
+    A pass has neither spot nor zone: both are empty, and `pass_serial` names it.
+    """
 
     type = "charge.paid"
     moment = "paid_at"
@@ -39,6 +42,7 @@ class ChargePaid(Fact):
     paid_at: datetime
     business_day: date
     receipt: str
+    pass_serial: str | None = None
 
 
 class ChargeRefunded(Fact):

@@ -48,6 +48,18 @@ def stay(plate: str | None, until_min: int | None, **changes: Any) -> dict[str, 
     return told | changes
 
 
+def holder(plate: str, days: int) -> dict[str, Any]:
+    """A vehicle with a pass until then, as the office tells it."""
+    until = (now() + timedelta(days=days)).date().isoformat()
+    keyed_plate = keyed(plate, KEY.encode())
+    return {
+        "serial": "L-00000001-C",
+        "plate": keyed_plate,
+        "classes": ["car"],
+        "valid_until": until,
+    }
+
+
 @pytest.fixture
 async def handheld(tmp_path: Path) -> AsyncIterator[Handheld]:
     store = Store(tmp_path)
@@ -68,6 +80,7 @@ async def handheld(tmp_path: Path) -> AsyncIterator[Handheld]:
             stay(None, 5, receipts=[receipt_number("MTG-2026", 6), RECEIPT], spot_code=OTHER_SPOT),
         ]
         body = {"at": stamp(now() - timedelta(minutes=3)), "grace_s": 900, "plate_key": KEY}
+        body["passes"] = [holder("KH 6 F", 3), holder("KH 7 G", -3), holder("KH 3 C", 3)]
         store.db.execute(
             "INSERT INTO live_stays VALUES (1, 'MTG', ?)", (json.dumps(body | {"stays": stays}),)
         )
@@ -80,7 +93,9 @@ async def handheld(tmp_path: Path) -> AsyncIterator[Handheld]:
     [
         ("kh 1 a", "live", 2),
         ("KH-2-B", "just-expired", 1),
-        ("KH 3 C", "expired", 1),
+        ("KH 3 C", "live", 2),
+        ("KH 6 F", "live", 1),
+        ("KH 7 G", "none", 0),
         ("KH 4 D", "live", 1),
         ("KH 5 E", "none", 0),
         (RECEIPT, "live", 1),

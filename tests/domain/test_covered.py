@@ -8,7 +8,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.covered import KIND, LAST_NUMBER, Pass, is_pass, serial, sign, verify
+from domain.covered import (
+    KIND,
+    LAST_NUMBER,
+    Pass,
+    first_free,
+    is_pass,
+    last_day,
+    serial,
+    sign,
+    verify,
+)
 from domain.parking import SpotCodeError, parse_spot_code
 from domain.proof import ProofError, Seal, is_proof
 from domain.receipt import ReceiptNumberError, parse_receipt_number
@@ -27,6 +37,34 @@ PASSES = st.builds(
     st.dates(DAY, date(2099, 1, 1)),
     st.none() | st.just("KH 1••• AB"),
 )
+
+
+@pytest.mark.parametrize(
+    ("first", "months", "last"),
+    [
+        (date(2026, 11, 24), 1, date(2026, 12, 23)),
+        (date(2026, 11, 1), 1, date(2026, 11, 30)),
+        (date(2027, 1, 31), 1, date(2027, 2, 28)),
+        (date(2028, 1, 31), 1, date(2028, 2, 29)),
+        (date(2026, 12, 1), 12, date(2027, 11, 30)),
+    ],
+)
+def test_a_month_ends_the_day_before_its_day_comes_again(first, months, last):
+    assert last_day(first, months) == last
+
+
+@given(
+    st.lists(st.tuples(st.dates(DAY, DAY + timedelta(days=900)), st.integers(1, 12)), max_size=6),
+    st.dates(DAY, DAY + timedelta(days=900)),
+    st.integers(1, 12),
+)
+def test_a_further_pass_never_overlaps_one_that_is_there(held, wanted, months):
+    taken = [(first, last_day(first, count)) for first, count in held]
+    begins = first_free(taken, wanted, months)
+    assert begins >= wanted
+    assert not [1 for a, b in taken if a <= last_day(begins, months) and b >= begins]
+    if begins > wanted:  # no day is lost between
+        assert any(last + timedelta(days=1) == begins for _, last in taken)
 
 
 @settings(deadline=None)

@@ -25,12 +25,15 @@ from server.complaints.states import ComplaintKind
 from server.database import Transactions
 from server.identity import devices
 from server.identity import service as identity
+from server.inspection import notices
 from server.payments.books import Books
 from server.reconciliation import service as reconciliation
 from server.spots import service as spots
 from server.spots import signs
 from tests.server.handhelds import on_shift, pending
+from tests.server.inspection.test_notices import leave
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, LIFETIME, Office
+from tests.server.payments.test_passes import order as order_pass
 from tests.server.payments.test_refund_guards import GUARDS as OF_REFUNDS
 
 FILES = Path(__file__).parents[2] / "fixtures" / "settlements"
@@ -93,6 +96,11 @@ RECEIVED = entry(
         FROM money m, e WHERE m.rrn = 'B1'""",
 )
 """Money of charge B that came again."""
+
+OF_A_STAY = "state = 'requested' AND pass_order_id IS NULL"
+UNNOTICED = """(SELECT device_id FROM stay_checks
+    WHERE (device_id, seq) NOT IN (SELECT device_id, check_seq FROM notices))"""
+"""Who made the check that no notice came of, its first event."""
 
 GUARDS = {
     "an entry sums to zero": trigger(
@@ -226,7 +234,7 @@ GUARDS = {
         "parking_sessions_first_state",
         "parking_sessions",
         f"""WITH s AS ({copied("parking_sessions", "state = 'voided'", id=NEW_ID)} RETURNING id)
-            {copied("payments", "state = 'requested'", id=NEW_ID, parking_session_id="s.id")}
+            {copied("payments", OF_A_STAY, id=NEW_ID, parking_session_id="s.id")}
             """.replace("FROM payments t WHERE", "FROM payments t, s WHERE"),
         "I6-payments-agree",
         "may not become voided from nothing",
@@ -367,6 +375,56 @@ GUARDS = {
         "I0-guards-stand",
         "was made with other values",
     ),
+    "a notice goes along its table": trigger(
+        "notices_only_edges",
+        "notices",
+        "UPDATE notices SET state = 'issued', settled_at = NULL WHERE state = 'withdrawn'",
+        "I0-guards-stand",
+        "may not become issued from withdrawn",
+    ),
+    "a notice starts as issued": trigger(
+        "notices_first_state",
+        "notices",
+        copied(
+            "notices",
+            "state = 'withdrawn'",
+            id=NEW_ID,
+            number="'uji'",
+            device_id=UNNOTICED,
+            seq="1",
+            check_seq="1",
+        ),
+        "I0-guards-stand",
+        "may not become withdrawn from nothing",
+    ),
+    "a notice's deadline stays": trigger(
+        "notices_never_changes",
+        "notices",
+        "UPDATE notices SET object_until = object_until + 30",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
+    "a notice's photo is the one that was signed": trigger(
+        "notice_photos_never_changes",
+        "notice_photos",
+        "UPDATE notice_photos SET place = place + 7",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
+    "what a pass costs stays": trigger(
+        "pass_prices_never_changes",
+        "pass_prices",
+        "UPDATE pass_prices SET price_rp = price_rp + 1",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
+    "the days of a pass stay": trigger(
+        "pass_orders_never_changes",
+        "pass_orders",
+        "UPDATE pass_orders SET valid_from = valid_from + 30",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
     "a key is one device's": constraint(
         "uq_device_keys_public_key",
         "device_keys",
@@ -396,6 +454,7 @@ REWRITTEN = {
         "UPDATE settlement_lines SET gross_rp = gross_rp + 1, net_rp = net_rp + 1",
         "I7-transit-as-settled",
     ),
+    "stay_checks": (f"DELETE FROM stay_checks WHERE device_id = {UNNOTICED}", "I0-guards-stand"),
     "statement_lines": (
         "UPDATE statement_lines SET amount_rp = amount_rp + 1",
         "I7-bank-as-imported",
@@ -437,12 +496,17 @@ async def town(
     await office.inquire(found)
     await office.request()
     await office.request(EXCLUSIVE, minutes=60)
+    await order_pass(office)
     earlier = now - timedelta(hours=1)
     expired = await office.request(now=earlier)
     await office.inquire(expired, now=earlier + LIFETIME)
     handheld = await on_shift(api, transactions, now)
     events = [handheld.event(), handheld.event(), handheld.forge(seq=9)]
     await api.post("/v1/sync", json={"events": events}, auth=handheld.signed)
+    inspector, another = [await on_shift(api, transactions, now) for _ in range(2)]
+    check, notice = leave(inspector)
+    await api.post("/v1/sync", json={"events": [check, notice]}, auth=inspector.signed)
+    await api.post("/v1/sync", json={"events": [leave(another)[0]]}, auth=another.signed)
     refused = await pending(transactions, now)
     async with transactions.begin() as db:
         for place in list(await sample.hang_signs(db, "uji", now=now))[:1]:
@@ -451,6 +515,8 @@ async def town(
     async with transactions.begin() as db:
         checker = await identity.officer_named(db, sample.CHECKER)
         await devices.reject(db, checker, refused.device_id, "uji", now=now)
+        number = notice["body"]["number"]
+        await notices.withdraw(db, checker, number, "uji", now=now)
     async with transactions.begin() as db:
         told = Told(ComplaintKind.OTHER, story="uji")
         told_of = await complaints.take(db, told, due_on=books.day(now), now=now)

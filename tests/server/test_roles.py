@@ -37,7 +37,7 @@ INSERT_ONLY = {
     "refund_proofs", "refund_receipts", "settlement_lines", "shift_closings",
     "sign_changes", "sign_checks", "stay_checks", "head_counts", "held_lines",
     "statement_lines", "stay_voids",
-    "covered_stays", "pass_revocations", "passes",
+    "covered_stays", "pass_permits", "pass_revocations", "passes",
     "evidence_destroyed", "notice_changes",
     "voucher_batches", "voucher_ends", "voucher_refusals",
 }  # fmt: skip
@@ -85,6 +85,8 @@ UPDATED = {
         "state", "started_at", "ends_at", "ended_at", "plate_masked", "plate_hash",
     },
     "passkey_challenges": set(),
+    "pass_orders": {"plate_masked", "plate_hash"},
+    "pass_prices": {"valid_until"},
     "payments": {"state"},
     "pooled_charges": {"claimed_at", "claim_hash"},
     "posted_codes": {"retired_at"},

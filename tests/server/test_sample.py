@@ -9,7 +9,7 @@ from server import sample
 from server.database import Transactions
 from server.identity.models import Attendant, Officer
 from server.ledger import reports
-from server.parking.covered_models import Exemption
+from server.parking.covered_models import Exemption, PassPrice
 from server.payments.books import Books
 from server.spots import service as spots
 from server.spots.models import Spot, Tariff
@@ -35,7 +35,7 @@ async def test_seeding_again_changes_nothing(transactions: Transactions) -> None
         )
         counts = [
             await db.scalar(select(func.count()).select_from(table))
-            for table in (Spot, Tariff, Officer, Attendant, Exemption)
+            for table in (Spot, Tariff, Officer, Attendant, Exemption, PassPrice)
         ]
-        assert counts == [40, 6, 2, 1, 4]
+        assert counts == [40, 6, 2, 1, 4, 8]
     assert parse_spot_code(sample.first_spot()) == sample.first_spot()

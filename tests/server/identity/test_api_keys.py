@@ -123,6 +123,8 @@ PUBLIC = {
     "GET /open-data/apds/rates", "GET /open-data/apds/rates/{id_}", "GET /open-data/apds/sessions",
     "GET /p", "GET /s/{stay_id}", "POST /s/{stay_id}/extend", "POST /s/{stay_id}/leave",
     "POST /s/{stay_id}/reminder", "GET /c/{charge_id}/qris.png", "POST /c/{charge_id}/again",
+    "GET /langganan", "POST /langganan", "GET /c/{charge_id}/langganan.svg",
+    "GET /c/{charge_id}/langganan.pdf",
     "GET /peta", "GET /peta/{code}", "GET /v1/audit/checkpoint",
     "GET /p/{spot}", "POST /p/{spot}", "GET /c/{charge_id}", "GET /r/{number}",
     # a receipt's own driver names its charge; the ids of wishes and complaints are chance too

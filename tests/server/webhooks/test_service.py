@@ -32,6 +32,7 @@ async def test_many_facts_are_recorded_in_one_statement(transactions: Transactio
         "paid_at": "2026-11-21T03:00:00Z",
         "business_day": "2026-11-21",
         "receipt": "PSR-2026-000001-7",
+        "pass_serial": None,
     }
     assert (told.happened_at, told.fanned_out_at) == (PAID_AT, None)
 
