@@ -71,7 +71,8 @@ async def test_the_public_reads_answers_page_by_page(
     async with transactions.begin() as db:
         officer = await identity.officer_named(db, sample.OFFICER)
         spot = await spots.find(db, "PSR-001-U")
-        for number, kind in enumerate(ComplaintKind):
+        kinds = [kind for kind in ComplaintKind if kind is not ComplaintKind.NOTICE]  # needs one
+        for number, kind in enumerate(kinds):
             told = Told(kind, story="x", spot_id=spot.id if number % 2 else None)
             made = await complaints.take(db, told, due_on=now.date(), now=now)
             if number < 6:
