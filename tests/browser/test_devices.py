@@ -11,6 +11,7 @@ from playwright.async_api import Page, expect
 
 from server import sample
 from tests.browser.screen import Screens
+from tests.browser.test_own_account import confirm
 from tests.browser.test_refunds import sign_in
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.handhelds import Handheld
@@ -27,12 +28,6 @@ TOLD = {
     "quarantined_count": 0,
     "links": [{"spot": "PSR-001-U", "pulses": 500, "lost": 60, "median_ms": 240}],
 }
-
-
-async def confirm(page: Page, password: str, button: str) -> None:
-    form = page.locator("form", has=page.get_by_role("button", name=button))
-    await form.get_by_label("Kata sandi Anda").fill(password)
-    await form.get_by_role("button", name=button).click()
 
 
 async def code_in_the_picture(page: Page) -> str:
@@ -57,7 +52,7 @@ async def test_one_officer_enrols_and_another_approves(
     maker = await sign_in(screens, sample.OFFICER, PASSWORD)
     await maker.goto("/office/devices")
     await screens.examine(maker, "devices-empty")
-    await confirm(maker, PASSWORD, "Buat kode pendaftaran")
+    await confirm(maker, "Buat kode pendaftaran", PASSWORD)
     await expect(maker.get_by_role("heading", name="Kode pendaftaran")).to_be_visible()
     await screens.examine(maker, "device-code", english=False)
     handheld, told = await enrol(api, await code_in_the_picture(maker))
@@ -71,7 +66,7 @@ async def test_one_officer_enrols_and_another_approves(
     await checker.get_by_role("link", name="HP Pasar").click()
     await screens.examine(checker, "device-pending")
     await checker.get_by_label("Catatan").fill("di tangan saya, kunci sama")
-    await confirm(checker, CHECKER_PASSWORD, "Setujui")
+    await confirm(checker, "Setujui", CHECKER_PASSWORD)
     await expect(checker.get_by_role("status")).to_have_text("aktif")
     await screens.examine(checker, "device-active")
     report = f"/v1/devices/{told['device_id']}/report"
@@ -89,11 +84,11 @@ async def test_one_officer_enrols_and_another_approves(
     for button, state in (("Nonaktifkan", "dinonaktifkan sementara"), ("Aktifkan lagi", "aktif")):
         form = maker.locator("form", has=maker.get_by_role("button", name=button))
         await form.get_by_label("Alasan").fill("tertinggal, lalu kembali")
-        await confirm(maker, PASSWORD, button)
+        await confirm(maker, button, PASSWORD)
         await expect(maker.get_by_role("status")).to_have_text(state)
     form = maker.locator("form", has=maker.get_by_role("button", name="Minta perangkat"))
     await form.get_by_label("Alasan").fill("juru parkir berhenti")
-    await confirm(maker, PASSWORD, "Minta perangkat")
+    await confirm(maker, "Minta perangkat", PASSWORD)
     await expect(maker.get_by_role("status")).to_have_text("aktif, menunggu hapus isi")
     assert (await api.post(report, json={}, auth=handheld.signed)).json()["wipe"] is True
     wiped = await api.post(f"/v1/devices/{told['device_id']}/wiped", auth=handheld.signed)

@@ -7,7 +7,7 @@ from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Role
 from tests.browser.screen import DESK, PHONE, Screens, left_in_bahasa
-from tests.browser.test_own_account import confirm, examined
+from tests.browser.test_own_account import confirm
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 
 NEW = "kata sandi pilihan siti"
@@ -39,11 +39,11 @@ async def test_an_officer_is_added_allowed_and_comes_in(
     await admin.get_by_label("Alasan").fill("baru bertugas")
     await confirm(admin, "Minta ditambahkan")
     await expect(admin.get_by_role("status")).to_have_text("nonaktif, menunggu persetujuan")
-    await examined(screens, admin, "officer-asked")
+    await screens.examine(admin, "officer-asked", english=False)
     there = admin.url
     checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
     await checker.goto(there)
-    await examined(screens, checker, "officer-to-decide")
+    await screens.examine(checker, "officer-to-decide", english=False)
     await checker.get_by_label("Catatan").fill("surat tugas ada")
     await confirm(checker, "Setujui", CHECKER_PASSWORD)
     await expect(checker.get_by_role("status")).to_have_text("aktif")

@@ -34,11 +34,6 @@ async def confirm(page: Page, button: str, typed: str = PASSWORD) -> None:
     await page.wait_for_load_state()
 
 
-async def examined(screens: Screens, page: Page, name: str) -> None:
-    """At every width, in the language that it is in: it shows what people wrote."""
-    await screens.examine(page, name, english=False)
-
-
 async def scanned(page: Page) -> pyotp.TOTP:
     """What an app makes of the picture on the screen."""
     picture = Image.open(io.BytesIO(await page.locator(".barcode img").screenshot()))

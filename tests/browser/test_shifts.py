@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from server import sample
 from server.database import Transactions
 from tests.browser.screen import DESK, PHONE, Screens, left_in_bahasa
-from tests.browser.test_devices import confirm
+from tests.browser.test_own_account import confirm
 from tests.browser.test_refunds import sign_in
 from tests.server.cluster import PASSWORD
 from tests.server.handhelds import on_shift
@@ -50,7 +50,7 @@ async def test_a_difference_is_explained_and_a_silent_shift_is_ended(
     await screens.examine(page, "shift-differs")
     form = page.locator("form", has=page.get_by_role("button", name="Simpan penjelasan"))
     await form.get_by_label("Alasan").fill("uang kembalian")
-    await confirm(page, PASSWORD, "Simpan penjelasan")
+    await confirm(page, "Simpan penjelasan", PASSWORD)
     await expect(page.get_by_role("status")).to_have_text("selisih dijelaskan")
     await expect(page.locator("main")).to_contain_text("uang kembalian")
 
@@ -60,5 +60,5 @@ async def test_a_difference_is_explained_and_a_silent_shift_is_ended(
     await screens.examine(page, "shift-open")
     form = page.locator("form", has=page.get_by_role("button", name="Tutup giliran ini"))
     await form.get_by_label("Alasan").fill("perangkat hilang")
-    await confirm(page, PASSWORD, "Tutup giliran ini")
+    await confirm(page, "Tutup giliran ini", PASSWORD)
     await expect(page.get_by_role("status")).to_have_text("ditutup dari kantor")
