@@ -68,7 +68,7 @@ async def test_an_officer_is_added_allowed_and_comes_in(
     await expect(siti.locator("h1")).to_have_text("Akun saya")
     await siti.goto("/office")  # she has no right to the books
     await expect(siti.locator("h1")).to_have_text("Giliran")
-    await expect(siti.locator("nav.links").first).not_to_contain_text("Hari usaha")
+    await expect(siti.locator("nav.places").first).not_to_contain_text("Hari usaha")
     await siti.goto("/office/refunds")
     await expect(siti.locator("h1")).to_have_text("Peran Anda tidak boleh melakukan ini")
     await admin.goto(f"{there}?lang=id")
