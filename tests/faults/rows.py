@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.faults import (
     acquiring,
+    allowing,
     camera,
     clocks,
     crashes,
@@ -79,6 +80,7 @@ ROWS = (
     Row("T22", "printer fails, or who prints dies", printing.print_badly, on=printing.PaperStage),
     Row("T27", "records tampered with by the database's owner", tampering.tamper,
         environment={**PATIENT, "KARCIS_JOBS": "false"}),
+    Row("T28", "asked for beyond one's rights, or another's", allowing.ask_for_more),
     Row("T29", "enrolment codes and keys stolen, copied", enrolling.enrol_badly, on=HandheldStage),
     Row("T35", "the whole, simulated from seeds", whole.simulate, alone=True),
     Row("T30", "signs covered, altered, swapped", evidence.cover_signs),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults import __main__ as harness
 from tests.faults import (
+    allowing,
     camera,
     clocks,
     dying,
@@ -143,6 +144,7 @@ PLAYED: tuple[tuple[str, int, str, Small], ...] = (
     ("T10", 7, "a false event was believed", ()),
     ("T11", 120, "money booked twice", ()),
     ("T20", 2, "a time by the device's clock", ((clocks, "CLOCKS", clocks.CLOCKS[6::2]),)),
+    ("T28", 900, allowing.BEYOND, ()),
     ("T29", 7, "a copy was believed", ((enrolling, "ATTEMPTS", 1),)),
     ("T30", 22, "false sign taken for ours", ((evidence, "WARPS", 1),)),
     ("T31", 14, "fake taken for paid", ()),

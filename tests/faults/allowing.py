@@ -1,0 +1,246 @@
+"""T28: who asks for what is not theirs: routes beyond their role, and what belongs to another.
+
+Over the server's own HTTP, as nobody, as every role, as handhelds on shift and as programs with
+keys. An attendant may work any spot; what was taken, asked or counted by one is no other's.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from server import access
+from server.app import create_interface
+from server.database import new_id
+from server.identity import api_keys
+from server.identity import service as identity
+from server.identity.api_keys import Scope
+from server.identity.models import Role
+from tests.faults.handheld_stage import PIN, officers
+from tests.faults.stage import Stage
+from tests.server.asking import as_told, ask
+from tests.server.handhelds import Handheld, approved, nonce_for
+
+PASSWORD = "kata sandi uji peran"
+ASKED_AT_ONCE = 8
+BEYOND = "let in beyond their rights"
+OTHERS = "let in to what is another's"
+Clients = dict[Role | None, httpx.AsyncClient]
+"""As nobody, and as an officer of each role."""
+
+
+async def ask_for_more(stage: Stage) -> None:
+    """T28."""
+    if not stage.is_ours:
+        return await _refunded_to_anybody(stage)
+    clients: Clients = {None: _client(stage)}
+    try:
+        for role in Role:
+            clients[role] = await _signed_in(stage, role)
+        await _matrix(stage, clients)
+        for kind in (_of_another_device, _of_another_key, _of_oneself):
+            await kind(stage, clients)
+            stage.tally.fired[kind.__name__.strip("_").replace("_", " ")] += 1
+    finally:
+        for client in clients.values():
+            await client.aclose()
+
+
+async def _refunded_to_anybody(stage: Stage) -> None:
+    """The control asks nobody who they are."""
+    await stage.kerb(until=lambda: len(stage.asked) >= 4, drivers=2)
+    await stage.settle()
+    for reference, amount_rp in await stage.rows("SELECT reference, amount_rp FROM posted"):
+        path = f"/v1/charges/{reference}/refunds"
+        answer = await stage.http.post(path, json={"amount_rp": amount_rp}, timeout=60)
+        stage.tally.runs += 1
+        stage.tally.fired["refund asked for by nobody"] += 1
+        if answer.is_success:
+            stage.tally.violate(BEYOND, path)
+
+
+def _client(stage: Stage) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{stage.port}", timeout=60, trust_env=False)
+
+
+async def _signed_in(stage: Stage, role: Role) -> httpx.AsyncClient:
+    async with officers(stage) as transactions, transactions.begin() as db:
+        await identity.add_officer(
+            db, login=f"uji-{role}", name="Uji", role=role, password=PASSWORD
+        )
+    client = _client(stage)
+    entered = {"login": f"uji-{role}", "password": PASSWORD}
+    answer = await client.post("/office/sign-in", data=entered)
+    if answer.status_code != 303:
+        stage.tally.violate("harness dead: not signed in", answer.text)
+    return client
+
+
+async def _matrix(stage: Stage, clients: Clients) -> None:
+    """Every route as nobody and as every role: as the table of rights says, and no further."""
+    room = asyncio.Semaphore(ASKED_AT_ONCE)
+
+    async def one(rule: access.Rule, role: Role | None, client: httpx.AsyncClient) -> None:
+        async with room:
+            status, slug = await ask(client, rule)
+        stage.tally.runs += 1
+        stage.tally.fired["a route asked as nobody" if role is None else "a route by a role"] += 1
+        if status == 500:
+            stage.tally.violate("a route broke", f"{rule.method} {rule.path}: {status}")
+        if not as_told(rule, role, status, slug):
+            stage.tally.violate(BEYOND, f"{role} {rule.method} {rule.path}: {status} {slug}")
+
+    asked = [
+        one(rule, role, client)
+        for rule in access.rules(create_interface())
+        for role, client in clients.items()
+        if role is None or not rule.public
+    ]
+    stage.rng.shuffle(asked)
+    await asyncio.gather(*asked)
+
+
+async def _expect(stage: Stage, what: str, asked: Awaitable[httpx.Response], *wanted: str) -> None:
+    """That what belongs to another is refused in these words."""
+    answer = await asked
+    stage.tally.runs += 1
+    told = "problem" in answer.headers.get("content-type", "")
+    slug = answer.json()["slug"] if told else f"HTTP {answer.status_code}"
+    if slug not in wanted:
+        stage.tally.violate(OTHERS, f"{what}: {slug}")
+
+
+# Handhelds
+
+
+async def _on_shift(stage: Stage, attendant: str) -> tuple[Handheld, str]:
+    """A handheld of its own with an attendant of its own on shift, and the shift's id."""
+    async with officers(stage) as transactions:
+        async with transactions.begin() as db:
+            await identity.add_attendant(db, code=attendant, name="Uji", pin=PIN)
+        handheld = await approved(transactions)
+    body = handheld.shift_request(await nonce_for(stage.http, handheld), attendant=attendant)
+    answer = await stage.http.post("/v1/shifts", json=body, timeout=60)
+    handheld.token = answer.json()["token"]
+    return handheld, body["id"]
+
+
+async def _of_another_device(stage: Stage, _clients: Clients) -> None:
+    """What one attendant asked for, holds and counted, asked by another with a good shift."""
+    mine, shift = await _on_shift(stage, "JP-U1")
+    other, _ = await _on_shift(stage, "JP-U2")
+    post = stage.http.post
+    charge_id = stage.new_id()
+    stage.asked.add(charge_id)
+    wanted = {"id": str(charge_id), "vehicle_class": "motorcycle"}
+    asked = await post(f"/v1/spots/{stage.spots[0]}/charges", json=wanted, auth=mine.signed)
+    if asked.status_code != 201:
+        stage.tally.violate("harness dead: no charge", asked.text)
+    cancel = {"reason": "wrong_vehicle"}
+    count = {"seq": 1, "counted_rp": 0, "shown_rp": 0}
+    device, path = f"/v1/devices/{mine.device_id}", f"/v1/charges/{charge_id}/cancel"
+    tries: tuple[tuple[str, str, dict[str, Any], str], ...] = (
+        ("a charge cancelled", path, cancel, "charge-of-another"),
+        ("a shift closed", f"{device}/shifts/{shift}/close", count, "signature-refused"),
+        ("a shift closed as one's own", f"/v1/devices/{other.device_id}/shifts/{shift}/close",
+         count, "shift-not-found"),
+        ("a device erased", f"{device}/wiped", {}, "signature-refused"),
+        ("a device reported for", f"{device}/report", {}, "signature-refused"),
+    )  # fmt: skip
+    for what, where, body, slug in tries:
+        await _expect(stage, what, post(where, json=body, auth=other.signed), slug)
+    stolen = other.shift_request(await nonce_for(stage.http, mine), attendant="JP-U1")
+    await _expect(stage, "a shift by another's nonce", post("/v1/shifts", json=stolen),
+                  "device-not-active")  # fmt: skip
+    closed = "SELECT 1 FROM shift_closings WHERE shift_id = $1"
+    if await stage.rows(closed, UUID(shift)):
+        stage.tally.violate(OTHERS, "a shift was closed")
+    await _expect(stage, "a charge cancelled without a shift", post(path, json=cancel),
+                  "not-signed-in")  # fmt: skip
+
+
+# Programs with keys
+
+
+async def _of_another_key(stage: Stage, _clients: Clients) -> None:
+    """What one integrator has, asked for with the key of another; and more than a key reads."""
+    mine = await _key(stage, "Portal kota", Scope.WEBHOOKS_WRITE, Scope.CHARGES_READ)
+    other = await _key(stage, "Peneliti", Scope.WEBHOOKS_WRITE)
+    body = {"id": str(new_id()), "url": "https://pemda.example/x", "types": ["charge.paid"]}
+    added = await stage.http.post("/v1/webhooks", json=body, headers=mine)
+    if added.status_code != 201:
+        stage.tally.violate("harness dead: no webhook", added.text)
+    where = f"/v1/webhooks/{body['id']}"
+    since = {"since": datetime.now(UTC).isoformat()}
+    for method, path, more in (
+        ("GET", "", {}), ("GET", "/deliveries", {}), ("POST", "/rotate", {}),
+        ("POST", "/disable", {}), ("POST", "/enable", {}), ("POST", "/replay", since),
+    ):  # fmt: skip
+        asked = stage.http.request(method, where + path, json=more or None, headers=other)
+        await _expect(stage, f"a webhook's {method} {path}", asked, "webhook-not-found")
+    greedy = {**body, "id": str(new_id())}
+    await _expect(stage, "told more than a key may read",
+                  stage.http.post("/v1/webhooks", json=greedy, headers=other),
+                  "scope-missing")  # fmt: skip
+    for path in ("/v1/charges", "/v1/receipts", "/v1/ledger/balances"):
+        asked = stage.http.get(path, headers=other)
+        await _expect(stage, f"{path} without its scope", asked, "scope-missing")
+    left = await stage.rows(
+        "SELECT disabled_at FROM webhook_subscriptions WHERE id = $1", UUID(body["id"])
+    )
+    if [row[0] for row in left] != [None]:
+        stage.tally.violate(OTHERS, "a webhook was changed")
+
+
+async def _key(stage: Stage, name: str, *scopes: Scope) -> dict[str, str]:
+    async with officers(stage) as transactions, transactions.begin() as db:
+        issued = await api_keys.issue(db, name, scopes, created_by="uji", now=datetime.now(UTC))
+    return {"Authorization": f"Bearer {issued.key}"}
+
+
+# Officers
+
+
+async def _of_oneself(stage: Stage, clients: Clients) -> None:
+    """Another's sign-in, and one's own request decided after one's role has changed."""
+    maker, checker = clients[Role.BENDAHARA], clients[Role.VERIFIKATOR]
+    of_other = """SELECT s.id FROM officer_sign_ins s JOIN officers o ON o.id = officer_id
+        WHERE login = $1"""
+    [[sign_in]] = await stage.rows(of_other, f"uji-{Role.VERIFIKATOR}")
+    await _expect(stage, "another's sign-in ended",
+                  maker.post(f"/office/account/sign-ins/{sign_in}/end"),
+                  "sign-in-not-found")  # fmt: skip
+    if (await checker.get("/office/account")).status_code != 200:
+        stage.tally.violate(OTHERS, "a sign-in was ended")
+    refund_id = await _refund_asked(stage, maker)
+    login = f"uji-{Role.BENDAHARA}"
+    await stage.rows("UPDATE officers SET role = $1 WHERE login = $2", Role.VERIFIKATOR, login)
+    approve = {"decision": "approve", "password": PASSWORD}
+    decided = maker.post(f"/office/refunds/{refund_id}/decision", data=approve)
+    await _expect(stage, "one's own refund decided", decided, "same-person")
+    [[state]] = await stage.rows("SELECT state FROM refunds WHERE id = $1", refund_id)
+    if state != "requested":
+        stage.tally.violate(OTHERS, f"a refund is {state}")
+
+
+async def _refund_asked(stage: Stage, maker: httpx.AsyncClient) -> UUID:
+    enough = len(stage.asked) + 2
+    await stage.kerb(until=lambda: len(stage.asked) >= enough, drivers=1)
+    await stage.settle()
+    [[charge_id, money_id, amount_rp]] = await stage.rows(
+        "SELECT charge_id, id, amount_rp FROM money WHERE flag = 'exact' LIMIT 1"
+    )
+    refund_id = new_id()
+    answer = await maker.post(
+        f"/office/charges/{charge_id}/refunds",
+        data={
+            "id": str(refund_id), "money_id": str(money_id), "amount_rp": amount_rp,
+            "reason": "other", "explanation": "uji", "method": "acquirer", "password": PASSWORD,
+        },
+    )  # fmt: skip
+    if answer.status_code != 303:
+        stage.tally.violate("harness dead: no refund", answer.text)
+    return refund_id
