@@ -24,6 +24,7 @@ from server.complaints import retention as told_retention
 from server.database import Transactions, plain_url
 from server.driver import reminders
 from server.errors import database_gone, in_the_way
+from server.figures import service as figures
 from server.identity import fleet, links, signed_requests
 from server.inspection import notices, silence
 from server.parking import retention
@@ -156,6 +157,11 @@ def _timetable(
         ),
         "seal_recent": (EVERY_MINUTE, lambda now: keeper.keep(now=now)),
         "seal_all": (SEALED_NIGHTLY, lambda now: keeper.keep(now=now, all_rows=True)),
+        "sum_takings": (
+            EVERY_MINUTE,
+            lambda now: figures.sweep(transactions, books.timezone, now=now),
+        ),
+        "mend_takings": (EVERY_NIGHT, lambda _: figures.mend(transactions, books.timezone)),
         "unclaimed": (EVERY_FIVE_MINUTES, unclaimed),
         "watch_fleet": (EVERY_FIVE_MINUTES, lambda now: fleet.watch(transactions, now=now)),
         "prune_nonces": (

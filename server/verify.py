@@ -17,6 +17,7 @@ from domain.payment import CHARGE_TABLE
 from server.audit import findings
 from server.audit.sealed import RECORDED
 from server.database import Transactions
+from server.figures.service import ASTRAY
 from server.identity.service import signed_by
 
 log = structlog.get_logger()
@@ -425,6 +426,11 @@ INVARIANTS = (
             LEFT JOIN ledger_entries e ON e.source = 'explained:settlement:' || l.id
             WHERE u.id IS NULL OR e.id IS NOT NULL) s
            WHERE owed <> came - returned - settled""",
+    ),
+    Invariant(
+        "I7-takings-as-posted",
+        "the sums of takings are what was posted to revenue, held and settled, day by day",
+        ASTRAY,
     ),
     Invariant(
         "I7-cash-as-taken",

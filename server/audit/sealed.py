@@ -181,6 +181,8 @@ OUTSIDE: Mapping[str, str] = {
     "sign_on_attempts": "lives for minutes",
     "spot_links": "how good connections are",
     "stay_checks": "an observation; a device event holds it too",
+    "takings": "sums that follow from ledger, money and settlement lines, compared with them",
+    "takings_swept": "how far those sums go",
     "used_nonces": "lives for minutes",
     "webhook_attempts": "how telling integrators went",
     "webhook_deliveries": "how telling integrators went",

@@ -110,6 +110,10 @@ UPDATED = {
     "sign_on_attempts": set(),
     "spot_links": {"pulses", "lost", "answer_ms"},
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},
+    "takings": {
+        "count", "gross_rp", "recognised_rp", "refunded_rp", "held_count", "held_rp", "mdr_rp",
+    },
+    "takings_swept": {"bound", "waiting_at", "waiting_xid"},
     "tariffs": set(),
     "unended_stays": {"closed_by", "closed_at", "what_was_done"},
     "used_nonces": set(),
@@ -126,7 +130,7 @@ UPDATED = {
 DELETED = {
     "complaint_photos", "device_nonces", "officer_passkeys", "officer_recovery_codes",
     "officer_setup_codes", "officer_sign_ins", "officer_totps", "outbox", "passkey_challenges",
-    "reminders", "sign_in_tries", "sign_on_attempts", "spot_links", "used_nonces",
+    "reminders", "sign_in_tries", "sign_on_attempts", "spot_links", "takings", "used_nonces",
 }  # fmt: skip
 QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"}
 """The job library's own, with every right but to truncate."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -27,6 +28,7 @@ from domain.payment import CaseOutcome
 from domain.tariff import VehicleClass
 from server import sample, verify
 from server.database import Transactions, create_engine, create_transactions, new_id
+from server.figures import service as figures
 from server.identity import service as identity
 from server.payments import inquiries, proposals
 from server.payments.acquirer import Acquirer, profile
@@ -45,6 +47,7 @@ from tests.server.payments.voice import Voice, compact
 FLAT, HOURLY, EXCLUSIVE = "PSR-001-U", "RSU-003-I", "RSU-001-J"
 CAR_RP = 4_000
 LIFETIME = timedelta(minutes=15)
+JAKARTA = ZoneInfo("Asia/Jakarta")
 
 broken_on_purpose: set[str] = set()
 """Databases whose test damages them to see whether the damage is noticed."""
@@ -52,10 +55,22 @@ broken_on_purpose: set[str] = set()
 
 @pytest.fixture
 async def database_url(database_url: str) -> AsyncIterator[str]:
-    """After every test on a database, all that must hold of its money holds."""
+    """After every test on a database, all that must hold of its money holds, once summed too."""
     yield database_url
     if database_url not in broken_on_purpose:
+        await sum_takings(database_url)
         assert await violations(database_url) == {}
+
+
+async def sum_takings(database_url: str) -> None:
+    """Sum all takings there are, as two sweeps do once nothing of it can still be under way."""
+    engine = create_engine(database_url)
+    try:
+        for minutes in (2, 3):
+            now = datetime.now(UTC) + timedelta(minutes=minutes)
+            await figures.sweep(create_transactions(engine), JAKARTA, now=now)
+    finally:
+        await engine.dispose()
 
 
 async def violations(database_url: str) -> dict[str, list[str]]:
