@@ -325,7 +325,8 @@ async def mend(transactions: Transactions, timezone: ZoneInfo) -> list[date]:
             (swept,) = await fetch(db, "SELECT bound FROM takings_swept FOR UPDATE")
             await fetch(db, "DELETE FROM takings WHERE business_day = $1", day)
             await fetch(db, COUNT_DAY, str(timezone), day, swept["bound"])
-        log.warning("takings_counted_anew", day=str(day))
+    if days:
+        log.warning("takings_counted_anew", count=len(days))
     return days
 
 
