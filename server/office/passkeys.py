@@ -14,7 +14,7 @@ from server.database import Transaction
 from server.identity import passkeys, sign_ins
 from server.identity.passkeys import PasskeyNotFound, needed_site
 from server.office.own_account import HERE, OwnDep
-from server.office.signed_in import SignedInDep
+from server.office.signed_in import SignedInDep, inside
 from server.office.signing_in import asker_of, with_cookie
 from server.payments.wiring import WiringDep
 
@@ -117,7 +117,7 @@ async def confirm_page(
         books=wired.books,
         options=options,
         portal=found.officer.portal_account is not None and request.app.state.portal is not None,
-        back=back if back.startswith("/office") else "/office",
+        back=inside(back),
         minutes=int(sign_ins.CONFIRMED_FOR.total_seconds()) // 60,
     )
 

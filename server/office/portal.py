@@ -4,6 +4,7 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Cookie, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -14,7 +15,7 @@ from server.database import TransactionsDep
 from server.identity import sign_ins, single_sign_on
 from server.identity.models import Officer
 from server.identity.single_sign_on import Attempt, Portal, PortalRefused, PortalUnavailable, Told
-from server.office.signed_in import SignedInDep
+from server.office.signed_in import SignedInDep, inside
 from server.office.signing_in import asker_of, with_cookie
 from server.payments.wiring import Wiring, WiringDep
 
@@ -22,6 +23,7 @@ router = APIRouter(prefix="/portal")
 TEMPLATES = Path(__file__).parent / "templates"
 COOKIE = "karcis_portal"
 HERE = "/office/portal"
+OFFICE = "/office"
 Short = Annotated[str, Query(max_length=4000)]
 
 
@@ -42,20 +44,26 @@ async def go(request: Request, transactions: TransactionsDep, wired: WiringDep) 
 
 @router.get("/confirm")
 async def go_once_more(
-    request: Request, transactions: TransactionsDep, found: SignedInDep, wired: WiringDep
+    request: Request,
+    transactions: TransactionsDep,
+    found: SignedInDep,
+    wired: WiringDep,
+    back: Short = OFFICE,
 ) -> Response:
-    """Who is signed in shows the portal anew who they are."""
+    """Who is signed in shows the portal anew who they are, and comes `back` to their form."""
     now = datetime.now(UTC)
     async with transactions.begin() as db:
         state, attempt = await single_sign_on.begin(db, now=now, sign_in_id=found.sign_in.id)
-    return await _on_the_way(request, wired, state, attempt)
+    return await _on_the_way(request, wired, state, attempt, inside(back))
 
 
-async def _on_the_way(request: Request, wired: Wiring, state: str, attempt: Attempt) -> Response:
+async def _on_the_way(
+    request: Request, wired: Wiring, state: str, attempt: Attempt, back: str = OFFICE
+) -> Response:
     response = RedirectResponse(await portal_of(request).way_there(state, attempt), 303)
     response.set_cookie(
         COOKIE,
-        state,
+        f"{state}{quote(back)}",
         max_age=int(single_sign_on.ATTEMPT_LIFETIME.total_seconds()),
         path=HERE,
         httponly=True,
@@ -78,7 +86,8 @@ async def come_back(
     not send our cookie along with a redirect.
     """
     now, portal = datetime.now(UTC), portal_of(request)
-    if not state or not secrets.compare_digest(state.encode(), karcis_portal.encode()):
+    began, _, rest = karcis_portal.partition("/")
+    if not state or not secrets.compare_digest(state.encode(), began.encode()):
         raise PortalRefused
     attempt = await single_sign_on.take(transactions, state, now=now)
     if not code:
@@ -87,7 +96,13 @@ async def come_back(
     async with transactions.begin() as db:
         officer = await single_sign_on.officer_of(db, told)
         token = await _token(db, officer, told, attempt, request, now)
-    response = pages.render(request, TEMPLATES, "portal-return.html", books=wired.books)
+    response = pages.render(
+        request,
+        TEMPLATES,
+        "portal-return.html",
+        books=wired.books,
+        back=inside(unquote("/" + rest)),
+    )
     response.delete_cookie(COOKIE, path=HERE)
     return with_cookie(response, token, wired.books)
 

@@ -52,6 +52,11 @@ async def signed_in_officer(request: Request, found: SignedInDep) -> Officer:
 OfficerDep = Annotated[Officer, Depends(signed_in_officer)]
 
 
+def inside(back: str) -> str:
+    """Where to go on to: a page of the office, whatever the address says."""
+    return back if back.startswith("/office") else "/office"
+
+
 @dataclass(frozen=True)
 class Holder:
     """Lets in whose role has the right; a value, so that the table of routes can tell it."""

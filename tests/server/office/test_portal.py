@@ -5,11 +5,13 @@ it answers with tokens and keys of its own.
 """
 
 import base64
+import hmac
+import html
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pyotp
@@ -35,6 +37,14 @@ from tests.server.office.portal import CLAIMS, SITI, provider  # noqa: F401 - a 
 from tests.server.payments.conftest import on_a_socket
 
 
+def _base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _part(of_token: dict[str, Any]) -> str:
+    return _base64(json.dumps(of_token).encode())
+
+
 @dataclass
 class Relay:
     """Passes on to the provider under its own name; `lie` alters what a token says."""
@@ -43,8 +53,12 @@ class Relay:
     lie: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "relay"}))
     signs_with: RSAKey | None = None
+    seal: Callable[[dict[str, Any]], str] = field(init=False)
     down: bool = False
     asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.seal = self._signed
 
     async def pass_on(self, request: Request) -> Response:
         if self.down:
@@ -77,9 +91,20 @@ class Relay:
         assert self.lie is not None
         middle = told["id_token"].split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-        key = self.signs_with or self.key
-        told["id_token"] = jwt.encode({"alg": "RS256", "kid": "relay"}, self.lie(claims), key)
+        told["id_token"] = self.seal(self.lie(claims))
         return json.dumps(told).encode()
+
+    def _signed(self, claims: dict[str, Any]) -> str:
+        return jwt.encode({"alg": "RS256", "kid": "relay"}, claims, self.signs_with or self.key)
+
+    def unsigned(self, claims: dict[str, Any]) -> str:
+        return f"{_part({'alg': 'none', 'kid': 'relay'})}.{_part(claims)}."
+
+    def signed_by_what_all_know(self, claims: dict[str, Any]) -> str:
+        """With the public key as if it were a secret shared with us."""
+        signed = f"{_part({'alg': 'HS256', 'kid': 'relay'})}.{_part(claims)}"
+        secret = self.key.as_pem(private=False)
+        return f"{signed}.{_base64(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
 
 @pytest.fixture
@@ -218,6 +243,13 @@ async def test_a_signature_of_another_key_opens_nothing(
     assert (await api.get(await at_portal(await go(api)))).status_code == 200
 
 
+async def test_no_other_way_of_signing_opens_anything(api: httpx.AsyncClient, relay: Relay) -> None:
+    relay.lie = lambda told: told | CLAIMS
+    for seal in (relay.unsigned, relay.signed_by_what_all_know):
+        relay.seal = seal
+        assert await slug(api, await at_portal(await go(api))) == "portal-refused"
+
+
 async def test_a_portal_that_is_away_is_told_in_words(api: httpx.AsyncClient, relay: Relay) -> None:
     relay.down = True
     answer = await api.get("/office/portal", headers={"Accept": "text/html"})
@@ -268,6 +300,19 @@ async def test_money_is_confirmed_by_signing_in_at_the_portal_anew(
         back = await at_portal(await go(api, "/office/portal/confirm"))
         assert await slug(api, back) == "portal-refused"
     relay.lie = lambda told: told | CLAIMS | {"auth_time": told["iat"]}
-    back = await at_portal(await go(api, "/office/portal/confirm"))
-    assert (await api.get(back)).status_code == 200
+    form = "/office/ledger/accounts/1-110?from=2026-11-01&party=JP-01"
+    back = await at_portal(await go(api, f"/office/portal/confirm?{urlencode({'back': form})}"))
+    returned = await api.get(back)
+    assert returned.status_code == 200
+    assert f"0;url={html.escape(form)}" in returned.text
     assert (await api.post("/office/devices/codes")).status_code == 200
+
+
+@pytest.mark.parametrize("back", ["https://jahat.example/", "//jahat.example", "/p/SMP-A-001"])
+async def test_nobody_is_led_out_of_the_office(
+    api: httpx.AsyncClient, relay: Relay, back: str
+) -> None:
+    await api.get(await at_portal(await go(api)))
+    relay.lie = lambda told: told | CLAIMS | {"auth_time": told["iat"]}
+    there = await go(api, f"/office/portal/confirm?{urlencode({'back': back})}")
+    assert '0;url=/office"' in (await api.get(await at_portal(there))).text
