@@ -1,10 +1,13 @@
 """The office's page of the audit log, in Chromium, before a checker."""
 
+import io
 import json
 from base64 import b64decode
 from datetime import UTC, datetime
 from pathlib import Path
 
+import zxingcpp
+from PIL import Image
 from playwright.async_api import expect
 from sqlalchemy import text
 
@@ -34,6 +37,10 @@ async def test_a_checker_keeps_a_checkpoint_and_sees_who_changed_what(
     await page.get_by_label("Cari nomor").fill(sample.OFFICER)
     await page.get_by_role("button", name="Cari").click()
     await expect(page.locator("pre")).to_have_text(made.note.rstrip("\n"))
+    source = await page.get_by_alt_text("Barcode titik periksa ini").get_attribute("src")
+    with Image.open(io.BytesIO(b64decode(str(source).partition(",")[2]))) as picture:
+        [code] = zxingcpp.read_barcodes(picture)
+    assert code.text == made.note
     change = page.locator("details", has_text="officers")
     await change.locator("summary").click()
     await expect(change).to_contain_text("bendahara")
