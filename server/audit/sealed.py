@@ -77,6 +77,7 @@ SEALED: Mapping[str, Sealed] = {
     # The body is in the event's own hash, which the device signed.
     "device_events": Sealed("received_at", left_out=_these("body")),
     "device_keys": Sealed("registered_at", left_out=_these("code_hash")),
+    "evidence_destroyed": Sealed(),
     "held_lines": Sealed(),
     "imported_files": Sealed(left_out=_these("content")),
     "inquiries": Sealed(digests=_these("answer")),
@@ -158,7 +159,6 @@ OUTSIDE: Mapping[str, str] = {
     "device_nonces": "lives for minutes",
     "device_reports": "a device's health",
     "enrolment_codes": "what a code let in is a device, its key and its changes",
-    "evidence_destroyed": "counts what was destroyed; each notice says when its own was",
     "head_counts": "an observation; a device event holds it too",
     "notice_changes": "moves no money; a receipt that settles a notice is covered",
     "notice_photos": "tells of persons and is destroyed in time; a device event holds the hashes",

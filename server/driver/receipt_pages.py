@@ -16,14 +16,15 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from domain import check_digit
 from domain.payment import ChargeState, RefundReason
-from domain.receipt import ReceiptFacts, ReceiptNumberError, parse_receipt_number
+from domain.receipt import ReceiptNumberError, parse_receipt_number
 from server import pages
 from server.complaints import contacts, refund_wishes
 from server.complaints import service as complaints
 from server.complaints.states import ComplaintKind
 from server.database import Transaction, TransactionsDep, new_id
-from server.driver import receipt_picture
+from server.driver import erasure, receipt_picture
 from server.driver.complaint_pages import Prefilled, complaint_form
+from server.driver.receipt_picture import Told
 from server.errors import language_of
 from server.pages import Blank
 from server.payments import finding, queries, receipts, refund_queries
@@ -60,6 +61,8 @@ async def receipt_page(
     own = known.charge_id == charge_of(c)
     view = await queries.charge_view(db, known.charge_id) if own else None
     taken = await takings.of_charge(db, known.charge_id)
+    holds_plate = own and known.stay_id is not None and known.facts.plate is not None
+    today = wired.books.day(datetime.now(UTC))
     return pages.render(
         request,
         TEMPLATES,
@@ -68,6 +71,9 @@ async def receipt_page(
         facts=known.facts if own else known.verdict.facts,
         verdict=known.verdict,
         own=own,
+        plate_erased=own and known.plate_erased,
+        plate_days=wired.settings.plate_days,
+        plate_needed=await erasure.needed(db, known, today) if holds_plate else None,
         charge_id=known.charge_id if own else None,
         has_proof=view is not None
         and view.pass_order_id is None
@@ -117,23 +123,24 @@ def _file(content: bytes, media_type: str, name: str) -> Response:
     )
 
 
-async def _own_facts(request: Request, db: Transaction, wired: Wiring, number: str) -> ReceiptFacts:
+async def _own_told(request: Request, db: Transaction, wired: Wiring, number: str) -> Told:
     request.app.state.receipt_limit.check(request)
-    return (await _own(db, wired, number, request.query_params.get("c", ""))).facts
+    known = await _own(db, wired, number, request.query_params.get("c", ""))
+    return Told(known.facts, known.plate_erased)
 
 
 @router.get("/r/{number}/karcis.pdf")
 async def receipt_pdf(number: str, request: Request, db: Transaction, wired: WiringDep) -> Response:
-    facts = await _own_facts(request, db, wired, number)
-    content = await asyncio.to_thread(receipt_picture.pdf, facts, language_of(request))
-    return _file(content, "application/pdf", f"karcis-{facts.number}.pdf")
+    told = await _own_told(request, db, wired, number)
+    content = await asyncio.to_thread(receipt_picture.pdf, told, language_of(request))
+    return _file(content, "application/pdf", f"karcis-{told.facts.number}.pdf")
 
 
 @router.get("/r/{number}/karcis.png")
 async def receipt_png(number: str, request: Request, db: Transaction, wired: WiringDep) -> Response:
-    facts = await _own_facts(request, db, wired, number)
-    content = await asyncio.to_thread(receipt_picture.png, facts, language_of(request))
-    return _file(content, "image/png", f"karcis-{facts.number}.png")
+    told = await _own_told(request, db, wired, number)
+    content = await asyncio.to_thread(receipt_picture.png, told, language_of(request))
+    return _file(content, "image/png", f"karcis-{told.facts.number}.png")
 
 
 # A driver's wish for the money back
@@ -181,6 +188,24 @@ async def wish_page(wish_id: UUID, request: Request, db: Transaction, wired: Wir
         books=wired.books,
         progress=await refund_wishes.progress(db, wish_id),
     )
+
+
+# A driver's plate, destroyed because he asks
+
+
+@router.post("/r/{number}/nomor-polisi")
+async def erase_plate(
+    number: str,
+    charge: Annotated[UUID, Form()],
+    request: Request,
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    request.app.state.report_limit.check(request)
+    known = await _own(db, wired, number, str(charge))
+    now = datetime.now(UTC)
+    await erasure.erase(db, known, wired.books.day(now), now=now)
+    return RedirectResponse(f"/r/{known.facts.number}?c={charge}#nomor-polisi", 303)
 
 
 # Finding one's receipt again

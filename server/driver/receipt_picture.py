@@ -29,6 +29,7 @@ WORDS = {
         "number": "Nomor",
         "vehicle": "Kendaraan",
         "plate": "Nomor polisi",
+        "erased": "dihapus atas permintaan pengendara",
         "spot": "Titik",
         "place": "Lokasi",
         "zone": "Zona",
@@ -51,6 +52,7 @@ WORDS = {
         "number": "Number",
         "vehicle": "Vehicle",
         "plate": "Number plate",
+        "erased": "erased at the driver's request",
         "spot": "Spot",
         "place": "Place",
         "zone": "Zone",
@@ -93,8 +95,16 @@ class Layout:
     height: int
 
 
-def png(facts: ReceiptFacts, language: str) -> bytes:
-    laid = _lay_out(facts, language)
+@dataclass(frozen=True)
+class Told:
+    """A receipt for its driver; without a plate where he had it destroyed."""
+
+    facts: ReceiptFacts
+    plate_erased: bool
+
+
+def png(told: Told, language: str) -> bytes:
+    laid = _lay_out(told, language)
     page = Image.new("L", (WIDTH, laid.height), 255)
     pen = ImageDraw.Draw(page)
     for line in laid.lines:
@@ -109,10 +119,10 @@ def png(facts: ReceiptFacts, language: str) -> bytes:
     return out.getvalue()
 
 
-def pdf(facts: ReceiptFacts, language: str) -> bytes:
+def pdf(told: Told, language: str) -> bytes:
     """The same with its words as text, so that it can be searched and read aloud."""
-    title = f"{WORDS[language]['title']} {facts.number}"
-    return _pdf(_lay_out(facts, language), title, language)
+    title = f"{WORDS[language]['title']} {told.facts.number}"
+    return _pdf(_lay_out(told, language), title, language)
 
 
 @dataclass(frozen=True)
@@ -170,15 +180,15 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(files("reportlab") / "fonts" / "Vera.ttf"), size)
 
 
-def _lay_out(facts: ReceiptFacts, language: str) -> Layout:
-    words = WORDS[language]
+def _lay_out(told: Told, language: str) -> Layout:
+    facts, words = told.facts, WORDS[language]
     heading = (
         (26, facts.agency),
         (26, facts.regency),
         (40, words["title"]),
         (72, format_rp(facts.amount_rp)),
     )
-    rows = _rows(facts, words, language)
+    rows = _rows(told, words, language)
     return _stack(heading, rows, facts.verify_url, (words["scan"], facts.complaint))
 
 
@@ -212,12 +222,13 @@ def _stack(
     return Layout(lines, modules, qr_y, y + MARGIN)
 
 
-def _rows(facts: ReceiptFacts, words: dict[str, str], language: str) -> list[tuple[str, str]]:
+def _rows(told: Told, words: dict[str, str], language: str) -> list[tuple[str, str]]:
+    facts = told.facts
     day, moment = "%d-%m-%Y", "%d-%m-%Y %H.%M"
     return [
         (words["number"], facts.number),
         (words["vehicle"], facts.vehicle_class.label(language)),
-        (words["plate"], facts.plate or ""),
+        (words["plate"], facts.plate or words["erased"] * told.plate_erased),
         (words["spot"], facts.spot_code),
         (words["place"], facts.place),
         (words["pass"], facts.pass_serial or ""),

@@ -62,17 +62,26 @@ class ParkingSession(Base):
 
 
 class PlatesDestroyed(Base):
-    """That the plates of all stays begun before a moment were destroyed, and of how many.
-
-    Insert-only.
+    """That plates were destroyed, and of how many stays: of all begun before a moment, whose time
+    was over, or of one whose driver asked for it. Insert-only.
     """
 
     __tablename__ = "plates_destroyed"
-    __table_args__ = (CheckConstraint("stays >= 0", name="stays"),)
+    __table_args__ = (
+        CheckConstraint("stays >= 0", name="stays"),
+        CheckConstraint(
+            "num_nonnulls(begun_before, parking_session_id) = 1"
+            " AND (parking_session_id IS NULL OR stays <= 1)",
+            name="why",
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     destroyed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    begun_before: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    begun_before: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    parking_session_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("parking_sessions.id"), unique=True
+    )
     stays: Mapped[int] = mapped_column(BigInteger)
 
 

@@ -2,9 +2,11 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import CursorResult, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Transactions, fetch
 from server.parking.models import ParkingSession, PlatesDestroyed
@@ -49,3 +51,16 @@ async def destroy_plates(transactions: Transactions, kept: timedelta, *, now: da
                 break
     log.info("plates_destroyed", count=destroyed)
     return destroyed
+
+
+async def destroy_plate(db: AsyncSession, stay_id: UUID, *, now: datetime) -> None:
+    """Destroy the plate of one stay because its driver asked; asked again, nothing changes."""
+    stay = await db.get_one(ParkingSession, stay_id, with_for_update=True, populate_existing=True)
+    asked = select(PlatesDestroyed.id).where(PlatesDestroyed.parking_session_id == stay_id)
+    if await db.scalar(asked):
+        return
+    known = stay.plate_masked is not None
+    stay.plate_masked = stay.plate_hash = None
+    db.add(PlatesDestroyed(destroyed_at=now, parking_session_id=stay_id, stays=int(known)))
+    await db.flush()
+    log.info("plate_destroyed_by_request")

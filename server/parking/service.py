@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,7 +14,7 @@ from domain.parking import StayEvent, StayState, advance
 from domain.tariff import VehicleClass
 from server.database import Connected, Insertions, fetch
 from server.errors import NotFound, Problem
-from server.parking.models import ParkingSession
+from server.parking.models import ParkingSession, PlatesDestroyed
 from server.spots.service import KnownSpot
 
 ONE_PER_SPACE = "ex_parking_sessions_one_per_space"
@@ -184,9 +184,11 @@ async def end(db: AsyncSession, stay: ParkingSession, ended_at: datetime) -> Non
 async def know_plate(
     db: AsyncSession, session_id: UUID, plate_masked: str, plate_hash: str | None
 ) -> None:
+    """Keep the plate of a stay; one whose driver had it destroyed stays without."""
+    erased = exists().where(PlatesDestroyed.parking_session_id == session_id)
     await db.execute(
         update(ParkingSession)
-        .where(ParkingSession.id == session_id)
+        .where(ParkingSession.id == session_id, ~erased)
         .values(plate_masked=plate_masked, plate_hash=plate_hash)
     )
 

@@ -82,11 +82,16 @@ COVERED_ZONES = """
     CASE WHEN pp.id IS NOT NULL THEN coalesce(
         (SELECT string_agg(name, ', ' ORDER BY name) FROM zones WHERE code = ANY(pp.zones)), '') END
 """
+RECEIPT_FACTS = """
+    CASE WHEN erased.id IS NULL THEN r.facts ELSE jsonb_set(r.facts, '{plate}', 'null') END
+"""
+"""What a receipt says, without a plate whose driver had it destroyed."""
+ERASED = "LEFT JOIN plates_destroyed erased ON erased.parking_session_id = p.parking_session_id"
 VIEW = f"""
     SELECT c.id, c.state, c.amount_rp, p.quote, c.qris, c.money_flag, c.created_at, c.expires_at,
         c.paid_at, coalesce(s.vehicle_class, pp.vehicle_class), coalesce(spots.code, ''),
-        coalesce(spots.place, ''), coalesce(z.name, {COVERED_ZONES}), r.number, r.facts, r.money_id,
-        o.id
+        coalesce(spots.place, ''), coalesce(z.name, {COVERED_ZONES}), r.number, {RECEIPT_FACTS},
+        r.money_id, o.id
     FROM charges c
     JOIN payments p ON p.id = c.payment_id
     LEFT JOIN parking_sessions s ON s.id = p.parking_session_id
@@ -95,6 +100,7 @@ VIEW = f"""
     LEFT JOIN pass_orders o ON o.id = p.pass_order_id
     LEFT JOIN pass_prices pp ON pp.id = o.price_id
     LEFT JOIN receipts r ON r.charge_id = c.id
+    {ERASED}
 """  # noqa: S608 - of our own texts, never a request's
 
 

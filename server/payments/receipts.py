@@ -8,8 +8,6 @@ from enum import StrEnum
 from itertools import count
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from domain.covered import Pass
 from domain.parking import StayState
 from domain.receipt import (
@@ -25,7 +23,7 @@ from server.database import Connected, Insertions, fetch
 from server.errors import Problem
 from server.payments.books import Books
 from server.payments.models import Receipt
-from server.payments.queries import LockedCharge
+from server.payments.queries import ERASED, RECEIPT_FACTS, LockedCharge
 
 
 class ReceiptNotFound(Problem):
@@ -165,13 +163,20 @@ class Known:
     charge_id: UUID
     facts: ReceiptFacts
     verdict: Verdict
+    stay_id: UUID | None
+    """Empty where a pass was paid for."""
+    runs: bool
+    """Whether the stay is not over yet."""
+    plate_erased: bool
+    """Whether the plate was destroyed because its driver asked: the facts are without it, too."""
 
 
 LAST_MINUTE = time(23, 59)
 """Until when a pass is good on its last day, as people say it."""
 
-KNOWN = """
-    SELECT r.facts, r.charge_id, s.state, coalesce(s.ended_at, s.ends_at, p.covers_until),
+KNOWN = f"""
+    SELECT {RECEIPT_FACTS}, r.charge_id, s.id, erased.id IS NOT NULL, s.state,
+        coalesce(s.ended_at, s.ends_at, p.covers_until),
         EXISTS (SELECT FROM passes JOIN pass_revocations v ON v.serial = passes.serial
                 WHERE passes.order_id = p.pass_order_id),
         (SELECT coalesce(sum(amount_rp), 0) FROM refunds
@@ -180,8 +185,9 @@ KNOWN = """
     JOIN charges c ON c.id = r.charge_id
     JOIN payments p ON p.id = c.payment_id
     LEFT JOIN parking_sessions s ON s.id = p.parking_session_id
+    {ERASED}
     WHERE r.number = $1
-"""
+"""  # noqa: S608 - of our own texts, never a request's
 
 
 async def know(db: Connected, text: str, books: Books, *, now: datetime) -> Known:
@@ -189,21 +195,22 @@ async def know(db: Connected, text: str, books: Books, *, now: datetime) -> Know
     rows = await fetch(db, KNOWN, canonical(text))
     if not rows:
         raise ReceiptNotFound
-    ((stored, charge_id, stay, until, revoked, refunded),) = rows
+    ((stored, charge_id, stay_id, erased, stay, until, revoked, refunded),) = rows
     facts = ReceiptFacts.from_json(stored)
     if facts.valid_until is not None:
         until = datetime.combine(facts.valid_until, LAST_MINUTE, books.timezone)
-    refunded_rp = int(refunded)
+    over, refunded_rp = _is_over(facts, until, books, now), int(refunded)
     if refunded_rp >= facts.amount_rp:
         standing = Standing.REFUNDED
     elif stay == StayState.VOIDED or revoked:
         standing = Standing.VOID
-    elif stay == StayState.ENDED or _is_over(facts, until, books, now):
+    elif stay == StayState.ENDED or over:
         standing = Standing.OVER
     else:
         standing = Standing.VALID
     verdict = Verdict(without_person(facts), standing, until, refunded_rp)
-    return Known(charge_id, facts, verdict)
+    runs = stay in (StayState.RESERVED, StayState.OPEN) and not over
+    return Known(charge_id, facts, verdict, stay_id, runs, erased)
 
 
 def _is_over(facts: ReceiptFacts, until: datetime | None, books: Books, now: datetime) -> bool:
@@ -226,9 +233,18 @@ def canonical(text: str) -> str:
         raise ReceiptNotFound(str(exc)) from exc
 
 
-async def find(db: AsyncSession, text: str) -> ReceiptFacts:
+FACTS = f"""
+    SELECT {RECEIPT_FACTS} FROM receipts r
+    JOIN charges c ON c.id = r.charge_id
+    JOIN payments p ON p.id = c.payment_id
+    {ERASED}
+    WHERE r.number = $1
+"""  # noqa: S608 - of our own texts, never a request's
+
+
+async def find(db: Connected, text: str) -> ReceiptFacts:
     """All that the receipt of a typed or scanned number says; raises ReceiptNotFound."""
-    known = await db.get(Receipt, canonical(text))
-    if known is None:
+    rows = await fetch(db, FACTS, canonical(text))
+    if not rows:
         raise ReceiptNotFound
-    return ReceiptFacts.from_json(known.facts)
+    return ReceiptFacts.from_json(rows[0][0])

@@ -1,5 +1,6 @@
 """Receipts, complaints and photos of signs in Chromium: every page, both languages, any width."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from playwright.async_api import expect
+from sqlalchemy import text
 
 from server import sample
 from server.database import Transactions
@@ -29,8 +31,6 @@ async def paid(api: httpx.AsyncClient, app: FastAPI, sandbox: Sandbox) -> dict[s
     day = charge["created_at"]
     form = {"reference": charge["id"].replace("-", ""), "amount_rp": "4000"}
     today = app.state.payments.books.timezone
-    from datetime import datetime
-
     form["day"] = str(datetime.fromisoformat(day).astimezone(today).date())
     found = await api.post("/cari", data=form)
     assert found.status_code == 303, found.text
@@ -50,7 +50,9 @@ async def test_a_driver_verifies_finds_and_asks_for_the_money_back(
     own = await screens.open(f"/c/{paid['id']}")
     await own.get_by_role("link", name="Lihat karcis").click()
     await expect(own.locator("img")).to_be_visible()
-    await own.locator("summary").click()
+    for summary in await own.locator("summary").all():
+        await summary.click()
+    await expect(own.get_by_text("parkir ini masih berlaku hari ini")).to_be_visible()
     await screens.examine(own, "receipt-own")
     async with own.expect_download() as saved:
         await own.get_by_role("link", name="Simpan PDF").click()
@@ -80,6 +82,28 @@ async def test_a_driver_verifies_finds_and_asks_for_the_money_back(
     await screens.examine(officer, "office-wish")
     await officer.get_by_role("link", name="Lihat tagihannya").click()
     await expect(officer.get_by_label("Alasan")).to_have_value("paid_twice")
+
+
+async def test_a_driver_has_his_plate_erased_without_scripts(
+    screens: Screens, paid: dict[str, Any], owner: Transactions
+) -> None:
+    async with owner.begin() as db:
+        await db.execute(
+            text("UPDATE parking_sessions SET state = 'ended', ended_at = started_at + :stood"),
+            {"stood": timedelta(minutes=1)},
+        )
+    number, key = paid["receipt"]["number"], paid["id"]
+    own = await screens.open(f"/r/{number}?c={key}", scripts=False)
+    await expect(own.get_by_text("KH 1••• AB")).to_be_visible()
+    await own.locator("summary", has_text="Hapus nomor polisi saya").click()
+    look = await screens.open(f"/r/{number}?c={key}")
+    await look.locator("summary", has_text="Hapus nomor polisi saya").click()
+    await screens.examine(look, "plate-erase")
+    await own.get_by_role("button", name="Hapus sekarang").click()
+    await expect(own.get_by_text("dihapus atas permintaan pengendara")).to_be_visible()
+    assert "KH 1" not in await own.content()
+    await look.reload()
+    await screens.examine(look, "plate-erased")
 
 
 async def test_a_suspect_sticker_is_found_reported_and_answered(

@@ -128,7 +128,8 @@ PUBLIC = {
     "GET /peta", "GET /peta/{code}", "GET /v1/audit/checkpoint",
     "GET /p/{spot}", "POST /p/{spot}", "GET /c/{charge_id}", "GET /r/{number}",
     # a receipt's own driver names its charge; the ids of wishes and complaints are chance too
-    "GET /r/{number}/karcis.pdf", "GET /r/{number}/karcis.png", "POST /r/{number}/pengembalian",
+    "GET /r/{number}/karcis.pdf", "GET /r/{number}/karcis.png",
+    "POST /r/{number}/nomor-polisi", "POST /r/{number}/pengembalian",
     "GET /pengembalian/{wish_id}", "GET /cari", "GET /cari/nomor", "POST /cari",
     "GET /pengaduan", "POST /pengaduan", "GET /pengaduan/{number}", "GET /pengaduan/jawaban",
     "GET /pemberitahuan/{number}", "POST /pemberitahuan/{number}",

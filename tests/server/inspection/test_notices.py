@@ -46,10 +46,17 @@ async def handheld(api: httpx.AsyncClient, transactions: Transactions, now: date
     return await on_shift(api, transactions, now)
 
 
-def leave(handheld: Handheld, *photos: bytes, sequence: int = 1, **changes: Any) -> Any:
-    """The two facts of a notice: the check that found nothing, and the notice itself."""
+def leave(
+    handheld: Handheld,
+    *photos: bytes,
+    sequence: int = 1,
+    stay_id: str | None = None,
+    **changes: Any,
+) -> Any:
+    """The two facts of a notice: the check, which may have found a stay, and the notice."""
     at = datetime.now(UTC).replace(microsecond=0)
-    asked = {"spot": SPOT, "asked_by": "plate", "result": "none", "stay_id": None}
+    result = "none" if stay_id is None else changes["finding"]
+    asked = {"spot": SPOT, "asked_by": "plate", "result": result, "stay_id": stay_id}
     check = handheld.event("stay_checked", at=at.isoformat(), body=asked | {"list_age_s": 60})
     of = notice.series(str(handheld.device_id))
     body = {

@@ -212,6 +212,51 @@ async def test_the_search_finds_a_plate_that_is_kept(
     assert found_in(*await entrance.taken_out(await issue_key(*Scope)))
 
 
+async def test_what_drivers_have_erased_is_shown_by_nothing_any_more(
+    entrance: Entrance, owner_url: str, meddle: Callable[..., Awaitable[None]]
+) -> None:
+    office, api = entrance.office, entrance.api
+    await entrance.through_every_way()
+    before = [await office.rows(f"SELECT t::text FROM {name} t ORDER BY 1") for name in MONEY]
+    await audit.seal(office.transactions, now=datetime.now(UTC), all_rows=True)
+    await meddle("UPDATE parking_sessions SET state = 'ended', ended_at = now()")
+    handheld = await office.open_shift()
+
+    async def told() -> str:
+        charges = "".join([(await api.get(f"/v1/charges/{one}")).text for one in entrance.charges])
+        answers = [
+            await api.get(f"/v1/zones/{zone}/live-stays", auth=handheld.signed)
+            for zone in ("PSR", "RSU")
+        ]
+        assert {answer.status_code for answer in answers} == {200}
+        paid = [s for a in answers for s in a.json()["stays"] if s["paid"]]
+        assert len(paid) == len(receipts)
+        return f"{charges}{paid}"
+
+    receipts = await office.rows("SELECT number, charge_id FROM receipts")
+    assert len(receipts) >= 5
+    shown = await told()
+    assert (MASK in shown, HASH in shown) == (True, True), "what was there to erase"
+    for receipt in receipts:
+        form = {"charge": str(receipt["charge_id"])}
+        answer = entrance.hear(await api.post(f"/r/{receipt['number']}/nomor-polisi", data=form))
+        assert answer.status_code == 303, answer.text
+        own = await api.get(answer.headers["location"], headers={"Accept": "text/html"})
+        assert MASK not in own.text
+    shown = await told()
+    assert (MASK in shown, HASH in shown) == (False, False)
+    backup = dumped(owner_url)
+    stays = [line for line in backup.splitlines() if "INTO public.parking_sessions" in line]
+    unpaid = len(stays) - len(receipts)
+    assert (sum(HASH in line for line in stays), sum(MASK in line for line in stays)) == (
+        unpaid, unpaid,
+    )  # fmt: skip
+    after = [await office.rows(f"SELECT t::text FROM {name} t ORDER BY 1") for name in MONEY]
+    assert after == before
+    await audit.seal(office.transactions, now=datetime.now(UTC), all_rows=True)
+    assert await violations(owner_url) == {}
+
+
 async def test_what_is_kept_of_a_plate_is_gone_on_its_day_and_the_money_stays(
     entrance: Entrance, owner_url: str, now: datetime
 ) -> None:
