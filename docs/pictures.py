@@ -306,7 +306,7 @@ def of_the_office(town: Town, browser: Browser) -> None:
         page.wait_for_selector("#selisih")
     page.click("form[action='/office/reconcile'] button")
     page.wait_for_selector("#selisih")
-    page.goto(f"{town.server}/office?date={day}")
+    page.goto(f"{town.server}/office/reconciliation?date={day}")
     save("office.png", page.screenshot())
 
 

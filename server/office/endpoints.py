@@ -1,4 +1,4 @@
-"""The revenue office's pages: see a business day, take in files, reconcile."""
+"""The revenue office's pages: see today and a business day, take in files, reconcile."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
@@ -35,6 +35,7 @@ from server.office import (
     shifts,
     signal,
     signing_in,
+    today,
     voids,
 )
 from server.office.signed_in import allowed, signed_in, signed_in_officer
@@ -82,22 +83,15 @@ class FileNotTaken(Problem):
 
 
 @router.get("")
-async def day_page(
+async def first_page(
     request: Request,
     transactions: TransactionsDep,
     wired: WiringDep,
-    day: Annotated[date | None, Query(alias="date")] = None,
-    lines: int | None = None,
-    total_rp: int = 0,
-    known: int = 0,
     karcis_office: Annotated[str, Cookie()] = "",
 ) -> Response:
-    """A business day; once a file was taken in, `lines`, `total_rp`, `known` say what it did."""
-    now = datetime.now(UTC)
+    """Today's figures, or where else who asks may go, or has to."""
     try:
-        officer = await signed_in_officer(
-            request, await signed_in(request, transactions, karcis_office)
-        )
+        await signed_in_officer(request, await signed_in(request, transactions, karcis_office))
     except NotSignedIn:
         return RedirectResponse("/office/sign-in", 303)
     except SecondFactorNeeded:
@@ -105,30 +99,47 @@ async def day_page(
     if Right.SEE_BOOKS not in request.state.rights:
         sees_work = Right.SEE_WORK in request.state.rights
         return RedirectResponse("/office/shifts" if sees_work else "/office/signs", 303)
+    if "date" in request.query_params:  # where a business day stood before
+        return RedirectResponse(f"/office/reconciliation?{request.url.query}", 303)
     async with transactions.begin() as db:
-        shown = day or wired.books.day(now)
-        difference_count, case_count = await queries.count_open(db)
-        return pages.render(
-            request,
-            TEMPLATES,
-            "day.html",
-            books=wired.books,
-            officer=officer,
-            day=shown,
-            imported=None if lines is None else Imported(lines, total_rp, known),
-            zones=await queries.collected_by_zone(db, shown),
-            held=await queries.held_on(db, shown),
-            settled=await queries.settled_on(db, shown, wired.books),
-            money=await queries.latest_money(db, shown),
-            difference_count=difference_count,
-            case_count=case_count,
-            differences=await queries.open_differences(db),
-            reconciled_at=await closing.last_reconciled(db, shown),
-            closed=await queries.closed(db, shown),
-            given_up=await webhooks.given_up(db),
-            cases=await queries.open_cases(db),
-            accounts=await reports.trial_balance(db),
-        )
+        return await today.today_page(request, db, wired.books)
+
+
+@router.get("/reconciliation")
+async def day_page(
+    request: Request,
+    officer: Annotated[Officer, allowed(Right.SEE_BOOKS)],
+    db: Transaction,
+    wired: WiringDep,
+    day: Annotated[date | None, Query(alias="date")] = None,
+    lines: int | None = None,
+    total_rp: int = 0,
+    known: int = 0,
+) -> Response:
+    """A business day; once a file was taken in, `lines`, `total_rp`, `known` say what it did."""
+    shown = day or wired.books.day(datetime.now(UTC))
+    difference_count, case_count = await queries.count_open(db)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "day.html",
+        books=wired.books,
+        officer=officer,
+        day=shown,
+        imported=None if lines is None else Imported(lines, total_rp, known),
+        zones=await queries.collected_by_zone(db, shown),
+        held=await queries.held_on(db, shown),
+        settled=await queries.settled_on(db, shown, wired.books),
+        money=await queries.latest_money(db, shown),
+        difference_count=difference_count,
+        case_count=case_count,
+        differences=await queries.open_differences(db),
+        reconciled_at=await closing.last_reconciled(db, shown),
+        closed=await queries.closed(db, shown),
+        given_up=await webhooks.given_up(db),
+        cases=await queries.open_cases(db),
+        accounts=await reports.trial_balance(db),
+    )
 
 
 @router.post("/reconcile")
@@ -139,7 +150,7 @@ async def reconcile(
     wired: WiringDep,
 ) -> Response:
     await reconciliation.reconcile(db, day, wired.books, now=datetime.now(UTC))
-    return RedirectResponse(f"/office?date={day}#selisih", 303)
+    return RedirectResponse(f"/office/reconciliation?date={day}#selisih", 303)
 
 
 @router.post("/close")
@@ -150,7 +161,7 @@ async def close_day(
     wired: WiringDep,
 ) -> Response:
     await closing.close_day(db, day, officer, wired.books, now=datetime.now(UTC))
-    return RedirectResponse(f"/office?date={day}", 303)
+    return RedirectResponse(f"/office/reconciliation?date={day}", 303)
 
 
 @router.post("/settlement")
@@ -203,4 +214,5 @@ async def _take_in(
         raise FileNotTaken(exc) from exc
     except MappingRefused as exc:
         raise FileNotTaken(FileRefused(exc.english, exc.indonesian)) from exc
-    return RedirectResponse(f"/office?{urlencode({'date': day, **vars(imported)})}", 303)
+    told = urlencode({"date": day, **vars(imported)})
+    return RedirectResponse(f"/office/reconciliation?{told}", 303)

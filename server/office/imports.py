@@ -35,7 +35,7 @@ async def back_to_the_day(
     request: Request, officer: Annotated[Officer, allowed(Right.TAKE_IN_FILES)]
 ) -> Response:
     """Where the page leads whoever asks for it in the other language: its file is not kept."""
-    return RedirectResponse(f"/office?{request.url.query}", 303)
+    return RedirectResponse(f"/office/reconciliation?{request.url.query}", 303)
 
 
 @router.post("/settlement/preview")

@@ -139,6 +139,24 @@ async def latest_money(
     return [(money, spot, receipt) for money, spot, receipt in rows]
 
 
+async def newest_money(
+    db: AsyncSession, most: int
+) -> Sequence[tuple[Money, str | None, Receipt | None]]:
+    """What was recorded last, of any day, as `latest_money` tells it; found along the keys."""
+    newest = select(Money.id).order_by(Money.id.desc()).limit(most)
+    rows = await db.execute(
+        select(Money, Spot.code, Receipt)
+        .join(Charge, Charge.id == Money.charge_id)
+        .join(Payment, Payment.id == Charge.payment_id)
+        .outerjoin(ParkingSession, ParkingSession.id == Payment.parking_session_id)
+        .outerjoin(Spot, Spot.id == ParkingSession.spot_id)
+        .outerjoin(Receipt, Receipt.money_id == Money.id)
+        .where(Money.id.in_(newest))
+        .order_by(Money.id.desc())
+    )
+    return [(money, spot, receipt) for money, spot, receipt in rows]
+
+
 async def count_open(db: AsyncSession) -> tuple[int, int]:
     """How many differences and how many cases are open, also where the page lists only some."""
     counts = [

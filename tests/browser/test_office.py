@@ -1,6 +1,6 @@
 """The revenue office in Chromium: sign in, take in the day's files, reconcile, sign out."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from server import sample
 from server.database import Transactions
 from server.ledger.postings import CHART
 from server.payments import inquiries
+from server.reconciliation.models import Discrepancy
 from tests.browser.screen import DESK, SMALL_PHONE, Screens, left_in_bahasa
 from tests.server.cluster import PASSWORD
 from tests.server.conftest import Sandbox
@@ -60,6 +61,12 @@ async def sign_in(screens: Screens, size: tuple[int, int] = DESK) -> Page:
     return page
 
 
+async def open_day(screens: Screens, size: tuple[int, int] = DESK) -> Page:
+    page = await sign_in(screens, size)
+    await page.goto("/office/reconciliation")
+    return page
+
+
 async def take_in(page: Page, kind: str, file: str | Path) -> None:
     form = page.locator(f"form[action='/office/{kind}']")
     await form.locator("input[type=file]").set_input_files(file)
@@ -91,7 +98,7 @@ async def test_a_wrong_password_is_told_and_opens_nothing(screens: Screens) -> N
 async def test_a_day_is_taken_in_and_reconciles_to_zero(
     screens: Screens, day_end: dict[str, Any]
 ) -> None:
-    page = await sign_in(screens)
+    page = await open_day(screens)
     await expect(page.locator("h1")).to_have_text(f"Hari usaha {day_end['date']}")
     assert await page.locator(".figure").all_inner_texts() == ["Rp6.000", "Rp0", "Rp0", "Rp0"]
     assert await reconcile(page) == "Selisih yang belum dijelaskan: 2"
@@ -112,7 +119,7 @@ async def test_a_file_is_looked_at_before_it_is_taken_in(
     screens: Screens, day_end: dict[str, Any], tmp_path: Path
 ) -> None:
     screens.expected_statuses.add(422)
-    page = await sign_in(screens)
+    page = await open_day(screens)
 
     async def look_at(file: str | Path) -> None:
         form = page.locator("form[action='/office/settlement']")
@@ -161,7 +168,7 @@ async def test_a_manipulated_file_shows_its_differences(
         fields[columns.index(name)] = str(int(fields[columns.index(name)]) - 500)
     short = tmp_path / "settlement.csv"
     short.write_text(lines[0] + ",".join(fields) + "\n")  # one line changed, the other one gone
-    page = await sign_in(screens)
+    page = await open_day(screens)
     await take_in(page, "settlement", short)
     await take_in(page, "statement", day_end["statement"])
     assert await reconcile(page) == "Selisih yang belum dijelaskan: 4"
@@ -185,12 +192,12 @@ async def test_a_bad_file_is_refused_with_its_line_and_nothing_is_taken(
     text = text_of(day_end["settlement"])
     bad = tmp_path / "settlement.csv"
     bad.write_text(text.replace(",IDR,", ",USD,"))
-    page = await sign_in(screens, SMALL_PHONE)
+    page = await open_day(screens, SMALL_PHONE)
     await take_in(page, "settlement", bad)
     await expect(page.locator("h1")).to_have_text("Berkas tidak dapat diterima")
     assert "baris 2: mata uang bukan IDR" in await page.locator(".result").inner_text()
     await screens.examine(page, "office-bad-file", english=False)
-    await page.goto("/office")
+    await page.goto("/office/reconciliation")
     assert (await page.locator(".figure").all_inner_texts())[1] == "Rp0"
 
 
@@ -207,7 +214,7 @@ async def test_signing_out_ends_it_for_good(screens: Screens) -> None:
 
 @pytest.mark.usefixtures("day_end")
 async def test_the_office_speaks_english_and_keeps_the_day(screens: Screens) -> None:
-    page = await sign_in(screens, SMALL_PHONE)
+    page = await open_day(screens, SMALL_PHONE)
     await reconcile(page)
     day = date(2026, 8, 17).isoformat()
     await page.get_by_label("Tanggal").fill(day)
@@ -219,3 +226,18 @@ async def test_the_office_speaks_english_and_keeps_the_day(screens: Screens) -> 
     assert left_in_bahasa(await said_on(page)) == []
     await page.goto("/office")
     assert left_in_bahasa(await said_on(page)) == []
+
+
+async def test_today_is_seen_at_once_and_keeps_itself_true(
+    screens: Screens, day_end: dict[str, Any], transactions: Transactions
+) -> None:
+    page = await sign_in(screens)
+    await expect(page.locator("h1")).to_have_text("Hari ini")
+    await expect(page.locator(".figure").first).to_have_text("Rp6.000")
+    await screens.examine(page, "office-today")
+    async with transactions.begin() as db:
+        of_it = {"kind": "not-settled", "subject": "x", "business_day": date(2026, 11, 21)}
+        told = {"difference_rp": -1, "details": {}, "owner": "x", "opened_at": datetime.now(UTC)}
+        db.add(Discrepancy(**of_it, **told))
+    await page.mouse.move(200, 200)
+    await expect(page.locator(".figure").nth(3)).to_have_text("1")

@@ -51,4 +51,4 @@ async def test_an_officer_comes_in_by_the_portal(
         )
     await page.goto("/office/portal")
     await page.get_by_role("button", name="s-1", exact=True).click()
-    await expect(page.locator("h1")).to_contain_text("Hari usaha")
+    await expect(page.locator("h1")).to_contain_text("Hari ini")

@@ -1,6 +1,6 @@
 """The office over HTTP: nothing is done for anyone who is not signed in, and the cookie is safe."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -74,7 +74,7 @@ async def test_an_officer_takes_in_a_file_and_a_bad_one_is_a_problem(
     answer = await api.post("/office/settlement", data=DAY, files=SETTLEMENT)
     assert (answer.status_code, answer.headers["location"]) == (
         303,
-        "/office?date=2026-11-21&lines=4&total_rp=17874&known=0",
+        "/office/reconciliation?date=2026-11-21&lines=4&total_rp=17874&known=0",
     )
     page = (await api.get(answer.headers["location"])).text
     assert "4 baris baru, Rp17.874; 0 sudah dikenal" in page
@@ -92,7 +92,7 @@ async def test_an_officer_takes_in_a_file_and_a_bad_one_is_a_problem(
         assert (await api.post(path, data={"date": "kemarin"}, files=SETTLEMENT)).status_code == 422
     async with transactions.begin() as db:
         assert await db.scalar(select(func.count()).select_from(ImportedFile)) == 1
-    assert (await api.get("/office?date=kemarin")).status_code == 422
+    assert (await api.get("/office/reconciliation?date=kemarin")).status_code == 422
 
 
 async def test_odd_names_sign_nobody_in(api: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
@@ -142,7 +142,7 @@ async def test_money_that_did_not_fit_its_charge_is_shown_apart(
     booked = {"reference": "kami", "acquirer_reference": "ACQ", "rrn": "1"}
     async with transactions.begin() as db:
         await book(db, books, **booked, amount_rp=2000, paid_at=paid_at)
-    assert "Titipan</span>" not in (await api.get("/office?date=2026-11-21")).text
+    assert "Titipan</span>" not in (await api.get("/office/reconciliation?date=2026-11-21")).text
     async with transactions.begin() as db:
         charge = (await db.scalars(select(Charge))).one()
         again = Inquiry(charge_id=charge.id, asked_at=paid_at, status="paid", answer={})
@@ -150,14 +150,39 @@ async def test_money_that_did_not_fit_its_charge_is_shown_apart(
         await db.flush()
         arrival = Arrival("ACQ", "2", 2500, paid_at, inquiry_id=again.id)
         await record_one(db, charge.acquirer, charge.reference, arrival, books, now=paid_at)
-    text = (await api.get("/office?date=2026-11-21")).text
+    text = (await api.get("/office/reconciliation?date=2026-11-21")).text
     for tile, amount in (("Terkumpul", "Rp2.000"), ("Titipan", "Rp2.500")):
+        assert f'{tile}</span><div class="figure">{amount}<' in text
+
+
+async def test_where_a_day_stood_before_leads_to_it(api: httpx.AsyncClient) -> None:
+    await sign_in(api)
+    answer = await api.get("/office?date=2026-11-21&lang=id")
+    there = "/office/reconciliation?date=2026-11-21&lang=id"
+    assert (answer.status_code, answer.headers["location"]) == (303, there)
+
+
+async def test_today_shows_what_came_beside_the_same_day_of_last_week(
+    api: httpx.AsyncClient, transactions: Transactions, books: Books, now: datetime
+) -> None:
+    await sign_in(api)
+    assert "Belum ada pembayaran." in (await api.get("/office")).text
+    for days, amount_rp in ((0, 2000), (7, 5000), (8, 9000)):
+        told = {"reference": f"k{days}", "acquirer_reference": f"A{days}", "rrn": f"R{days}"}
+        async with transactions.begin() as db:
+            paid_at = now - timedelta(days=days)
+            await book(db, books, **told, amount_rp=amount_rp, paid_at=paid_at)
+    text = (await api.get("/office")).text
+    for tile, amount in (
+        ("Terkumpul hari ini", "Rp2.000"),
+        ("Hari yang sama pekan lalu", "Rp5.000"),
+    ):
         assert f'{tile}</span><div class="figure">{amount}<' in text
 
 
 async def test_what_an_import_did_is_shown_only_as_numbers(api: httpx.AsyncClient) -> None:
     await sign_in(api)
-    answer = await api.get("/office", params={"lines": "<b>1</b>"})
+    answer = await api.get("/office/reconciliation", params={"lines": "<b>1</b>"})
     assert answer.status_code == 422
 
 
@@ -178,7 +203,7 @@ async def test_a_heading_counts_all_even_where_the_table_shows_some(
                 )
             )
     await sign_in(api)
-    text = (await api.get("/office")).text
+    text = (await api.get("/office/reconciliation")).text
     assert f"Selisih yang belum dijelaskan: {queries.PAGE + 3}" in text
     assert text.count("belum dicairkan") == queries.PAGE
 
@@ -187,7 +212,7 @@ async def test_the_page_tells_whether_a_day_was_reconciled_and_closed(
     api: httpx.AsyncClient,
 ) -> None:
     await sign_in(api)
-    day, page = {"date": "2026-11-14"}, "/office?date=2026-11-14"
+    day, page = {"date": "2026-11-14"}, "/office/reconciliation?date=2026-11-14"
     assert "Hari ini belum pernah dicocokkan." in (await api.get(page)).text
     refused = await api.post("/office/close", data=day)
     assert (refused.status_code, refused.json()["slug"]) == (409, "day-not-reconciled")
@@ -218,7 +243,7 @@ async def test_the_office_is_told_of_a_webhook_that_was_given_up(
             )
         )
     await sign_in(api)
-    assert "https://pemda.example/hook" in (await api.get("/office")).text
+    assert "https://pemda.example/hook" in (await api.get("/office/reconciliation")).text
 
 
 @pytest.mark.parametrize("page", ["voids", "ledger/accounts/1120"])

@@ -1,0 +1,158 @@
+"""The office's first page: what came today, beside the same day of last week, and what waits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from fastapi import Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import pages
+from server.database import fetch
+from server.figures import service as figures
+from server.figures.service import Part, Takings, Wanted
+from server.identity.fleet import SILENT
+from server.office import queries
+from server.payments.books import Books
+from server.spots import service as spots
+
+TEMPLATES = Path(__file__).parent / "templates"
+WEEK = timedelta(days=7)
+LOOKED_AT = 200
+"""Payments whose seconds are measured: the latest."""
+PROMISED_S = 10
+SHOWN = 10
+HEIGHT, BAR = 160, 20
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one zone, method or hour took today and on the same day of last week."""
+
+    name: str
+    today: Takings
+    before: Takings
+
+
+@dataclass(frozen=True)
+class Promise:
+    """How long the latest payments took, in seconds; None where there were none.
+
+    `shown_s` is from the code on the screen to paid, `told_s` from paid to known here.
+    """
+
+    count: int
+    shown_s: float | None
+    told_s: float | None
+    kept_percent: int
+
+
+@dataclass(frozen=True)
+class Waits:
+    """What somebody waits for, or should see to."""
+
+    charges: int
+    in_doubt: int
+    silent: int
+
+
+async def today_page(request: Request, db: AsyncSession, books: Books) -> Response:
+    now = datetime.now(UTC)
+    day = books.day(now)
+    today, before = [await _told(db, of, books) for of in (day, day - WEEK)]
+    names = dict(await spots.zone_names(db))
+    differences, cases = await queries.count_open(db)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "today.html",
+        books=books,
+        now=now,
+        day=day,
+        week_ago=day - WEEK,
+        until_hour=now.astimezone(books.timezone).hour,
+        total=figures.total(today),
+        total_before=figures.total(before),
+        so_far_before=figures.total(_until(before, now.astimezone(books.timezone).hour)),
+        zones=_compared(today, before, lambda row: row.zone or ""),
+        zone_names=names,
+        methods_told=_compared(today, before, lambda row: row.method or ""),
+        hours=_hours(today, before),
+        height=HEIGHT,
+        bar=BAR,
+        promise=await _promise(db),
+        waits=await _waits(db, now),
+        latest=await queries.newest_money(db, SHOWN),
+        difference_count=differences,
+        case_count=cases,
+    )
+
+
+async def _told(db: AsyncSession, day: date, books: Books) -> list[Takings]:
+    wanted = Wanted(day, day)
+    by = (Part.ZONE, Part.METHOD, Part.HOUR)
+    return await figures.takings(db, wanted, books.timezone, by)
+
+
+def _until(rows: Sequence[Takings], hour: int) -> list[Takings]:
+    return [row for row in rows if (row.hour or 0) < hour]
+
+
+def _compared(
+    today: Sequence[Takings], before: Sequence[Takings], name: Callable[[Takings], str]
+) -> list[Compared]:
+    def of(rows: Sequence[Takings], wanted: str) -> Takings:
+        return figures.total([row for row in rows if name(row) == wanted])
+
+    names = sorted({name(row) for row in (*today, *before)})
+    return [Compared(each, of(today, each), of(before, each)) for each in names]
+
+
+def _hours(today: Sequence[Takings], before: Sequence[Takings]) -> list[Compared]:
+    """Each hour from the first to the last in which something came on either day."""
+    told = {row.name: row for row in _compared(today, before, lambda row: f"{row.hour or 0:02}")}
+    if not told:
+        return []
+    every = [f"{hour:02}" for hour in range(int(min(told)), int(max(told)) + 1)]
+    return [told.get(hour, Compared(hour, Takings(), Takings())) for hour in every]
+
+
+async def _promise(db: AsyncSession) -> Promise:
+    (row,) = await fetch(
+        db,
+        """SELECT count(*) AS n,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY shown_s) AS shown_s,
+            percentile_cont(0.5) WITHIN GROUP (ORDER BY told_s) AS told_s,
+            count(*) FILTER (WHERE told_s <= $2) AS kept
+        FROM (
+            SELECT extract(epoch FROM m.paid_at - c.created_at)::float AS shown_s,
+                greatest(extract(epoch FROM e.recorded_at - m.paid_at), 0)::float AS told_s
+            FROM (
+                SELECT * FROM money WHERE flag = 'exact' AND acquirer NOT IN ('cash', 'voucher')
+                ORDER BY id DESC LIMIT $1
+            ) m JOIN charges c ON c.id = m.charge_id JOIN ledger_entries e ON e.id = m.entry_id
+        ) latest""",
+        LOOKED_AT,
+        PROMISED_S,
+    )
+    percent = row["kept"] * 100 // row["n"] if row["n"] else 0
+    return Promise(row["n"], row["shown_s"], row["told_s"], percent)
+
+
+async def _waits(db: AsyncSession, now: datetime) -> Waits:
+    (row,) = await fetch(
+        db,
+        """SELECT count(*) FILTER (WHERE c.expires_at > $1 AND p.charge_id IS NULL) AS charges,
+            count(*) FILTER (WHERE c.state = 'issue_unknown') AS in_doubt,
+            (SELECT count(DISTINCT s.device_id) FROM shifts s
+                JOIN device_reports r ON r.device_id = s.device_id
+                WHERE s.expires_at > $1 AND r.reported_at < $2
+                AND NOT EXISTS (SELECT FROM shift_closings x WHERE x.shift_id = s.id)) AS silent
+        FROM charges c LEFT JOIN pooled_charges p ON p.charge_id = c.id AND p.claimed_at IS NULL
+        WHERE c.next_inquiry_at IS NOT NULL
+            AND c.state IN ('issuing', 'issued', 'issue_unknown')""",
+        now,
+        now - SILENT,
+    )
+    return Waits(row["charges"], row["in_doubt"], row["silent"])
