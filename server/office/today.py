@@ -126,7 +126,7 @@ async def _promise(db: AsyncSession) -> Promise:
             percentile_cont(0.5) WITHIN GROUP (ORDER BY told_s) AS told_s,
             count(*) FILTER (WHERE told_s <= $2) AS kept
         FROM (
-            SELECT extract(epoch FROM m.paid_at - c.created_at)::float AS shown_s,
+            SELECT greatest(extract(epoch FROM m.paid_at - c.created_at), 0)::float AS shown_s,
                 greatest(extract(epoch FROM e.recorded_at - m.paid_at), 0)::float AS told_s
             FROM (
                 SELECT * FROM money WHERE flag = 'exact' AND acquirer NOT IN ('cash', 'voucher')
