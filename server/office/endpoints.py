@@ -24,6 +24,7 @@ from server.office import (
     imports,
     inspection,
     ledger,
+    money,
     notices,
     officers,
     own_account,
@@ -55,7 +56,7 @@ from server.webhooks import queries as webhooks
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, whose own paths hold any word.
 for right, parts in (
-    (Right.SEE_BOOKS, (ledger, refunds, cases)),
+    (Right.SEE_BOOKS, (ledger, refunds, cases, money)),
     (Right.SEE_WORK, (complaints, notices, signal, devices, shifts, quarantine, voids)),
     (Right.SEE_SIGNS, (inspection,)),
     (Right.SEE_AUDIT, (audit,)),

@@ -237,6 +237,8 @@ class Money(Base):
         ),
         Index("uq_money_final", "charge_id", unique=True, postgresql_where=text("flag = 'exact'")),
         Index("ix_money_shift_id", "shift_id", postgresql_where=text("shift_id IS NOT NULL")),
+        Index("ix_money_business_day_id", "business_day", "id"),
+        Index("ix_money_rrn", "rrn", postgresql_where=text("rrn IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -247,7 +249,7 @@ class Money(Base):
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     flag: Mapped[str] = mapped_column(Text)
     paid_at: Mapped[datetime] = mapped_column(Instant)
-    business_day: Mapped[date] = mapped_column(index=True)
+    business_day: Mapped[date]
     notification_id: Mapped[UUID | None] = mapped_column(ForeignKey("notifications.id"))
     inquiry_id: Mapped[UUID | None] = mapped_column(ForeignKey("inquiries.id"))
     settlement_line_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_lines.id"))

@@ -241,3 +241,17 @@ async def test_today_is_seen_at_once_and_keeps_itself_true(
         db.add(Discrepancy(**of_it, **told))
     await page.mouse.move(200, 200)
     await expect(page.locator(".figure").nth(3)).to_have_text("1")
+
+
+@pytest.mark.usefixtures("day_end")
+async def test_a_payment_is_found_among_all_and_opened(screens: Screens) -> None:
+    page = await sign_in(screens)
+    await page.goto("/office/transactions")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await screens.examine(page, "office-transactions")
+    await page.get_by_label("Paling sedikit (Rp)").fill("4000")
+    await page.get_by_role("button", name="Tampilkan").click()
+    await page.wait_for_url("**least_rp=4000**")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.locator("tbody a").click()
+    await page.wait_for_url("**/office/charges/*")

@@ -1,5 +1,7 @@
 """The office over HTTP: nothing is done for anyone who is not signed in, and the cookie is safe."""
 
+import html
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from sqlalchemy import func, select
 from server import sample
 from server.app import create_app
 from server.database import Transactions
-from server.office import queries
+from server.office import money, queries
 from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
@@ -130,7 +132,7 @@ async def test_the_day_counts_what_was_paid_exactly_by_zone(
             ]
             assert sum(z.amount_rp for z in zones) == amount_rp
         latest = await queries.latest_money(db, date(2026, 11, 22))
-        assert [money.amount_rp for money, _, _ in latest] == [5000, 4000]
+        assert [row.amount_rp for row, _, _ in latest] == [5000, 4000]
         assert all(receipt is not None for _, _, receipt in latest)
 
 
@@ -252,3 +254,39 @@ async def test_a_date_that_was_cleared_is_as_none(api: httpx.AsyncClient, page: 
     for cleared in ("from=&to=", "from=2026-11-01&to="):
         answer = await api.get(f"/office/{page}?{cleared}")
         assert answer.status_code == 200, answer.text
+
+
+async def test_transactions_are_paged_and_filtered_by_their_address(
+    api: httpx.AsyncClient, transactions: Transactions, books: Books
+) -> None:
+    await sign_in(api)
+    paid_at = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+    count = money.PAGE + 3
+    async with transactions.begin() as db:
+        for place in range(count):
+            told = {"reference": f"k{place}", "acquirer_reference": f"A{place}"}
+            amount_rp, rrn = 2000 + place, f"RRN{place:03}"
+            await book(db, books, **told, rrn=rrn, amount_rp=amount_rp, paid_at=paid_at)
+
+    async def shown(query: str) -> list[str]:
+        answer = await api.get(f"/office/transactions?{query}")
+        assert answer.status_code == 200, answer.text
+        return re.findall(r'data-label="RRN">(RRN\d+)<', answer.text)
+
+    day = "from=2026-11-21&to=2026-11-21"
+    newest = (await api.get(f"/office/transactions?{day}&zone=PSR")).text
+    (older,) = re.findall(r'href="\?([^"]+)">Lebih lama', newest)
+    pages = await shown(f"{day}&zone=PSR"), await shown(html.unescape(older))
+    assert [len(page) for page in pages] == [money.PAGE, 3]
+    assert sorted(pages[0] + pages[1]) == [f"RRN{place:03}" for place in range(count)]
+    assert await shown(f"{day}&least_rp=2007&most_rp=2008") == ["RRN008", "RRN007"]
+    assert await shown(f"{day}&zone=&spot=&least_rp=&most_rp=2000&rrn=") == ["RRN000"]
+    assert await shown("rrn=RRN005") == ["RRN005"]
+    first = (await api.get("/office/transactions?rrn=RRN000")).text
+    (number,) = set(re.findall(r"PSR-2026-000001-.", first))
+    assert await shown(f"receipt={number}") == ["RRN000"]
+    for nothing in ("zone=RSU", "spot=PSR-002-T", "flag=late", "method=cash", "attendant=J-001"):
+        assert await shown(f"{day}&{nothing}") == []
+    for bad in ("from=kemarin", "before=x", "from=2026-01-01&to=2026-11-21", "least_rp=-1"):
+        answer = await api.get(f"/office/transactions?{bad}")
+        assert (answer.status_code, answer.json()["slug"]) == (422, "invalid-request"), bad
