@@ -21,6 +21,7 @@ from server.office import (
     cases,
     complaints,
     devices,
+    health,
     imports,
     inspection,
     ledger,
@@ -36,6 +37,8 @@ from server.office import (
     shifts,
     signal,
     signing_in,
+    spots,
+    tariffs,
     today,
     voids,
 )
@@ -56,10 +59,10 @@ from server.webhooks import queries as webhooks
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, whose own paths hold any word.
 for right, parts in (
-    (Right.SEE_BOOKS, (ledger, refunds, cases, money)),
-    (Right.SEE_WORK, (complaints, notices, signal, devices, shifts, quarantine, voids)),
+    (Right.SEE_BOOKS, (ledger, refunds, cases, money, tariffs)),
+    (Right.SEE_WORK, (complaints, notices, signal, devices, shifts, quarantine, voids, spots)),
     (Right.SEE_SIGNS, (inspection,)),
-    (Right.SEE_AUDIT, (audit,)),
+    (Right.SEE_AUDIT, (audit, health)),
 ):
     for part in parts:
         router.include_router(part.router, dependencies=[allowed(right)])
