@@ -23,7 +23,6 @@ from server.announcements import Announcer
 from server.audit import endpoints as audit
 from server.audit.checkpoints import Keeper
 from server.audit.notes import AuditKeyUnfit, Signer
-from server.complaints.workdays import HolidaysUnfit, Workdays
 from server.database import create_engine, create_transactions, plain_url
 from server.displays import endpoints as displays
 from server.driver import endpoints as driver
@@ -63,6 +62,7 @@ from server.sync import endpoints as sync
 from server.webhooks import endpoints as webhooks
 from server.webhooks.delivery import Sender
 from server.webhooks.sealing import Seal
+from server.workdays import HolidaysUnfit, Workdays
 
 OFFICE_TRIES_PER_MINUTE = 10
 PORTAL_TIMEOUT_S = 5.0
@@ -256,6 +256,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 plates_kept=timedelta(days=settings.plate_days),
                 told_kept=timedelta(days=settings.contact_days),
                 silent_days=settings.sign_silent_days,
+                workdays=app.state.workdays,
+                deposit_working_days=settings.deposit_working_days,
                 evidence_kept=timedelta(days=settings.evidence_days),
             )
             await _background(stack, work)

@@ -32,8 +32,10 @@ from server.payments import inquiries, pursuit, queries, unended
 from server.payments.acquirer import Acquirer
 from server.payments.books import Books
 from server.payments.pool import look_for_unclaimed
+from server.reconciliation import remittances
 from server.webhooks import service as webhooks
 from server.webhooks.delivery import Sender
+from server.workdays import Workdays
 
 log = structlog.get_logger()
 
@@ -68,6 +70,8 @@ async def run(
     told_kept: timedelta,
     evidence_kept: timedelta,
     silent_days: int,
+    workdays: Workdays,
+    deposit_working_days: int,
 ) -> None:
     """Work until cancelled, whatever fails on the way: a worker that is gone asks nobody."""
 
@@ -95,6 +99,12 @@ async def run(
         group.create_task(_see_to(due_refunds, pursue, REFUNDS_AT_ONCE))
         works = _timetable(
             transactions, books, keeper, plates_kept, told_kept, evidence_kept, silent_days
+        )
+        works["watch_deposits"] = (
+            EVERY_HOUR,
+            lambda now: remittances.watch(
+                transactions, workdays, deposit_working_days, books, now=now
+            ),
         )
         group.create_task(_repeat(_keep_timetable, database_url, works))
         if sender is not None:

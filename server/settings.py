@@ -100,6 +100,10 @@ class Settings(BaseSettings):
     grace_minutes: int = Field(default=15, ge=0)
     refund_limit_rp: int = Field(default=500_000, gt=0)
     refund_days: int = Field(default=90, gt=0)
+    closing_working_days: int = Field(default=1, gt=0)
+    deposit_working_days: int = Field(default=1, gt=0)
+    revenue_code: str = "4.1.02.01.04"
+    rkud: str = ""
     jobs: bool = True
 
     @property

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Gauge
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.device import DEVICE_TABLE
@@ -19,6 +19,8 @@ from server.audit.sealed import RECORDED
 from server.database import Transactions
 from server.figures.service import ASTRAY
 from server.identity.service import signed_by
+from server.reconciliation import closing
+from server.reconciliation.models import DayClose
 
 log = structlog.get_logger()
 
@@ -75,6 +77,11 @@ async def _broken_chains(db: AsyncSession) -> list[str]:
     return [str(device) for device in found]
 
 
+async def _changed_snapshots(db: AsyncSession) -> list[str]:
+    rows = await db.execute(select(DayClose.id, DayClose.snapshot, DayClose.sha256))
+    return [str(row.id) for row in rows if closing.digest(row.snapshot) != row.sha256]
+
+
 async def _broken_log(db: AsyncSession) -> list[str]:
     return [str(finding) for finding in await findings.find(db)]
 
@@ -112,6 +119,10 @@ TRIGGERS = (
     "complaints_never_changes",
     "complaints_only_edges",
     "covered_stays_insert_only",
+    "day_close_changes_insert_only",
+    "day_closes_first_state",
+    "day_closes_never_changes",
+    "day_closes_only_edges",
     "device_changes_insert_only",
     "device_events_insert_only",
     "device_keys_insert_only",
@@ -155,6 +166,10 @@ TRIGGERS = (
     "refunds_never_changes",
     "refunds_only_edges",
     "refunds_within_money",
+    "remittances_first_state",
+    "remittances_never_changes",
+    "remittances_only_edges",
+    "remitted_days_insert_only",
     "settlement_lines_insert_only",
     "shift_closings_insert_only",
     "sign_changes_insert_only",
@@ -234,10 +249,12 @@ INVARIANTS = (
     ),
     Invariant(
         "I3-series-without-gaps",
-        "receipts and refunds of a series are numbered 1, 2, 3 … to the last",
+        "receipts, refunds, deposits and STS of a series are numbered 1, 2, 3 … to the last",
         """SELECT s.series FROM receipt_series s LEFT JOIN
            (SELECT series, sequence FROM receipts
-            UNION ALL SELECT series, sequence FROM refunds) r ON r.series = s.series
+            UNION ALL SELECT series, sequence FROM refunds
+            UNION ALL SELECT series, sequence FROM remittances
+            UNION ALL SELECT series, sequence FROM cash_deposits) r ON r.series = s.series
            GROUP BY s.series, s.last
            HAVING count(r.sequence) <> s.last OR count(DISTINCT r.sequence) <> s.last
                OR max(r.sequence) <> s.last""",
@@ -400,6 +417,24 @@ INVARIANTS = (
             WHERE account_code = '1110') p,
            (SELECT coalesce(sum(amount_rp), 0) AS moved FROM statement_lines) s
            WHERE posted <> moved""",
+    ),
+    Invariant(
+        "I7-days-as-closed",
+        "what was closed of a day is the snapshot whose hash was kept",
+        find=_changed_snapshots,
+    ),
+    Invariant(
+        "I7-remitted-as-approved",
+        "the regency's account holds the approved STS, and each is the sum of the days it lists",
+        """SELECT 'all' FROM
+           (SELECT coalesce(sum(amount_rp), 0) AS posted FROM ledger_postings
+            WHERE account_code = '1100') p,
+           (SELECT coalesce(sum(amount_rp), 0) AS approved FROM remittances
+            WHERE entry_id IS NOT NULL) r
+           WHERE posted <> approved
+           UNION ALL SELECT r.number FROM remittances r
+           LEFT JOIN remitted_days d ON d.remittance_id = r.id
+           GROUP BY r.id HAVING r.amount_rp <> coalesce(sum(d.amount_rp), 0)""",
     ),
     Invariant(
         "I7-transit-as-settled",

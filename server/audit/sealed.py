@@ -73,6 +73,7 @@ SEALED: Mapping[str, Sealed] = {
     "cleared_movements": Sealed(None),
     "closed_days": Sealed("closed_at"),
     "covered_stays": Sealed("recorded_at"),
+    "day_close_changes": Sealed(),
     "device_changes": Sealed(),
     # The body is in the event's own hash, which the device signed.
     "device_events": Sealed("received_at", left_out=_these("body")),
@@ -105,6 +106,7 @@ SEALED: Mapping[str, Sealed] = {
     "refund_changes": Sealed(),
     "refund_proofs": Sealed(digests=_these("content")),
     "refund_receipts": Sealed(None, digests=_these("facts")),
+    "remitted_days": Sealed(None),
     "settlement_lines": Sealed(),
     "shift_closings": Sealed(None),
     "shifts": Sealed(None, left_out=_these("token_hash")),
@@ -123,6 +125,7 @@ RECORDED: Mapping[str, Recorded] = {
         digests=_these("pin_hash"), left_out=_these("failed_tries", "locked_until")
     ),
     "cases": Recorded(),
+    "day_closes": Recorded(digests=_these("snapshot")),
     "devices": Recorded(),
     "discrepancies": Recorded(),
     "exemptions": Recorded(),
@@ -136,6 +139,7 @@ RECORDED: Mapping[str, Recorded] = {
     "posted_codes": Recorded(),
     "quarantine_cases": Recorded(),
     "refunds": Recorded(left_out=_these("next_inquiry_at")),
+    "remittances": Recorded(),
     "share_rules": Recorded(),
     "shift_differences": Recorded(),
     "signs": Recorded(),

@@ -19,7 +19,6 @@ from server.complaints.models import Complaint
 from server.complaints.photos import PhotoUnfit
 from server.complaints.service import Told
 from server.complaints.states import ComplaintKind
-from server.complaints.workdays import Workdays
 from server.database import Transaction, TransactionsDep, new_id
 from server.errors import Problem
 from server.inspection import notices
@@ -28,6 +27,7 @@ from server.payments import receipts
 from server.payments.wiring import Wiring, WiringDep
 from server.spots import service as spots
 from server.spots.models import Spot
+from server.workdays import Workdays
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"

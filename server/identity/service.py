@@ -127,7 +127,10 @@ class Right(StrEnum):
     TAKE_IN_FILES = "take_in_files"
     RECONCILE = "reconcile"
     CLOSE_DAY = "close_day"
+    LOCK_DAY = "lock_day"
     RECORD_DEPOSIT = "record_deposit"
+    MAKE_REMITTANCE = "make_remittance"
+    DECIDE_REMITTANCE = "decide_remittance"
     CANCEL_CHARGE = "cancel_charge"
     REQUEST_REFUND = "request_refund"
     DECIDE_REFUND = "decide_refund"
@@ -160,6 +163,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.RECONCILE,
                 Right.CLOSE_DAY,
                 Right.RECORD_DEPOSIT,
+                Right.MAKE_REMITTANCE,
                 Right.CANCEL_CHARGE,
                 Right.REQUEST_REFUND,
                 Right.RECORD_TRANSFER,
@@ -176,6 +180,8 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
         Role.VERIFIKATOR: frozenset(
             {
                 Right.RECONCILE,
+                Right.LOCK_DAY,
+                Right.DECIDE_REMITTANCE,
                 Right.DECIDE_REFUND,
                 Right.DECIDE_CASE,
                 Right.APPROVE_DEVICE,

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from domain.shares import NO_SHARES, Shares
 
+RKUD = "1100"
 BANK = "1110"
 RECEIVABLE = "1120"
 IN_TRANSIT = "1130"
 CASH_HELD = "1140"
 DEPOSITS_IN_TRANSIT = "1150"
 TRANSFERS_IN_TRANSIT = "1160"
+REMITTED_IN_TRANSIT = "1161"
 VOUCHER_SELLERS = "1170"
 REFUNDS_PAYABLE = "2110"
 ATTENDANT_PAYABLE = "2120"
@@ -39,12 +41,14 @@ class ChartAccount:
 
 
 CHART = (
-    ChartAccount(BANK, "Bank RKUD", "asset"),
+    ChartAccount(RKUD, "Kas daerah (RKUD)", "asset"),
+    ChartAccount(BANK, "Rekening penerimaan", "asset"),
     ChartAccount(RECEIVABLE, "Piutang acquirer QRIS", "asset"),
     ChartAccount(IN_TRANSIT, "Pencairan dalam perjalanan", "asset"),
     ChartAccount(CASH_HELD, "Kas di tangan juru parkir", "asset"),
     ChartAccount(DEPOSITS_IN_TRANSIT, "Setoran tunai dalam perjalanan", "asset"),
     ChartAccount(TRANSFERS_IN_TRANSIT, "Transfer pengembalian dalam perjalanan", "asset"),
+    ChartAccount(REMITTED_IN_TRANSIT, "STS dalam perjalanan", "asset"),
     ChartAccount(VOUCHER_SELLERS, "Piutang penjual voucher", "asset"),
     ChartAccount(WITHHELD_TAX, "PPh atas jasa acquirer", "asset"),
     ChartAccount(REFUNDS_PAYABLE, "Utang pengembalian", "liability"),
@@ -188,6 +192,11 @@ def for_refund_by_transfer(amount_rp: int) -> tuple[Leg, ...]:
     return _balanced(Leg(REFUNDS_PAYABLE, amount_rp), Leg(TRANSFERS_IN_TRANSIT, -amount_rp))
 
 
+def for_remittance(amount_rp: int) -> tuple[Leg, ...]:
+    """The office handed in to the regency's account, not yet seen leaving its own."""
+    return _balanced(Leg(RKUD, amount_rp), Leg(REMITTED_IN_TRANSIT, -amount_rp))
+
+
 def for_settlement(
     gross_rp: int, mdr_rp: int, vat_rp: int = 0, withheld_rp: int = 0
 ) -> tuple[Leg, ...]:
@@ -212,9 +221,10 @@ def for_explained_settlement(gross_rp: int) -> tuple[Leg, ...]:
 
 
 def for_bank_credit(amount_rp: int, clears: str = IN_TRANSIT) -> tuple[Leg, ...]:
-    """A movement on the regency's account, negative for a debit, that an in-transit account awaits.
+    """A movement on the collecting account, negative for a debit, which an account awaits.
 
-    `clears` names that account: a batch's payout, a deposit, or a refund's transfer.
+    `clears` names that account: a batch's payout, a deposit, a refund's transfer, or what was
+    handed in to the regency.
     """
     return _balanced(Leg(BANK, amount_rp), Leg(clears, -amount_rp))
 

@@ -20,6 +20,8 @@ from server.office import (
     audit,
     cases,
     complaints,
+    days,
+    deposits,
     devices,
     health,
     imports,
@@ -59,7 +61,7 @@ from server.webhooks import queries as webhooks
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, whose own paths hold any word.
 for right, parts in (
-    (Right.SEE_BOOKS, (ledger, refunds, cases, money, tariffs)),
+    (Right.SEE_BOOKS, (days, deposits, ledger, refunds, cases, money, tariffs)),
     (Right.SEE_WORK, (complaints, notices, signal, devices, shifts, quarantine, voids, spots)),
     (Right.SEE_SIGNS, (inspection,)),
     (Right.SEE_AUDIT, (audit, health)),
@@ -139,7 +141,7 @@ async def day_page(
         case_count=case_count,
         differences=await queries.open_differences(db),
         reconciled_at=await closing.last_reconciled(db, shown),
-        closed=await queries.closed(db, shown),
+        close=await closing.live(db, shown),
         given_up=await webhooks.given_up(db),
         cases=await queries.open_cases(db),
         accounts=await reports.trial_balance(db),
@@ -163,9 +165,10 @@ async def close_day(
     officer: Annotated[Officer, allowed(Right.CLOSE_DAY)],
     db: Transaction,
     wired: WiringDep,
+    note: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    await closing.close_day(db, day, officer, wired.books, now=datetime.now(UTC))
-    return RedirectResponse(f"/office/reconciliation?date={day}", 303)
+    await closing.prepare(db, day, officer.id, wired.books, note, now=datetime.now(UTC))
+    return RedirectResponse(f"/office/days/{day}", 303)
 
 
 @router.post("/settlement")

@@ -24,7 +24,7 @@ from server.payments.models import (
     Refund,
     RefundChange,
 )
-from server.reconciliation.models import ClosedDay, Discrepancy, SettlementLine
+from server.reconciliation.models import DayCloseChange, Discrepancy, SettlementLine
 from server.spots.models import Spot, Zone
 
 PAGE = 50
@@ -183,18 +183,6 @@ async def open_cases(db: AsyncSession) -> Sequence[Case]:
     return rows.all()
 
 
-async def closed(db: AsyncSession, day: date) -> tuple[ClosedDay, str] | None:
-    """How a day was closed, with the officer's name; None while it is open."""
-    row = (
-        await db.execute(
-            select(ClosedDay, Officer.name)
-            .join(Officer, Officer.id == ClosedDay.closed_by)
-            .where(ClosedDay.day == day)
-        )
-    ).one_or_none()
-    return None if row is None else (row[0], row[1])
-
-
 async def find_charge(db: AsyncSession, text: str) -> UUID | None:
     """The charge that a receipt's number, its own id or our reference of it names."""
     with suppress(ReceiptNumberError):
@@ -260,6 +248,15 @@ async def steps_of_refund(db: AsyncSession, refund_id: UUID) -> list[Step]:
 async def steps_of_case(db: AsyncSession, case_id: UUID) -> list[Step]:
     rows = await db.scalars(
         select(CaseChange).where(CaseChange.case_id == case_id).order_by(CaseChange.id)
+    )
+    return [Step(row.changed_at, row.state_after, row.who, row.why) for row in rows]
+
+
+async def steps_of_close(db: AsyncSession, close_id: UUID) -> list[Step]:
+    rows = await db.scalars(
+        select(DayCloseChange)
+        .where(DayCloseChange.close_id == close_id)
+        .order_by(DayCloseChange.id)
     )
     return [Step(row.changed_at, row.state_after, row.who, row.why) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Every change of a refund or a case leaves a row: when, from what to what, by whom, and why."""
+"""Every change of what officers decide leaves a row: when, from what to what, by whom, and why."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,13 +7,12 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.database import new_id
-from server.payments.models import CaseChange, RefundChange
+from server.database import Base, new_id
 
 
 async def keep(
     db: AsyncSession,
-    change: type[RefundChange | CaseChange],
+    change: type[Base],
     before: StrEnum,
     after: StrEnum,
     *,

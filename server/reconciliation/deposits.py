@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import format_rp
@@ -21,9 +21,9 @@ from server.ledger import postings, reports
 from server.ledger import service as ledger
 from server.ledger.postings import Leg
 from server.payments.books import Books
-from server.reconciliation import movements, service
+from server.reconciliation import closing, movements, numbers, service
 from server.reconciliation.files import SHORTEST_BATCH
-from server.reconciliation.models import CashDeposit, ClosedDay, SettlementLine
+from server.reconciliation.models import CashDeposit, SettlementLine
 from server.reconciliation.movements import PAID_OUT_WITHIN
 
 
@@ -153,12 +153,17 @@ async def _slip(
 
 async def _refuse_unfit(db: AsyncSession, reference: str, deposited_on: date) -> None:
     await _refuse_batch_name(db, reference, deposited_on)
-    if await db.get(ClosedDay, deposited_on) is not None:
+    if await closing.is_closed(db, deposited_on):
         raise DayAlreadyClosed
 
 
 async def _book(db: AsyncSession, row: CashDeposit, legs: Sequence[Leg], description: str) -> None:
-    """Post a deposit and keep it; the bank's movement that came before it is explained by it."""
+    """Post a deposit, number its receipt (TBP) and keep it.
+
+    The bank's movement that came before it is explained by it.
+    """
+    year = row.deposited_on.year
+    row.series, row.sequence = await numbers.take(db, numbers.RECEIPT_OF_DEPOSIT, year)
     row.entry_id = await ledger.record(
         db,
         legs,
@@ -194,3 +199,15 @@ async def _lock_attendant(db: AsyncSession, code: str) -> UUID:
     if attendant_id is None:
         raise AttendantNotFound(code)
     return attendant_id
+
+
+async def receipted(db: AsyncSession, limit: int) -> list[tuple[CashDeposit, str]]:
+    """The newest deposits that were given a receipt, and who paid in."""
+    rows = await db.execute(
+        select(CashDeposit, func.coalesce(Attendant.code, CashDeposit.payer))
+        .outerjoin(Attendant, Attendant.id == CashDeposit.attendant_id)
+        .where(CashDeposit.series.is_not(None))
+        .order_by(CashDeposit.recorded_at.desc(), CashDeposit.id.desc())
+        .limit(limit)
+    )
+    return [(deposit, payer) for deposit, payer in rows]

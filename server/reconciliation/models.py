@@ -18,7 +18,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.database import Base, new_id
+from server.database import Base, new_id, one_of
+from server.reconciliation.states import LIVE, CloseState, RemittanceState
 
 Instant = DateTime(timezone=True)
 
@@ -127,6 +128,8 @@ class ClearedMovement(Base):
 class CashDeposit(Base):
     """Cash an attendant has paid in, by the bank slip that proves it. Insert-only.
 
+    Its place in a `series` numbers the receipt (TBP) that the office gives of it.
+
     One slip may hold the cash of several attendants, each once. Others pay in too: `payer` is a
     seller of vouchers, or the serial of the pass that was paid for.
     """
@@ -137,6 +140,8 @@ class CashDeposit(Base):
         CheckConstraint("num_nonnulls(attendant_id, payer) = 1", name="payer"),
         UniqueConstraint("reference", "attendant_id"),
         UniqueConstraint("reference", "payer"),
+        UniqueConstraint("series", "sequence"),
+        CheckConstraint("(series IS NULL) = (sequence IS NULL)", name="number"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -148,6 +153,61 @@ class CashDeposit(Base):
     received_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
     recorded_at: Mapped[datetime] = mapped_column(Instant)
     entry_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+    series: Mapped[str | None] = mapped_column(ForeignKey("receipt_series.series"))
+    sequence: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Remittance(Base):
+    """A deposit of the office to the regency's account, by an STS; made by one officer, approved
+    by another.
+
+    `number` is never missing in its year, also of one that was declined.
+    """
+
+    __tablename__ = "remittances"
+    __table_args__ = (
+        CheckConstraint("amount_rp > 0", name="amount"),
+        CheckConstraint(one_of("state", RemittanceState), name="state"),
+        CheckConstraint("prepared_by <> decided_by", name="maker_checker"),
+        CheckConstraint(
+            "(state = 'prepared') = (decided_by IS NULL)"
+            " AND (decided_by IS NULL) = (decided_at IS NULL)",
+            name="decided",
+        ),
+        CheckConstraint(
+            "(state IN ('approved', 'seen')) = (entry_id IS NOT NULL)"
+            " AND (state = 'seen') = (statement_line_id IS NOT NULL)",
+            name="evidence",
+        ),
+        UniqueConstraint("series", "sequence"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    number: Mapped[str] = mapped_column(Text, unique=True)
+    series: Mapped[str] = mapped_column(ForeignKey("receipt_series.series"))
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(Text)
+    prepared_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    prepared_at: Mapped[datetime] = mapped_column(Instant)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    why: Mapped[str] = mapped_column(Text, default="")
+    entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+    statement_line_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("statement_lines.id"), unique=True
+    )
+
+
+class RemittedDay(Base):
+    """How much of a remittance came on a business day. Insert-only."""
+
+    __tablename__ = "remitted_days"
+    __table_args__ = (CheckConstraint("amount_rp <> 0", name="amount"),)
+
+    remittance_id: Mapped[UUID] = mapped_column(ForeignKey("remittances.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True, index=True)
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
 
 
 class Discrepancy(Base):
@@ -181,8 +241,67 @@ class Reconciliation(Base):
     difference_count: Mapped[int]
 
 
+class DayClose(Base):
+    """One close of a business day: `snapshot` is what the books said, and never changes.
+
+    A day that was reopened is closed again under the next number. Number 0 stands for a day that
+    one officer closed, before it took two.
+    """
+
+    __tablename__ = "day_closes"
+    __table_args__ = (
+        UniqueConstraint("day", "number"),
+        CheckConstraint("number >= 0", name="number"),
+        CheckConstraint(one_of("state", CloseState), name="state"),
+        CheckConstraint("prepared_by <> decided_by", name="maker_checker"),
+        CheckConstraint("reopening_by <> reopened_by", name="reopening_maker_checker"),
+        CheckConstraint(
+            "number = 0 OR (state = 'prepared') = (decided_by IS NULL)", name="decided"
+        ),
+        CheckConstraint(
+            "(state <> 'reopening' OR reopening_by IS NOT NULL)"
+            " AND (state = 'reopened') = (reopened_by IS NOT NULL)",
+            name="reopened",
+        ),
+        Index(
+            "uq_day_closes_live",
+            "day",
+            unique=True,
+            postgresql_where=text(f"state IN ({', '.join(sorted(repr(s.value) for s in LIVE))})"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    day: Mapped[date]
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(Text)
+    snapshot: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    note: Mapped[str] = mapped_column(Text)
+    prepared_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    prepared_at: Mapped[datetime] = mapped_column(Instant)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    reopening_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    reopened_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+
+
+class DayCloseChange(Base):
+    """One change of a close: when, from what to what, by whom, and why. Insert-only."""
+
+    __tablename__ = "day_close_changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    close_id: Mapped[UUID] = mapped_column(ForeignKey("day_closes.id"), index=True)
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    state_before: Mapped[str] = mapped_column(Text)
+    state_after: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
+
+
 class ClosedDay(Base):
-    """A business day the office closed, with what it came to. Insert-only."""
+    """A day that one officer closed, before it took two; day_closes has it too. Insert-only."""
 
     __tablename__ = "closed_days"
 

@@ -28,9 +28,11 @@ from server.reconciliation.matching import DifferenceKind, Movement, batch_named
 from server.reconciliation.models import (
     CashDeposit,
     ClearedMovement,
+    Remittance,
     SettlementLine,
     StatementLine,
 )
+from server.reconciliation.states import RemittanceEvent, RemittanceState, advance_remittance
 
 PAID_OUT_WITHIN = timedelta(days=31)
 """How long after its day the money of a batch or a deposit may still come."""
@@ -59,7 +61,7 @@ class Awaited:
 
     batches: Collection[str]
     slips: Mapping[str, Slip]
-    transfers: dict[str, Refund]
+    transfers: dict[str, Refund | Remittance]
 
 
 async def record(
@@ -70,9 +72,11 @@ async def record(
 ) -> None:
     """Keep new movements, and post each as what it is, or else into suspense."""
     since = min(row.value_date for row in rows) - PAID_OUT_WITHIN
-    awaited = Awaited(
-        await _batches(db, since), await _slips(db, since), await refund_queries.awaited_at_bank(db)
-    )
+    transfers: dict[str, Refund | Remittance] = {
+        **await refund_queries.awaited_at_bank(db),
+        **await _handed_in(db),
+    }
+    awaited = Awaited(await _batches(db, since), await _slips(db, since), transfers)
     lines = {new_id(): row for row in rows}
     insertions = Insertions()
     insertions.add(
@@ -84,9 +88,9 @@ async def record(
         if not row.amount_rp:
             continue
         account = None
-        if (refund := _transfer_named(row, awaited.transfers)) is not None:
-            account = postings.TRANSFERS_IN_TRANSIT
-            transferred[line_id] = awaited.transfers.pop(refund.number)
+        if (transfer := _transfer_named(row, awaited.transfers)) is not None:
+            account = _in_transit(transfer)
+            transferred[line_id] = awaited.transfers.pop(transfer.number)
         elif (name := _clears(row, awaited)) is not None:
             account = postings.IN_TRANSIT
             if name not in awaited.batches:
@@ -99,8 +103,10 @@ async def record(
     insertions.add(ClearedMovement, cleared)
     ledger.add_entries(insertions, entries, now=now)
     await insertions.write(db)
-    for line_id, refund in transferred.items():
-        refund.statement_line_id = line_id
+    for line_id, transfer in transferred.items():
+        transfer.statement_line_id = line_id
+        if isinstance(transfer, Remittance):
+            transfer.state = _seen(transfer)
     await cases.open_cases(db, DifferenceKind.UNKNOWN_MOVEMENT, "statement_line_id", held, now)
 
 
@@ -110,14 +116,37 @@ def _clears(row: StatementRow, awaited: Awaited) -> str | None:
     return batch_named(row.narrative, {*awaited.batches, *fitting})
 
 
-def _transfer_named(row: StatementRow, transfers: Mapping[str, Refund]) -> Refund | None:
-    """The refund whose transfer a debit is: it names its number, with or without hyphens."""
+def _in_transit(transfer: Refund | Remittance) -> str:
+    if isinstance(transfer, Remittance):
+        return postings.REMITTED_IN_TRANSIT
+    return postings.TRANSFERS_IN_TRANSIT
+
+
+def _seen(remittance: Remittance) -> str:
+    return advance_remittance(RemittanceState(remittance.state), RemittanceEvent.SEEN).value
+
+
+async def _handed_in(db: AsyncSession) -> dict[str, Remittance]:
+    """What was handed in to the regency by transfers that no movement was matched with yet."""
+    rows = await db.scalars(
+        select(Remittance)
+        .where(Remittance.state == RemittanceState.APPROVED)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {remittance.number: remittance for remittance in rows}
+
+
+def _transfer_named(
+    row: StatementRow | StatementLine, transfers: Mapping[str, Refund | Remittance]
+) -> Refund | Remittance | None:
+    """The refund or STS whose transfer a debit is: it names its number, with or without hyphens."""
     spelled = {
         spelling: number for number in transfers for spelling in (number, number.replace("-", ""))
     }
     named = batch_named(row.narrative, spelled)
-    refund = None if named is None else transfers[spelled[named]]
-    return refund if refund is not None and refund.amount_rp == -row.amount_rp else None
+    found = None if named is None else transfers[spelled[named]]
+    return found if found is not None and found.amount_rp == -row.amount_rp else None
 
 
 def _kept(row: StatementRow) -> dict[str, Any]:
@@ -155,6 +184,23 @@ async def explain_batches(
             await _explain(db, line, name, postings.IN_TRANSIT, now)
 
 
+async def explain_remittance(db: AsyncSession, remittance: Remittance, now: datetime) -> None:
+    """A debit that came before the STS it is was approved; what officers have decided stands."""
+    unexplained = await db.scalars(
+        select(StatementLine)
+        .where(_in_suspense(), StatementLine.amount_rp == -remittance.amount_rp)
+        .where(not_(recognised(Case.statement_line_id, StatementLine.id)))
+        .order_by(StatementLine.value_date, StatementLine.id)
+    )
+    for line in unexplained:
+        if _transfer_named(line, {remittance.number: remittance}) is not None:
+            await _post_explained(db, line, remittance.number, postings.REMITTED_IN_TRANSIT, now)
+            remittance.statement_line_id = line.id
+            remittance.state = _seen(remittance)
+            await db.flush()
+            return
+
+
 async def explain_slip(db: AsyncSession, reference: str, since: date, now: datetime) -> None:
     """Credits that came before the deposit they are; first that of the very sum still awaited.
 
@@ -180,6 +226,13 @@ async def explain_slip(db: AsyncSession, reference: str, since: date, now: datet
 async def _explain(
     db: AsyncSession, line: StatementLine, name: str, account: str, now: datetime
 ) -> None:
+    await _post_explained(db, line, name, account, now)
+    db.add(ClearedMovement(statement_line_id=line.id, name=name))
+
+
+async def _post_explained(
+    db: AsyncSession, line: StatementLine, name: str, account: str, now: datetime
+) -> None:
     await ledger.record(
         db,
         postings.for_explained_movement(line.amount_rp, account),
@@ -188,7 +241,6 @@ async def _explain(
         business_day=line.value_date,
         now=now,
     )
-    db.add(ClearedMovement(statement_line_id=line.id, name=name))
     await cases.explained(db, Case.statement_line_id, line.id, name, now)
 
 
@@ -205,6 +257,7 @@ async def to_compare(db: AsyncSession, day: date, awaited: Collection[str]) -> l
         .where(StatementLine.value_date >= day - PAID_OUT_WITHIN, StatementLine.amount_rp != 0)
         .where(or_(ClearedMovement.name.in_(awaited), of_day))
         .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
+        .where(not_(exists().where(Remittance.statement_line_id == StatementLine.id)))
     )
     return [
         Movement(

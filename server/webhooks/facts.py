@@ -88,6 +88,7 @@ class DayClosed(Fact):
     moment = "closed_at"
 
     day: date
+    number: int = Field(description="1, and one more each time the day was reopened or declined.")
     collected_rp: int = Field(description="By QRIS, less what the acquirer gave back.")
     gross_rp: int
     mdr_rp: int

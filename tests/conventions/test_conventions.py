@@ -25,6 +25,7 @@ from server import verify
 from server.complaints.states import COMPLAINT_TABLE
 from server.errors import Problem
 from server.observability import LOGGED
+from server.reconciliation.states import CLOSE_TABLE, REMITTANCE_TABLE
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
 
@@ -183,6 +184,8 @@ def test_the_documented_state_diagrams_are_the_tables() -> None:
         SIGN_TABLE,
         COMPLAINT_TABLE,
         NOTICE_TABLE,
+        CLOSE_TABLE,
+        REMITTANCE_TABLE,
     ):
         assert diagram(table) in text
 

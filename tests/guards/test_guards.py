@@ -5,7 +5,7 @@ dropped it goes through, and the invariant named here finds it. A new guard need
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from server.identity import devices
 from server.identity import service as identity
 from server.inspection import notices
 from server.payments.books import Books
+from server.reconciliation import remittances
 from server.reconciliation import service as reconciliation
 from server.spots import service as spots
 from server.spots import signs
@@ -35,6 +36,7 @@ from tests.server.inspection.test_notices import leave
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, LIFETIME, Office
 from tests.server.payments.test_passes import order as order_pass
 from tests.server.payments.test_refund_guards import GUARDS as OF_REFUNDS
+from tests.server.reconciliation import closes
 
 FILES = Path(__file__).parents[2] / "fixtures" / "settlements"
 
@@ -411,6 +413,51 @@ GUARDS = {
         "I0-guards-stand",
         "was made with other values",
     ),
+    "a close of a day goes along its table": trigger(
+        "day_closes_only_edges",
+        "day_closes",
+        "UPDATE day_closes SET state = 'locked', reopened_by = NULL WHERE state = 'reopened'",
+        "I0-guards-stand",
+        "may not become locked from reopened",
+    ),
+    "a close of a day starts as prepared": trigger(
+        "day_closes_first_state",
+        "day_closes",
+        copied("day_closes", "state = 'reopened'", id=NEW_ID, number="9"),
+        "I0-guards-stand",
+        "may not become reopened from nothing",
+    ),
+    "what was closed of a day stays": trigger(
+        "day_closes_never_changes",
+        "day_closes",
+        "UPDATE day_closes SET snapshot = snapshot || '{\"number\": 7}'",
+        "I7-days-as-closed",
+        "was made with other values",
+    ),
+    "an STS goes along its table": trigger(
+        "remittances_only_edges",
+        "remittances",
+        "UPDATE remittances SET state = 'prepared', decided_by = NULL, decided_at = NULL"
+        " WHERE state = 'declined'",
+        "I0-guards-stand",
+        "may not become prepared from declined",
+    ),
+    "an STS starts as prepared": trigger(
+        "remittances_first_state",
+        "remittances",
+        copied(
+            "remittances", "state = 'declined'", id=NEW_ID, number="'uji'", sequence="sequence + 1"
+        ),
+        "I0-guards-stand",
+        "may not become declined from nothing",
+    ),
+    "what an STS hands in stays": trigger(
+        "remittances_never_changes",
+        "remittances",
+        "UPDATE remittances SET amount_rp = amount_rp + 1",
+        "I7-remitted-as-approved",
+        "was made with other values",
+    ),
     "what a pass costs stays": trigger(
         "pass_prices_never_changes",
         "pass_prices",
@@ -523,9 +570,17 @@ async def town(
         officer = await identity.officer_named(db, sample.OFFICER)
         await complaints.answer(db, officer, told_of.id, "uji", None, now=now)
     async with transactions.begin() as db:
-        settled = (FILES / "clean.csv").read_bytes()
-        await reconciliation.import_settlement(db, "sandbox", "s", settled, books, now=now)
+        lines = (FILES / "clean.csv").read_bytes()
+        await reconciliation.import_settlement(db, "sandbox", "s", lines, books, now=now)
         await reconciliation.import_statement(db, "b", (FILES / "clean.sta").read_bytes(), now=now)
+    settled, after = date(2026, 11, 21), datetime(2026, 11, 22, 5, tzinfo=UTC)
+    async with transactions.begin() as db:
+        await reconciliation.reconcile(db, settled, books, now=after)
+    close = await closes.close(transactions, settled, books, "uji", now=after)
+    async with transactions.begin() as db:
+        made = await remittances.prepare(db, officer, books, now=after)
+        await remittances.decline(db, checker, made.id, "uji", now=after)
+    await closes.reopen(transactions, close, now=after)
     async with transactions.begin() as db:
         assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
 

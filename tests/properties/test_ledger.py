@@ -18,7 +18,12 @@ SHARED = st.tuples(AMOUNT, ZONE, SHARES | st.just(NO_SHARES))
 ATTENDANT = st.just("J-001")
 SELLER = st.just("Koperasi Pasar")
 AWAITING = st.sampled_from(
-    [postings.IN_TRANSIT, postings.DEPOSITS_IN_TRANSIT, postings.TRANSFERS_IN_TRANSIT]
+    [
+        postings.IN_TRANSIT,
+        postings.DEPOSITS_IN_TRANSIT,
+        postings.TRANSFERS_IN_TRANSIT,
+        postings.REMITTED_IN_TRANSIT,
+    ]
 )
 RULES = {
     "for_payment": SHARED,
@@ -40,6 +45,7 @@ RULES = {
     "for_suspense_refund_due": st.tuples(AMOUNT),
     "for_refund_by_acquirer": st.tuples(AMOUNT),
     "for_refund_by_transfer": st.tuples(AMOUNT),
+    "for_remittance": st.tuples(AMOUNT),
     "for_settlement": st.tuples(ANY, ANY),
     "for_unbooked_settlement": st.tuples(ANY, ANY),
     "for_explained_settlement": st.tuples(ANY),

@@ -28,13 +28,13 @@ from tests.server.cluster import database_named
 INSERT_ONLY = {
     "audit_changes", "audit_checkpoints", "audit_leaves", "audit_sweeps", "audit_tiles",
     "case_changes", "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
-    "complaint_changes",
+    "complaint_changes", "day_close_changes",
     "device_changes", "device_events", "device_keys", "imported_files", "inquiries",
     "ledger_entries", "ledger_postings", "money", "notifications", "officer_changes",
     "payout_rules",
     "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
     "refund_changes",
-    "refund_proofs", "refund_receipts", "settlement_lines", "shift_closings",
+    "refund_proofs", "refund_receipts", "remitted_days", "settlement_lines", "shift_closings",
     "sign_changes", "sign_checks", "stay_checks", "head_counts", "held_lines",
     "statement_lines", "stay_voids",
     "covered_stays", "pass_permits", "pass_revocations", "passes",
@@ -59,6 +59,7 @@ UPDATED = {
         "story", "contact", "state", "answer", "outcome", "closed_at", "destroyed_at",
         "published_at",
     },
+    "day_closes": {"state", "decided_by", "decided_at", "reopening_by", "reopened_by"},
     "device_nonces": set(),
     "device_reports": {
         "reported_at", "version", "battery_percent", "charging", "signal_dbm", "storage_free_mb",
@@ -98,6 +99,9 @@ UPDATED = {
         "next_inquiry_at", "inquiry_id", "settlement_line_id", "transfer_reference",
         "transferred_on", "proof_id", "statement_line_id", "refunded_at", "business_day",
         "due_entry_id", "done_entry_id", "reversal_entry_id",
+    },
+    "remittances": {
+        "state", "decided_by", "decided_at", "why", "entry_id", "statement_line_id",
     },
     "share_rules": {"valid_until"},
     "shift_differences": {"explained_by", "explained_at", "explanation"},

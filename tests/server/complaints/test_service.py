@@ -13,12 +13,12 @@ from server.complaints import contacts, retention, service
 from server.complaints.models import Complaint, ComplaintChange, ComplaintPhoto
 from server.complaints.service import ComplaintClosed, ComplaintNotFound, Told
 from server.complaints.states import ComplaintKind, ComplaintOutcome
-from server.complaints.workdays import HolidaysUnfit, Workdays
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Role
 from server.identity.service import RoleNotAllowed
 from server.settings import Settings
+from server.workdays import HolidaysUnfit, Workdays
 
 MONDAY = date(2026, 11, 23)
 DUE = date(2026, 11, 30)

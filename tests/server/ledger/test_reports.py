@@ -160,7 +160,7 @@ async def test_the_trial_balance_as_csv_has_debit_and_credit_apart(
 ) -> None:
     async with transactions.begin() as db:
         written = reports.trial_balance_csv(await reports.trial_balance(db))
-    assert written.startswith("\ufeffakun;nama_akun;debit;kredit\r\n1110;Bank RKUD;;\r\n")
+    assert written.startswith("\ufeffakun;nama_akun;debit;kredit\r\n1100;Kas daerah (RKUD);;\r\n")
     assert "\r\n1140;Kas di tangan juru parkir;2000;\r\n" in written
     assert "\r\n2120;Utang bagi hasil juru parkir;;700\r\n" in written
 

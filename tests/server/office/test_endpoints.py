@@ -221,12 +221,17 @@ async def test_the_page_tells_whether_a_day_was_reconciled_and_closed(
     await api.post("/office/reconcile", data=day)
     text = (await api.get(page)).text
     assert "Terakhir dicocokkan" in text
-    assert "Tutup hari" in text
+    assert '<button class="plain">Siapkan penutupan' in text
     assert (await api.post("/office/close", data=day)).status_code == 303
     text = (await api.get(page)).text
-    assert "Hari ini sudah ditutup" in text
-    assert "Bendahara Contoh" in text.partition("sudah ditutup")[2]
-    assert '<button class="plain">Tutup hari' not in text
+    assert "Hari ini sudah disiapkan untuk ditutup" in text
+    assert '<button class="plain">Siapkan penutupan' not in text
+    told = (await api.get("/office/days/2026-11-14")).text
+    assert "Bendahara Contoh" in told.partition("Disiapkan")[2]
+    assert "Menunggu verifikator" in told
+    lock = {"number": 1, "decision": "lock", "password": PASSWORD}
+    own = await api.post("/office/days/2026-11-14/decision", data=lock)
+    assert (own.status_code, own.json()["slug"]) == (403, "role-not-allowed")
 
 
 async def test_the_office_is_told_of_a_webhook_that_was_given_up(

@@ -14,6 +14,7 @@ import pytest
 from server import jobs
 from server.audit.checkpoints import Keeper
 from server.database import Transactions
+from server.workdays import Workdays
 from tests.server.payments.conftest import MakeAcquirer, Office, fields_of
 
 BACK_S = 60.0
@@ -68,6 +69,8 @@ async def worker(office: Office, asked: Asked, database_url: str) -> AsyncIterat
             plates_kept=timedelta(days=30),
             told_kept=timedelta(days=30),
             silent_days=5,
+            workdays=Workdays({}),
+            deposit_working_days=1,
             evidence_kept=timedelta(days=30),
         )
         running.append(asyncio.create_task(work))

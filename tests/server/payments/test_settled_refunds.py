@@ -7,17 +7,16 @@ from pathlib import Path
 import pytest
 
 from domain.payment import CaseOutcome, RefundMethod
-from server.identity.models import Officer
 from server.payments import refund_queries
 from server.payments.acquirer import AcquirerRefused, ToldRefund
 from server.payments.cases import AlreadyDecided, SamePerson
 from server.payments.proposals import OutcomeUnfit
 from server.payments.refunds import RefundGivenTwice
-from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
 from server.reconciliation.closing import DayHasDifferences
 from tests.server.payments.conftest import CAR_RP
 from tests.server.payments.refunding import Desk, outcomes
+from tests.server.reconciliation import closes
 
 TRANSFER = RefundMethod.TRANSFER
 
@@ -65,10 +64,8 @@ class Bank(Desk):
         await self.decide(case["id"])
 
     async def close(self, day: date) -> None:
-        async with self.office.transactions.begin() as db:
-            officer = await db.get_one(Officer, self.maker)
-            after = self.now + timedelta(days=1)
-            await closing.close_day(db, day, officer, self.office.wired.books, now=after)
+        after = self.now + timedelta(days=1)
+        await closes.close(self.office.transactions, day, self.office.wired.books, now=after)
 
 
 @pytest.fixture
@@ -103,7 +100,7 @@ async def test_a_day_is_not_closed_over_a_refund_that_waits_for_people(desk, off
     await desk.propose(case["id"], CaseOutcome.KEPT)
     await desk.decide(case["id"])
     await desk.close(day)
-    assert await office.count("closed_days") == 1
+    assert await office.count("day_closes") == 1
 
 
 @pytest.mark.parametrize("answered", [True, False])

@@ -1,20 +1,31 @@
-"""A day is closed once, by a person, and only when nothing of it is left to explain."""
+"""A day is closed by two officers, and what is left of it to explain is told with it."""
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from server.database import Transactions
-from server.identity.models import Officer
+from server.identity import service as identity
+from server.identity.service import RoleNotAllowed
 from server.payments import arrivals
 from server.payments.books import Books
 from server.payments.models import Case, Charge, Inquiry
 from server.reconciliation import closing
-from server.reconciliation.closing import DayHasDifferences, DayNotOver, DayNotReconciled
-from server.reconciliation.models import ClosedDay
+from server.reconciliation.closing import (
+    DayCloseNotPossible,
+    DayHasDifferences,
+    DayNotOver,
+    DayNotReconciled,
+)
+from server.reconciliation.models import DayClose
+from server.reconciliation.states import CLOSE_TABLE, CloseEvent, CloseState
+from server.sample import CHECKER, OFFICER
 from server.webhooks.models import OutboxFact
+from tests.server.reconciliation import closes
 from tests.server.reconciliation.test_files import FIXTURES
 from tests.server.reconciliation.test_service import (
     CSV,
@@ -34,10 +45,8 @@ def office(transactions: Transactions, books: Books) -> Office:
     return Office(transactions, books, NOON_AFTER)
 
 
-async def close(office: Office, now: datetime = NOON_AFTER) -> None:
-    async with office.transactions.begin() as db:
-        officer = (await db.scalars(select(Officer).limit(1))).one()
-        await closing.close_day(db, DAY, officer, office.books, now=now)
+async def close(office: Office, now: datetime = NOON_AFTER, note: str = "") -> DayClose:
+    return await closes.close(office.transactions, DAY, office.books, note, now=now)
 
 
 async def clean_day(office: Office) -> None:
@@ -46,29 +55,136 @@ async def clean_day(office: Office) -> None:
     await office.bank(STATEMENT)
 
 
-async def test_a_reconciled_day_without_differences_is_closed_once_and_told(
-    office: Office,
+async def acting(
+    office: Office, login: str, act: Callable[..., Awaitable[None]], *rest: Any
 ) -> None:
+    async with office.transactions.begin() as db:
+        officer = await identity.officer_named(db, login)
+        await act(db, officer, *rest, now=NOON_AFTER)
+
+
+async def stands(office: Office) -> list[tuple[int, str]]:
+    async with office.transactions.begin() as db:
+        return [(c.number, c.state) for c in await closing.closes_of(db, DAY)]
+
+
+async def told(office: Office) -> list[dict[str, Any]]:
+    async with office.transactions.begin() as db:
+        facts = await db.scalars(select(OutboxFact).where(OutboxFact.type == "day.closed"))
+        return [fact.data for fact in facts]
+
+
+async def test_a_reconciled_day_is_prepared_by_one_and_locked_by_another(office: Office) -> None:
     await clean_day(office)
     with pytest.raises(DayNotReconciled):
         await close(office)
     await office.reconcile()
     with pytest.raises(DayNotOver):
         await close(office, now=NOON_AFTER - timedelta(days=1))
-    await close(office)
-    await close(office, now=NOON_AFTER + timedelta(hours=1))
-    async with office.transactions.begin() as db:
-        day = (await db.scalars(select(ClosedDay))).one()
-        facts = await db.scalars(select(OutboxFact).where(OutboxFact.type == "day.closed"))
-        told = facts.one().data
+    prepared = await closes.prepare(office.transactions, DAY, office.books, now=NOON_AFTER)
+    again = await closes.prepare(office.transactions, DAY, office.books, now=NOON_AFTER)
+    assert (again.id, await told(office)) == (prepared.id, [])
+    with pytest.raises(RoleNotAllowed):
+        await acting(office, OFFICER, closing.lock, prepared.id)
+    await acting(office, CHECKER, closing.lock, prepared.id)
+    with pytest.raises(DayCloseNotPossible):
+        await acting(office, CHECKER, closing.lock, prepared.id)
     totals = {
         "collected_rp": 18_000, "gross_rp": 18_000, "mdr_rp": 126, "net_rp": 17_874,
         "bank_rp": 17_874,
     }  # fmt: skip
-    assert (day.day, day.totals, day.closed_at) == (DAY, totals, NOON_AFTER)
-    assert told == {
-        **totals, "version": 1, "day": "2026-11-21", "closed_at": "2026-11-22T05:00:00Z",
-    }  # fmt: skip
+    async with office.transactions.begin() as db:
+        kept = (await db.scalars(select(DayClose))).one()
+    assert (kept.day, kept.snapshot["totals"], kept.decided_at) == (DAY, totals, NOON_AFTER)
+    assert kept.sha256 == closing.digest(kept.snapshot)
+    accounts = {a["code"]: a["balance_rp"] for a in kept.snapshot["accounts"]}
+    assert (accounts["1110"], sum(accounts.values())) == (17_874, 0)
+    assert await told(office) == [
+        {
+            **totals, "version": 1, "day": "2026-11-21", "number": 1,
+            "closed_at": "2026-11-22T05:00:00Z",
+        }
+    ]  # fmt: skip
+
+
+async def test_a_day_is_reopened_by_two_and_closed_again_under_the_next_number(
+    office: Office,
+) -> None:
+    await clean_day(office)
+    await office.reconcile()
+    first = await close(office)
+    await acting(office, OFFICER, closing.ask_reopening, first.id, "salah")
+    async with office.transactions.begin() as db:
+        assert await closing.is_closed(db, DAY), "asking alone opens nothing"
+        checker = await identity.officer_named(db, CHECKER)
+        await closing.decide_reopening(db, checker, first.id, "tidak", agree=False, now=NOON_AFTER)
+    assert await stands(office) == [(1, "locked")]
+    await closes.reopen(office.transactions, first, now=NOON_AFTER)
+    async with office.transactions.begin() as db:
+        assert not await closing.is_closed(db, DAY)
+    second = await closes.prepare(office.transactions, DAY, office.books, now=NOON_AFTER)
+    await acting(office, CHECKER, closing.decline, second.id, "periksa lagi")
+    await close(office)
+    assert await stands(office) == [(3, "locked"), (2, "declined"), (1, "reopened")]
+    assert [fact["number"] for fact in await told(office)] == [1, 3]
+
+
+async def test_money_that_comes_after_a_close_is_posted_and_told_of_as_late(
+    office: Office,
+) -> None:
+    await clean_day(office)
+    await office.reconcile()
+    closed = await close(office)
+    await office.bank(statement(DAY, (700, "BUNGA"), reference="STM-LATE"))
+    async with office.transactions.begin() as db:
+        late, entries = await closing.late_entries(db, closed, 5)
+        days = await closing.calendar(
+            db, DAY, DAY, DAY + timedelta(days=9), {DAY: DAY + timedelta(days=2)}
+        )
+    assert (late, [entry.description for entry in entries]) == (
+        1,
+        ["Mutasi bank STM-LATE/1/1/2026-11-21"],
+    )
+    assert [(d.state, d.late, d.is_overdue, d.bank_rp) for d in days] == [
+        ("locked", 1, False, 17_874)
+    ]
+
+
+async def test_a_day_that_nobody_closes_in_time_is_overdue(office: Office) -> None:
+    await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
+    due = {DAY + timedelta(days=n): DAY + timedelta(days=n + 2) for n in range(5)}
+    async with office.transactions.begin() as db:
+        days = await closing.calendar(
+            db, DAY, DAY + timedelta(days=4), DAY + timedelta(days=3), due
+        )
+    assert [(d.state, d.is_overdue) for d in days] == [
+        ("open", True), ("open", False), ("open", False), ("running", False), ("coming", False),
+    ]  # fmt: skip
+
+
+async def test_a_day_with_open_differences_is_closed_with_a_note_that_says_why(
+    office: Office,
+) -> None:
+    at = f"{DAY}T08:00:00+07:00"
+    await office.settle(settlement(line(1, at, mdr_rp=14)))
+    await office.reconcile()
+    with pytest.raises(DayHasDifferences):
+        await close(office)
+    kept = await close(office, note="uang dari titik lama, dicari pembayarnya")
+    found = {d["kind"]: d["difference_rp"] for d in kept.snapshot["differences"]}
+    assert found == {"not-booked": 2000, "payout-missing": -1986}
+
+
+@pytest.mark.parametrize("state", CloseState)
+def test_each_event_of_a_close_is_decided_in_each_state(state: CloseState) -> None:
+    follows = {event: CLOSE_TABLE.get((state, event)) for event in CloseEvent}
+    assert {event.value: after.value for event, after in follows.items() if after} == {
+        "prepared": {"locked": "locked", "declined": "declined"},
+        "locked": {"reopening_asked": "reopening"},
+        "declined": {},
+        "reopening": {"reopening_approved": "reopened", "reopening_refused": "locked"},
+        "reopened": {},
+    }[state]
 
 
 async def test_what_came_after_the_officer_looked_keeps_the_day_open(office: Office) -> None:

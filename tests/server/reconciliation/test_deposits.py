@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
@@ -18,13 +18,12 @@ from server.announcements import Announcer
 from server.database import Transactions, new_id
 from server.errors import InvalidRequest
 from server.identity import service as identity
-from server.identity.models import Officer
 from server.identity.service import AttendantNotFound
 from server.ledger import reports
 from server.payments import cash
 from server.payments.books import Books
 from server.payments.issuing import PaymentRequest
-from server.reconciliation import closing, deposits, service
+from server.reconciliation import deposits, service
 from server.reconciliation.deposits import (
     DayAlreadyClosed,
     Deposit,
@@ -35,6 +34,7 @@ from server.reconciliation.deposits import (
 from tests.server.booking import SPOT
 from tests.server.handhelds import approved
 from tests.server.payments.test_upgrades import again
+from tests.server.reconciliation import closes
 from tests.server.reconciliation.test_service import line, recognise, settlement, statement
 
 SLIP = "SLIP-000123"
@@ -250,9 +250,7 @@ async def test_a_closed_day_takes_no_deposit(office: Office) -> None:
     await office.deposit(before := office.slip(1000, deposited_on=yesterday))
     await office.bank(1000, SLIP)
     await office.differences(yesterday)
-    async with office.transactions.begin() as db:
-        officer = (await db.scalars(select(Officer).limit(1))).one()
-        await closing.close_day(db, yesterday, officer, office.books, now=office.now)
+    await closes.close(office.transactions, yesterday, office.books, now=office.now)
     await office.deposit(before)  # sent again
     other = office.slip(1000, deposited_on=yesterday, reference="SLIP-000124")
     with pytest.raises(DayAlreadyClosed):

@@ -41,6 +41,11 @@ class Workdays:
             count -= self.is_open(day)
         return day
 
+    def late(self, due_on: date, day: date) -> int:
+        """How many working days a day is past the one it was due on; 0 for one in time."""
+        span = range((day - due_on).days)
+        return sum(self.is_open(due_on + timedelta(days=n + 1)) for n in span)
+
 
 def _own(path: Path) -> dict[date, str]:
     try:

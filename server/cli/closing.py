@@ -1,0 +1,102 @@
+"""Commands by which two officers close a business day, and open it again."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from server.cli.shell import AsJson, DataDir, Day, or_say_why, print_json
+
+day_app = typer.Typer(help="Closing business days, by two officers.", no_args_is_help=True)
+
+Officer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
+Why = Annotated[str, typer.Option(help="Why, for the record.")]
+
+
+@day_app.command("close")
+def close(
+    day: Day,
+    officer: Officer,
+    note: Annotated[str, typer.Option(help="Why, where differences or cases are open.")] = "",
+    data: DataDir = Path("data"),
+    as_json: AsJson = False,
+) -> None:
+    """Prepare the close of a day that is reconciled; a second officer locks it."""
+    from server.reconciliation import closing
+
+    async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
+        return await closing.prepare(db, day.date(), officer_id, books, note, now=now)
+
+    _tell(_act(data, officer, work), as_json)
+
+
+@day_app.command("lock")
+def lock(day: Day, officer: Officer, data: DataDir = Path("data"), as_json: AsJson = False) -> None:
+    """Lock a day that another officer prepared."""
+    from server.reconciliation import closing
+
+    async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> Any:
+        found = await _live(db, day)
+        await closing.lock(db, officer_id, found.id, now=now)
+        return found
+
+    _tell(_act(data, officer, work), as_json)
+
+
+@day_app.command("reopen")
+def reopen(
+    day: Day, officer: Officer, why: Why, data: DataDir = Path("data"), as_json: AsJson = False
+) -> None:
+    """Ask that a locked day is opened again; by the second officer, agree to it."""
+    from server.reconciliation import closing
+    from server.reconciliation.states import CloseState
+
+    async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> Any:
+        found = await _live(db, day)
+        if found.state == CloseState.REOPENING:
+            await closing.decide_reopening(db, officer_id, found.id, why, agree=True, now=now)
+        else:
+            await closing.ask_reopening(db, officer_id, found.id, why, now=now)
+        return found
+
+    _tell(_act(data, officer, work), as_json)
+
+
+async def _live(db: Any, day: datetime) -> Any:
+    from server.reconciliation import closing
+
+    found = await closing.live(db, day.date())
+    if found is None:
+        raise closing.DayCloseNotFound
+    return found
+
+
+def _act(data: Path, login: str, work: Callable[..., Awaitable[Any]]) -> Any:
+    from sqlalchemy.exc import NoResultFound
+
+    from server.identity import service as identity
+    from server.identity.service import RoleNotAllowed
+
+    async def acting(db: Any, books: Any) -> Any:
+        try:
+            officer_id = await identity.officer_named(db, login)
+        except NoResultFound as exc:
+            raise RoleNotAllowed from exc
+        return await work(db, books, officer_id, datetime.now(UTC))
+
+    return or_say_why(data, acting)
+
+
+def _tell(close: Any, as_json: bool) -> None:
+    told = {
+        "date": close.day.isoformat(),
+        "number": close.number,
+        "state": close.state,
+        "sha256": close.sha256.hex(),
+    }
+    if as_json:
+        print_json(told)
+    else:
+        print(f"{close.day}  nomor {close.number}  {close.state}  sha256 {close.sha256.hex()}")

@@ -1,0 +1,209 @@
+"""What the office writes of money on paper: receipts of deposits (TBP), and its own (STS).
+
+In Bahasa, as the regency's treasury files them.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+
+from num2words import num2words
+from reportlab.lib.pagesizes import A4, A5, landscape
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+
+from domain.money import format_rp
+
+NORMAL, BOLD = "KarcisPaper", "KarcisPaperBold"
+MARGIN, STEP = 15 * mm, 6 * mm
+MONTHS = tuple(
+    "Januari Februari Maret April Mei Juni Juli"  # noqa: SIM905
+    " Agustus September Oktober November Desember".split()
+)
+
+
+@dataclass(frozen=True)
+class Letterhead:
+    regency: str
+    agency: str
+
+
+@dataclass(frozen=True)
+class ReceiptOfDeposit:
+    """A TBP: the office has received a deposit of cash."""
+
+    number: str
+    payer: str
+    amount_rp: int
+    slip: str
+    deposited_on: date
+    received_by: str
+
+
+@dataclass(frozen=True)
+class DepositSlip:
+    """An STS: the office hands in to the regency's account what came on some days."""
+
+    number: str
+    on: date
+    rkud: str
+    revenue_code: str
+    days: Sequence[tuple[date, int]]
+    amount_rp: int
+    made_by: str
+    approved_by: str
+    """Empty while nobody has."""
+
+
+def in_words(amount_rp: int) -> str:
+    """Whole rupiah in Bahasa: ``tujuh belas ribu rupiah``."""
+    return f"{num2words(amount_rp, lang='id')} rupiah"
+
+
+def written(day: date) -> str:
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def receipt_of_deposit(head: Letterhead, told: ReceiptOfDeposit) -> bytes:
+    """A TBP on half a page."""
+
+    def draw(page: "_Page") -> None:
+        page.head(head, "TANDA BUKTI PEMBAYARAN (TBP)", told.number)
+        page.fact("Telah terima dari", told.payer)
+        page.fact("Uang sebesar", format_rp(told.amount_rp))
+        page.fact("Terbilang", in_words(told.amount_rp))
+        page.fact("Untuk", "Setoran retribusi pelayanan parkir di tepi jalan umum")
+        page.fact("Slip bank", told.slip)
+        page.fact("Tanggal setor", written(told.deposited_on))
+        page.signatures(("Yang menyetor", told.payer), ("Bendahara Penerimaan", told.received_by))
+
+    return _drawn(landscape(A5), told.number, draw)
+
+
+def deposit_slip(head: Letterhead, told: DepositSlip) -> bytes:
+    """An STS on a page, and on further ones where its days need them."""
+
+    def draw(page: "_Page") -> None:
+        page.head(head, "SURAT TANDA SETORAN (STS)", told.number)
+        page.fact("Tanggal", written(told.on))
+        page.fact("Ke rekening kas umum daerah", told.rkud or "." * 50)
+        page.fact("Uang sebesar", format_rp(told.amount_rp))
+        page.fact("Terbilang", in_words(told.amount_rp))
+        page.row(("Kode rekening", "Uraian", "Jumlah"), bold=True)
+        page.row(
+            (
+                told.revenue_code,
+                "Retribusi pelayanan parkir di tepi jalan umum",
+                format_rp(told.amount_rp),
+            )
+        )
+        page.skip()
+        page.row(("Penerimaan hari", "", "Jumlah"), bold=True)
+        for day, amount_rp in told.days:
+            page.row((written(day), "", format_rp(amount_rp)))
+        page.row(("Jumlah", "", format_rp(told.amount_rp)), bold=True)
+        page.signatures(
+            ("Mengetahui, Verifikator", told.approved_by),
+            ("Bendahara Penerimaan", told.made_by),
+        )
+        if not told.approved_by:
+            page.line("BELUM DISETUJUI: bukan bukti setoran.", bold=True)
+
+    return _drawn(A4, told.number, draw)
+
+
+def _drawn(size: tuple[float, float], title: str, draw: Callable[["_Page"], None]) -> bytes:
+    for name, file in ((NORMAL, "Vera.ttf"), (BOLD, "VeraBd.ttf")):
+        if name not in pdfmetrics.getRegisteredFontNames():
+            pdfmetrics.registerFont(TTFont(name, str(files("reportlab") / "fonts" / file)))
+    out = io.BytesIO()
+    canvas = Canvas(out, pagesize=size, invariant=True)
+    canvas.setTitle(title)
+    draw(_Page(canvas, size))
+    canvas.save()
+    return out.getvalue()
+
+
+class _Page:
+    """A page that is written from the top; what does not fit goes on a new one."""
+
+    def __init__(self, canvas: Canvas, size: tuple[float, float]) -> None:
+        self._canvas = canvas
+        self._width, self._height = size
+        self._y = self._height - MARGIN
+
+    def head(self, head: Letterhead, title: str, number: str) -> None:
+        self.line(head.regency, bold=True)
+        self.line(head.agency)
+        self.skip()
+        self._canvas.line(MARGIN, self._y + STEP / 2, self._width - MARGIN, self._y + STEP / 2)
+        self._text(self._width / 2, title, 13, bold=True, anchor="middle")
+        self.skip()
+        self._text(self._width / 2, f"Nomor: {number}", 11, anchor="middle")
+        self.skip(1.5)
+
+    def fact(self, name: str, value: str) -> None:
+        left = MARGIN + 52 * mm
+        self._text(MARGIN, name)
+        self._text(left - 3 * mm, ":")
+        for part in self._fitting(value, self._width - MARGIN - left):
+            self._text(left, part)
+            self.skip()
+
+    def row(self, cells: tuple[str, str, str], *, bold: bool = False) -> None:
+        self._text(MARGIN, cells[0], bold=bold)
+        self._text(MARGIN + 45 * mm, cells[1], bold=bold)
+        self._text(self._width - MARGIN, cells[2], bold=bold, anchor="end")
+        self.skip()
+
+    def signatures(self, *people: tuple[str, str]) -> None:
+        """Room to sign, with the name under it."""
+        if self._y < MARGIN + 7 * STEP:
+            self._turn()
+        self.skip()
+        places = [self._width * (n + 0.5) / len(people) for n in range(len(people))]
+        for x, (role, _) in zip(places, people, strict=True):
+            self._text(x, f"{role},", anchor="middle")
+        self.skip(4)
+        for x, (_, name) in zip(places, people, strict=True):
+            self._text(x, f"( {name or '.' * 30} )", anchor="middle")
+        self.skip(1.5)
+
+    def line(self, text: str, *, bold: bool = False) -> None:
+        self._text(MARGIN, text, bold=bold)
+        self.skip()
+
+    def skip(self, lines: float = 1) -> None:
+        self._y -= lines * STEP
+        if self._y < MARGIN:
+            self._turn()
+
+    def _turn(self) -> None:
+        self._canvas.showPage()
+        self._y = self._height - MARGIN
+
+    def _text(
+        self, x: float, text: str, size: float = 10, *, bold: bool = False, anchor: str = "start"
+    ) -> None:
+        self._canvas.setFont(BOLD if bold else NORMAL, size)
+        draw = {
+            "start": self._canvas.drawString,
+            "middle": self._canvas.drawCentredString,
+            "end": self._canvas.drawRightString,
+        }[anchor]
+        draw(x, self._y, text)
+
+    def _fitting(self, text: str, width: float) -> list[str]:
+        """The text in lines that fit; a word longer than one is cut."""
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if pdfmetrics.stringWidth(longer, NORMAL, 10) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return [line for line in lines if line] or [""]

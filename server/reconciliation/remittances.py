@@ -1,0 +1,227 @@
+"""Deposits of the office to the regency's account (RKUD), each by an STS.
+
+An STS hands in what moved on the collecting account on days that are closed, and that no STS before
+it listed: so that nothing is handed in twice and what comes late to a day goes with the next one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from prometheus_client import Gauge
+from sqlalchemy import exists, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.states import TransitionRefused
+from server.database import Transactions, new_id
+from server.errors import NotFound, Problem
+from server.identity import service as identity
+from server.identity.service import Right
+from server.ledger import postings
+from server.ledger import service as ledger
+from server.ledger.models import Entry, Posting
+from server.payments.books import Books
+from server.reconciliation import movements, numbers, service
+from server.reconciliation.models import DayClose, Remittance, RemittedDay
+from server.reconciliation.states import (
+    CLOSED,
+    RemittanceEvent,
+    RemittanceState,
+    advance_remittance,
+)
+from server.workdays import Workdays
+
+LATE_DAYS = Gauge(
+    "karcis_deposits_late_days", "Business days whose money should be in the regency's account"
+)
+WAITING_RP = Gauge(
+    "karcis_deposits_waiting_rupiah", "On the collecting account and not handed in yet"
+)
+
+
+class NothingToRemit(Problem):
+    slug = "nothing-to-remit"
+    status = 409
+    title_id = "Tidak ada uang dari hari yang sudah ditutup untuk disetor"
+    title_en = "There is no money of closed days to hand in"
+
+
+class RemittanceNotFound(NotFound):
+    slug = "remittance-not-found"
+    title_id = "STS ini tidak ada"
+    title_en = "There is no such deposit to the regency (STS)"
+
+
+class RemittanceNotPossible(Problem):
+    slug = "remittance-not-possible"
+    status = 409
+    title_id = "STS ini sudah diputuskan"
+    title_en = "This deposit to the regency (STS) was decided already"
+
+
+class OwnRemittance(Problem):
+    slug = "own-remittance"
+    status = 403
+    title_id = "Yang membuat STS tidak boleh menyetujuinya"
+    title_en = "Who made the deposit to the regency (STS) may not approve it"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What of a business day is on the collecting account and in no STS; late in working days."""
+
+    day: date
+    amount_rp: int
+    is_closed: bool
+    due_on: date
+    late: int
+
+
+async def waiting(db: AsyncSession, workdays: Workdays, within: int, today: date) -> list[Waiting]:
+    """Day by day; `within` is how many working days after it a day's money is to be handed in."""
+    closed = set(await db.scalars(select(DayClose.day).where(DayClose.state.in_(CLOSED))))
+    left = await _left(db)
+    due = {day: workdays.after(day, within) for day, _ in left}
+    return [
+        Waiting(day, amount_rp, day in closed, due[day], workdays.late(due[day], today))
+        for day, amount_rp in left
+    ]
+
+
+async def _left(db: AsyncSession) -> list[tuple[date, int]]:
+    """What moved on the collecting account by business day, less what an STS lists of it."""
+    handed_in = exists().where(
+        Posting.entry_id == Entry.id, Posting.account_code == postings.REMITTED_IN_TRANSIT
+    )
+    moved = (
+        select(Entry.business_day.label("day"), func.sum(Posting.amount_rp).label("rp"))
+        .join(Entry, Entry.id == Posting.entry_id)
+        .where(Posting.account_code == postings.BANK, ~handed_in.correlate(Entry))
+        .group_by(Entry.business_day)
+        .subquery()
+    )
+    listed = (
+        select(RemittedDay.day.label("day"), func.sum(RemittedDay.amount_rp).label("rp"))
+        .join(Remittance, Remittance.id == RemittedDay.remittance_id)
+        .where(Remittance.state != RemittanceState.DECLINED)
+        .group_by(RemittedDay.day)
+        .subquery()
+    )
+    left_rp = moved.c.rp - func.coalesce(listed.c.rp, 0)
+    rows = await db.execute(
+        select(moved.c.day, left_rp)
+        .outerjoin(listed, listed.c.day == moved.c.day)
+        .where(left_rp != 0)
+        .order_by(moved.c.day)
+    )
+    return [(day, int(amount_rp)) for day, amount_rp in rows]
+
+
+async def prepare(db: AsyncSession, officer_id: UUID, books: Books, *, now: datetime) -> Remittance:
+    """An STS over all that waits of closed days. Raises NothingToRemit or RoleNotAllowed."""
+    maker = await identity.acting(db, officer_id, Right.MAKE_REMITTANCE)
+    await service.one_at_a_time(db)
+    closed = set(await db.scalars(select(DayClose.day).where(DayClose.state.in_(CLOSED))))
+    days = [(day, amount_rp) for day, amount_rp in await _left(db) if day in closed]
+    amount_rp = sum(rp for _, rp in days)
+    if amount_rp <= 0:
+        raise NothingToRemit
+    series, sequence = await numbers.take(db, numbers.REMITTANCE, books.day(now).year)
+    made = Remittance(
+        id=new_id(),
+        number=numbers.written(series, sequence),
+        series=series,
+        sequence=sequence,
+        amount_rp=amount_rp,
+        state=RemittanceState.PREPARED.value,
+        prepared_by=maker.id,
+        prepared_at=now,
+        why="",
+    )
+    db.add(made)
+    await db.flush()
+    db.add_all(RemittedDay(remittance_id=made.id, day=day, amount_rp=rp) for day, rp in days)
+    await db.flush()
+    return made
+
+
+async def approve(
+    db: AsyncSession, officer_id: UUID, remittance_id: UUID, books: Books, *, now: datetime
+) -> None:
+    """Another officer agrees, and it is posted; its transfer may have been seen already.
+
+    Raises RemittanceNotFound, RemittanceNotPossible, OwnRemittance or RoleNotAllowed.
+    """
+    await service.one_at_a_time(db)
+    made, checker = await _to_decide(db, officer_id, remittance_id)
+    after = _after(made, RemittanceEvent.APPROVED)
+    made.entry_id = await ledger.record(
+        db,
+        postings.for_remittance(made.amount_rp),
+        source=f"remittance:{made.id}",
+        description=f"Setoran ke RKUD, {made.number}",
+        business_day=books.day(now),
+        now=now,
+    )
+    made.state, made.decided_by, made.decided_at = after, checker, now
+    await db.flush()
+    await movements.explain_remittance(db, made, now)
+
+
+async def decline(
+    db: AsyncSession, officer_id: UUID, remittance_id: UUID, why: str, *, now: datetime
+) -> None:
+    """Another officer does not agree; its days wait again, and its number stays used."""
+    made, checker = await _to_decide(db, officer_id, remittance_id)
+    made.state = _after(made, RemittanceEvent.DECLINED)
+    made.decided_by, made.decided_at, made.why = checker, now, why[:200]
+    await db.flush()
+
+
+async def _to_decide(
+    db: AsyncSession, officer_id: UUID, remittance_id: UUID
+) -> tuple[Remittance, UUID]:
+    checker = await identity.acting(db, officer_id, Right.DECIDE_REMITTANCE)
+    made: Remittance | None = await db.scalar(
+        select(Remittance)
+        .where(Remittance.id == remittance_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if made is None:
+        raise RemittanceNotFound
+    if made.prepared_by == checker.id:
+        raise OwnRemittance
+    return made, checker.id
+
+
+def _after(made: Remittance, event: RemittanceEvent) -> str:
+    try:
+        return advance_remittance(RemittanceState(made.state), event).value
+    except TransitionRefused as exc:
+        raise RemittanceNotPossible from exc
+
+
+async def days_of(db: AsyncSession, remittance_id: UUID) -> Sequence[RemittedDay]:
+    rows = await db.scalars(
+        select(RemittedDay)
+        .where(RemittedDay.remittance_id == remittance_id)
+        .order_by(RemittedDay.day)
+    )
+    return rows.all()
+
+
+async def latest(db: AsyncSession, limit: int) -> Sequence[Remittance]:
+    rows = await db.scalars(select(Remittance).order_by(Remittance.id.desc()).limit(limit))
+    return rows.all()
+
+
+async def watch(
+    transactions: Transactions, workdays: Workdays, within: int, books: Books, *, now: datetime
+) -> None:
+    """Set the metrics."""
+    async with transactions.begin() as db:
+        left = await waiting(db, workdays, within, books.day(now))
+    LATE_DAYS.set(sum(one.late > 0 for one in left))
+    WAITING_RP.set(sum(one.amount_rp for one in left))

@@ -1,0 +1,78 @@
+"""Two officers close a business day in Chromium: one prepares it, the other locks it."""
+
+import json
+from datetime import UTC, datetime
+
+from playwright.async_api import Page, expect
+
+from server import sample
+from server.database import Transactions
+from server.payments.books import Books
+from tests.browser.screen import DESK, Screens
+from tests.browser.test_office import sign_in
+from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
+from tests.server.reconciliation.test_files import FIXTURES
+from tests.server.reconciliation.test_remittances import text_of
+from tests.server.reconciliation.test_service import CSV, DAY, STATEMENT, Office, statement
+
+AFTER = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
+
+
+async def sign_in_checker(screens: Screens) -> Page:
+    page = await screens.open("/office", DESK)
+    await page.get_by_label("Nama masuk").fill(sample.CHECKER)
+    await page.get_by_label("Kata sandi").fill(CHECKER_PASSWORD)
+    await page.get_by_role("button", name="Masuk").click()
+    await page.wait_for_url("**/office")
+    return page
+
+
+async def press(page: Page, button: str, password: str = "") -> None:
+    """Press a form's button, with the password where it still asks for one."""
+    asked = page.get_by_label("Kata sandi Anda, sekali lagi")
+    if password and await asked.count():
+        await asked.first.fill(password)
+    async with page.expect_navigation():
+        await page.get_by_role("button", name=button, exact=True).click()
+
+
+async def test_a_day_is_closed_by_two_and_its_money_handed_in(
+    screens: Screens, transactions: Transactions, books: Books
+) -> None:
+    office = Office(transactions, books, AFTER)
+    await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
+    await office.settle(CSV)
+    await office.bank(STATEMENT)
+    await office.reconcile()
+    maker, checker = await sign_in(screens), await sign_in_checker(screens)
+    await maker.get_by_role("link", name="Penutupan hari").click()
+    await maker.goto("/office/days?month=2026-11")
+    await screens.examine(maker, "days")
+    await maker.get_by_role("link", name=str(DAY)).click()
+    await press(maker, "Siapkan penutupan")
+    await expect(maker.locator("main h2").first).to_have_text("Penutupan nomor 1: disiapkan")
+    await checker.goto(f"/office/days/{DAY}")
+    await checker.get_by_text("Neraca saldo pada akhir hari").click()
+    await screens.examine(checker, "close-prepared")
+    await press(checker, "Kunci hari ini", CHECKER_PASSWORD)
+    await expect(checker.locator("main h2").first).to_have_text("Penutupan nomor 1: terkunci")
+    await maker.goto("/office/deposits")
+    await screens.examine(maker, "deposits")
+    await press(maker, "Buat STS Rp17.874", PASSWORD)
+    await checker.goto(maker.url)
+    await screens.examine(checker, "remittance")
+    await press(checker, "Setujui STS", CHECKER_PASSWORD)
+    await expect(checker.get_by_role("status")).to_contain_text("disetujui")
+    paper = await checker.request.get(f"{checker.url}/sts.pdf")
+    assert "tujuh belas ribu delapan ratus" in text_of(await paper.body())
+    await office.bank(statement(DAY, (700, "BUNGA"), reference="STM-LATE"))
+    await maker.goto(f"/office/days/{DAY}")
+    await expect(maker.get_by_text("Menyusul sesudah penutupan: 1")).to_be_visible()
+    await maker.get_by_label("Alasan").fill("bunga bank belum ikut")
+    await press(maker, "Minta dibuka lagi", PASSWORD)
+    await screens.examine(maker, "close-reopening")
+    await checker.goto(f"/office/days/{DAY}")
+    await press(checker, "Buka lagi", CHECKER_PASSWORD)
+    await expect(
+        checker.get_by_role("heading", name="Penutupan nomor 1: dibuka lagi")
+    ).to_be_visible()

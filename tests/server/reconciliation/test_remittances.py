@@ -1,0 +1,225 @@
+"""What came to the collecting account is handed in to the regency once, by two officers."""
+
+import asyncio
+import io
+import json
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pypdfium2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server import verify
+from server.database import Transactions
+from server.identity import service as identity
+from server.identity.service import RoleNotAllowed
+from server.ledger import postings
+from server.payments.books import Books
+from server.reconciliation import deposits, numbers, papers, remittances
+from server.reconciliation.models import Remittance
+from server.reconciliation.papers import DepositSlip, Letterhead
+from server.reconciliation.remittances import NothingToRemit, RemittanceNotPossible
+from server.reconciliation.states import REMITTANCE_TABLE, RemittanceEvent, RemittanceState
+from server.sample import CHECKER, OFFICER
+from server.workdays import Workdays
+from tests.server.reconciliation import closes
+from tests.server.reconciliation.test_files import FIXTURES
+from tests.server.reconciliation.test_service import (
+    CSV,
+    DAY,
+    STATEMENT,
+    Office,
+    statement,
+)
+
+AFTER = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+CAME_RP = 17_874
+
+
+@pytest.fixture
+async def office(transactions: Transactions, books: Books) -> Office:
+    """A Saturday's money is on the account, and the day reconciled."""
+    office = Office(transactions, books, AFTER)
+    await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
+    await office.settle(CSV)
+    await office.bank(STATEMENT)
+    await office.reconcile()
+    return office
+
+
+async def make(office: Office) -> Remittance:
+    async with office.transactions.begin() as db:
+        maker = await identity.officer_named(db, OFFICER)
+        return await remittances.prepare(db, maker, office.books, now=AFTER)
+
+
+async def approve(office: Office, made: Remittance, login: str = CHECKER) -> None:
+    async with office.transactions.begin() as db:
+        who = await identity.officer_named(db, login)
+        await remittances.approve(db, who, made.id, office.books, now=AFTER)
+
+
+async def close(office: Office) -> None:
+    await closes.close(office.transactions, DAY, office.books, now=AFTER)
+
+
+async def waits(office: Office, today: date) -> list[tuple[date, int, bool, int]]:
+    async with office.transactions.begin() as db:
+        left = await remittances.waiting(db, Workdays({}), 1, today)
+    return [(one.day, one.amount_rp, one.is_closed, one.late) for one in left]
+
+
+async def state_of(office: Office, remittance_id: UUID) -> str:
+    async with office.transactions.begin() as db:
+        return (await db.get_one(Remittance, remittance_id)).state
+
+
+async def broken(office: Office) -> dict[str, list[str]]:
+    async with office.transactions.begin() as db:
+        return {name: rows for name, rows in (await verify.broken(db)).items() if rows}
+
+
+async def test_money_of_closed_days_is_handed_in_and_found_on_the_statement(
+    office: Office,
+) -> None:
+    with pytest.raises(NothingToRemit):
+        await make(office)
+    assert await waits(office, DAY + timedelta(days=2)) == [(DAY, CAME_RP, False, 0)]
+    assert await waits(office, DAY + timedelta(days=4)) == [(DAY, CAME_RP, False, 2)]
+    await close(office)
+    made = await make(office)
+    assert (made.number[:15], made.amount_rp) == ("STS-2026-000001", CAME_RP)
+    with pytest.raises(NothingToRemit):
+        await make(office)
+    with pytest.raises(RoleNotAllowed):
+        await approve(office, made, OFFICER)
+    await approve(office, made)
+    with pytest.raises(RemittanceNotPossible):
+        await approve(office, made)
+    balances = await office.balances()
+    assert (balances["1100"], balances["1161"], balances["1110"]) == (CAME_RP, -CAME_RP, CAME_RP)
+    narrative = f"SETORAN RKUD {made.number}".encode()
+    debit = statement(DAY + timedelta(days=2), (CAME_RP, "X"), reference="STM-OUT")
+    await office.bank(_out(debit).replace(b":86:X", b":86:" + narrative))
+    balances = await office.balances()
+    assert (balances["1100"], balances.get("1161"), balances.get("1110")) == (CAME_RP, None, None)
+    assert await state_of(office, made.id) == "seen"
+    assert (await office.reconcile(DAY + timedelta(days=2))).differences == ()
+    assert await waits(office, DAY + timedelta(days=9)) == []
+    assert await broken(office) == {}
+
+
+def _out(content: bytes) -> bytes:
+    """A statement of one credit, of one debit instead; the account had the money before."""
+    return (
+        content.replace(b"IDR0,00", f"IDR{CAME_RP},00".encode(), 1)
+        .replace(f"C{CAME_RP},00NTRF".encode(), f"D{CAME_RP},00NTRF".encode())
+        .replace(f":62F:C261123IDR{CAME_RP},00".encode(), b":62F:C261123IDR0,00")
+    )
+
+
+async def test_a_transfer_that_was_seen_first_is_explained_by_the_approval(
+    office: Office,
+) -> None:
+    await close(office)
+    made = await make(office)
+    debit = statement(DAY + timedelta(days=2), (CAME_RP, made.number), reference="STM-OUT")
+    await office.bank(_out(debit))
+    assert (await office.balances())["2190"] == CAME_RP
+    await approve(office, made)
+    assert await state_of(office, made.id) == "seen"
+    assert (await office.balances()).get("2190") is None
+    assert await broken(office) == {}
+
+
+async def test_what_comes_late_to_a_day_goes_with_the_next_and_a_declined_one_waits_again(
+    office: Office,
+) -> None:
+    await close(office)
+    declined = await make(office)
+    async with office.transactions.begin() as db:
+        checker = await identity.officer_named(db, CHECKER)
+        await remittances.decline(db, checker, declined.id, "jumlah lain", now=AFTER)
+    await approve(office, await make(office))
+    await office.bank(statement(DAY, (700, "BUNGA"), reference="STM-LATE"))
+    late = await make(office)
+    async with office.transactions.begin() as db:
+        days = await remittances.days_of(db, late.id)
+    assert (late.number[:15], [(d.day, d.amount_rp) for d in days]) == (
+        "STS-2026-000003",
+        [(DAY, 700)],
+    )
+    assert await broken(office) == {}
+
+
+async def test_numbers_have_no_gap_however_many_are_taken_at_once(
+    transactions: Transactions,
+) -> None:
+    async def take(number: int) -> int | None:
+        try:
+            async with transactions.begin() as db:
+                _, taken = await numbers.take(db, numbers.REMITTANCE, 2026)
+                await asyncio.sleep(0)
+                return taken // min(number % 3, 1)  # a third of them fails, and is undone
+        except ZeroDivisionError:
+            return None
+
+    taken = [one for one in await asyncio.gather(*map(take, range(12))) if one is not None]
+    assert sorted(taken) == list(range(1, 9))
+    async with transactions.begin() as db:
+        assert await numbers.take(db, numbers.REMITTANCE, 2027) == ("sts-2027", 1)
+
+
+@pytest.mark.parametrize("state", RemittanceState)
+def test_each_event_of_an_sts_is_decided_in_each_state(state: RemittanceState) -> None:
+    follows = {event: REMITTANCE_TABLE.get((state, event)) for event in RemittanceEvent}
+    assert {event.value: after.value for event, after in follows.items() if after} == {
+        "prepared": {"approved": "approved", "declined": "declined"},
+        "approved": {"seen": "seen"},
+        "declined": {},
+        "seen": {},
+    }[state]
+
+
+@given(st.dates(date(2024, 1, 1), date(2027, 12, 1)), st.integers(1, 9), st.integers(0, 40))
+def test_working_days_late_count_as_working_days_after_do(
+    day: date, within: int, past: int
+) -> None:
+    workdays = Workdays({})
+    due_on = workdays.after(day, within)
+    later = workdays.after(due_on, past)
+    assert workdays.late(due_on, later) == past
+    assert workdays.late(due_on, day) == 0
+
+
+def test_an_sts_says_its_number_its_sum_in_words_and_every_day() -> None:
+    days = [(DAY + timedelta(days=n), 1_000 + n) for n in range(60)]
+    total_rp = sum(rp for _, rp in days)
+    told = DepositSlip("STS-2026-000001-X", DAY, "", "4.1.02", days, total_rp, "Ani", "")
+    text = text_of(papers.deposit_slip(Letterhead("Kabupaten Contoh", "Dishub"), told))
+    words = "enam puluh satu ribu tujuh ratus tujuh puluh rupiah"
+    for said in ("STS-2026-000001-X", words, "19 Januari 2027", "Rp1.059", "BELUM DISETUJUI"):
+        assert said in text
+
+
+def text_of(pdf: bytes) -> str:
+    document = pypdfium2.PdfDocument(io.BytesIO(pdf))
+    return "\n".join(page.get_textpage().get_text_range() for page in document)
+
+
+async def test_each_deposit_of_cash_has_a_receipt_with_the_next_number_of_its_year(
+    office: Office,
+) -> None:
+    async with office.transactions.begin() as db:
+        officer = await identity.officer_named(db, OFFICER)
+        for n, day in ((1, DAY), (2, DAY), (3, date(2025, 12, 31))):
+            legs = postings.for_voucher_payment(5_000, "Toko Uji")
+            paid = deposits.PaidIn("Toko Uji", legs, 5_000, f"SLIP-00012{n}", day)
+            await deposits.record_paid_in(db, paid, office.books, officer, now=AFTER)
+        given = await deposits.receipted(db, 9)
+    assert {(d.series, d.sequence) for d, _ in given} == {
+        ("tbp-2026", 1), ("tbp-2026", 2), ("tbp-2025", 1),
+    }  # fmt: skip
+    assert {who for _, who in given} == {"Toko Uji"}
