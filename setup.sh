@@ -59,6 +59,26 @@ if [ ! -e "$project" ]; then
   touch "$project"
 fi
 
+# What pages use from npm, by the system's Node or else one from a wheel. Without it the office's map
+# is a drawing, so an installation does not depend on it.
+from_npm=server/static/npm
+installed=$from_npm/.installed-$(fingerprint package-lock.json)
+if [ ! -e "$installed" ]; then
+  say "karcis: installing what pages use from npm"
+  if ! command -v npm >/dev/null; then
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-node.lock || true
+    PATH=$PWD/.venv/bin:$PATH
+  fi
+  if npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1 --fetch-timeout=20000 >&2; then
+    rm -rf "$from_npm"
+    mkdir -p "$from_npm/leaflet"
+    cp node_modules/leaflet/dist/leaflet-src.esm.js node_modules/leaflet/dist/leaflet.css node_modules/leaflet/LICENSE "$from_npm/leaflet/"
+    touch "$installed"
+  else
+    say "karcis: npm did not answer; maps are drawn without Leaflet until set-up runs again"
+  fi
+fi
+
 for catalogue in server/locale attendant_app/locale; do
   [ -d "$catalogue" ] && .venv/bin/pybabel --quiet compile --directory "$catalogue" --domain messages
 done

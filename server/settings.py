@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     private_key: Path | None = None
     proof_key: Path | None = None
     proof_retired_keys: Path | None = None
+    map_tiles: Path | None = None
     audit_key: Path | None = None
     audit_retired_keys: Path | None = None
     audit_directory: Path | None = None

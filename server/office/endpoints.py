@@ -32,6 +32,7 @@ from server.office import (
     officers,
     own_account,
     passkeys,
+    places,
     portal,
     quarantine,
     queries,
@@ -62,7 +63,10 @@ router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, whose own paths hold any word.
 for right, parts in (
     (Right.SEE_BOOKS, (days, deposits, ledger, refunds, cases, money, tariffs)),
-    (Right.SEE_WORK, (complaints, notices, signal, devices, shifts, quarantine, voids, spots)),
+    (
+        Right.SEE_WORK,
+        (complaints, notices, signal, devices, shifts, quarantine, voids, spots, places),
+    ),
     (Right.SEE_SIGNS, (inspection,)),
     (Right.SEE_AUDIT, (audit, health)),
 ):

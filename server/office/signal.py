@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import cos, radians
 from pathlib import Path
+from typing import Protocol
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import func, select
@@ -68,7 +69,7 @@ class Street:
 
 @dataclass(frozen=True)
 class Map:
-    """Where each street stands in a drawing of WIDTH by HEIGHT, north up."""
+    """Where each one stands in a drawing of WIDTH by HEIGHT, north up."""
 
     places: Sequence[tuple[int, int]] = field(default_factory=list)
     width: int = WIDTH
@@ -129,8 +130,17 @@ async def streets(db: AsyncSession, since: datetime) -> list[Street]:
     return sorted(found, key=lambda street: worst_first.index(street.hearing))
 
 
-def drawn(found: Sequence[Street]) -> Map:
-    """The streets by their coordinates: one scale both ways, the middle in the middle."""
+class Placed(Protocol):
+    """Something at a place on the earth."""
+
+    @property
+    def latitude(self) -> float: ...
+    @property
+    def longitude(self) -> float: ...
+
+
+def drawn(found: Sequence[Placed]) -> Map:
+    """What was found by its coordinates: one scale both ways, the middle in the middle."""
     if not found:
         return Map()
     shrink = cos(radians(found[0].latitude))  # degrees of longitude are shorter than of latitude

@@ -1,11 +1,18 @@
 """What the office looks up: tariffs and other prices, spots, attendants, the system's health."""
 
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from playwright.async_api import expect
 
 from server import sample
+from server.office import places
+from server.settings import Settings
 from tests.browser.screen import DESK, Screens
 from tests.browser.test_afterwards import sign_in
 from tests.browser.test_office import day_end
@@ -46,6 +53,49 @@ async def test_spots_attendants_and_the_systems_health_are_looked_up(screens: Sc
     await page.goto("/office/health")
     await expect(page.locator("h1")).to_have_text("Kesehatan sistem")
     await screens.examine(page, "office-health")
+
+
+async def test_the_map_shows_where_somebody_parks_with_and_without_leaflet(
+    screens: Screens, day_end: dict[str, Any]
+) -> None:
+    page = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
+    await page.goto("/office/map?zone=PSR")
+    row = page.locator("tr", has_text="PSR-001-U")
+    await expect(row).to_contain_text("ada yang sudah bayar")
+    if places.LEAFLET.exists():
+        marker = page.get_by_role("button", name="PSR-001-U, ada yang sudah bayar")
+        await marker.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".leaflet-popup")).to_contain_text("Sudah bayar: 2")
+    await screens.examine(page, "office-map")
+    plain = await screens.browser.new_context(
+        java_script_enabled=False, base_url=screens.site, locale="id-ID"
+    )
+    await plain.add_cookies(await page.context.cookies())  # type: ignore[arg-type]
+    without = await screens.open("/office/map?zone=PSR", context=plain)
+    await expect(without.locator("#map svg .is-paid")).to_have_count(1)
+
+
+async def test_tiles_come_from_the_regencys_own_file(
+    api: httpx.AsyncClient, app: FastAPI, settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "peta.mbtiles"
+    with closing(sqlite3.connect(file)) as made:
+        made.executescript(
+            "CREATE TABLE metadata (name, value); INSERT INTO metadata VALUES ('format', 'png');"
+            "CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data);"
+            "INSERT INTO tiles VALUES (2, 1, 3, x'89504e47')"  # the north, in its own count
+        )
+    form = {"login": sample.CHECKER, "password": CHECKER_PASSWORD}
+    await api.post("/office/sign-in", data=form)
+    assert (await api.get("/office/map/tiles/2/1/0")).json()["slug"] == "tile-not-found"
+    wired = app.state.payments
+    shown = settings.model_copy(update={"map_tiles": file})
+    app.state.payments = replace(wired, settings=shown)
+    answer = await api.get("/office/map/tiles/2/1/0")
+    assert (answer.headers["content-type"], answer.content) == ("image/png", b"\x89PNG")
+    for outside in ("2/1/3", "2/4/0", "99/0/0", "2/-1/0"):
+        assert (await api.get(f"/office/map/tiles/{outside}")).status_code == 404
 
 
 async def test_bad_prices_are_refused_in_words(api: httpx.AsyncClient) -> None:

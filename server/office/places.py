@@ -1,0 +1,148 @@
+"""The map of all spots: what stands there now, and where something is wrong.
+
+The table is the map's data. Where Leaflet was installed and scripts run, it draws them on tiles of
+the regency's own file, or on a grid; without, the server's drawing stays.
+"""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server import pages
+from server.database import Transaction, fetch
+from server.errors import NotFound
+from server.identity.fleet import SILENT
+from server.office.signal import drawn
+from server.office.signed_in import OfficerDep
+from server.payments.wiring import WiringDep
+from server.spots import service as spots
+
+router = APIRouter(prefix="/map")
+TEMPLATES = Path(__file__).parent / "templates"
+LEAFLET = pages.HERE / "static" / "npm" / "leaflet" / "leaflet-src.esm.js"
+MOST = 500
+PARKED = timedelta(hours=12)
+"""A stay without an end that began before is no longer looked for."""
+WITHOUT_TIME = timedelta(hours=2)
+"""So long a stay that was paid for and bought no time is taken to be there."""
+KINDS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+
+class TileNotFound(NotFound):
+    slug = "tile-not-found"
+    title_id = "Potongan peta ini tidak ada"
+    title_en = "There is no such piece of the map"
+
+
+class Standing(StrEnum):
+    """What is shown of a spot, the most pressing first."""
+
+    SIGN = "sign"
+    UNPAID = "unpaid"
+    PAID = "paid"
+    FREE = "free"
+
+
+@dataclass(frozen=True)
+class Place:
+    code: str
+    place: str
+    zone: str
+    latitude: float
+    longitude: float
+    paid: int
+    unpaid: int
+    sign_wrong: bool
+
+    @property
+    def standing(self) -> Standing:
+        if self.sign_wrong:
+            return Standing.SIGN
+        if self.unpaid:
+            return Standing.UNPAID
+        return Standing.PAID if self.paid else Standing.FREE
+
+
+PLACES = """
+    SELECT s.code, s.place, z.name AS zone, s.latitude, s.longitude, o.paid, o.unpaid,
+        EXISTS (SELECT FROM sign_cases c WHERE c.spot_id = s.id AND c.closed_at IS NULL)
+            AS sign_wrong
+    FROM spots s JOIN zones z ON z.id = s.zone_id CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE p.state = 'paid' AND (v.ends_at > $1 OR v.started_at > $2))
+                AS paid,
+            count(*) FILTER (WHERE p.state IS DISTINCT FROM 'paid') AS unpaid
+        FROM parking_sessions v LEFT JOIN payments p ON p.id = v.id
+        WHERE v.spot_id = s.id AND v.started_at > $3 AND v.state = 'open'
+    ) o
+    WHERE $4 = '' OR z.code = $4 ORDER BY s.code LIMIT $5
+"""
+SILENT_DEVICES = """
+    SELECT count(DISTINCT h.device_id) AS n FROM shifts h
+    JOIN device_reports r ON r.device_id = h.device_id
+    WHERE h.expires_at > $1 AND r.reported_at < $2
+    AND NOT EXISTS (SELECT FROM shift_closings x WHERE x.shift_id = h.id)
+"""
+
+
+@router.get("")
+async def map_page(
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    zone: Annotated[str, Query(max_length=10)] = "",
+) -> Response:
+    now = datetime.now(UTC)
+    places = await _places(db, zone, now)
+    (silent,) = await fetch(db, SILENT_DEVICES, now, now - SILENT)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "map.html",
+        books=wired.books,
+        now=now,
+        found=places,
+        map=drawn(places),
+        zone=zone,
+        zones=await spots.zone_names(db),
+        most=MOST,
+        silent=silent["n"],
+        leaflet=LEAFLET.exists(),
+        tiles=wired.settings.map_tiles is not None,
+    )
+
+
+async def _places(db: AsyncSession, zone: str, now: datetime) -> list[Place]:
+    rows = await fetch(db, PLACES, now, now - WITHOUT_TIME, now - PARKED, zone, MOST)
+    return [Place(**row) for row in rows]
+
+
+@router.get("/tiles/{zoom}/{column}/{row}")
+async def tile(zoom: int, column: int, row: int, officer: OfficerDep, wired: WiringDep) -> Response:
+    """A tile of the regency's MBTiles file, which counts its rows from the south."""
+    file = wired.settings.map_tiles
+    if file is None or not 0 <= zoom <= 24 or not 0 <= row < 2**zoom or not 0 <= column < 2**zoom:
+        raise TileNotFound
+    found = await asyncio.to_thread(_read_tile, file, zoom, column, 2**zoom - 1 - row)
+    if found is None:
+        raise TileNotFound
+    content, kind = found
+    return Response(content, media_type=kind, headers={"Cache-Control": "private, max-age=86400"})
+
+
+def _read_tile(file: Path, zoom: int, column: int, row: int) -> tuple[bytes, str] | None:
+    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as tiles:
+        found = tiles.execute(
+            "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?",
+            (zoom, column, row),
+        ).fetchone()
+        told = tiles.execute("SELECT value FROM metadata WHERE name = 'format'").fetchone()
+    return None if found is None else (found[0], KINDS.get(told[0] if told else "", "image/png"))
