@@ -55,6 +55,7 @@ from server.payments.seals import ProofKeyUnfit
 from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wire import new_client
 from server.payments.wiring import Wiring
+from server.reports.signing import ReportKeyUnfit, ReportSigner, signer_of
 from server.settings import Settings
 from server.shortcuts import Shortcuts
 from server.spots.scans import Scans
@@ -159,6 +160,7 @@ def create_app(settings: Settings) -> FastAPI:
     except HolidaysUnfit as exc:
         raise NotConfigured(f"the regency's holidays: {exc}") from exc
     app.state.audit_signer = _audit_signer(settings)
+    app.state.report_signer = _report_signer(settings)
     errors.install(app)
     app.add_middleware(Shortcuts, routers=RAW)
     app.add_middleware(observability.Measure)
@@ -189,6 +191,13 @@ def _audit_signer(settings: Settings) -> Signer | None:
         return Signer.of(settings)
     except AuditKeyUnfit as exc:
         raise NotConfigured(f"the key of the audit log: {exc}") from exc
+
+
+def _report_signer(settings: Settings) -> ReportSigner | None:
+    try:
+        return signer_of(settings)
+    except ReportKeyUnfit as exc:
+        raise NotConfigured(f"the key of reports: {exc}") from exc
 
 
 def _portal(settings: Settings) -> Portal | None:

@@ -98,6 +98,12 @@ class Settings(BaseSettings):
     evidence_days: int = Field(default=30, gt=0)
     sign_check_days: int = Field(default=3, gt=0)
     sign_silent_days: int = Field(default=5, gt=0)
+    report_signing_key: Path | None = None
+    report_signing_password: SecretStr | None = None
+    report_pkcs11_module: Path | None = None
+    report_pkcs11_token: str = ""
+    report_pkcs11_pin: SecretStr | None = None
+    report_pkcs11_label: str = ""
     grace_minutes: int = Field(default=15, ge=0)
     refund_limit_rp: int = Field(default=500_000, gt=0)
     refund_days: int = Field(default=90, gt=0)

@@ -17,16 +17,19 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509.oid import NameOID
 
 from domain import sign_link
 from domain.proof import Seal
@@ -38,6 +41,8 @@ from server.settings import Settings
 
 READY_S = 300.0
 PAPER = "generic-58-qr"
+REPORT_SIGNER = "CONTOH: sertifikat karangan, tidak sah"
+"""Whose the sample's certificate is: nobody's, and reports signed by it say so."""
 STOP_S = 8.0
 MOST_DEATHS = 5
 DEATHS_WITHIN_S = 60.0
@@ -93,6 +98,44 @@ def make_keys(folder: Path) -> None:
         )
 
 
+def make_report_key(folder: Path, password: str) -> None:
+    """A key that signs reports, with a certificate that nobody else vouches for, made once."""
+    path = folder / "reports.p12"
+    if path.exists():
+        return
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, REPORT_SIGNER)])
+    now = datetime.now(UTC)
+    usage = dict.fromkeys(
+        ("key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign"),
+        False,
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=3650))
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                content_commitment=True,
+                encipher_only=False,
+                decipher_only=False,
+                **usage,
+            ),
+            critical=True,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    sealed = serialization.BestAvailableEncryption(password.encode())
+    _write_private(
+        path, pkcs12.serialize_key_and_certificates(b"reports", key, certificate, None, sealed)
+    )
+
+
 def _make_once(
     path: Path, generate: Callable[[], Ed25519PrivateKey | ec.EllipticCurvePrivateKey]
 ) -> None:
@@ -124,6 +167,7 @@ def sample_secrets(data_dir: Path) -> dict[str, str]:
         "plate_key": secrets.token_urlsafe(32),
         "contact_key": secrets.token_urlsafe(32),
         "sign_in_key": secrets.token_urlsafe(32),
+        "report_signing_password": secrets.token_urlsafe(24),
         "officer_password": secrets.token_urlsafe(9),
         "checker_password": secrets.token_urlsafe(9),
         "admin_password": secrets.token_urlsafe(9),
@@ -231,6 +275,7 @@ class System:
             (self.data_dir / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         make_keys(self.data_dir / "keys")
         self.secrets = sample_secrets(self.data_dir)
+        make_report_key(self.data_dir / "keys", self.secrets["report_signing_password"])
         self.database_url = self._migrated()
         enrolment = asyncio.run(self._seed())
         self._launch("server", ["serve"], self._server_environment())
@@ -313,6 +358,8 @@ class System:
             "KARCIS_PUSH_KEY": str(keys / "push.pem"),
             "KARCIS_AUDIT_KEY": str(keys / "audit.pem"),
             "KARCIS_AUDIT_DIRECTORY": str(self.data_dir / "audit"),
+            "KARCIS_REPORT_SIGNING_KEY": str(keys / "reports.p12"),
+            "KARCIS_REPORT_SIGNING_PASSWORD": self.secrets["report_signing_password"],
             "KARCIS_NOTIFY_CLIENT_SECRET": self.secrets["notify_client_secret"],
             "KARCIS_WEBHOOK_KEY": self.secrets["webhook_key"],
             "KARCIS_PLATE_KEY": self.secrets["plate_key"],

@@ -170,6 +170,8 @@ TRIGGERS = (
     "remittances_never_changes",
     "remittances_only_edges",
     "remitted_days_insert_only",
+    "report_downloads_insert_only",
+    "revenue_targets_insert_only",
     "settlement_lines_insert_only",
     "shift_closings_insert_only",
     "sign_changes_insert_only",

@@ -15,7 +15,7 @@ from server.errors import Problem
 from server.identity.models import Officer
 from server.identity.service import NotSignedIn, Right
 from server.identity.sign_ins import SecondFactorNeeded
-from server.ledger import reports
+from server.ledger import reports as ledger_reports
 from server.office import (
     audit,
     cases,
@@ -37,6 +37,7 @@ from server.office import (
     quarantine,
     queries,
     refunds,
+    reports,
     shifts,
     signal,
     signing_in,
@@ -65,7 +66,7 @@ for right, parts in (
     (Right.SEE_BOOKS, (days, deposits, ledger, refunds, cases, money, tariffs)),
     (
         Right.SEE_WORK,
-        (complaints, notices, signal, devices, shifts, quarantine, voids, spots, places),
+        (complaints, notices, signal, devices, shifts, quarantine, voids, spots, places, reports),
     ),
     (Right.SEE_SIGNS, (inspection,)),
     (Right.SEE_AUDIT, (audit, health)),
@@ -148,7 +149,7 @@ async def day_page(
         close=await closing.live(db, shown),
         given_up=await webhooks.given_up(db),
         cases=await queries.open_cases(db),
-        accounts=await reports.trial_balance(db),
+        accounts=await ledger_reports.trial_balance(db),
     )
 
 

@@ -35,6 +35,7 @@ INSERT_ONLY = {
     "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
     "refund_changes",
     "refund_proofs", "refund_receipts", "remitted_days", "settlement_lines", "shift_closings",
+    "report_downloads", "revenue_targets",
     "sign_changes", "sign_checks", "stay_checks", "head_counts", "held_lines",
     "statement_lines", "stay_voids",
     "covered_stays", "pass_permits", "pass_revocations", "passes",

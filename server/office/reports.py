@@ -1,0 +1,155 @@
+"""The office's reports: which there are, each on screen, and each as a file."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.tariff import VehicleClass
+from server import pages
+from server.database import Transaction, TransactionsDep
+from server.errors import language_of
+from server.identity.service import Right
+from server.office.signed_in import OfficerDep
+from server.payments.wiring import WiringDep
+from server.reports import catalogue, downloads, table
+from server.reports.downloads import Form, Reader
+from server.reports.table import Asked, Comparison, Filter, Kind, Period, Report
+from server.spots import service as spots
+
+router = APIRouter(prefix="/reports")
+TEMPLATES = Path(__file__).parent / "templates"
+ROWS = 100
+"""On one page of a screen."""
+
+Day = Annotated[
+    Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))] | None, pages.Blank
+]
+Text = Annotated[Annotated[str, Field(max_length=80)] | None, pages.Blank]
+
+
+def filters(
+    zone: Annotated[Text, Query()] = None,
+    spot: Annotated[Text, Query()] = None,
+    vehicle: Annotated[Text, Query(alias="class")] = None,
+    attendant: Annotated[Text, Query()] = None,
+    acquirer: Annotated[Text, Query()] = None,
+) -> dict[Filter, str]:
+    given = zip(Filter, (zone, spot, vehicle, attendant, acquirer), strict=True)
+    return {name: value.strip() for name, value in given if value is not None}
+
+
+async def asked(
+    wired: WiringDep,
+    given: Annotated[Mapping[Filter, str], Depends(filters)],
+    first: Annotated[Day, Query(alias="from")] = None,
+    last: Annotated[Day, Query(alias="to")] = None,
+    compare: Annotated[Annotated[Comparison | None, pages.Blank], Query()] = None,
+) -> Asked:
+    """Without any days, those of this month so far; raises PeriodUnfit."""
+    today = wired.books.day(datetime.now(UTC))
+    until = last or today
+    period = Period(first or until.replace(day=1), until)
+    return Asked(period, wired.books, today, given, compare)
+
+
+AskedDep = Annotated[Asked, Depends(asked)]
+
+
+def _of(report: Report, wanted: Asked) -> Asked:
+    """What the report knows of what was asked for."""
+    known = {name: value for name, value in wanted.filters.items() if name in report.filters}
+    comparison = wanted.comparison if report.comparable else None
+    return Asked(wanted.period, wanted.books, wanted.today, known, comparison)
+
+
+@router.get("")
+async def reports_page(request: Request, officer: OfficerDep, wired: WiringDep) -> Response:
+    rights: frozenset[Right] = request.state.rights
+    found: dict[str, list[Report]] = {}
+    language = language_of(request)
+    for report in catalogue.REPORTS.values():
+        if report.needs in rights:
+            found.setdefault(report.group.in_(language), []).append(report)
+    return pages.render(request, TEMPLATES, "reports.html", books=wired.books, catalogue=found)
+
+
+@router.get("/{name}.{form}")
+async def report_file(
+    request: Request,
+    name: str,
+    form: Form,
+    officer: OfficerDep,
+    transactions: TransactionsDep,
+    wanted: AskedDep,
+) -> Response:
+    rights: frozenset[Right] = request.state.rights
+    report = catalogue.find(name, rights)
+    file = await downloads.make(
+        transactions,
+        report,
+        _of(report, wanted),
+        form,
+        Reader(officer.login, rights, language_of(request)),
+        request.app.state.report_signer,
+        now=datetime.now(UTC),
+    )
+    headers = {
+        "Content-Disposition": f'attachment; filename="{file.name}"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(file.content, headers=headers, media_type=file.media_type)
+
+
+@router.get("/{name}")
+async def report_page(
+    request: Request,
+    name: str,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    wanted: AskedDep,
+    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
+) -> Response:
+    rights: frozenset[Right] = request.state.rights
+    language = language_of(request)
+    report = catalogue.find(name, rights)
+    made = await table.build(db, report, _of(report, wanted), rights)
+    last_page = max(1, -(-len(made.rows) // ROWS))
+    page = min(page, last_page)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "report.html",
+        books=wired.books,
+        report=report,
+        asked=made.asked,
+        table=made,
+        rows=made.rows[(page - 1) * ROWS : page * ROWS],
+        page=page,
+        last_page=last_page,
+        query_without_page=_query(made.asked),
+        zones=await _zones(db, report),
+        classes=[(kind.value, kind.label(language)) for kind in VehicleClass],
+        comparisons=Comparison,
+        forms=Form,
+        kinds=Kind,
+        shown=table.shown,
+        say=language,
+    )
+
+
+async def _zones(db: AsyncSession, report: Report) -> list[tuple[str, str]]:
+    return await spots.zone_names(db) if Filter.ZONE in report.filters else []
+
+
+def _query(wanted: Asked) -> dict[str, str]:
+    """The address's query of what was asked for, without a page's number."""
+    told = {"from": str(wanted.period.first), "to": str(wanted.period.last)}
+    told |= {name.value: value for name, value in wanted.filters.items()}
+    return told if wanted.comparison is None else told | {"compare": wanted.comparison.value}

@@ -1,0 +1,27 @@
+"""Every report there is, by its name."""
+
+from collections.abc import Mapping
+
+from server.errors import NotFound
+from server.identity.service import Right, RoleNotAllowed
+from server.reports import revenue
+from server.reports.table import Report
+
+
+class ReportNotFound(NotFound):
+    slug = "report-not-found"
+    title_id = "Laporan ini tidak ada"
+    title_en = "There is no such report"
+
+
+REPORTS: Mapping[str, Report] = {report.name: report for report in revenue.REPORTS}
+
+
+def find(name: str, rights: frozenset[Right]) -> Report:
+    """The report, for who may see it; raises ReportNotFound or RoleNotAllowed."""
+    report = REPORTS.get(name)
+    if report is None:
+        raise ReportNotFound(name)
+    if report.needs not in rights:
+        raise RoleNotAllowed
+    return report

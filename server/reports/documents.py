@@ -1,0 +1,298 @@
+"""A report as PDF, A4: what it says, who made it when, and what the audit log was then.
+
+The newest checkpoint stands on it as a QR, so that a paper in an archive is an outside copy of the
+log's root. Made by reportlab from the same table that the page shows.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+import qrcode
+from reportlab.lib.colors import HexColor
+from reportlab.lib.enums import TA_RIGHT
+from reportlab.lib.pagesizes import A4, landscape
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    Image,
+    KeepTogether,
+    LongTable,
+    Paragraph,
+    SimpleDocTemplate,
+    Spacer,
+    TableStyle,
+)
+from reportlab.platypus import Table as Grid
+
+from server.audit.models import AuditCheckpoint
+from server.reports.table import FILTERS, Column, Kind, Said, Table, Value, day_text, shown, span
+
+NORMAL, BOLD = "KarcisVera", "KarcisVeraBold"
+INK, GREY, HEAD, RULE = (HexColor(c) for c in ("#1a1a1a", "#555555", "#e6f0f7", "#b8c4cc"))
+MARGIN, FOOT = 15 * mm, 18 * mm
+WIDE = 6
+"""With more columns than that a page lies on its side."""
+CODE = 42 * mm
+SIZES = (7.5, 6.5, 5.5)
+"""Of type in the table: the first at which there is room for everything."""
+PADDING, TEXT_ROOM = 4, 12 * mm
+
+
+@dataclass(frozen=True)
+class Imprint:
+    """By whom and when (in the regency's time) a file is made, and who signs it, if anybody."""
+
+    who: str
+    made: datetime
+    signer: str | None
+    checkpoint: AuditCheckpoint | None
+
+
+def _style(name: str, size: float, font: str = NORMAL, **more: Any) -> ParagraphStyle:
+    return ParagraphStyle(
+        name, fontName=font, fontSize=size, leading=size * 1.3, textColor=INK, **more
+    )
+
+
+TITLE, TEXT = _style("title", 15, BOLD), _style("text", 8.5)
+SMALL = _style("small", 7.5)
+HEADING = _style("heading", 9.5, BOLD, spaceBefore=4 * mm, spaceAfter=1.5 * mm)
+
+
+def as_pdf(table: Table, language: str, imprint: Imprint) -> bytes:
+    """Not signed yet, but saying whether it will be."""
+    _fonts()
+    out = io.BytesIO()
+    size = landscape(A4) if len(table.columns) > WIDE else A4
+    title = table.report.title.in_(language)
+    document = SimpleDocTemplate(
+        out,
+        pagesize=size,
+        leftMargin=MARGIN,
+        rightMargin=MARGIN,
+        topMargin=MARGIN,
+        bottomMargin=FOOT,
+        title=f"{title}, {span(table.asked.period, language)}",
+        author=f"{table.asked.books.agency} {table.asked.books.regency}",
+        creator="Karcis",
+        lang="en" if language == "en" else "id",
+    )
+    story = [
+        *_head(table, language),
+        _grid(table, language, size[0] - 2 * MARGIN - 12),
+        *_notes(table, language),
+        *_proof(imprint, language),
+    ]
+    foot = _foot(table, language, imprint)
+
+    def canvas(*args: Any, **named: Any) -> "_Numbered":
+        return _Numbered(*args, foot=foot, language=language, **named)
+
+    document.build(story, canvasmaker=canvas)
+    return out.getvalue()
+
+
+def _fonts() -> None:
+    folder = files("reportlab") / "fonts"
+    for name, file in ((NORMAL, "Vera.ttf"), (BOLD, "VeraBd.ttf")):
+        pdfmetrics.registerFont(TTFont(name, str(folder / file)))
+
+
+def _foot(table: Table, language: str, imprint: Imprint) -> str:
+    made = f"{day_text(imprint.made, language)} {imprint.made:%H.%M}"
+    by = Said(f"Dibuat {made} oleh {imprint.who}", f"Made {made} by {imprint.who}").in_(language)
+    return f"{table.report.title.in_(language)} · {by} · Karcis"
+
+
+class _Numbered(Canvas):  # type: ignore[misc]
+    """Keeps its pages back until their number is known, to write it on each."""
+
+    def __init__(self, *args: Any, foot: str, language: str, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._foot, self._language = foot, language
+        self._kept: list[dict[str, Any]] = []
+
+    def showPage(self) -> None:  # noqa: N802
+        self._kept.append(dict(self.__dict__))
+        self._startPage()
+
+    def save(self) -> None:
+        kept = self._kept
+        for number, page in enumerate(kept, 1):
+            self.__dict__.update(page)
+            self._below(number, len(kept))
+            super().showPage()
+        super().save()
+
+    def _below(self, number: int, count: int) -> None:
+        width = self._pagesize[0]
+        self.setStrokeColor(RULE)
+        self.line(MARGIN, FOOT - 4 * mm, width - MARGIN, FOOT - 4 * mm)
+        self.setFillColor(GREY)
+        self.setFont(NORMAL, 7)
+        page = Said(f"Halaman {number} dari {count}", f"Page {number} of {count}")
+        told = page.in_(self._language)
+        self.drawRightString(width - MARGIN, FOOT - 8 * mm, told)
+        room = width - 2 * MARGIN - pdfmetrics.stringWidth(told, NORMAL, 7) - 5 * mm
+        foot = self._foot
+        while pdfmetrics.stringWidth(foot, NORMAL, 7) > room:
+            foot = f"{foot[:-2]}…"
+        self.drawString(MARGIN, FOOT - 8 * mm, foot)
+
+
+def _head(table: Table, language: str) -> list[Any]:
+    asked = table.asked
+    lines = [f"<b>{span(asked.period, language)}</b>"]
+    if asked.filters:
+        told = ", ".join(
+            f"{FILTERS[name].in_(language)} {escape(value)}"
+            for name, value in asked.filters.items()
+        )
+        lines.append(f"{Said('Saringan', 'Filters').in_(language)}: {told}")
+    return [
+        Paragraph(escape(f"{asked.books.agency} {asked.books.regency}"), TEXT),
+        Paragraph(escape(table.report.title.in_(language)), TITLE),
+        Spacer(0, 1.5 * mm),
+        *(Paragraph(line, TEXT) for line in lines),
+        Spacer(0, 4 * mm),
+    ]
+
+
+def _grid(table: Table, language: str, room: float) -> Any:
+    columns = table.columns
+    lines = [
+        [shown(v, c.kind, language) for v, c in zip(row, columns, strict=True)]
+        for row in table.rows
+    ]
+    total = _totals(table, language) if table.rows and table.has_totals else None
+    titles = [column.title.in_(language) for column in columns]
+    size, widths = _widths(columns, titles, [*lines, *([total] if total else [])], room)
+    cells = [
+        _cells(titles, columns, size, BOLD),
+        *(_cells(t, columns, size, NORMAL) for t in lines),
+    ]
+    style = [
+        ("BACKGROUND", (0, 0), (-1, 0), HEAD),
+        ("LINEBELOW", (0, 0), (-1, -1), 0.4, RULE),
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("LEFTPADDING", (0, 0), (-1, -1), PADDING),
+        ("RIGHTPADDING", (0, 0), (-1, -1), PADDING),
+        ("TOPPADDING", (0, 0), (-1, -1), 2),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
+    ]
+    if not table.rows:
+        nothing = Said("Tidak ada.", "Nothing.").in_(language)
+        cells.append(_cells([nothing, *[""] * (len(columns) - 1)], columns, size, NORMAL))
+    elif total:
+        cells.append(_cells(total, columns, size, BOLD))
+        style += [("LINEABOVE", (0, -1), (-1, -1), 1, INK), ("NOSPLIT", (0, -2), (-1, -1))]
+    return LongTable(cells, colWidths=widths, repeatRows=1, style=TableStyle(style), hAlign="LEFT")
+
+
+def _totals(table: Table, language: str) -> list[str]:
+    told: list[Value] = list(table.totals)
+    if not table.columns[0].total:
+        told[0] = "Total"
+    return [shown(v, c.kind, language) for v, c in zip(told, table.columns, strict=True)]
+
+
+def _widths(
+    columns: Sequence[Column], titles: Sequence[str], lines: Sequence[Sequence[str]], room: float
+) -> tuple[float, list[float]]:
+    """The size of type at which no number breaks, and the columns' widths: texts get the rest."""
+
+    def wide(at: int, size: float) -> float:
+        words = [line[at] for line in lines] if columns[at].kind.is_number else []
+        words += titles[at].split()
+        widest: float = (
+            max(pdfmetrics.stringWidth(word, BOLD, size) for word in words) + 2 * PADDING + 1
+        )
+        return widest
+
+    texts = [at for at, column in enumerate(columns) if column.kind is Kind.TEXT]
+    for size in SIZES:
+        widths = [wide(at, size) for at in range(len(columns))]
+        rest = room - sum(widths)
+        if rest >= len(texts) * TEXT_ROOM or size == SIZES[-1]:
+            break
+    natural = [
+        max((pdfmetrics.stringWidth(line[at], NORMAL, size) for line in lines), default=0) + 1
+        for at in texts
+    ]
+    for at, share in zip(texts, natural, strict=True):
+        widths[at] += min(max(rest, 0) * share / sum(natural), share + 2 * PADDING)
+    return size, widths
+
+
+def _cells(texts: Sequence[str], columns: Sequence[Column], size: float, font: str) -> list[Any]:
+    left = _style(f"cell-{font}-{size}", size, font)
+    right = _style(f"number-{font}-{size}", size, font, alignment=TA_RIGHT)
+    return [
+        Paragraph(escape(text), right if column.kind.is_number else left)
+        for text, column in zip(texts, columns, strict=True)
+    ]
+
+
+def _notes(table: Table, language: str) -> list[Any]:
+    title = Said("Cara menghitung", "How it is reckoned").in_(language)
+    return [
+        Paragraph(title, HEADING),
+        *(Paragraph(escape(note), SMALL) for note in table.notes(language)),
+    ]
+
+
+def _proof(imprint: Imprint, language: str) -> list[Any]:
+    """Whether it is signed, and the checkpoint with its QR, together on one page."""
+    title = Said("Tanda tangan dan catatan audit", "Signature and audit log").in_(language)
+    signed = Said(
+        "BERKAS INI TIDAK DITANDATANGANI secara elektronik: kantor belum memasang kunci.",
+        "THIS FILE IS NOT SIGNED electronically: the office has set no key.",
+    )
+    if imprint.signer is not None:
+        signed = Said(
+            f"Ditandatangani secara elektronik (PAdES B-B) oleh: {imprint.signer}. Perubahan apa"
+            " pun pada berkas ini terlihat saat tanda tangannya diperiksa.",
+            f"Signed electronically (PAdES B-B) by: {imprint.signer}. Any change of this file shows"
+            " when its signature is checked.",
+        )
+    told = [Paragraph(title, HEADING), Paragraph(escape(signed.in_(language)), SMALL)]
+    if imprint.checkpoint is None:
+        none = Said(
+            "Belum ada titik periksa catatan audit.", "The audit log has no checkpoint yet."
+        )
+        return [KeepTogether([*told, Paragraph(none.in_(language), SMALL)])]
+    about = Said(
+        "Titik periksa terbaru catatan audit saat laporan ini dibuat, juga sebagai QR:",
+        "The newest checkpoint of the audit log when this report was made, also as QR:",
+    )
+    note = escape(imprint.checkpoint.note.strip()).replace("\n", "<br/>")
+    beside = Grid(
+        [
+            [
+                _code(imprint.checkpoint.note),
+                [Paragraph(about.in_(language), SMALL), Spacer(0, 2 * mm), Paragraph(note, SMALL)],
+            ]
+        ],
+        colWidths=[CODE + 4 * mm, None],
+        style=TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)]),
+        hAlign="LEFT",
+    )
+    return [KeepTogether([*told, Spacer(0, 2 * mm), beside])]
+
+
+def _code(text: str) -> Any:
+    code = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_M, border=4, box_size=6)
+    code.add_data(text)
+    code.make()
+    picture = io.BytesIO()
+    code.make_image().save(picture, "PNG")
+    picture.seek(0)
+    return Image(picture, CODE, CODE)
