@@ -13,16 +13,27 @@ GROUP = Said("Penerimaan", "Takings")
 SUMS = (
     Column("count", Said("Pembayaran", "Payments"), Kind.COUNT, total=True),
     Column("amount_rp", Said("Jumlah", "Amount"), Kind.RUPIAH, total=True),
-    Column("qris_rp", Said("QRIS", "QRIS"), Kind.RUPIAH, total=True),
+    Column("digital_rp", Said("Nontunai", "Digital"), Kind.RUPIAH, total=True),
     Column("cash_rp", Said("Tunai", "Cash"), Kind.RUPIAH, total=True),
     Column("voucher_rp", Said("Voucher", "Voucher"), Kind.RUPIAH, total=True),
-    Column("qris", Said("QRIS %", "QRIS %"), Kind.PERCENT, share=("qris_rp", "amount_rp")),
+    Column(
+        "digital", Said("Nontunai %", "Digital %"), Kind.PERCENT, share=("digital_rp", "amount_rp")
+    ),
+    Column("recognised_rp", Said("Diakui kemudian", "Recognised later"), Kind.RUPIAH, total=True),
+    Column("refunded_rp", Said("Dikembalikan", "Refunded"), Kind.RUPIAH, total=True),
+    Column("net_rp", Said("Bersih", "Net"), Kind.RUPIAH, total=True),
 )
 WHAT_COUNTS = Said(
-    "Dihitung: pembayaran yang terbukti dan tepat jumlahnya, menurut hari usaha. Tidak termasuk:"
-    " uang titipan yang belum dikenali, dan pengembalian (lihat laporan Pengembalian).",
-    "Counted: proven payments of the exact amount, by business day. Not counted: money in suspense,"
-    " and refunds (see the report of refunds).",
+    "Jumlah: pembayaran yang terbukti dan tepat jumlahnya, menurut hari usaha, dengan langganan."
+    " Bersih = jumlah + titipan yang diakui kemudian - pengembalian yang diputus, masing-masing"
+    " pada hari keputusannya; sama dengan akun pendapatan 4110 dan 4120 di buku besar.",
+    "Amount: proven payments of the exact amount, by business day, passes included. Net = amount"
+    " + suspense recognised later - refunds decided, each on the day of its decision; the same as"
+    " the revenue accounts 4110 and 4120 of the ledger.",
+)
+DIGITAL = Said(
+    "Nontunai: QRIS dan langganan. Voucher dibayar di muka dan dihitung tersendiri.",
+    "Digital: QRIS and passes. Vouchers are paid for beforehand and counted apart.",
 )
 BY_SHIFT = Said(
     "Pembayaran milik juru parkir yang perangkatnya memintanya; pengemudi yang membayar sendiri"
@@ -59,7 +70,7 @@ def _report(
         question,
         (*keys, *sums),
         rows,
-        notes=(WHAT_COUNTS, *notes),
+        notes=(WHAT_COUNTS, DIGITAL, *notes),
         filters=frozenset(Filter),
         comparable=not personal,
         needs=Right.SEE_WORK,

@@ -1,5 +1,6 @@
 """An officer at the reports in Chromium: the list, one of them by filters, and its files."""
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tests.browser.test_office import sign_in
 async def downloaded(page: Page, form: str) -> bytes:
     async with page.expect_download() as downloading:
         await page.get_by_role("link", name=f"Unduh {form}").click()
-    return Path(await (await downloading.value).path()).read_bytes()
+    path = await (await downloading.value).path()
+    return await asyncio.to_thread(Path(path).read_bytes)
 
 
 async def test_a_report_is_found_narrowed_and_taken_home(

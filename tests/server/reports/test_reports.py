@@ -81,7 +81,8 @@ async def test_every_way_of_grouping_comes_to_what_the_ledger_posted(
     assert posted == paid > 0
     for name in ("harian", "zona", "titik", "kendaraan", "jam", "kanal", "juru-parkir", "giliran"):
         made = await told(transactions, books, name)
-        assert (total(made, "amount_rp"), total(made, "qris_rp")) == (paid, paid), name
+        assert (total(made, "amount_rp"), total(made, "digital_rp")) == (paid, paid), name
+        assert total(made, "net_rp") == posted
     days = await told(transactions, books, "harian")
     assert all(isinstance(day, date) and FIRST <= day <= LAST for day in column(days, "day"))
 
