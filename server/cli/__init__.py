@@ -20,6 +20,7 @@ from server.cli import (
     officers,
     programs,
     reconciliation,
+    reports,
     spots,
     vouchers,
 )
@@ -42,6 +43,7 @@ for command in (
     programs.openapi,
     programs.doctor,
     reconciliation.reconcile,
+    reports.report,
 ):
     app.command()(command)
 app.command("qris")(barcodes.explain_qris)
@@ -59,6 +61,7 @@ for name, group in (
     ("mdr-rule", accounting.mdr_rule_app),
     ("settlement", reconciliation.settlement_app),
     ("statement", reconciliation.statement_app),
+    ("target", reports.target_app),
     ("voucher", vouchers.voucher_app),
     ("pass", free_parking.pass_app),
     ("exemption", free_parking.exemption_app),

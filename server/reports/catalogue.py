@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from server.errors import NotFound
 from server.identity.service import Right, RoleNotAllowed
-from server.reports import revenue
+from server.reports import money, people, potential, revenue, targets
 from server.reports.table import Report
 
 
@@ -14,7 +14,11 @@ class ReportNotFound(NotFound):
     title_en = "There is no such report"
 
 
-REPORTS: Mapping[str, Report] = {report.name: report for report in revenue.REPORTS}
+REPORTS: Mapping[str, Report] = {
+    report.name: report
+    for part in (revenue, targets, potential, money, people)
+    for report in part.REPORTS
+}
 
 
 def find(name: str, rights: frozenset[Right]) -> Report:
