@@ -100,10 +100,10 @@ class Settings(BaseSettings):
     sign_silent_days: int = Field(default=5, gt=0)
     report_signing_key: Path | None = None
     report_signing_password: SecretStr | None = None
-    report_pkcs11_module: Path | None = None
-    report_pkcs11_token: str = ""
-    report_pkcs11_pin: SecretStr | None = None
-    report_pkcs11_label: str = ""
+    report_token_module: Path | None = None
+    report_token_name: str = ""
+    report_token_pin: SecretStr | None = None
+    report_token_label: str = ""
     grace_minutes: int = Field(default=15, ge=0)
     refund_limit_rp: int = Field(default=500_000, gt=0)
     refund_days: int = Field(default=90, gt=0)

@@ -59,7 +59,7 @@ class ReportSigner:
 
 def signer_of(settings: Settings) -> ReportSigner | None:
     """Whom the settings name; None where they name none. Raises ReportKeyUnfit."""
-    if settings.report_pkcs11_module is not None:
+    if settings.report_token_module is not None:
         return _of_token(settings)
     if settings.report_signing_key is None:
         return None
@@ -97,14 +97,14 @@ def _of_token(settings: Settings) -> ReportSigner:
         from pyhanko.sign.pkcs11 import PKCS11Signer, open_pkcs11_session
     except ImportError as exc:
         raise ReportKeyUnfit("PKCS#11 needs the extra: pip install 'karcis[pkcs11]'") from exc
-    pin = settings.report_pkcs11_pin
+    pin = settings.report_token_pin
 
     @contextmanager
     def opened() -> Iterator[signers.Signer]:
         try:
             session = open_pkcs11_session(
-                str(settings.report_pkcs11_module),
-                token_criteria=TokenCriteria(label=settings.report_pkcs11_token or None),
+                str(settings.report_token_module),
+                token_criteria=TokenCriteria(label=settings.report_token_name or None),
                 user_pin=None if pin is None else pin.get_secret_value(),
             )
         except (PKCS11Error, OSError, RuntimeError) as exc:
@@ -113,7 +113,7 @@ def _of_token(settings: Settings) -> ReportSigner:
             try:
                 # Tokens sign a digest; not all of them make one.
                 yield PKCS11Signer(
-                    session, cert_label=settings.report_pkcs11_label, use_raw_mechanism=True
+                    session, cert_label=settings.report_token_label, use_raw_mechanism=True
                 )
             except PKCS11Error as exc:
                 raise ReportKeyUnfit(f"the token does not sign: {type(exc).__name__}") from exc

@@ -279,10 +279,10 @@ def token(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         )
     return settings.model_copy(
         update={
-            "report_pkcs11_module": module,
-            "report_pkcs11_token": "KARCIS",
-            "report_pkcs11_pin": SecretStr("1234"),
-            "report_pkcs11_label": "laporan",
+            "report_token_module": module,
+            "report_token_name": "KARCIS",
+            "report_token_pin": SecretStr("1234"),
+            "report_token_label": "laporan",
         }
     )
 
@@ -297,6 +297,6 @@ async def test_a_key_in_a_token_signs_as_well(
     pdf = as_pdf(await made(rows, settings), "id", imprint)
     signed = await asyncio.to_thread(signer.sign, pdf)
     assert (await asyncio.to_thread(status, signed, signer)).bottom_line
-    wrong = token.model_copy(update={"report_pkcs11_pin": SecretStr("9999")})
+    wrong = token.model_copy(update={"report_token_pin": SecretStr("9999")})
     with pytest.raises(ReportKeyUnfit, match="does not open"):
         await asyncio.to_thread(signer_of, wrong)
