@@ -1,15 +1,26 @@
-"""An attendant's card as a picture: of the size of a bank card, at 300 dots an inch."""
+"""An attendant's card as a picture, of the size of a bank card, at 300 dots an inch; and many of
+them on A4 sheets to be printed and cut.
+"""
 
 import io
+from collections.abc import Sequence
 
 import segno
 from PIL import Image, ImageDraw, ImageFont
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
 
 from domain.card import Card
 
 DPI = 300
 WIDTH, HEIGHT = 1011, 638
 """85.6 by 54 mm, ISO/IEC 7810 ID-1."""
+CARD = (85.6 * mm, 54 * mm)
+COLUMNS, ROWS = 2, 5
+CUT, OFF = 5 * mm, 1.5 * mm
+"""How long a mark to cut by is, and how far from the outermost cards."""
 EDGE, CODE = 40, 430
 INK, PAPER, BLUE = "#111111", "#ffffff", "#0b3a75"
 
@@ -30,6 +41,40 @@ def draw(card: Card, text: str, regency: str, agency: str) -> Image.Image:
     _write(pen, (EDGE, 570), "Pindai dengan alat petugas: asli, berlaku, bertugas", 24, INK, room)
     picture.paste(_code(text), (WIDTH - CODE - EDGE, 118 + (HEIGHT - 118 - CODE) // 2))
     return picture
+
+
+def sheets(cards: Sequence[Image.Image]) -> bytes:
+    """A PDF of A4 pages, ten cards a page in their real size, side by side: one cut parts two."""
+    out = io.BytesIO()
+    canvas = Canvas(out, A4)
+    canvas.setTitle("KTA")
+    left, top = (A4[0] - COLUMNS * CARD[0]) / 2, (A4[1] + ROWS * CARD[1]) / 2
+    for first in range(0, len(cards), COLUMNS * ROWS):
+        for place, picture in enumerate(cards[first : first + COLUMNS * ROWS]):
+            row, column = divmod(place, COLUMNS)
+            at = (left + column * CARD[0], top - (row + 1) * CARD[1])
+            canvas.drawImage(ImageReader(picture), *at, *CARD)
+        canvas.setLineWidth(0.25)
+        canvas.lines(_marks(left, top))
+        canvas.showPage()
+    canvas.save()
+    return out.getvalue()
+
+
+def _marks(left: float, top: float) -> list[tuple[float, float, float, float]]:
+    """Short lines outside the cards, where a ruler is laid."""
+    right, bottom = left + COLUMNS * CARD[0], top - ROWS * CARD[1]
+    downwards = [
+        (x, y, x, y + length)
+        for x in (left + column * CARD[0] for column in range(COLUMNS + 1))
+        for y, length in ((top + OFF, CUT), (bottom - OFF, -CUT))
+    ]
+    across = [
+        (x, y, x + length, y)
+        for y in (top - row * CARD[1] for row in range(ROWS + 1))
+        for x, length in ((right + OFF, CUT), (left - OFF, -CUT))
+    ]
+    return downwards + across
 
 
 def _write(

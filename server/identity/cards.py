@@ -24,6 +24,11 @@ async def issue(db: AsyncSession, attendant: str, valid_until: date, *, now: dat
     return Card(card.id, row.code, row.name, valid_until)
 
 
+async def everybody(db: AsyncSession) -> Sequence[str]:
+    """The codes of all attendants."""
+    return (await db.scalars(select(Attendant.code).order_by(Attendant.code))).all()
+
+
 async def revoke(db: AsyncSession, attendant: str, why: str, *, now: datetime) -> int:
     """Take back every card an attendant has; how many that were."""
     owner = select(Attendant.id).where(Attendant.code == attendant)

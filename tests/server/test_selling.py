@@ -4,16 +4,20 @@ import csv
 import io
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import pypdfium2
 import pytest
 import zxingcpp
 from PIL import Image
+from sqlalchemy import text
 from zxingcpp import BarcodeFormat
 
-from domain import covered, voucher
+from domain import card, covered, voucher
 from server.database import Transactions
 from server.payments.books import Books
+from tests.server.conftest import PLATE_KEY
 from tests.server.test_cli import Karcis, karcis
 
 __all__ = ["karcis"]  # the fixture
@@ -34,8 +38,8 @@ def sealed(karcis: Karcis, keys: Path) -> Karcis:
 async def test_a_batch_is_written_down_sold_and_voided(sealed: Karcis, books: Books) -> None:
     issued = await sealed("voucher", "issue", "a.csv", *BATCH, "--class", "car")
     assert (issued.returncode, issued.stdout) == (0, "batch 0001: 12 vouchers in a.csv\n")
-    text = (sealed.folder / "a.csv").read_text(encoding="utf-8-sig")
-    rows = list(csv.DictReader(io.StringIO(text), delimiter=";"))
+    told = (sealed.folder / "a.csv").read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(told), delimiter=";"))
     assert len(rows) == 12
     read = voucher.verify(rows[0]["qr"], books.proof_keys)
     assert (read.serial, read.value_rp, read.vehicle_class) == (rows[0]["serial"], 5_000, "car")
@@ -49,8 +53,8 @@ async def test_a_batch_is_written_down_sold_and_voided(sealed: Karcis, books: Bo
         refused = await sealed("voucher", *arguments)
         assert refused.returncode == 1
         assert said in refused.stderr
-    card = await sealed("attendant", "card", "J-001", "none/j.png")
-    assert (card.returncode, "none/j.png cannot be written" in card.stderr) == (1, True)
+    drawn = await sealed("attendant", "card", "J-001", "none/j.png")
+    assert (drawn.returncode, "none/j.png cannot be written" in drawn.stderr) == (1, True)
     paid = await sealed(
         "voucher", "paid", "Koperasi Pasar", "--amount-rp", "60000", "--slip", "SLIP 991100",
         "--on", f"{TODAY}", "--officer", "bendahara",
@@ -80,6 +84,44 @@ async def test_the_sheets_to_be_printed_can_be_scanned(sealed: Karcis, books: Bo
         for code in zxingcpp.read_barcodes(sheet.convert("L"), BarcodeFormat.QRCode)
     }
     assert seen == set(made[:10])
+
+
+async def test_cards_of_many_attendants_are_printed_on_sheets_in_their_real_size(
+    sealed: Karcis, books: Books, transactions: Transactions
+) -> None:
+    async with transactions.begin() as db:
+        await db.execute(
+            text(
+                "INSERT INTO attendants (id, code, name, pin_hash, failed_tries)"
+                " SELECT gen_random_uuid(), 'J-9' || n, 'Juru Contoh ' || n, 'x', 0"
+                " FROM generate_series(10, 20) n"
+            )
+        )
+    many = await sealed("attendant", "card", "--all", "all.pdf")
+    assert many.returncode == 0, many.stderr
+    with pypdfium2.PdfDocument(sealed.folder / "all.pdf") as sheets:
+        assert len(sheets) == 2
+        dots = 300 / 72
+        drawn = [sheet.render(scale=dots).to_pil() for sheet in sheets]
+    assert drawn[0].size == (2481, 3508)  # A4
+    codes = [zxingcpp.read_barcodes(page.convert("L"), BarcodeFormat.QRCode) for page in drawn]
+    stands = {
+        card.verify(code.text, books.proof_keys).attendant: code.position.top_left
+        for page in codes
+        for code in page
+    }
+    assert sorted(stands) == ["J-001", *(f"J-9{n}" for n in range(10, 21))]
+    near, right, below = (stands[code] for code in ("J-001", "J-910", "J-911"))
+    assert (right.x - near.x) / 300 * 25.4 == pytest.approx(85.6, abs=0.3)
+    assert (below.y - near.y) / 300 * 25.4 == pytest.approx(54, abs=0.3)
+    two = await sealed("attendant", "card", "J-001", "J-000", "two.pdf")
+    assert (two.returncode, "J-000" in two.stderr) == (1, True)
+    assert not (sealed.folder / "two.pdf").exists()
+    for wrong in (("two.pdf",), ("J-001", "--all", "two.pdf"), ("J-001", "J-002", "two.png")):
+        assert (await sealed("attendant", "card", *wrong)).returncode == 2
+    async with transactions.begin() as db:
+        kept = await db.scalar(text("SELECT count(*) FROM attendant_cards"))
+    assert kept == len(stands)
 
 
 async def test_a_pass_is_issued_for_its_slip_and_revoked(
@@ -113,3 +155,46 @@ async def test_an_exemption_is_put_in_force(sealed: Karcis) -> None:
     assert (counted.returncode, counted.stdout) == (0, "")
     rocket = await sealed("exemption", "add", *kind[:2], "rocket", *kind[3:])
     assert rocket.returncode == 1
+
+
+async def test_prices_and_permits_of_passes_are_kept_as_they_are_said(
+    sealed: Karcis, transactions: Transactions
+) -> None:
+    async def price(code: str, price_rp: int, day: str, *more: str) -> str:
+        told = await sealed(
+            "pass", "price", code, "--class", "car", "--months", "1", "--price-rp", f"{price_rp}",
+            "--regulation", "Perda 1/2024 ps. 9", "--from", day, *more,
+        )  # fmt: skip
+        return told.stderr if told.returncode else ""
+
+    sealed.environment["KARCIS_PLATE_KEY"] = PLATE_KEY
+    assert await price("uji", 60_000, "2031-01-01") == ""
+    assert await price("uji", 70_000, "2031-03-01", "--zone", "PSR") == ""
+    assert await price("warga", 0, "2031-01-01", "--kind", "resident") == ""
+    assert "mobil" in await price("uji", 1, "2031-04-01", "--class", "mobil")
+    for day, shown in (("2031-02-28", ["60000"]), ("2031-03-01", ["70000"]), ("2030-12-31", [])):
+        told = await sealed("pass", "prices", "--on", day)
+        lines = [line.split() for line in told.stdout.splitlines()]
+        assert [line[5] for line in lines if line[0] == "uji"] == shown, told.stdout
+    assert "PSR" in (await sealed("pass", "prices", "--on", "2031-03-01")).stdout
+
+    async def permit(plate: str, kind: str = "resident", officer: str = "bendahara") -> Any:
+        return await sealed(
+            "pass", "permit", kind, "--class", "car", "--plate", plate, "--proof", "KTP",
+            "--to", "2031-12-31", "--officer", officer,
+        )  # fmt: skip
+
+    given = await permit("kh 7731 zq")
+    assert (given.returncode, given.stdout) == (0, "KH 7••• ZQ\n"), given.stderr
+    for refused in (
+        await permit("7731"),
+        await permit("KH 1 A", "ordinary"),
+        await permit("KH 1 A", officer="x"),
+    ):
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+    async with transactions.begin() as db:
+        rows = (await db.execute(text("SELECT t::text FROM pass_permits t"))).scalars().all()
+    assert len(rows) == 1
+    assert "KTP" in rows[0]
+    assert "7731" not in f"{rows[0]}{given.stderr}"
