@@ -4,7 +4,8 @@ Same PostgreSQL, same acquirer, same HTTP as Karcis. Nothing here is broken on p
 what is left out that loses money: no key on what is inserted, the acquirer is acknowledged before
 the commit, an unanswered request is made again under a new reference, nobody inquires, an expired
 code is deleted, what a notification says is believed, and what handhelds send is written down once
-more each time it comes. Who has an enrolment code is let in, and who has a device's name is it.
+more each time it comes; a plate is kept as it was said. Who has an enrolment code is let in, and
+who has a device's name is it.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ TRIES = 3
 WRITE_EVERY_S = 0.02
 TABLES = """
 CREATE TABLE IF NOT EXISTS charges (
-    reference text, spot text, qris text, state text, expires_at timestamptz);
+    reference text, spot text, qris text, state text, expires_at timestamptz, plate text);
 CREATE TABLE IF NOT EXISTS posted (reference text, rrn text, amount_rp bigint);
 CREATE TABLE IF NOT EXISTS refunds (reference text, charge text, amount_rp bigint);
 CREATE TABLE IF NOT EXISTS events (id text, at timestamptz, seq int, device text);
@@ -73,8 +74,8 @@ class Naive:
                 continue
             crash_point("generated-not-recorded")
             await self.pool.execute(
-                "INSERT INTO charges VALUES ($1, $2, $3, 'issued', $4)",
-                reference, spot, barcode.qris, expires_at,
+                "INSERT INTO charges VALUES ($1, $2, $3, 'issued', $4, $5)",
+                reference, spot, barcode.qris, expires_at, body.get("plate"),
             )  # fmt: skip
             told = {"id": reference, "state": "issued", "qris": barcode.qris}
             return JSONResponse(told | {"expires_at": expires_at.isoformat()}, 201)

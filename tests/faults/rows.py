@@ -18,6 +18,7 @@ from tests.faults import (
     enrolling,
     evidence,
     partition,
+    plates,
     powerless,
     printing,
     races,
@@ -85,5 +86,7 @@ ROWS = (
     Row("T35", "the whole, simulated from seeds", whole.simulate, alone=True),
     Row("T30", "signs covered, altered, swapped", evidence.cover_signs),
     Row("T31", "false evidence before the camera", evidence.show_fakes),
+    Row("T37", "plates said, aged, and erased when asked", plates.say_plates,
+        environment={**PATIENT, **plates.OPEN}),
     Row("T32", "codes badly seen, and no camera", camera.show_clips, on=HandheldStage),
 )  # fmt: skip

@@ -332,10 +332,11 @@ class Stage:
         charge_id: UUID,
         vehicle_class: str = "motorcycle",
         patience_s: float = 40.0,
+        **more: str,
     ) -> dict[str, Any] | None:
         """As a driver's phone asks: the same request until it is answered; None when it is not."""
         self.asked.add(charge_id)
-        body = {"id": str(charge_id), "vehicle_class": vehicle_class}
+        body = {"id": str(charge_id), "vehicle_class": vehicle_class, **more}
         deadline, again = time.monotonic() + patience_s, False
         while time.monotonic() < deadline:
             answer = await self.call("POST", f"/v1/spots/{spot}/charges", json=body)

@@ -17,6 +17,7 @@ from tests.faults import (
     enrolling,
     evidence,
     partition,
+    plates,
     powerless,
     sending,
 )
@@ -148,6 +149,7 @@ PLAYED: tuple[tuple[str, int, str, Small], ...] = (
     ("T29", 7, "a copy was believed", ((enrolling, "ATTEMPTS", 1),)),
     ("T30", 22, "false sign taken for ours", ((evidence, "WARPS", 1),)),
     ("T31", 14, "fake taken for paid", ()),
+    ("T37", 6, "plate in clear", ((plates, "DRIVERS", 6),)),
     ("T32", 8, "one of two codes was taken", (
         (camera, "OF_EACH", 1), (camera, "OF_TWO", 1), (camera, "CAMERAS", camera.CAMERAS[:1]),
     )),
