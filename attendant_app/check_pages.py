@@ -79,6 +79,14 @@ async def _checked(request: Request) -> dict[str, Any] | None:
     return {"verdict": words, "seen": names | told}
 
 
+async def later(request: Request) -> Response:
+    """No sign is looked at now: this shift is asked no more."""
+    response = RedirectResponse("/", 303)
+    shift = shifts.on_shift(handheld_of(request))
+    response.set_cookie("later", shift.id, samesite="strict", httponly=True)
+    return response
+
+
 # Vehicles
 
 
@@ -180,6 +188,7 @@ ROUTES = [
     Route("/checks/count", count, methods=["GET"]),
     Route("/checks/count", tap, methods=["POST"]),
     Route("/checks", menu),
+    Route("/checks/later", later, methods=["POST"]),
     Route("/checks/signs", sign_list),
     Route("/checks/signs/{spot}", sign, methods=["GET"]),
     Route("/checks/signs/{spot}", check_sign, methods=["POST"]),

@@ -15,7 +15,6 @@ import httpx
 
 from attendant_app import pool, prices, problems, proofs, recognise, server_api, shifts
 from attendant_app.proofs import Verdict
-from attendant_app.recognise import Kind
 from attendant_app.runtime import Handheld, device_time
 from attendant_app.server_api import NoAnswer, Refusal
 from attendant_app.store import stamp
@@ -148,9 +147,9 @@ def _asked(handheld: Handheld, known: dict[str, Any] | None, text: str, spot: st
     if notice.is_link(text, site_of(handheld)):
         return _notice(handheld, text)
     found = recognise.read(text, recognise.site_of(handheld))
-    if found.kind is Kind.RECEIPT:
+    if found.kind is recognise.Kind.RECEIPT:
         return _Asked("receipt", found.name)
-    if found.kind is Kind.IMPOSTER:
+    if found.kind is recognise.Kind.IMPOSTER:
         return _Asked("receipt", None, "forged")
     try:
         plate = normalise(text)

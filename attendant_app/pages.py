@@ -25,6 +25,7 @@ from attendant_app import (
     refund_wishes,
     service,
     shifts,
+    signs,
     speech,
     stays,
 )
@@ -246,7 +247,9 @@ async def home(request: Request) -> Response:
     handheld, spot = handheld_of(request), _spot(request)
     handheld.signals.spot = spot["code"]
     pool.work_at(handheld, spot["code"])
-    response = page(request, "home.html", **_home(request), **_tiles(handheld))
+    later = request.cookies.get("later") == shifts.on_shift(handheld).id
+    told = {"invited": not later and signs.invited(handheld), **_home(request), **_tiles(handheld)}
+    response = page(request, "home.html", **told)
     response.set_cookie("spot", spot["code"], max_age=YEAR_S, samesite="strict", httponly=True)
     return response
 

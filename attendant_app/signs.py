@@ -157,6 +157,13 @@ def _record(handheld: Handheld, spot: str, finding: Finding) -> None:
     handheld.nudge()
 
 
+def invited(handheld: Handheld) -> bool:
+    """Whether nobody has looked at any sign since this shift began."""
+    began = datetime.fromisoformat(shifts.on_shift(handheld).started_at)
+    rows = handheld.store.db.execute("SELECT at FROM sign_checks")
+    return all(datetime.fromisoformat(row["at"]) < began for row in rows)
+
+
 @dataclass(frozen=True)
 class Standing:
     """A spot, and when its sign was last checked by this device or any other."""

@@ -97,6 +97,41 @@ def _static(text: str) -> qris.QrisPayload:
     return payload
 
 
+class Unscanned(NamedTuple):
+    """A shift in which no sign was looked at."""
+
+    shift_id: UUID
+    attendant: str
+    attendant_name: str
+    device: str
+    opened_at: datetime
+
+
+# What was not sent belongs to the shift in which it arrives: nobody takes over a device before.
+UNSCANNED = """
+    WITH turns AS (
+        SELECT *, lead(opened_at) OVER (PARTITION BY device_id ORDER BY opened_at) AS followed_at
+        FROM shifts WHERE opened_at >= $1
+    )
+    SELECT t.id, a.code, a.name, d.name, t.opened_at
+    FROM turns t
+    JOIN attendants a ON a.id = t.attendant_id
+    JOIN devices d ON d.id = t.device_id
+    WHERE NOT EXISTS (
+        SELECT FROM sign_checks k
+        WHERE k.device_id = t.device_id AND k.attendant_id = t.attendant_id
+          AND k.received_at >= t.opened_at
+          AND (t.followed_at IS NULL OR k.received_at < t.followed_at)
+    )
+    ORDER BY t.opened_at DESC, t.id LIMIT $2
+"""
+
+
+async def unscanned(db: Connected, since: datetime, limit: int) -> list[Unscanned]:
+    """The shifts opened since then in which nobody has looked at a sign, the newest first."""
+    return [Unscanned._make(row) for row in await fetch(db, UNSCANNED, since, limit)]
+
+
 class Posted(NamedTuple):
     """A registered code with its spot's code."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args
 from uuid import UUID
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
 from domain.sign import SIGN_TABLE, SignEvent, SignState
@@ -27,16 +27,22 @@ router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
 CLOSED_SHOWN = 20
 SHOWN = 50
+SHIFT_DAYS, SHIFTS_SHOWN = (1, 7, 30), 100
 OfficersWord = Literal[SignEvent.MOUNTED, SignEvent.DAMAGED, SignEvent.MISSING, SignEvent.WITHDRAWN]
 """What an officer says of a sign; that it was replaced, its successor does."""
 
 
 @router.get("/signs")
 async def signs_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    shift_days: Annotated[int, Query(ge=1, le=SHIFT_DAYS[-1])] = SHIFT_DAYS[0],
 ) -> Response:
     standing = await signs.standing(db)
-    since = datetime.now(UTC) - timedelta(days=wired.settings.sign_check_days)
+    now = datetime.now(UTC)
+    since = now - timedelta(days=wired.settings.sign_check_days)
     return pages.render(
         request,
         TEMPLATES,
@@ -47,6 +53,10 @@ async def signs_page(
         since=since,
         days=wired.settings.sign_check_days,
         closed=await signs.closed_cases(db, CLOSED_SHOWN),
+        unscanned=await signs.unscanned(db, now - timedelta(days=shift_days), SHIFTS_SHOWN),
+        most_shifts=SHIFTS_SHOWN,
+        shift_days=shift_days,
+        shift_spans=SHIFT_DAYS,
         may_settle=Right.SETTLE_SIGN in MAY[Role(officer.role)],
     )
 

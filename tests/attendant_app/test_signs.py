@@ -182,6 +182,16 @@ def test_a_check_is_a_fact_and_the_worst_code_in_view_decides(handheld: Handheld
         signs.check(handheld, "MTG-999-X", [genuine])
 
 
+def test_a_shift_invites_to_look_at_a_sign_until_one_was(handheld: Handheld) -> None:
+    assert signs.invited(handheld)
+    signs.check(handheld, OTHER_SPOT, [])  # also a wrong or missing one was looked at
+    assert not signs.invited(handheld)
+    handheld.store.end_shift("s-1", NOW)
+    began = stamp(datetime.now(UTC) + timedelta(seconds=1))
+    handheld.store.start_shift(Shift("s-2", "J-002", "Budi", None, began, began))
+    assert signs.invited(handheld)
+
+
 def test_wrong_and_due_signs_come_first_whoever_checked_them(handheld: Handheld) -> None:
     [first, second] = signs.standings(handheld)
     assert first.is_due

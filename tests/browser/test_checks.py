@@ -25,6 +25,10 @@ RECEIPT = receipt_number("MTG-2026", 7)
 
 async def test_a_sign_is_checked_from_home_by_camera_online_or_not(handheld: Handheld) -> None:  # noqa: F811
     page = await handheld.open(f"/spots/{SPOT}")
+    invited = page.get_by_role("link", name="Lihat tanda")
+    await page.get_by_role("button", name="Nanti").click()
+    await expect(page.get_by_role("link", name="Periksa")).to_be_visible()
+    await expect(invited).to_have_count(0)
     await page.get_by_role("link", name="Periksa").click()
     await expect(page.get_by_text("2 tanda perlu diperiksa")).to_be_visible()
     await handheld.examine(page, "checks")
@@ -34,6 +38,10 @@ async def test_a_sign_is_checked_from_home_by_camera_online_or_not(handheld: Han
     await page.get_by_role("link", name=SPOT).click()
     await expect(page.locator(".found.looks-green h2")).to_have_text("ASLI")
     await handheld.examine(page, "check-sign-genuine")
+    await page.context.clear_cookies(name="later")
+    scanned = await handheld.open(f"/spots/{SPOT}")
+    await expect(scanned.get_by_role("link", name="Periksa")).to_be_visible()
+    await expect(scanned.get_by_role("link", name="Lihat tanda")).to_have_count(0)
     await page.get_by_role("link", name="Tanda lain").click()
     await expect(page.get_by_alt_text("ASLI")).to_have_count(1)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 import qris
 from server import sample
@@ -14,7 +14,7 @@ from server.inspection import signs
 from server.inspection.models import SignCase, SignCheck
 from server.inspection.signs import CodeFileError
 from tests.server.cluster import PASSWORD
-from tests.server.handhelds import Handheld, on_shift
+from tests.server.handhelds import Handheld, approved, on_shift
 from tests.server.sync.test_push import push
 
 SPOT, OTHER = "PSR-001-U", "RSU-003-I"
@@ -127,6 +127,38 @@ async def test_a_check_arrives_and_a_wrong_sign_has_one_case_until_it_is_settled
         answer = await api.post(f"/office/sign-cases/{case.id}", data=body)
         assert answer.status_code == status
     assert "Stiker dilepas" in (await api.get("/office/signs")).text
+
+
+async def test_the_office_sees_the_shifts_in_which_no_sign_was_looked_at(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, now: datetime
+) -> None:
+    """Another shift of the same attendant on another device, a day and an hour ago, too."""
+    async with transactions.begin() as db:
+        other = (await approved(transactions)).device_id
+        await db.execute(
+            text(
+                "INSERT INTO shifts"
+                " (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
+                " SELECT gen_random_uuid(), :device, attendant_id, 'x',"
+                " opened_at - interval '25 hours', opened_at - interval '17 hours' FROM shifts"
+            ),
+            {"device": other},
+        )
+
+    async def listed(days: int) -> int:
+        async with transactions.begin() as db:
+            since = now - timedelta(days=days)
+            return len(await signs.unscanned(db, since, 9))
+
+    assert [await listed(days) for days in (1, 7)] == [1, 2]
+    body = {"attendant": sample.ATTENDANT, "spot": SPOT, "fault": None, "seen": {"spot": SPOT}}
+    assert await push(api, handheld, handheld.event("sign_checked", body=body)) == ["accepted"]
+    assert [await listed(days) for days in (1, 7)] == [0, 1]
+    await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
+    none, one = [(await api.get(f"/office/signs?shift_days={days}")).text for days in (1, 7)]
+    assert "Tidak ada giliran tanpa pemindaian tanda." in none
+    assert f"{sample.ATTENDANT} Juru Parkir Contoh" in one
+    assert (await api.get("/office/signs?shift_days=x")).status_code == 422
 
 
 async def test_a_sign_that_only_the_handheld_has_not_heard_of_has_no_case(
