@@ -25,6 +25,7 @@ router = APIRouter(prefix="/reports")
 TEMPLATES = Path(__file__).parent / "templates"
 ROWS = 100
 """On one page of a screen."""
+DOWNLOADS = 50
 
 Day = Annotated[
     Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))] | None, pages.Blank
@@ -68,14 +69,25 @@ def _of(report: Report, wanted: Asked) -> Asked:
 
 
 @router.get("")
-async def reports_page(request: Request, officer: OfficerDep, wired: WiringDep) -> Response:
+async def reports_page(
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+) -> Response:
+    """Who sees the audit log also sees what was taken out last, and by whom."""
     rights: frozenset[Right] = request.state.rights
     found: dict[str, list[Report]] = {}
     language = language_of(request)
     for report in catalogue.REPORTS.values():
         if report.needs in rights:
             found.setdefault(report.group.in_(language), []).append(report)
-    return pages.render(request, TEMPLATES, "reports.html", books=wired.books, catalogue=found)
+    sees_audit = Right.SEE_AUDIT in rights
+    return pages.render(
+        request,
+        TEMPLATES,
+        "reports.html",
+        books=wired.books,
+        catalogue=found,
+        downloads=await downloads.newest(db, DOWNLOADS) if sees_audit else None,
+    )
 
 
 @router.get("/{name}.{form}")

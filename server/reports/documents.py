@@ -191,6 +191,7 @@ def _grid(table: Table, language: str, room: float) -> Any:
     if not table.rows:
         nothing = Said("Tidak ada.", "Nothing.").in_(language)
         cells.append(_cells([nothing, *[""] * (len(columns) - 1)], columns, size, NORMAL))
+        style += [("SPAN", (0, 1), (-1, 1))]
     elif total:
         cells.append(_cells(total, columns, size, BOLD))
         style += [("LINEABOVE", (0, -1), (-1, -1), 1, INK), ("NOSPLIT", (0, -2), (-1, -1))]

@@ -5,9 +5,13 @@ The file is made outside of any transaction and written down before anybody has 
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.audit import checkpoints
 from server.database import Transactions
@@ -110,3 +114,9 @@ def _written(
         case Form.PDF:
             pdf = as_pdf(table, language, imprint)
             return pdf if signer is None else signer.sign(pdf)
+
+
+async def newest(db: AsyncSession, limit: int) -> Sequence[ReportDownload]:
+    """The downloads that were written down last."""
+    found = select(ReportDownload).order_by(ReportDownload.id.desc()).limit(limit)
+    return (await db.scalars(found)).all()

@@ -5,7 +5,7 @@ does so by itself, and a spreadsheet can be given the formula instead of the fig
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import TypeAlias
@@ -163,6 +163,8 @@ class Report:
     notes: Sequence[Said] = ()
     filters: frozenset[Filter] = frozenset()
     comparable: bool = False
+    of_year: bool = False
+    """Told from the first of January on, whatever the period's first day."""
     needs: Right = Right.SEE_BOOKS
 
 
@@ -213,6 +215,9 @@ class Table:
 
 async def build(db: AsyncSession, report: Report, asked: Asked, rights: frozenset[Right]) -> Table:
     """The report's table, without the columns that these rights do not show."""
+    if report.of_year:
+        last = asked.period.last
+        asked = replace(asked, period=Period(last.replace(month=1, day=1), last))
     columns = [*report.columns, *(COMPARED if asked.comparison and report.comparable else ())]
     seen = [column for column in columns if _shown(column, columns, rights)]
     rows = [_filled(seen, row) for row in await report.rows(db, asked)]

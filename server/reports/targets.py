@@ -106,11 +106,10 @@ def _spread(told: Mapping[int | None, int]) -> list[int]:
 
 
 async def _realised(db: AsyncSession, asked: Asked, zone: str | None) -> dict[tuple[str, int], int]:
-    """The net of each zone in each month, of the year until the period's last day."""
-    first = asked.period.last.replace(month=1, day=1)
+    """The net of each zone in each month."""
     told = await figures.takings(
         db,
-        Wanted(first, asked.period.last, zone=zone),
+        Wanted(asked.period.first, asked.period.last, zone=zone),
         asked.books.timezone,
         (Part.DAY, Part.ZONE),
     )
@@ -158,7 +157,7 @@ async def _by_zone(db: AsyncSession, asked: Asked) -> Sequence[Row]:
 
 def _progress(months: Sequence[int], came_rp: int, asked: Asked) -> dict[str, int]:
     last = min(asked.period.last, asked.today)
-    begun = asked.period.last.replace(month=1, day=1)
+    begun = asked.period.first
     elapsed = max(1, (last - begun).days + 1)
     whole = (date(begun.year, 12, 31) - begun).days + 1
     return {
@@ -218,6 +217,7 @@ REPORTS = (
         ),
         _by_month,
         notes=(OF_THE_YEAR, SPREAD),
+        of_year=True,
         filters=frozenset({Filter.ZONE}),
     ),
     Report(
@@ -255,5 +255,6 @@ REPORTS = (
         ),
         _by_zone,
         notes=(OF_THE_YEAR, SPREAD, FORECAST),
+        of_year=True,
     ),
 )

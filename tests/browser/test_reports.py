@@ -7,10 +7,12 @@ from pathlib import Path
 import httpx
 from playwright.async_api import Page, expect
 
+from server import sample
 from server.database import Transactions
 from tests.browser.screen import Screens
 from tests.browser.test_ledger import take_cash
 from tests.browser.test_office import sign_in
+from tests.server.cluster import CHECKER_PASSWORD
 
 
 async def downloaded(page: Page, form: str) -> bytes:
@@ -45,3 +47,12 @@ async def test_a_report_is_found_narrowed_and_taken_home(
     await page.get_by_label("Kendaraan").select_option("truck")
     await page.get_by_role("button", name="Tampilkan").click()
     await expect(page.get_by_text("Tidak ada.", exact=True)).to_be_visible()
+    await page.context.clear_cookies()
+    await page.goto("/office")
+    await page.get_by_label("Nama masuk").fill(sample.CHECKER)
+    await page.get_by_label("Kata sandi").fill(CHECKER_PASSWORD)
+    await page.get_by_role("button", name="Masuk").click()
+    await page.wait_for_url("**/office")
+    await page.goto("/office/reports#downloads")
+    await expect(page.get_by_text("zona.pdf")).to_be_visible()
+    await screens.examine(page, "reports-downloads")

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from server import sample
 from server.database import Transactions, new_id
 from server.identity import service as identity
 from server.identity.models import Role
@@ -19,7 +20,7 @@ from server.reports import catalogue, table
 from server.reports.models import ReportDownload
 from server.reports.table import Asked, Comparison, Filter, Period, PeriodUnfit, Table
 from tests.server.booking import book
-from tests.server.cluster import PASSWORD
+from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.handhelds import on_shift
 from tests.server.office.test_endpoints import sign_in
 
@@ -169,6 +170,11 @@ async def test_each_download_is_written_down_with_what_it_was(
         assert (kept.first_day, kept.last_day, kept.row_count) == (FIRST, LAST, 1)
         assert kept.filters == {"zone": "PSR", "compare": "year"}
         assert kept.sha256 == hashlib.sha256(answer.content).digest()
+    assert "Unduhan terakhir" not in (await api.get("/office/reports")).text
+    await sign_in(api, login=sample.CHECKER, password=CHECKER_PASSWORD)
+    page = (await api.get("/office/reports")).text
+    assert kept.sha256.hex()[:16] in page
+    assert page.count("bendahara") == 3
 
 
 async def test_what_cannot_be_is_a_problem(api: httpx.AsyncClient) -> None:
