@@ -293,18 +293,20 @@ def advance_refund(state: RefundState, event: RefundEvent) -> RefundState:
 
 
 class CaseOutcome(StrEnum):
-    """How a case ended. The first four are decided by two people, the others by the books.
+    """How a case ended. The first five are decided by two people, the others by the books.
 
     RECOGNISED: the money is a zone's earning after all. KEPT: a refund that was refused is not
     tried again. NOT_MADE: the acquirer did not make a refund that was in doubt. CLARIFIED: how a
-    proof or a voucher came to be taken that was no good is known. REFUNDED: the money went back.
-    EXPLAINED: a later file says what it was.
+    proof or a voucher came to be taken that was no good is known. TAKEN_BACK: what had been posted
+    for a case that was opened again is undone, and the case stays open. REFUNDED: the money went
+    back. EXPLAINED: a later file says what it was.
     """
 
     RECOGNISED = "recognised"
     KEPT = "kept"
     NOT_MADE = "not_made"
     CLARIFIED = "clarified"
+    TAKEN_BACK = "taken_back"
     REFUNDED = "refunded"
     EXPLAINED = "explained"
 
@@ -316,15 +318,18 @@ class CaseState(StrEnum):
 
 
 class CaseEvent(StrEnum):
-    """PROPOSED, DECLINED and ACCEPTED are people's; SETTLED and REOPENED the books' own.
+    """PROPOSED, DECLINED, ACCEPTED and CORRECTED are people's; SETTLED is the books' own.
 
-    SETTLED: its money went back, or a later file explains it. REOPENED: a later file explains what
-    people had closed otherwise, or money came back into suspense.
+    CORRECTED: two officers took back what was posted for it, and it is as open as before. SETTLED:
+    its money went back, or a later file explains it. REOPENED: an officer asks again, or the books
+    know better than people had decided. A proposal about what has changed meanwhile is DECLINED
+    by the books.
     """
 
     PROPOSED = "proposed"
     DECLINED = "declined"
     ACCEPTED = "accepted"
+    CORRECTED = "corrected"
     SETTLED = "settled"
     REOPENED = "reopened"
 
@@ -334,6 +339,7 @@ CASE_TABLE: Mapping[tuple[CaseState, CaseEvent], CaseState] = MappingProxyType(
         (CaseState.OPEN, CaseEvent.PROPOSED): CaseState.PROPOSED,
         (CaseState.PROPOSED, CaseEvent.DECLINED): CaseState.OPEN,
         (CaseState.PROPOSED, CaseEvent.ACCEPTED): CaseState.CLOSED,
+        (CaseState.PROPOSED, CaseEvent.CORRECTED): CaseState.OPEN,
         (CaseState.OPEN, CaseEvent.SETTLED): CaseState.CLOSED,
         (CaseState.PROPOSED, CaseEvent.SETTLED): CaseState.CLOSED,
         (CaseState.CLOSED, CaseEvent.REOPENED): CaseState.OPEN,

@@ -27,6 +27,7 @@ from server.errors import database_gone, in_the_way
 from server.figures import service as figures
 from server.identity import fleet, links, signed_requests
 from server.inspection import notices, silence
+from server.office import case_list
 from server.parking import retention
 from server.payments import inquiries, pursuit, queries, unended
 from server.payments.acquirer import Acquirer
@@ -174,6 +175,7 @@ def _timetable(
         "mend_takings": (EVERY_NIGHT, lambda _: figures.mend(transactions, books.timezone)),
         "unclaimed": (EVERY_FIVE_MINUTES, unclaimed),
         "watch_fleet": (EVERY_FIVE_MINUTES, lambda now: fleet.watch(transactions, now=now)),
+        "watch_cases": (EVERY_FIVE_MINUTES, lambda now: case_list.watch(transactions, now=now)),
         "prune_nonces": (
             EVERY_FIVE_MINUTES,
             lambda now: signed_requests.prune(transactions, now=now),

@@ -4,6 +4,7 @@ A process that knows only some of the tables fails at its first write to one tha
 """
 
 import server.audit.models
+import server.casework.models
 import server.complaints.models
 import server.driver.models
 import server.figures.models

@@ -93,7 +93,7 @@ EARNED_BY_PASSES = """
     SELECT m.* FROM money m JOIN charges c ON c.id = m.charge_id
     JOIN payments p ON p.id = c.payment_id
     LEFT JOIN cases k ON k.money_id = m.id
-    WHERE p.pass_order_id IS NOT NULL AND (m.flag = 'exact' OR k.outcome = 'recognised')
+    WHERE p.pass_order_id IS NOT NULL AND (m.flag = 'exact' OR k.entry_id IS NOT NULL)
 """
 TRIGGERS = (
     *(f"{table}_recorded" for table in RECORDED),
@@ -102,7 +102,11 @@ TRIGGERS = (
     "audit_leaves_insert_only",
     "audit_sweeps_insert_only",
     "audit_tiles_insert_only",
+    "case_assignments_insert_only",
     "case_changes_insert_only",
+    "case_comments_insert_only",
+    "case_steps_insert_only",
+    "case_steps_two_officers",
     "cases_first_state",
     "cases_never_changes",
     "cases_only_edges",
@@ -115,6 +119,7 @@ TRIGGERS = (
     "cleared_movements_insert_only",
     "closed_days_insert_only",
     "complaint_changes_insert_only",
+    "complaint_changes_two_officers",
     "complaints_first_state",
     "complaints_never_changes",
     "complaints_only_edges",
@@ -128,6 +133,8 @@ TRIGGERS = (
     "device_keys_insert_only",
     "devices_first_state",
     "devices_only_edges",
+    "discrepancies_never_changes",
+    "discrepancies_two_officers",
     "evidence_destroyed_insert_only",
     "imported_files_insert_only",
     "inquiries_insert_only",
@@ -156,6 +163,7 @@ TRIGGERS = (
     "payments_only_edges",
     "plates_destroyed_insert_only",
     "proof_claims_insert_only",
+    "quarantine_cases_two_officers",
     "quarantined_events_insert_only",
     "receipts_insert_only",
     "reconciliations_insert_only",
@@ -174,6 +182,8 @@ TRIGGERS = (
     "revenue_targets_insert_only",
     "settlement_lines_insert_only",
     "shift_closings_insert_only",
+    "shift_differences_two_officers",
+    "sign_cases_two_officers",
     "sign_changes_insert_only",
     "sign_checks_insert_only",
     "signs_first_state",
@@ -184,6 +194,7 @@ TRIGGERS = (
     "held_lines_insert_only",
     "statement_lines_insert_only",
     "stay_voids_insert_only",
+    "unended_stays_two_officers",
     "voucher_batches_insert_only",
     "voucher_ends_insert_only",
     "voucher_refusals_insert_only",
@@ -395,11 +406,11 @@ INVARIANTS = (
         "suspense holds what its open cases hold, to the rupiah",
         """SELECT held - balance FROM
            (SELECT coalesce(sum(c.amount_rp), 0) AS opened FROM cases c
-            WHERE c.state <> 'closed'
+            WHERE c.state <> 'closed' AND c.entry_id IS NULL
                 AND num_nonnulls(c.refund_id, c.charge_id, c.voucher_refusal_id) = 0) o,
            (SELECT coalesce(sum(r.amount_rp), 0) AS returned FROM refunds r
             JOIN cases c ON c.money_id = r.money_id
-            WHERE c.state <> 'closed' AND r.from_suspense
+            WHERE c.state <> 'closed' AND c.entry_id IS NULL AND r.from_suspense
                 AND r.state IN ('sending', 'unknown', 'transfer_due', 'done')) r,
            (SELECT coalesce(-sum(p.amount_rp), 0) AS balance FROM ledger_postings p
             WHERE p.account_code = '2190') s,
@@ -450,8 +461,9 @@ INVARIANTS = (
     ),
     Invariant(
         "I7-receivable-as-settled",
-        "the acquirer owes the money recorded less its refunds and the lines set against both",
-        """SELECT owed - (came - returned - settled) FROM
+        "the acquirer owes the money recorded less its refunds and the lines set against both, and"
+        " less what two officers wrote off",
+        """SELECT owed - (came - returned - settled + lost) FROM
            (SELECT coalesce(sum(amount_rp), 0) AS owed FROM ledger_postings
             WHERE account_code = '1120') p,
            (SELECT coalesce(sum(amount_rp), 0) AS came FROM money
@@ -461,8 +473,10 @@ INVARIANTS = (
            (SELECT coalesce(sum(l.gross_rp), 0) AS settled FROM settlement_lines l
             LEFT JOIN ledger_entries u ON u.source = 'unbooked:' || l.id
             LEFT JOIN ledger_entries e ON e.source = 'explained:settlement:' || l.id
-            WHERE u.id IS NULL OR e.id IS NOT NULL) s
-           WHERE owed <> came - returned - settled""",
+            WHERE u.id IS NULL OR e.id IS NOT NULL) s,
+           (SELECT coalesce(sum(p.amount_rp), 0) AS lost FROM ledger_postings p
+            JOIN case_steps t ON t.entry_id = p.entry_id WHERE p.account_code = '1120') w
+           WHERE owed <> came - returned - settled + lost""",
     ),
     Invariant(
         "I7-takings-as-posted",
@@ -631,6 +645,26 @@ INVARIANTS = (
            UNION ALL SELECT id FROM cases WHERE proposed_by = decided_by
               OR (outcome IN ('recognised', 'kept', 'not_made', 'clarified')
                   AND num_nulls(proposed_by, decided_by) > 0)""",
+    ),
+    Invariant(
+        "I12-two-officers-a-case",
+        "each case is closed, and what was posted for it taken back, by another than proposed it",
+        """SELECT s.case_id FROM case_steps s LEFT JOIN case_steps p ON p.kind = s.kind
+               AND p.case_id = s.case_id AND p.number = s.number - 1
+           WHERE s.event IN ('accepted', 'corrected') AND (p.event IS DISTINCT FROM 'proposed'
+               OR p.officer_id = s.officer_id OR p.outcome IS DISTINCT FROM s.outcome)""",
+    ),
+    Invariant(
+        "I12-resolutions-are-steps",
+        "what is posted for a difference is a decision's, and stands as long as it says",
+        """SELECT e.id FROM ledger_entries e LEFT JOIN case_steps s ON s.entry_id = e.id
+           WHERE (e.source LIKE 'resolved:%' OR e.source LIKE 'unresolved:%')
+               <> (s.entry_id IS NOT NULL)
+           UNION ALL SELECT d.id FROM discrepancies d
+           LEFT JOIN case_steps s ON s.entry_id = d.entry_id AND s.case_id = d.id
+               AND s.event = 'accepted'
+           LEFT JOIN ledger_entries u ON u.source = 'unresolved:' || d.entry_id
+           WHERE d.entry_id IS NOT NULL AND (s.case_id IS NULL OR u.id IS NOT NULL)""",
     ),
     Invariant(
         "I12-one-acquirer-refund",

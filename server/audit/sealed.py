@@ -59,7 +59,11 @@ OF_CHANGED = (
 
 SEALED: Mapping[str, Sealed] = {
     "audit_changes": Sealed("at"),
+    "case_assignments": Sealed(),
     "case_changes": Sealed(),
+    # What officers write may tell of a person in spite of all.
+    "case_comments": Sealed(digests=_these("words")),
+    "case_steps": Sealed("at"),
     "cash_deposits": Sealed("recorded_at"),
     "charge_changes": Sealed(left_out=_these(*LISTING)),
     "charges": Sealed(

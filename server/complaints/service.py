@@ -12,6 +12,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import check_digit
+from server.casework import service as casework
+from server.casework.models import CaseKind
+from server.casework.service import CaseNotReopenable
 from server.complaints.models import Complaint, ComplaintChange, ComplaintPhoto
 from server.complaints.states import (
     ComplaintEvent,
@@ -23,6 +26,7 @@ from server.complaints.states import (
 from server.database import new_id
 from server.errors import Problem, TooManyRequests
 from server.identity import service as identity
+from server.identity.models import Officer
 from server.identity.service import Right
 from server.spots.models import Spot
 
@@ -55,6 +59,13 @@ class ComplaintClosed(Problem):
     status = 409
     title_id = "Pengaduan ini sudah selesai"
     title_en = "This complaint is closed"
+
+
+class ComplaintNeedsSecondOfficer(Problem):
+    slug = "complaint-needs-second-officer"
+    status = 409
+    title_id = "Pengaduan tentang uang dijawab satu petugas, lalu diakhiri petugas lain"
+    title_en = "One officer answers a complaint about money, and another one ends it"
 
 
 class AnswerNotFinal(Problem):
@@ -186,7 +197,8 @@ async def answer(
 ) -> None:
     """Tell the driver, and with an outcome end it; the words stand on the complaint's page.
 
-    With `publish` everybody may read them: raises AnswerNotFinal or AnswerTellsOfPerson.
+    With `publish` everybody may read them: raises AnswerNotFinal or AnswerTellsOfPerson. One about
+    money is answered by one officer and ended by another: raises ComplaintNeedsSecondOfficer.
     """
     if publish and outcome is None:
         raise AnswerNotFinal
@@ -200,21 +212,73 @@ async def answer(
     if before is ComplaintState.CLOSED:
         raise ComplaintClosed
     after = advance(before, ComplaintEvent.CLOSED if outcome else ComplaintEvent.ANSWERED)
+    if outcome is not None and complaint.kind in OF_MONEY:
+        await _refuse_one_officers_end(db, complaint, officer)
     complaint.state, complaint.answer = after.value, words
     if outcome is not None:
         complaint.outcome, complaint.closed_at = outcome.value, now
         complaint.published_at = now if publish else None
+    await _keep(db, complaint, before, officer, words, now)
+
+
+async def _refuse_one_officers_end(
+    db: AsyncSession, complaint: Complaint, officer: Officer
+) -> None:
+    answered_by = await db.scalar(
+        select(ComplaintChange.who)
+        .where(ComplaintChange.complaint_id == complaint.id)
+        .where(ComplaintChange.state_after == ComplaintState.ANSWERED)
+        .order_by(ComplaintChange.changed_at.desc(), ComplaintChange.id.desc())
+        .limit(1)
+    )
+    if answered_by in (None, officer.login):
+        raise ComplaintNeedsSecondOfficer
+
+
+async def _keep(
+    db: AsyncSession,
+    complaint: Complaint,
+    before: ComplaintState,
+    officer: Officer,
+    words: str,
+    now: datetime,
+) -> None:
     db.add(
         ComplaintChange(
             complaint_id=complaint.id,
             changed_at=now,
             state_before=before.value,
-            state_after=after.value,
+            state_after=complaint.state,
             who=officer.login,
             why=words,
         )
     )
     await db.flush()
+
+
+def may_be_reopened(complaint: Complaint) -> bool:
+    """With an objection its notice was decided, and what a driver told may be destroyed by now."""
+    whole = complaint.destroyed_at is None and complaint.notice_number is None
+    return whole and complaint.state == ComplaintState.CLOSED
+
+
+async def reopen(
+    db: AsyncSession, officer_id: UUID, complaint_id: UUID, why: str, *, now: datetime
+) -> None:
+    """Look into an ended complaint once more; raises CaseNotReopenable.
+
+    What was published is withdrawn.
+    """
+    officer = await casework.reopening(db, officer_id, CaseKind.COMPLAINT)
+    complaint = await db.get(Complaint, complaint_id, with_for_update=True)
+    if complaint is None:
+        raise ComplaintNotFound
+    if not may_be_reopened(complaint):
+        raise CaseNotReopenable
+    before = ComplaintState(complaint.state)
+    complaint.state = advance(before, ComplaintEvent.REOPENED).value
+    complaint.outcome = complaint.closed_at = complaint.published_at = None
+    await _keep(db, complaint, before, officer, why, now)
 
 
 async def published(

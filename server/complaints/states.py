@@ -31,8 +31,11 @@ class ComplaintState(StrEnum):
 
 
 class ComplaintEvent(StrEnum):
+    """REOPENED: an officer looks into it once more; what was answered stands until then."""
+
     ANSWERED = "answered"
     CLOSED = "closed"
+    REOPENED = "reopened"
 
 
 class ComplaintOutcome(StrEnum):
@@ -49,6 +52,7 @@ COMPLAINT_TABLE: Mapping[tuple[ComplaintState, ComplaintEvent], ComplaintState] 
         (ComplaintState.ANSWERED, ComplaintEvent.ANSWERED): ComplaintState.ANSWERED,
         (ComplaintState.OPEN, ComplaintEvent.CLOSED): ComplaintState.CLOSED,
         (ComplaintState.ANSWERED, ComplaintEvent.CLOSED): ComplaintState.CLOSED,
+        (ComplaintState.CLOSED, ComplaintEvent.REOPENED): ComplaintState.ANSWERED,
     }
 )
 

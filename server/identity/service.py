@@ -137,6 +137,7 @@ class Right(StrEnum):
     RECORD_TRANSFER = "record_transfer"
     PROPOSE_CASE = "propose_case"
     DECIDE_CASE = "decide_case"
+    WORK_CASE = "work_case"
     MANAGE_DEVICES = "manage_devices"
     APPROVE_DEVICE = "approve_device"
     CLOSE_SHIFT = "close_shift"
@@ -168,6 +169,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.REQUEST_REFUND,
                 Right.RECORD_TRANSFER,
                 Right.PROPOSE_CASE,
+                Right.WORK_CASE,
                 Right.MANAGE_DEVICES,
                 Right.CLOSE_SHIFT,
                 Right.EXPLAIN_COUNT,
@@ -184,6 +186,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.DECIDE_REMITTANCE,
                 Right.DECIDE_REFUND,
                 Right.DECIDE_CASE,
+                Right.WORK_CASE,
                 Right.APPROVE_DEVICE,
                 Right.ANSWER_COMPLAINT,
                 Right.SETTLE_NOTICE,
@@ -196,6 +199,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
         Role.AUDITOR: frozenset({Right.SEE_OFFICERS, Right.SEE_AUDIT, *_SEES_ALL}),
         Role.ADMIN: frozenset(
             {
+                Right.WORK_CASE,
                 Right.MANAGE_DEVICES,
                 Right.CLOSE_SHIFT,
                 Right.MANAGE_OFFICERS,
@@ -206,6 +210,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
         ),
         Role.KOORDINATOR: frozenset(
             {
+                Right.WORK_CASE,
                 Right.CLOSE_SHIFT,
                 Right.SETTLE_SIGN,
                 Right.ANSWER_COMPLAINT,
@@ -213,7 +218,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.SEE_SIGNS,
             }
         ),
-        Role.PENGAWAS: frozenset({Right.SETTLE_SIGN, Right.SEE_SIGNS}),
+        Role.PENGAWAS: frozenset({Right.WORK_CASE, Right.SETTLE_SIGN, Right.SEE_SIGNS}),
     }
 )
 """What is not listed is refused. The maker of a thing never has the right to decide it."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,13 +22,6 @@ from server.spots import signs as registry
 from server.spots.models import Spot
 
 COLUMNS = ("spot", "qris")
-
-
-class SignCaseNotFound(Problem):
-    slug = "sign-case-not-found"
-    status = 404
-    title_id = "Kasus tanda ini tidak ada, atau sudah selesai"
-    title_en = "There is no such case of a sign, or it is closed"
 
 
 class CodeFileError(ValueError):
@@ -234,20 +227,6 @@ async def _is_in_force(db: AsyncSession, check: SignCheck) -> bool:
     made = (await registry.newest(db, [spot.code])).get(spot.code)
     told = check.seen.get("version")
     return made is not None and made.newest.in_force and told == str(made.version)
-
-
-async def close_case(
-    db: AsyncSession, officer_id: UUID, case_id: UUID, what_was_done: str, *, now: datetime
-) -> None:
-    """Raises SignCaseNotFound where it is closed already."""
-    closed = await db.scalar(
-        update(SignCase)
-        .where(SignCase.id == case_id, SignCase.closed_at.is_(None))
-        .values(closed_by=officer_id, closed_at=now, what_was_done=what_was_done)
-        .returning(SignCase.id)
-    )
-    if closed is None:
-        raise SignCaseNotFound
 
 
 async def closed_cases(db: AsyncSession, limit: int) -> Sequence[tuple[SignCase, str]]:

@@ -25,9 +25,11 @@ SUSPENSE = "2190"
 PASSES = "4120"
 VOUCHER_REST = "4190"
 WITHHELD_TAX = "1180"
+FEE_CLAIMS = "1190"
 MDR_EXPENSE = "5110"
 MDR_VAT = "5130"
 SHARE_EXPENSE = "5120"
+WRITTEN_OFF = "5140"
 OTHER_EXPENSE = "5190"
 
 
@@ -51,6 +53,7 @@ CHART = (
     ChartAccount(REMITTED_IN_TRANSIT, "STS dalam perjalanan", "asset"),
     ChartAccount(VOUCHER_SELLERS, "Piutang penjual voucher", "asset"),
     ChartAccount(WITHHELD_TAX, "PPh atas jasa acquirer", "asset"),
+    ChartAccount(FEE_CLAIMS, "Klaim kelebihan MDR kepada acquirer", "asset"),
     ChartAccount(REFUNDS_PAYABLE, "Utang pengembalian", "liability"),
     ChartAccount(ATTENDANT_PAYABLE, "Utang bagi hasil juru parkir", "liability"),
     ChartAccount(THIRD_PARTY_PAYABLE, "Utang bagi hasil pihak ketiga", "liability"),
@@ -61,6 +64,7 @@ CHART = (
     ChartAccount(MDR_EXPENSE, "Beban MDR", "expense"),
     ChartAccount(SHARE_EXPENSE, "Beban bagi hasil", "expense"),
     ChartAccount(MDR_VAT, "Beban PPN atas MDR", "expense"),
+    ChartAccount(WRITTEN_OFF, "Selisih pencairan yang dihapuskan", "expense"),
     ChartAccount(OTHER_EXPENSE, "Beban lain", "expense"),
 )
 """Every account but the zones' revenue accounts, which `zone_account` gives."""
@@ -237,6 +241,20 @@ def for_unknown_movement(amount_rp: int) -> tuple[Leg, ...]:
 def for_explained_movement(amount_rp: int, clears: str = IN_TRANSIT) -> tuple[Leg, ...]:
     """What an unknown movement named became known: it is what an in-transit account awaited."""
     return _balanced(Leg(SUSPENSE, amount_rp), Leg(clears, -amount_rp))
+
+
+def for_written_off(difference_rp: int, awaits: str) -> tuple[Leg, ...]:
+    """A difference nobody will make good: what came less than an account awaits is a loss.
+
+    `difference_rp` is what came less what was to come; `awaits` is the acquirer's debt, or what is
+    on its way to the bank.
+    """
+    return _balanced(Leg(WRITTEN_OFF, -difference_rp), Leg(awaits, difference_rp))
+
+
+def for_fee_claimed(excess_rp: int) -> tuple[Leg, ...]:
+    """The acquirer kept more than its fee: that is its debt, and no cost of ours."""
+    return _balanced(Leg(FEE_CLAIMS, excess_rp), Leg(MDR_EXPENSE, -excess_rp))
 
 
 def reverse(legs: Sequence[Leg]) -> tuple[Leg, ...]:

@@ -1,4 +1,4 @@
-"""The office's pages of cases: what is in suspense and why, proposals and their decision."""
+"""The office's page of a case of suspense: what it holds and why, its proposals and decision."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,62 +10,25 @@ from fastapi.responses import RedirectResponse
 
 from domain.payment import CaseOutcome, CaseState
 from server import pages
+from server.casework.models import CaseKind
+from server.casework.service import CaseNotFound
 from server.complaints import contacts, refund_wishes
-from server.complaints import service as complaints
 from server.database import Transaction
-from server.identity import devices
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
-from server.office import queries, shifts
+from server.office import boards, queries
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, confirmed
-from server.payments import cases, proposals, unended
+from server.payments import cases, proposals
 from server.payments.models import Case, Money, Refund
-from server.payments.proposals import CaseNotFound
 from server.payments.voucher_models import VoucherRefusal
 from server.payments.wiring import WiringDep
 from server.spots import service as spots
 from server.spots.models import Zone
-from server.sync import quarantine, takings, wishes
+from server.sync import takings, wishes
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-@router.get("/cases")
-async def cases_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
-) -> Response:
-    now = datetime.now(UTC)
-    open_cases = await queries.open_cases(db)
-    return pages.render(
-        request,
-        TEMPLATES,
-        "cases.html",
-        books=wired.books,
-        cases=[(case, await cases.held_rp(db, case)) for case in open_cases],
-        count=(await queries.count_open(db))[1],
-        counts=await shifts.unexplained(db),
-        held=[
-            (case, count, await devices.find(db, case.device_id))
-            for case, count in await quarantine.open_cases(db)
-        ],
-        complaints=await complaints.count_open(db, wired.books.day(now)),
-        unended=await unended.open_ones(db),
-        may_decide=Right.DECIDE_CASE in MAY[Role(officer.role)],
-        now=now,
-    )
-
-
-@router.post("/unended-stays/{stay_id}")
-async def close_unended(
-    stay_id: UUID,
-    officer: Annotated[Officer, confirmed(Right.DECIDE_CASE)],
-    db: Transaction,
-    why: Reason,
-) -> Response:
-    await unended.close(db, officer.id, stay_id, why, now=datetime.now(UTC))
-    return RedirectResponse("/office/cases", 303)
 
 
 @router.get("/cases/{case_id}")
@@ -103,11 +66,19 @@ async def case_page(
         zones=await spots.zone_names(db),
         steps=await queries.steps_of_case(db, case_id),
         proposed_by=await queries.officer_name(db, case.proposed_by),
-        outcome=proposals.fitting(case),
+        outcomes=proposals.fitting(case),
         may_propose=case.state == CaseState.OPEN and Right.PROPOSE_CASE in rights,
         may_decide=case.state == CaseState.PROPOSED
         and Right.DECIDE_CASE in rights
         and case.proposed_by != officer.id,
+        board=await boards.board(
+            db,
+            officer,
+            CaseKind.SUSPENSE,
+            case_id,
+            CaseState(case.state),
+            reopenable=case.outcome in proposals.REOPENABLE,
+        ),
         now=datetime.now(UTC),
     )
 

@@ -8,7 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from domain.payment import CaseState
 from server import pages
+from server.casework.models import CaseKind
 from server.complaints import contacts, service
 from server.complaints.models import Complaint, ComplaintPhoto
 from server.complaints.service import ComplaintNotFound
@@ -17,6 +19,7 @@ from server.database import Transaction
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.inspection import notices
+from server.office import boards
 from server.office.signed_in import OfficerDep, allowed, confirmed
 from server.payments.wiring import WiringDep
 from server.spots.models import Spot
@@ -64,6 +67,15 @@ async def complaint_page(
         changes=await service.changes_of(db, complaint_id),
         may_answer=may_answer and complaint.state != ComplaintState.CLOSED,
         outcomes=list(ComplaintOutcome),
+        of_money=complaint.kind in service.OF_MONEY,
+        board=await boards.board(
+            db,
+            officer,
+            CaseKind.COMPLAINT,
+            complaint_id,
+            CaseState.CLOSED if complaint.state == ComplaintState.CLOSED else CaseState.OPEN,
+            reopenable=service.may_be_reopened(complaint),
+        ),
         today=wired.books.day(datetime.now(UTC)),
     )
 

@@ -19,6 +19,7 @@ from server.ledger import reports as ledger_reports
 from server.office import (
     audit,
     cases,
+    casework,
     complaints,
     days,
     deposits,
@@ -73,7 +74,7 @@ for right, parts in (
 ):
     for part in parts:
         router.include_router(part.router, dependencies=[allowed(right)])
-for part in (signing_in, passkeys, portal, own_account, officers, imports):
+for part in (signing_in, passkeys, portal, own_account, officers, imports, casework):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 

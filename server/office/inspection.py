@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, get_args
-from uuid import UUID
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
@@ -57,7 +56,6 @@ async def signs_page(
         most_shifts=SHIFTS_SHOWN,
         shift_days=shift_days,
         shift_spans=SHIFT_DAYS,
-        may_settle=Right.SETTLE_SIGN in MAY[Role(officer.role)],
     )
 
 
@@ -147,14 +145,3 @@ async def inspections_page(
         checks=await stays.checks(db, SHOWN),
         classes=list(VehicleClass),
     )
-
-
-@router.post("/sign-cases/{case_id}")
-async def close_case(
-    case_id: UUID,
-    officer: Annotated[Officer, confirmed(Right.SETTLE_SIGN)],
-    db: Transaction,
-    why: Reason,
-) -> Response:
-    await signs.close_case(db, officer.id, case_id, why, now=datetime.now(UTC))
-    return RedirectResponse("/office/signs", 303)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import Text, and_, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import REFUND_UNDECIDED, REFUND_VOID
@@ -24,7 +24,13 @@ from server.payments.models import (
     Refund,
     RefundChange,
 )
-from server.reconciliation.models import DayCloseChange, Discrepancy, SettlementLine
+from server.reconciliation.matching import DifferenceKind
+from server.reconciliation.models import (
+    DayCloseChange,
+    Discrepancy,
+    SettlementLine,
+    StatementLine,
+)
 from server.spots.models import Spot, Zone
 
 PAGE = 50
@@ -169,11 +175,32 @@ async def count_open(db: AsyncSession) -> tuple[int, int]:
 async def open_differences(db: AsyncSession) -> Sequence[Discrepancy]:
     rows = await db.scalars(
         select(Discrepancy)
-        .where(Discrepancy.state == "open")
+        .where(Discrepancy.state != "closed")
         .order_by(Discrepancy.opened_at)
         .limit(PAGE)
     )
     return rows.all()
+
+
+async def case_of_difference(db: AsyncSession, row: Discrepancy) -> UUID | None:
+    """The case of the money that a difference is about, where it is in suspense."""
+    if row.kind == DifferenceKind.UNKNOWN_MOVEMENT:
+        account, _, line = row.subject.partition("/")
+        reference, _, number = line.rpartition("/")
+        about = select(Case.id).join(StatementLine, StatementLine.id == Case.statement_line_id)
+        return await db.scalar(
+            about.where(StatementLine.account == account)
+            .where(StatementLine.statement_reference == reference)
+            .where(cast(StatementLine.line_number, Text) == number)
+        )
+    if row.kind == DifferenceKind.NOT_BOOKED:
+        about = select(Case.id).join(SettlementLine, SettlementLine.id == Case.settlement_line_id)
+        return await db.scalar(
+            about.where(SettlementLine.acquirer_reference == row.subject.split("/")[0])
+            .where(SettlementLine.gross_rp == row.details["theirs_rp"])
+            .limit(1)
+        )
+    return None
 
 
 async def open_cases(db: AsyncSession) -> Sequence[Case]:

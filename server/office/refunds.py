@@ -9,13 +9,21 @@ from fastapi import APIRouter, File, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from domain.payment import ChargeState, RefundMethod, RefundReason, RefundState
+from domain.payment import (
+    REFUND_UNDECIDED,
+    CaseState,
+    ChargeState,
+    RefundMethod,
+    RefundReason,
+    RefundState,
+)
 from server import pages
+from server.casework.models import CaseKind
 from server.complaints import refund_wishes
 from server.database import Transaction, TransactionsDep, new_id
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
-from server.office import queries
+from server.office import boards, queries
 from server.office.signed_in import OfficerDep, confirmed
 from server.payments import cancelling, refunds
 from server.payments.models import Refund, RefundProof
@@ -145,6 +153,14 @@ async def refund_page(
         may_decide=waits and refund.requested_by != officer.id,
         may_transfer=refund.state == RefundState.TRANSFER_DUE and Right.RECORD_TRANSFER in rights,
         may_withdraw=refund.state == RefundState.TRANSFER_DUE and Right.DECIDE_REFUND in rights,
+        board=await boards.board(
+            db,
+            officer,
+            CaseKind.REFUND,
+            refund_id,
+            CaseState.OPEN if refund.state in REFUND_UNDECIDED else CaseState.CLOSED,
+            reopenable=False,
+        ),
         today=wired.books.day(datetime.now(UTC)),
     )
 

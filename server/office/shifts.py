@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import EventKind
 from server import pages
+from server.casework.models import CaseKind
 from server.database import Transaction
 from server.identity.models import (
     Attendant,
@@ -26,7 +27,7 @@ from server.identity.models import (
 )
 from server.identity.service import MAY, Right
 from server.ledger import reports
-from server.office import queries
+from server.office import boards, queries
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, confirmed
 from server.payments.models import Charge
@@ -74,14 +75,6 @@ async def _shown(db: AsyncSession, which: Executable) -> Sequence[ShownShift]:
     return [ShownShift(*row) for row in await db.execute(which)]
 
 
-async def unexplained(db: AsyncSession) -> Sequence[ShownShift]:
-    """Counts that differed and that nobody has explained, the oldest first."""
-    open_ones = SHIFTS.where(ShiftDifference.shift_id.is_not(None)).where(
-        ShiftDifference.explained_at.is_(None)
-    )
-    return await _shown(db, open_ones.order_by(ShiftDifference.opened_at).limit(MOST_SHOWN))
-
-
 @router.get("")
 async def shifts_page(
     request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
@@ -109,7 +102,6 @@ async def shift_page(
         raise closing.ShiftNotFound
     (shown,) = found
     rights = MAY[Role(officer.role)]
-    open_difference = shown.difference is not None and shown.difference.explained_at is None
     return pages.render(
         request,
         TEMPLATES,
@@ -123,7 +115,7 @@ async def shift_page(
         explained_by=shown.difference
         and await queries.officer_name(db, shown.difference.explained_by),
         may_end=shown.closing is None and Right.CLOSE_SHIFT in rights,
-        may_explain=open_difference and Right.EXPLAIN_COUNT in rights,
+        board=shown.difference and await boards.plain_board(db, officer, CaseKind.COUNT, shift_id),
         now=datetime.now(UTC),
     )
 
@@ -151,15 +143,4 @@ async def end(
     why: Reason,
 ) -> Response:
     await closing.force(db, officer.id, shift_id, why, now=datetime.now(UTC))
-    return RedirectResponse(f"/office/shifts/{shift_id}", 303)
-
-
-@router.post("/{shift_id}/explanation")
-async def explain(
-    shift_id: UUID,
-    officer: Annotated[Officer, confirmed(Right.EXPLAIN_COUNT)],
-    db: Transaction,
-    why: Reason,
-) -> Response:
-    await closing.explain(db, officer.id, shift_id, why, now=datetime.now(UTC))
     return RedirectResponse(f"/office/shifts/{shift_id}", 303)

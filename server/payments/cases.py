@@ -6,7 +6,7 @@ payer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,6 @@ from domain.payment import (
 )
 from domain.shares import ShareRule, Shares, pool, share
 from server.database import new_id
-from server.errors import Problem
 from server.identity.models import Attendant, Shift
 from server.ledger import postings
 from server.ledger import service as ledger
@@ -44,20 +43,6 @@ NEVER_CLAIMED = "never-claimed"
 REFUND_WISHED = "refund-wished"
 
 APPROVED = frozenset(RefundState) - REFUND_VOID - {RefundState.REQUESTED}
-
-
-class AlreadyDecided(Problem):
-    slug = "already-decided"
-    status = 409
-    title_id = "Ini sudah diputuskan"
-    title_en = "This has been decided already"
-
-
-class SamePerson(Problem):
-    slug = "same-person"
-    status = 403
-    title_id = "Yang mengusulkan tidak boleh memutuskan; minta petugas lain"
-    title_en = "Who proposed this may not decide it; ask another officer"
 
 
 @dataclass(frozen=True)
@@ -180,8 +165,10 @@ def is_about_suspense(case: Case) -> bool:
 
 
 async def held_rp(db: AsyncSession, case: Case) -> int:
-    """What of a case is in suspense now; nothing once it is closed."""
-    if case.state == CaseState.CLOSED or not is_about_suspense(case):
+    """What of a case is in suspense now; nothing once it is closed, or while what two officers had
+    recognised stands.
+    """
+    if case.state == CaseState.CLOSED or case.entry_id is not None or not is_about_suspense(case):
         return 0
     if case.money_id is None:
         return case.amount_rp
@@ -230,8 +217,10 @@ async def explained(
     case = await _locked(db, subject, subject_id)
     if case is None:  # the line put nothing into suspense
         return
+    if case.entry_id is not None:
+        recognised = await db.get_one(Entry, case.entry_id)
+        await undo_recognition(db, case, recognised.business_day, now)
     if case.state == CaseState.CLOSED:
-        await _undo_recognition(db, case, now)
         await advance(
             db,
             case,
@@ -242,20 +231,21 @@ async def explained(
             decided_by=None,
             outcome=None,
             closed_at=None,
-            entry_id=None,
             **NO_PROPOSAL,
         )
     await settle(db, case, CaseOutcome.EXPLAINED, why, now)
 
 
-async def _undo_recognition(db: AsyncSession, case: Case, now: datetime) -> None:
-    if case.entry_id is not None:
-        recognised = await db.get_one(Entry, case.entry_id)
-        await ledger.record(
-            db,
-            postings.reverse(await ledger.legs_of(db, case.entry_id)),
-            source=f"unrecognised:{case.entry_id}",
-            description="Pengakuan titipan dibatalkan: sudah dijelaskan berkas",
-            business_day=recognised.business_day,
-            now=now,
-        )
+async def undo_recognition(db: AsyncSession, case: Case, day: date, now: datetime) -> None:
+    """Money that was recognised is in suspense again, as of a business day."""
+    if case.entry_id is None:
+        return
+    await ledger.record(
+        db,
+        postings.reverse(await ledger.legs_of(db, case.entry_id)),
+        source=f"unrecognised:{case.entry_id}",
+        description="Pengakuan titipan dibatalkan",
+        business_day=day,
+        now=now,
+    )
+    case.entry_id = None

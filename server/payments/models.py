@@ -267,7 +267,7 @@ class Case(Base):
     nobody knew, a refund that was refused or is in doubt, a charge whose proof was taken twice, or
     a voucher that was taken offline and then refused. `amount_rp` is what went into suspense,
     negative where it went out; of a charge it is what it is for, of a voucher what it was worth.
-    People propose and decide an outcome; `entry_id` is what they had posted.
+    People propose and decide an outcome; `entry_id` is what they had posted, as long as it stands.
     """
 
     __tablename__ = "cases"
@@ -276,7 +276,7 @@ class Case(Base):
         CheckConstraint(one_of("state", CaseState), name="state"),
         CheckConstraint(one_of("outcome", CaseOutcome), name="outcome"),
         CheckConstraint(
-            "proposed_outcome IN ('recognised', 'kept', 'not_made', 'clarified')",
+            "proposed_outcome IN ('recognised', 'kept', 'not_made', 'clarified', 'taken_back')",
             name="proposed_outcome",
         ),
         CheckConstraint(
@@ -302,6 +302,7 @@ class Case(Base):
             name="decided",
         ),
         CheckConstraint("outcome <> 'recognised' OR entry_id IS NOT NULL", name="entry"),
+        CheckConstraint("outcome <> 'taken_back'", name="taken_back"),
         UniqueConstraint("refund_id", "kind"),
         UniqueConstraint("charge_id", "kind"),
     )

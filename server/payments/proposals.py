@@ -6,9 +6,24 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.payment import REFUND_UNDECIDED, CaseEvent, CaseOutcome, CaseState, RefundEvent
+from domain.payment import (
+    REFUND_UNDECIDED,
+    REFUND_VOID,
+    CaseEvent,
+    CaseOutcome,
+    CaseState,
+    RefundEvent,
+)
 from domain.shares import NO_SHARES, Shares
-from server.errors import NotFound, Problem
+from server.casework import service as casework
+from server.casework.models import CaseKind
+from server.casework.service import (
+    AlreadyDecided,
+    CaseNotFound,
+    CaseNotReopenable,
+    OutcomeUnfit,
+    SamePerson,
+)
 from server.identity import service as identity
 from server.identity.service import Right
 from server.ledger import postings
@@ -16,22 +31,12 @@ from server.ledger import service as ledger
 from server.parking import pass_orders
 from server.payments import cases, passes, returning
 from server.payments.books import Books
-from server.payments.cases import NO_PROPOSAL, AlreadyDecided, SamePerson
+from server.payments.cases import NO_PROPOSAL
 from server.payments.models import Case, Charge, Money, Refund
 from server.spots.models import Zone
 
-
-class CaseNotFound(NotFound):
-    slug = "case-not-found"
-    title_id = "Kasus tidak ditemukan"
-    title_en = "This case is not known"
-
-
-class OutcomeUnfit(Problem):
-    slug = "outcome-unfit"
-    status = 409
-    title_id = "Kasus ini tidak dapat diakhiri dengan cara itu"
-    title_en = "This case cannot end in that way"
+REOPENABLE = frozenset({CaseOutcome.RECOGNISED, CaseOutcome.KEPT, CaseOutcome.CLARIFIED})
+"""What two officers decided and may ask about again; with NOT_MADE a refund was decided too."""
 
 
 async def propose(
@@ -90,7 +95,15 @@ async def decide(
         return
     outcome = CaseOutcome(case.proposed_outcome)
     await _refuse_unfit(db, case, outcome, case.zone_id)
-    entry_id = await _recognise(db, case, books, now) if outcome is CaseOutcome.RECOGNISED else None
+    if outcome is CaseOutcome.TAKEN_BACK:
+        await cases.undo_recognition(db, case, books.day(now), now)
+        words = why or case.reason or outcome
+        await cases.advance(
+            db, case, CaseEvent.CORRECTED, who=checker.login, why=words, now=now, **NO_PROPOSAL
+        )
+        return
+    if outcome is CaseOutcome.RECOGNISED and case.entry_id is None:
+        case.entry_id = await _recognise(db, case, books, now)
     await cases.advance(
         db,
         case,
@@ -101,10 +114,35 @@ async def decide(
         decided_by=checker.id,
         outcome=outcome.value,
         closed_at=now,
-        entry_id=entry_id,
     )
     if outcome is CaseOutcome.NOT_MADE:
         await _refuse_refund(db, case, checker.login, books, now)
+
+
+async def reopen(
+    db: AsyncSession, officer_id: UUID, case_id: UUID, reason: str, *, now: datetime
+) -> None:
+    """Ask again about a case that two officers closed.
+
+    What they had posted stands until two officers decide to take it back, or that it stays.
+    """
+    officer = await casework.reopening(db, officer_id, CaseKind.SUSPENSE)
+    case = await _lock(db, case_id)
+    if case.state != CaseState.CLOSED or case.outcome not in REOPENABLE:
+        raise CaseNotReopenable
+    await cases.advance(
+        db,
+        case,
+        CaseEvent.REOPENED,
+        who=officer.login,
+        why=reason,
+        now=now,
+        decided_by=None,
+        outcome=None,
+        closed_at=None,
+        # The zone of what is still posted stays, as a proposal that it stands needs none.
+        **NO_PROPOSAL | {"zone_id": case.zone_id if case.entry_id else None},
+    )
 
 
 async def _refuse_refund(
@@ -137,22 +175,26 @@ async def _zone_of(db: AsyncSession, case: Case, zone_code: str | None) -> UUID 
     return found
 
 
-def fitting(case: Case) -> CaseOutcome:
-    """The one outcome that people may propose for a case."""
+def fitting(case: Case) -> tuple[CaseOutcome, ...]:
+    """The outcomes that people may propose for a case, the usual one first."""
+    if case.entry_id is not None:
+        return CaseOutcome.TAKEN_BACK, CaseOutcome.RECOGNISED
     if case.charge_id is not None or case.voucher_refusal_id is not None:
-        return CaseOutcome.CLARIFIED
+        return (CaseOutcome.CLARIFIED,)
     if case.refund_id is None:
-        return CaseOutcome.RECOGNISED
-    return CaseOutcome.KEPT if case.kind == cases.REFUND_REFUSED else CaseOutcome.NOT_MADE
+        return (CaseOutcome.RECOGNISED,)
+    return (CaseOutcome.KEPT if case.kind == cases.REFUND_REFUSED else CaseOutcome.NOT_MADE,)
 
 
 async def _refuse_unfit(
     db: AsyncSession, case: Case, outcome: CaseOutcome, zone_id: UUID | None
 ) -> None:
     """Only money in suspense, and no refund of it under way, can be recognised."""
-    if outcome is not fitting(case):
+    if outcome not in fitting(case):
         raise OutcomeUnfit
-    if outcome is not CaseOutcome.RECOGNISED:
+    if outcome is CaseOutcome.TAKEN_BACK:
+        await _refuse_what_is_used(db, case)
+    if outcome is not CaseOutcome.RECOGNISED or case.entry_id is not None:
         return
     held_rp = await cases.held_rp(db, case)
     if not held_rp:
@@ -165,6 +207,21 @@ async def _refuse_unfit(
         raise OutcomeUnfit("say in which zone it was earned")
     if case.money_id is not None and await _being_refunded(db, case.money_id):
         raise OutcomeUnfit("a refund of this money is under way")
+
+
+async def _refuse_what_is_used(db: AsyncSession, case: Case) -> None:
+    """Recognised money that went back, or gave a pass, cannot be put into suspense again."""
+    if case.money_id is None:
+        return
+    if await _pass_order_of(db, case) is not None:
+        raise OutcomeUnfit("a pass was given for it")
+    used = select(Refund.id).where(
+        Refund.money_id == case.money_id,
+        Refund.from_suspense.is_(False),
+        Refund.state.not_in(REFUND_VOID),
+    )
+    if await db.scalar(used.limit(1)) is not None:
+        raise OutcomeUnfit("a refund of what it earned was made, or is under way")
 
 
 async def _pass_order_of(db: AsyncSession, case: Case) -> UUID | None:

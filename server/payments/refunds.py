@@ -27,6 +27,7 @@ from domain.payment import (
 )
 from domain.receipt import REFUND_SERIES, receipt_number, series
 from server.announcements import Announcer
+from server.casework.service import AlreadyDecided, SamePerson
 from server.database import Transactions, new_id
 from server.errors import Problem
 from server.faults import crash_point
@@ -41,7 +42,6 @@ from server.payments.acquirer import (
     RefundAnswer,
 )
 from server.payments.books import Books
-from server.payments.cases import AlreadyDecided, SamePerson
 from server.payments.models import Charge, Money, ReceiptSeries, Refund, RefundProof
 from server.payments.returning import Locked
 from server.payments.service import ChargeNotFound, IdempotencyConflict

@@ -125,7 +125,7 @@ async def due_legs(db: AsyncSession, locked: Locked) -> tuple[tuple[postings.Leg
     """What approval posts, and whether the money is taken out of suspense or out of earnings."""
     refund, money = locked.refund, locked.money
     case = await cases.of_money(db, money.id)
-    if case is not None and case.outcome != CaseOutcome.RECOGNISED:
+    if case is not None and case.entry_id is None:
         return postings.for_suspense_refund_due(refund.amount_rp), True
     before = await db.scalar(
         select(func.coalesce(func.sum(Refund.amount_rp), 0))
@@ -251,7 +251,7 @@ async def _settle_cases(db: AsyncSession, money: Money, refund: Refund, now: dat
     A refund that is still in doubt keeps its case: only people may end the doubt.
     """
     own = await cases.of_money(db, money.id)
-    held = own is not None and own.state != CaseState.CLOSED
+    held = own is not None and own.state != CaseState.CLOSED and own.entry_id is None
     settled = [own] if own and held and not await cases.held_rp(db, own) else []
     of_refunds = await db.scalars(
         select(Case)

@@ -10,15 +10,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.parking import StayState
 from domain.payment import PaymentState
+from server.casework.service import CaseNotFound
 from server.database import Transactions
-from server.errors import NotFound, Problem
-from server.identity import service as identity
-from server.identity.service import Right
+from server.errors import Problem
 from server.parking import service as parking
 from server.parking.covered_models import CoveredStay
 from server.parking.models import ParkingSession, UnendedStay
@@ -35,12 +34,6 @@ LOOKED_BACK = timedelta(days=31)
 """They are looked for every hour; older ones were found before."""
 AT_ONCE = 500
 SHOWN = 200
-
-
-class UnendedStayNotFound(NotFound):
-    slug = "unended-stay-not-found"
-    title_id = "Parkir ini tidak ada dalam daftar, atau sudah selesai"
-    title_en = "This stay is not in the list, or it is closed"
 
 
 async def end_all(transactions: Transactions, books: Books, *, now: datetime) -> int:
@@ -102,30 +95,31 @@ IS_PAID = exists().where(
 )
 
 
+OF_SPOTS = (
+    select(ParkingSession, UnendedStay, Spot.code)
+    .join(UnendedStay, UnendedStay.parking_session_id == ParkingSession.id)
+    .join(Spot, Spot.id == ParkingSession.spot_id)
+)
+
+
+async def find(db: AsyncSession, stay_id: UUID) -> Unended:
+    """Raises CaseNotFound."""
+    row = (await db.execute(OF_SPOTS.where(ParkingSession.id == stay_id))).one_or_none()
+    if row is None:
+        raise CaseNotFound
+    return Unended(*row)
+
+
+async def is_paid(db: AsyncSession, stay_id: UUID) -> bool:
+    of_it = select(UnendedStay.parking_session_id).where(UnendedStay.parking_session_id == stay_id)
+    return await db.scalar(of_it.where(IS_PAID)) is not None
+
+
 async def open_ones(db: AsyncSession) -> list[Unended]:
     """Those neither paid nor closed, the oldest first."""
     rows = await db.execute(
-        select(ParkingSession, UnendedStay, Spot.code)
-        .join(UnendedStay, UnendedStay.parking_session_id == ParkingSession.id)
-        .join(Spot, Spot.id == ParkingSession.spot_id)
-        .where(UnendedStay.closed_at.is_(None), ~IS_PAID)
+        OF_SPOTS.where(UnendedStay.closed_at.is_(None), ~IS_PAID)
         .order_by(UnendedStay.opened_at, UnendedStay.parking_session_id)
         .limit(SHOWN)
     )
     return [Unended(stay, case, code) for stay, case, code in rows]
-
-
-async def close(
-    db: AsyncSession, officer_id: UUID, stay_id: UUID, what_was_done: str, *, now: datetime
-) -> None:
-    """Give up what is owed, in words; raises UnendedStayNotFound where there is nothing to."""
-    officer = await identity.acting(db, officer_id, Right.DECIDE_CASE)
-    closed = await db.scalar(
-        update(UnendedStay)
-        .where(UnendedStay.parking_session_id == stay_id)
-        .where(UnendedStay.closed_at.is_(None), ~IS_PAID)
-        .values(closed_by=officer.id, closed_at=now, what_was_done=what_was_done)
-        .returning(UnendedStay.parking_session_id)
-    )
-    if closed is None:
-        raise UnendedStayNotFound

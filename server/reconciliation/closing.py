@@ -27,7 +27,7 @@ from server.ledger.models import Entry, Posting
 from server.payments import changes
 from server.payments.books import Books
 from server.payments.models import Case, Money, Refund
-from server.reconciliation import service
+from server.reconciliation import discrepancies, service
 from server.reconciliation.models import DayClose, DayCloseChange, Reconciliation
 from server.reconciliation.service import Report
 from server.reconciliation.states import CLOSED, LIVE, CloseEvent, CloseState, advance_close
@@ -105,7 +105,8 @@ async def prepare(
     # Again, because a file or a payment may have come since an officer looked.
     report = await service.reconcile(db, day, books, now=now)
     cases = await _open_cases(db, day)
-    if (report.differences or cases) and not note.strip():
+    undecided = await discrepancies.undecided(db, report.differences)
+    if (undecided or cases) and not note.strip():
         raise DayHasDifferences
     numbers = await db.scalar(select(func.max(DayClose.number)).where(DayClose.day == day))
     number = (numbers or 0) + 1

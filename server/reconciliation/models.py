@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.payment import CaseState
 from server.database import Base, new_id, one_of
 from server.reconciliation.states import LIVE, CloseState, RemittanceState
 
@@ -211,11 +212,21 @@ class RemittedDay(Base):
 
 
 class Discrepancy(Base):
-    """A difference a person must explain; `subject` names the line it is about, once per kind."""
+    """A difference people must explain; `subject` names the line it is about, once per kind.
+
+    It is closed by the books once both sides agree, or by two officers with an `outcome`;
+    `entry_id` is what they had posted, as long as it stands.
+    """
 
     __tablename__ = "discrepancies"
     __table_args__ = (
-        CheckConstraint("state IN ('open', 'closed')", name="state"),
+        CheckConstraint(one_of("state", CaseState), name="state"),
+        CheckConstraint("outcome IN ('accepted', 'claimed', 'written_off')", name="outcome"),
+        CheckConstraint("outcome IS NULL OR state = 'closed'", name="decided"),
+        CheckConstraint(
+            "outcome IS NULL OR (outcome IN ('claimed', 'written_off')) = (entry_id IS NOT NULL)",
+            name="entry",
+        ),
         UniqueConstraint("kind", "subject"),
     )
 
@@ -227,7 +238,9 @@ class Discrepancy(Base):
     details: Mapped[dict[str, Any]] = mapped_column(JSONB)
     owner: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(Instant)
-    state: Mapped[str] = mapped_column(Text, default="open")
+    state: Mapped[str] = mapped_column(Text, default=CaseState.OPEN.value)
+    outcome: Mapped[str | None] = mapped_column(Text)
+    entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
 
 
 class Reconciliation(Base):

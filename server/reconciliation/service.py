@@ -41,7 +41,7 @@ from server.payments.arrivals import Arrival
 from server.payments.books import Books
 from server.payments.models import CASH, OWNER, VOUCHER, Case, Charge, Money, Refund
 from server.payments.pursuit import SettledRefund
-from server.reconciliation import movements, settlements, statements
+from server.reconciliation import discrepancies, movements, settlements, statements
 from server.reconciliation.files import Faults, FileRefused, SettlementRow, StatementRow
 from server.reconciliation.mappings import SettlementMapping, StatementMapping
 from server.reconciliation.matching import (
@@ -644,6 +644,7 @@ async def _keep_differences(db: AsyncSession, day: date, outcome: Outcome, now: 
     A batch may pay out two days, and money be settled across midnight: whichever of the days sees
     it explained closes what the other had found.
     """
+    decided = await discrepancies.meet(db, day, outcome, now)
     statement = upsert(Discrepancy)
     rows = [
         {
@@ -658,6 +659,7 @@ async def _keep_differences(db: AsyncSession, day: date, outcome: Outcome, now: 
             "state": "open",
         }
         for difference in outcome.differences
+        if (difference.kind.value, difference.subject) not in decided
     ]
     if rows:
         await db.execute(
@@ -674,7 +676,7 @@ async def _keep_differences(db: AsyncSession, day: date, outcome: Outcome, now: 
     key = Discrepancy.kind + ":" + Discrepancy.subject
     await db.execute(
         update(Discrepancy)
-        .where(Discrepancy.state == "open")
+        .where(Discrepancy.state == "open", Discrepancy.entry_id.is_(None))
         .where(
             or_(and_(Discrepancy.business_day == day, key != all_(still)), key == any_(explained))
         )

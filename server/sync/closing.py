@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import GENESIS, EventKind
@@ -51,13 +51,6 @@ class RecordsMissing(Problem):
 
     def body(self, language: str) -> dict[str, Any]:
         return super().body(language) | {"missing": self.missing}
-
-
-class AlreadyExplained(Problem):
-    slug = "already-explained"
-    status = 409
-    title_id = "Selisih ini sudah dijelaskan, atau tidak ada"
-    title_en = "This difference is explained already, or there is none"
 
 
 @dataclass(frozen=True)
@@ -135,21 +128,6 @@ async def force(
         )
     )
     await db.flush()
-
-
-async def explain(
-    db: AsyncSession, officer_id: UUID, shift_id: UUID, explanation: str, *, now: datetime
-) -> None:
-    """Say why a count differs. The books stay as they are; raises AlreadyExplained."""
-    officer = await identity.acting(db, officer_id, Right.EXPLAIN_COUNT)
-    explained = await db.scalar(
-        update(ShiftDifference)
-        .where(ShiftDifference.shift_id == shift_id, ShiftDifference.explained_at.is_(None))
-        .values(explained_by=officer.id, explained_at=now, explanation=explanation)
-        .returning(ShiftDifference.shift_id)
-    )
-    if explained is None:
-        raise AlreadyExplained
 
 
 async def cash_taken_on(db: AsyncSession, shift_id: UUID) -> int:

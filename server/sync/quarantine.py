@@ -1,4 +1,4 @@
-"""Events that were refused: kept as they came, each once, in a case that an officer has to close.
+"""Events that were refused: kept as they came, each once, in a case that two officers close.
 
 A device has one open case at most; what it pushes while that is open belongs to it.
 """
@@ -17,8 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import new_id
 from server.errors import Problem
-from server.identity import service as identity
-from server.identity.service import Right
 from server.sync.models import QuarantineCase, QuarantinedEvent
 
 log = structlog.get_logger()
@@ -33,13 +31,6 @@ class QuarantineCaseNotFound(Problem):
     status = 404
     title_id = "Kasus perangkat ini tidak dikenal"
     title_en = "This case of a device is not known"
-
-
-class QuarantineCaseClosed(Problem):
-    slug = "quarantine-case-closed"
-    status = 409
-    title_id = "Kasus perangkat ini sudah ditutup"
-    title_en = "This case of a device is closed already"
 
 
 async def keep(
@@ -106,16 +97,3 @@ async def events_of(db: AsyncSession, case_id: UUID) -> Sequence[QuarantinedEven
         .limit(MOST_SHOWN)
     )
     return rows.all()
-
-
-async def close(
-    db: AsyncSession, officer_id: UUID, case_id: UUID, why: str, *, now: datetime
-) -> None:
-    """An officer has looked at what was refused. The events stay; later ones open a new case."""
-    officer = await identity.acting(db, officer_id, Right.MANAGE_DEVICES)
-    case = await db.get(QuarantineCase, case_id, with_for_update=True)
-    if case is None:
-        raise QuarantineCaseNotFound
-    if case.closed_at is not None:
-        raise QuarantineCaseClosed
-    case.closed_at, case.closed_by, case.why = now, officer.id, why

@@ -51,14 +51,18 @@ async def test_a_stay_that_nobody_ended_is_told_and_paid_or_closed(
     await expect(driver.locator("main")).to_contain_text("berakhir sendiri setelah 24 jam")
     await expect(driver.get_by_role("button", name="Bayar")).to_be_visible()
     await screens.examine(driver, "unended-stay")
-    office = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
+    office = await sign_in(screens, sample.OFFICER, PASSWORD)
     await office.goto("/office/cases")
-    await office.locator("summary").click()
-    await screens.examine(office, "unended-cases")
+    await office.locator("#kasus a").click()
     await office.get_by_label("Apa yang dilakukan").fill("pergi pukul 9")
+    await office.get_by_label("Kata sandi").fill(PASSWORD)
+    await office.get_by_role("button", name="Usulkan").click()
+    office = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
+    await office.goto(f"/office/unended-stays/{stay_id}")
+    await screens.examine(office, "unended-case")
     await office.get_by_label("Kata sandi").fill(CHECKER_PASSWORD)
-    await office.get_by_role("button", name="Tutup tagihan").click()
-    await expect(office.locator("#unended")).to_have_count(0)
+    await office.get_by_role("button", name="Setujui").click()
+    await expect(office.get_by_role("status")).to_have_text("selesai")
     await driver.goto(f"/s/{stay_id}")
     await expect(driver.locator("main")).to_contain_text("Tidak ada yang perlu dibayar")
     await screens.examine(driver, "unended-closed")
@@ -70,6 +74,7 @@ async def test_the_public_reads_answers_page_by_page(
     monkeypatch.setattr(complaint_pages, "A_PAGE", 3)
     async with transactions.begin() as db:
         officer = await identity.officer_named(db, sample.OFFICER)
+        checker = await identity.officer_named(db, sample.CHECKER)
         spot = await spots.find(db, "PSR-001-U")
         kinds = [kind for kind in ComplaintKind if kind is not ComplaintKind.NOTICE]  # needs one
         for number, kind in enumerate(kinds):
@@ -78,7 +83,8 @@ async def test_the_public_reads_answers_page_by_page(
             if number < 6:
                 words = f"Jawaban {number}: papan tarif dipasang lagi."
                 outcome = list(ComplaintOutcome)[number % 3]
-                await complaints.answer(db, officer, made.id, words, outcome, publish=True, now=now)
+                await complaints.answer(db, officer, made.id, words, None, now=now)
+                await complaints.answer(db, checker, made.id, words, outcome, publish=True, now=now)
     page = await screens.open("/pengaduan", PHONE)
     await page.get_by_role("link", name="Jawaban atas pengaduan lain").click()
     await expect(page.locator("main .written")).to_have_count(3)

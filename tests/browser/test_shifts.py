@@ -1,12 +1,16 @@
 """Shifts in Chromium: a count that differs is explained, a lost device's shift is ended."""
 
 from datetime import datetime
+from uuid import UUID
 
 import httpx
 from playwright.async_api import expect
 
 from server import sample
+from server.casework.models import CaseKind
 from server.database import Transactions
+from server.identity import service as identity
+from server.office import settling
 from tests.browser.screen import DESK, PHONE, Screens, left_in_bahasa
 from tests.browser.test_own_account import confirm
 from tests.browser.test_refunds import sign_in
@@ -30,7 +34,7 @@ async def test_a_difference_is_explained_and_a_silent_shift_is_ended(
 
     page = await sign_in(screens, sample.OFFICER, PASSWORD, DESK)
     await page.goto("/office/cases")
-    await expect(page.locator("main")).to_contain_text("Selisih hitung giliran: 1")
+    await expect(page.locator("main")).to_contain_text("selisih hitung giliran")
     await screens.examine(page, "cases-with-a-count")
     await page.locator("a[href^='/office/quarantine/']").click()
     await expect(page.locator("main")).to_contain_text("catatan sebelumnya tidak ada")
@@ -48,9 +52,15 @@ async def test_a_difference_is_explained_and_a_silent_shift_is_ended(
     await expect(page.locator(".amount")).to_contain_text("500")
     await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     await screens.examine(page, "shift-differs")
-    form = page.locator("form", has=page.get_by_role("button", name="Simpan penjelasan"))
-    await form.get_by_label("Alasan").fill("uang kembalian")
-    await confirm(page, "Simpan penjelasan", PASSWORD)
+    await page.get_by_label("Apa yang dilakukan").fill("uang kembalian")
+    await confirm(page, "Usulkan", PASSWORD)
+    await expect(page.locator("main")).to_contain_text("Menunggu keputusan verifikator")
+    async with transactions.begin() as db:
+        checker = await identity.officer_named(db, sample.CHECKER)
+        case_id = UUID(page.url.partition("#")[0].rsplit("/", 1)[-1])
+        kind = CaseKind.COUNT
+        await settling.decide(db, checker, kind, case_id, accept=True, why="", now=now)
+    await page.reload()
     await expect(page.get_by_role("status")).to_have_text("selisih dijelaskan")
     await expect(page.locator("main")).to_contain_text("uang kembalian")
 

@@ -185,6 +185,7 @@ CASE_EDGES = {
     ("open", "proposed"): "proposed",
     ("proposed", "declined"): "open",
     ("proposed", "accepted"): "closed",
+    ("proposed", "corrected"): "open",
     ("open", "settled"): "closed",
     ("proposed", "settled"): "closed",
     ("closed", "reopened"): "open",

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,13 +21,19 @@ from domain.parking import STAY_TABLE, StayState
 from domain.payment import CHARGE_TABLE, PAYMENT_TABLE, ChargeState, PaymentState
 from domain.sign import SIGN_TABLE, SignEvent, SignState
 from server import sample, verify
+from server.casework import service as casework
+from server.casework.models import CaseKind
 from server.complaints import service as complaints
 from server.complaints.service import Told
 from server.complaints.states import ComplaintKind
 from server.database import Transactions
 from server.identity import devices
 from server.identity import service as identity
+from server.identity.models import Shift, ShiftClosing, ShiftDifference
 from server.inspection import notices
+from server.inspection.models import SignCase
+from server.office import settling
+from server.parking.models import ParkingSession, UnendedStay
 from server.payments.books import Books
 from server.reconciliation import remittances
 from server.reconciliation import service as reconciliation
@@ -481,6 +489,67 @@ GUARDS = {
     ),
 }
 
+SOMEBODY = "(SELECT id FROM officers LIMIT 1)"
+
+GUARDS |= {
+    f"two officers close a case of {table}": trigger(
+        f"{table}_two_officers",
+        table,
+        f"UPDATE {table} SET {closed_at} = now(), {closed_by} = {SOMEBODY}, {words} = 'uji'",
+        "I0-guards-stand",
+        "by officers",
+    )
+    for table, closed_at, closed_by, words in (
+        ("quarantine_cases", "closed_at", "closed_by", "why"),
+        ("shift_differences", "explained_at", "explained_by", "explanation"),
+        ("sign_cases", "closed_at", "closed_by", "what_was_done"),
+        ("unended_stays", "closed_at", "closed_by", "what_was_done"),
+    )
+} | {
+    "what was not proposed is not decided": trigger(
+        "case_steps_two_officers",
+        "case_steps",
+        f"""INSERT INTO case_steps (kind, case_id, number, at, event, state_before, state_after,
+                officer_id, why)
+            SELECT 'quarantine', id, 1, now(), 'accepted', 'proposed', 'closed', {SOMEBODY}, 'uji'
+            FROM quarantine_cases""",
+        "I12-two-officers-a-case",
+        "was not proposed so",
+    ),
+    "who proposes does not decide": trigger(
+        "case_steps_two_officers",
+        "case_steps",
+        """INSERT INTO case_steps SELECT kind, case_id, number + 1, at, 'accepted', 'proposed',
+            'closed', officer_id, outcome, 'uji', NULL FROM case_steps WHERE event = 'proposed'""",
+        "I12-two-officers-a-case",
+        "by the same officer",
+    ),
+    "two officers end a difference": trigger(
+        "discrepancies_two_officers",
+        "discrepancies",
+        "UPDATE discrepancies SET state = 'closed', outcome = 'accepted'",
+        "I0-guards-stand",
+        "by officers",
+    ),
+    "a difference stays what it is about": trigger(
+        "discrepancies_never_changes",
+        "discrepancies",
+        "UPDATE discrepancies SET opened_at = now()",
+        "I0-guards-stand",
+        "made with other values",
+    ),
+    "two officers end a complaint about money": trigger(
+        "complaint_changes_two_officers",
+        "complaint_changes",
+        """INSERT INTO complaint_changes
+                (id, complaint_id, changed_at, state_before, state_after, who, why)
+            SELECT gen_random_uuid(), id, now(), 'open', 'closed', 'uji', 'uji'
+            FROM complaints WHERE kind = 'overcharged'""",
+        "I0-guards-stand",
+        "answered by nobody else",
+    ),
+}
+
 REWRITTEN = {
     "charge_changes": ("DELETE FROM charge_changes WHERE state_after = 'paid'", "I6-paths"),
     "device_changes": ("DELETE FROM device_changes", "I13-device-changes"),
@@ -497,6 +566,7 @@ REWRITTEN = {
     "notifications": ("UPDATE notifications SET body = '{}'", "I5-evidence"),
     "receipts": ("UPDATE receipts SET facts = facts || '{\"amount_rp\": 1}'", "I3-receipts"),
     "sign_changes": ("DELETE FROM sign_changes", "I14-sign-changes"),
+    "shift_closings": ("UPDATE shift_closings SET expected_rp = expected_rp + 1", "I5-counted"),
     "settlement_lines": (
         "UPDATE settlement_lines SET gross_rp = gross_rp + 1, net_rp = net_rp + 1",
         "I7-transit-as-settled",
@@ -581,8 +651,35 @@ async def town(
         made = await remittances.prepare(db, officer, books, now=after)
         await remittances.decline(db, checker, made.id, "uji", now=after)
     await closes.reopen(transactions, close, now=after)
+    await _cases(transactions, handheld.device_id, books, now)
     async with transactions.begin() as db:
         assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
+
+
+async def _cases(transactions: Transactions, device_id: UUID, books: Books, now: datetime) -> None:
+    """One of each kind that is closed by its steps, and what officers do about one."""
+    async with transactions.begin() as db:
+        officer = await identity.officer_named(db, sample.OFFICER)
+        told = Told(ComplaintKind.OVERCHARGED, story="uji")
+        await complaints.take(db, told, due_on=books.day(now), now=now)
+        await reconciliation.reconcile(db, books.day(now), books, now=now)
+        shift = (await db.scalars(select(Shift).where(Shift.device_id == device_id))).first()
+        stay = (await db.scalars(select(ParkingSession))).first()
+        spot = await spots.find(db, EXCLUSIVE)
+        assert shift is not None
+        assert stay is not None
+        counted = {"expected_rp": 0, "counted_rp": 500, "shown_rp": 0, "event_seq": 1}
+        db.add(ShiftClosing(shift_id=shift.id, closed_at=now, **counted))
+        await db.flush()
+        waits = {"owner": "uji", "opened_at": now}
+        db.add(ShiftDifference(shift_id=shift.id, difference_rp=500, **waits))
+        db.add(UnendedStay(parking_session_id=stay.id, owed_rp=500, **waits))
+        case = SignCase(spot_id=spot.id, fault="missing", **waits)
+        db.add(case)
+        await db.flush()
+        await settling.propose(db, officer, CaseKind.SIGN, case.id, "uji", now=now)
+        await casework.comment(db, officer, CaseKind.SIGN, case.id, "uji", now=now)
+        await casework.assign(db, officer, CaseKind.SIGN, case.id, officer, now=now)
 
 
 async def execute(db: AsyncSession, *statements: str) -> None:

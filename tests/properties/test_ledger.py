@@ -49,6 +49,11 @@ RULES = {
     "for_settlement": st.tuples(ANY, ANY),
     "for_unbooked_settlement": st.tuples(ANY, ANY),
     "for_explained_settlement": st.tuples(ANY),
+    "for_written_off": st.tuples(
+        ANY,
+        st.sampled_from((postings.RECEIVABLE, postings.IN_TRANSIT, postings.DEPOSITS_IN_TRANSIT)),
+    ),
+    "for_fee_claimed": st.tuples(AMOUNT),
     "for_bank_credit": st.tuples(ANY, AWAITING),
     "for_unknown_movement": st.tuples(ANY),
     "for_explained_movement": st.tuples(ANY, AWAITING),

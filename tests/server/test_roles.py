@@ -27,7 +27,8 @@ from tests.server.cluster import database_named
 
 INSERT_ONLY = {
     "audit_changes", "audit_checkpoints", "audit_leaves", "audit_sweeps", "audit_tiles",
-    "case_changes", "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
+    "case_assignments", "case_changes", "case_comments", "case_steps",
+    "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
     "complaint_changes", "day_close_changes",
     "device_changes", "device_events", "device_keys", "imported_files", "inquiries",
     "ledger_entries", "ledger_postings", "money", "notifications", "officer_changes",
@@ -68,7 +69,7 @@ UPDATED = {
     },
     "quarantine_cases": {"closed_at", "closed_by", "why"},
     "devices": {"state", "enrolled_by", "approved_by", "wipe_asked_at", "wiped_at"},
-    "discrepancies": {"state", "difference_rp", "details"},
+    "discrepancies": {"state", "difference_rp", "details", "outcome", "entry_id"},
     "enrolment_codes": {"used_at"},
     "exemptions": {"valid_until"},
     "ledger_accounts": set(),

@@ -11,7 +11,12 @@ from domain import check_digit
 from server import sample
 from server.complaints import contacts, retention, service
 from server.complaints.models import Complaint, ComplaintChange, ComplaintPhoto
-from server.complaints.service import ComplaintClosed, ComplaintNotFound, Told
+from server.complaints.service import (
+    ComplaintClosed,
+    ComplaintNeedsSecondOfficer,
+    ComplaintNotFound,
+    Told,
+)
 from server.complaints.states import ComplaintKind, ComplaintOutcome
 from server.database import Transactions
 from server.identity import service as identity
@@ -70,9 +75,14 @@ async def test_it_is_answered_then_closed_and_every_word_stays(
     assert (made.owner, made.due_on) == (service.TREASURER, DUE)
     async with transactions.begin() as db:
         officer = await identity.officer_named(db, sample.OFFICER)
-        await service.answer(db, officer, made.id, "Kami periksa.", None, now=now)
+        checker = await identity.officer_named(db, sample.CHECKER)
         upheld = ComplaintOutcome.UPHELD
-        await service.answer(db, officer, made.id, "Benar.", upheld, now=now)
+        with pytest.raises(ComplaintNeedsSecondOfficer):
+            await service.answer(db, officer, made.id, "Benar.", upheld, now=now)
+        await service.answer(db, officer, made.id, "Kami periksa.", None, now=now)
+        with pytest.raises(ComplaintNeedsSecondOfficer):
+            await service.answer(db, officer, made.id, "Benar.", upheld, now=now)
+        await service.answer(db, checker, made.id, "Benar.", upheld, now=now)
     async with transactions.begin() as db:
         with pytest.raises(ComplaintClosed):
             await service.answer(db, officer, made.id, "Lagi.", None, now=now)
@@ -84,6 +94,15 @@ async def test_it_is_answered_then_closed_and_every_word_stays(
     async with transactions.begin() as db:
         with pytest.raises(DBAPIError, match="permission denied"):
             await db.execute(text("UPDATE complaint_changes SET why = 'lain'"))
+    async with transactions.begin() as db:
+        await service.reopen(db, checker, made.id, "ada bukti baru", now=now)
+        found = await service.find(db, made.number)
+        assert (found.state, found.outcome, found.closed_at) == ("answered", None, None)
+        assert (await service.changes_of(db, made.id))[-1].why == "ada bukti baru"
+    async with transactions.begin() as db:
+        with pytest.raises(ComplaintNeedsSecondOfficer):
+            await service.answer(db, checker, made.id, "Tetap.", upheld, now=now)
+        await service.answer(db, officer, made.id, "Tetap.", upheld, now=now)
 
 
 async def test_only_who_may_answer_does(transactions: Transactions, now: datetime) -> None:
@@ -107,7 +126,9 @@ async def test_what_tells_of_a_person_is_destroyed_after_its_time_and_nothing_be
     over, waiting = [await take(transactions, now, **told) for _ in range(2)]
     async with transactions.begin() as db:
         officer = await identity.officer_named(db, sample.OFFICER)
-        await service.answer(db, officer, over.id, "Selesai.", ComplaintOutcome.UNCLEAR, now=now)
+        await service.answer(db, officer, over.id, "Kami periksa.", None, now=now)
+        checker = await identity.officer_named(db, sample.CHECKER)
+        await service.answer(db, checker, over.id, "Selesai.", ComplaintOutcome.UNCLEAR, now=now)
     kept = timedelta(days=30)
     assert await retention.destroy_told(transactions, kept, now=now + timedelta(days=29)) == 0
     later = now + timedelta(days=31)

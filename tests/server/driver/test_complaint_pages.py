@@ -117,7 +117,8 @@ async def test_the_same_payment_is_reported_once(api: httpx.AsyncClient) -> None
 async def test_the_office_answers_and_the_driver_reads_it(
     api: httpx.AsyncClient, transactions: Transactions
 ) -> None:
-    told = await complain(api, jpeg(), story="Diminta lebih", contact=CANARY_PHONE)
+    kind = "attendant"
+    told = await complain(api, jpeg(), kind=kind, story="Kasar", contact=CANARY_PHONE)
     async with transactions.begin() as db:
         complaint = (await db.scalars(select(Complaint))).one()
     await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
@@ -144,7 +145,7 @@ async def test_the_office_answers_and_the_driver_reads_it(
 async def test_words_that_tell_of_a_person_are_not_shown_to_the_public(
     api: httpx.AsyncClient, transactions: Transactions, words: str
 ) -> None:
-    await complain(api, story="x")
+    await complain(api, kind="attendant", story="x")
     answer = {"words": words, "outcome": "upheld", "publish": "true", "password": PASSWORD}
     assert (await answered(api, transactions, **answer)).json()["slug"] == "answer-tells-of-person"
     await answered(api, transactions, **answer | {"publish": ""})
@@ -167,7 +168,7 @@ async def test_the_public_reads_the_answers_that_the_office_lets_it(
     monkeypatch.setattr(complaint_pages, "A_PAGE", 2)
     final = {"outcome": "upheld", "publish": "true", "password": PASSWORD}
     for number in range(4):
-        told = await complain(api, spot=SPOT, story=f"Rahasia {number}")
+        told = await complain(api, spot=SPOT, kind="attendant", story=f"Rahasia {number}")
         if number == 0:
             early = await answered(
                 api, transactions, words="Kami periksa.", **final | {"outcome": ""}

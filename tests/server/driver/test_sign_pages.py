@@ -15,9 +15,9 @@ from sqlalchemy import delete, select
 import qris
 from domain import sign_link
 from server import sample
+from server.casework.models import CaseKind
 from server.complaints.models import Complaint, ComplaintPhoto
 from server.database import Transactions, create_engine, create_transactions
-from server.identity import service as identity
 from server.inspection import signs, silence
 from server.inspection.models import SignCase
 from server.limits import RateLimit
@@ -28,6 +28,7 @@ from server.spots import signs as links
 from server.spots.models import SignScan
 from tests.server.cluster import PASSWORD
 from tests.server.complaints.test_photos import jpeg
+from tests.server.deciding import close_by_two
 from tests.server.inspection.test_signs import posted
 
 SITE = "http://127.0.0.1:8080"
@@ -152,8 +153,7 @@ async def test_a_sign_that_is_scanned_no_more_is_a_case_once(
     async with transactions.begin() as db:
         case = (await db.scalars(select(SignCase))).one()
         assert (case.spot_id, case.fault, case.owner) == (spot, "silent", "dinas perhubungan")
-        officer = await identity.officer_named(db, sample.OFFICER)
-        await signs.close_case(db, officer, case.id, "dipasang lagi", now=now)
+    await close_by_two(transactions, CaseKind.SIGN, case.id, "dipasang lagi", now)
     assert await look(days=3) == 0  # until it has been silent anew
 
 

@@ -7,14 +7,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sqlalchemy import func, select
 
-from server import sample
+from server.casework.models import CaseKind
+from server.casework.service import AlreadyDecided
 from server.database import Transactions
 from server.parking.models import ParkingSession
 from server.payments import unended
 from server.payments.models import OWNER
 from server.settings import Settings
-from tests.server.cluster import CHECKER_PASSWORD
 from tests.server.conftest import CLIENT_SECRET
+from tests.server.deciding import close_by_two
 from tests.server.driver.conftest import Driver
 from tests.server.payments.conftest import EXCLUSIVE, Office, violations
 from tests.server.payments.voice import Voice
@@ -125,14 +126,9 @@ async def test_a_stay_that_nobody_ends_ends_by_itself_and_is_still_owed(
         listed = await unended.open_ones(db)
         assert {each.stay.id for each in listed} == {forgotten, forgiven}
         assert {(each.case.owner, each.case.owed_rp) for each in listed} == {(OWNER, DAY_RP)}
-    await driver.api.post(
-        "/office/sign-in", data={"login": sample.CHECKER, "password": CHECKER_PASSWORD}
-    )
-    assert "Parkir yang tidak diakhiri dan belum dibayar: 2" in await page(driver, "/office/cases")
-    closing = {"why": "pergi pukul 9", "password": CHECKER_PASSWORD}
-    await driver.api.post(f"/office/unended-stays/{forgiven}", data=closing)
-    again = await driver.api.post(f"/office/unended-stays/{forgiven}", data=closing)
-    assert again.json()["slug"] == "unended-stay-not-found"
+    await close_by_two(transactions, CaseKind.UNENDED, forgiven, "pergi pukul 9", now)
+    with pytest.raises(AlreadyDecided):
+        await close_by_two(transactions, CaseKind.UNENDED, forgiven, "lagi", now)
     assert "Tidak ada yang perlu dibayar" in await page(driver, f"/s/{forgiven}")
     # Who comes back pays what is owed, and the case is gone.
     charge = _id(await slug(driver, f"/s/{forgotten}/leave"))

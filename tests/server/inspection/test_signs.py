@@ -9,11 +9,13 @@ from sqlalchemy import select, text
 
 import qris
 from server import sample
+from server.casework.models import CaseKind
 from server.database import Transactions
 from server.inspection import signs
 from server.inspection.models import SignCase, SignCheck
 from server.inspection.signs import CodeFileError
 from tests.server.cluster import PASSWORD
+from tests.server.deciding import close_by_two
 from tests.server.handhelds import Handheld, approved, on_shift
 from tests.server.sync.test_push import push
 
@@ -122,10 +124,7 @@ async def test_a_check_arrives_and_a_wrong_sign_has_one_case_until_it_is_settled
     page = (await api.get("/office/signs")).text
     assert page.index(SPOT) < page.index(OTHER)
     assert "nama sama, NMID lain" in page
-    body = {"password": PASSWORD, "why": "Stiker dilepas"}
-    for status in (303, 404):
-        answer = await api.post(f"/office/sign-cases/{case.id}", data=body)
-        assert answer.status_code == status
+    await close_by_two(transactions, CaseKind.SIGN, case.id, "Stiker dilepas", case.opened_at)
     assert "Stiker dilepas" in (await api.get("/office/signs")).text
 
 

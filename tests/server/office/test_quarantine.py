@@ -4,14 +4,15 @@ from datetime import datetime
 
 import httpx
 
+from server.casework.models import CaseKind
 from server.database import Transactions
 from server.sync import quarantine
-from tests.server.cluster import PASSWORD
+from tests.server.deciding import close_by_two
 from tests.server.handhelds import on_shift
 from tests.server.office.test_endpoints import sign_in
 
 
-async def test_refused_records_are_a_case_that_an_officer_closes_with_a_reason(
+async def test_refused_records_are_a_case_that_two_officers_close_with_a_reason(
     api: httpx.AsyncClient, transactions: Transactions, now: datetime
 ) -> None:
     handheld = await on_shift(api, transactions, now)
@@ -25,10 +26,9 @@ async def test_refused_records_are_a_case_that_an_officer_closes_with_a_reason(
     shown = (await api.get(page)).text
     assert "catatan sebelumnya tidak ada" in shown
     assert "<b>5</b>" not in shown
-    body = {"why": "dicocokkan dengan juru parkir", "password": PASSWORD}
-    assert (await api.post(f"{page}/closing", data=body)).status_code == 303
+    why = "dicocokkan dengan juru parkir"
+    await close_by_two(transactions, CaseKind.QUARANTINE, case.id, why, now)
     closed = (await api.get(page)).text
-    assert body["why"] in closed
-    assert "/closing" not in closed
+    assert why in closed
+    assert "/proposal" not in closed
     assert page not in (await api.get("/office/cases")).text
-    assert (await api.post(f"{page}/closing", data=body)).status_code == 409

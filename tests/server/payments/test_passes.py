@@ -15,6 +15,7 @@ from attendant_app import inspector
 from domain.covered import last_day, sign
 from domain.payment import CaseOutcome, RefundMethod, RefundReason
 from server import sample
+from server.casework.service import OutcomeUnfit
 from server.database import Transactions, new_id
 from server.identity import service as identity
 from server.parking import pass_orders, retention
@@ -195,7 +196,7 @@ async def test_late_money_gives_the_pass_only_when_two_officers_say_so(
     [held] = await registered(office)
     assert held["order_id"] == order_id
     assert await balance(office, "4120") == -CAR_RP
-    with pytest.raises(proposals.OutcomeUnfit):  # there is no second pass to give for it
+    with pytest.raises(OutcomeUnfit):  # there is no second pass to give for it
         await recognised(office, desk, second["id"])
 
 

@@ -138,7 +138,7 @@ GUARDS = {
     "a case closed and proposed again": (
         "KA003",
         "DROP TRIGGER cases_only_edges ON cases",
-        "UPDATE cases SET state = 'proposed', outcome = NULL, closed_at = NULL"
+        "UPDATE cases SET state = 'proposed', outcome = NULL, closed_at = NULL, entry_id = NULL"
         " WHERE outcome = 'recognised'",
         "I6-suspense-is-its-cases",
     ),

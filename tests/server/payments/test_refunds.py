@@ -6,13 +6,12 @@ import pytest
 
 from domain.payment import CaseOutcome, RefundMethod
 from domain.receipt import RefundFacts
+from server.casework.service import AlreadyDecided, OutcomeUnfit, SamePerson
 from server.database import new_id
 from server.identity.api_keys import Scope
 from server.identity.service import RoleNotAllowed
 from server.payments import pursuit, refund_queries, refunds
 from server.payments.acquirer import AcquirerRefused
-from server.payments.cases import AlreadyDecided, SamePerson
-from server.payments.proposals import OutcomeUnfit
 from server.payments.refunds import (
     MethodUnfit,
     ProofUnfit,

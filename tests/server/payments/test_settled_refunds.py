@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from domain.payment import CaseOutcome, RefundMethod
+from server.casework.service import AlreadyDecided, OutcomeUnfit, SamePerson
 from server.payments import refund_queries
 from server.payments.acquirer import AcquirerRefused, ToldRefund
-from server.payments.cases import AlreadyDecided, SamePerson
-from server.payments.proposals import OutcomeUnfit
 from server.payments.refunds import RefundGivenTwice
 from server.reconciliation import service as reconciliation
 from server.reconciliation.closing import DayHasDifferences

@@ -6,6 +6,7 @@ import pytest
 
 from domain.payment import CaseOutcome
 from server import sample
+from server.casework.service import OutcomeUnfit
 from server.identity import service as identity
 from server.payments import proposals
 from tests.server.handhelds import on_shift
@@ -118,7 +119,7 @@ async def test_two_officers_close_it_once_they_know(office, api, paid, two, now,
     (case,) = await office.rows(CASES)
     async with office.transactions.begin() as db:
         maker = await identity.officer_named(db, sample.OFFICER)
-        with pytest.raises(proposals.OutcomeUnfit):
+        with pytest.raises(OutcomeUnfit):
             await proposals.propose(
                 db, maker, case["id"], CaseOutcome.RECOGNISED, "PSR", "uji", now=now
             )

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import select
 
 from server import sample, verify
+from server.casework.models import CaseKind
 from server.database import Transactions, new_id
-from server.identity import service as identity
 from server.identity.models import Shift, ShiftClosing, ShiftDifference
 from server.ledger import reports
-from server.sync import closing
 from tests.server.cluster import PASSWORD
+from tests.server.deciding import close_by_two
 from tests.server.handhelds import Handheld, nonce_for, on_shift
 
 SPOT_CLASS = {"vehicle_class": "motorcycle"}
@@ -96,13 +96,9 @@ async def test_a_difference_is_a_case_with_an_owner_and_corrects_nothing(
         assert case is not None
         assert (case.difference_rp, case.owner) == (500 - taken_rp, "bendahara penerimaan")
         assert await reports.owed_by(db, sample.ATTENDANT) == taken_rp
-        officer = await identity.officer_named(db, sample.OFFICER)
+    await close_by_two(transactions, CaseKind.COUNT, case.shift_id, "uang kembalian", now)
     async with transactions.begin() as db:
-        await closing.explain(db, officer, case.shift_id, "uang kembalian", now=now)
         assert await reports.owed_by(db, sample.ATTENDANT) == taken_rp
-    async with transactions.begin() as db:
-        with pytest.raises(closing.AlreadyExplained):
-            await closing.explain(db, officer, case.shift_id, "lain", now=now)
     assert await invariants(transactions) == []
 
 

@@ -11,12 +11,13 @@ import httpx
 import pytest
 from sqlalchemy import select, text, update
 
-from server import sample, verify
+from server import verify
+from server.casework.models import CaseKind
 from server.database import Transactions
-from server.identity import service as identity
 from server.identity.models import Device
 from server.sync import quarantine
 from server.sync.models import DeviceEvent, QuarantinedEvent
+from tests.server.deciding import close_by_two
 from tests.server.handhelds import Handheld, on_shift
 
 
@@ -283,13 +284,10 @@ async def test_refused_events_wait_in_one_case_each_once_until_an_officer_closes
     for _ in range(3):
         assert await push(api, handheld, *ahead) == ["gap", "gap"]
     async with transactions.begin() as db:
-        officer = await identity.officer_named(db, sample.OFFICER)
         ((case, count),) = await quarantine.open_cases(db)
         assert (case.device_id, case.owner, count) == (handheld.device_id, "admin sistem", 2)
-        await quarantine.close(db, officer, case.id, "dicocokkan", now=now)
+    await close_by_two(transactions, CaseKind.QUARANTINE, case.id, "dicocokkan", now)
     async with transactions.begin() as db:
-        with pytest.raises(quarantine.QuarantineCaseClosed):
-            await quarantine.close(db, officer, case.id, "lagi", now=now)
         assert await quarantine.open_cases(db) == []
     assert await push(api, handheld, *ahead, handheld.forge(seq=9)) == ["gap"] * 3
     async with transactions.begin() as db:

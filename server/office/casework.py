@@ -1,0 +1,284 @@
+"""The office's inbox of cases, and what officers do about one of any kind."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.payment import CaseState
+from server import pages
+from server.casework import service as casework
+from server.casework.models import MOST_WORDS, CaseKind
+from server.casework.service import CaseNotFound, CaseNotReopenable, OutcomeUnfit
+from server.complaints import service as complaints
+from server.complaints.models import Complaint
+from server.database import Transaction
+from server.identity.models import Officer, Role
+from server.identity.service import Right, RoleNotAllowed
+from server.inspection.models import SignCase
+from server.office import case_list, queries, settling
+from server.office.boards import board, place, plain_board
+from server.office.case_list import Band, Order, State, Wanted, Whose
+from server.office.refunds import Reason
+from server.office.settling import PLAIN
+from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.pages import Blank
+from server.payments import proposals, unended
+from server.payments.models import Case, Refund
+from server.payments.wiring import WiringDep
+from server.reconciliation import discrepancies
+from server.reconciliation.discrepancies import Resolution
+from server.reconciliation.models import Discrepancy
+from server.spots.models import Spot
+
+router = APIRouter()
+TEMPLATES = Path(__file__).parent / "templates"
+
+ROWS = {
+    CaseKind.DISCREPANCY: Discrepancy,
+    CaseKind.SUSPENSE: Case,
+    CaseKind.REFUND: Refund,
+    CaseKind.COMPLAINT: Complaint,
+}
+"""The tables of the kinds that are not PLAIN."""
+
+
+def back(kind: CaseKind, case_id: UUID) -> Response:
+    return RedirectResponse(f"{place(kind, case_id)}#pekerjaan", 303)
+
+
+# The list
+
+
+@router.get("/cases")
+async def cases_page(
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    kind: Annotated[CaseKind | None, Blank] = None,
+    whose: Whose = Whose.ALL,
+    age: Annotated[str, Query(pattern="^(|0-1|2-3|4-7|8-)$")] = "",
+    state: State = State.WAITING,
+    q: Annotated[str, Query(max_length=100)] = "",
+    order: Order = Order.AGE,
+    after: Annotated[str, Query(max_length=100)] = "",
+) -> Response:
+    """All cases that the role sees, filtered by what the address says."""
+    seen = casework.seen_by(Role(officer.role))
+    if kind is not None and kind not in seen:
+        raise RoleNotAllowed
+    now = datetime.now(UTC)
+    band = Band(age) if age else None
+    kinds = seen if kind is None else [kind]
+    wanted = Wanted(kinds, officer.id, whose, band, state, q.strip(), order, after)
+    shown = await case_list.page(db, wired.books, wanted, now=now)
+    chosen = {
+        "kind": kind or "", "whose": whose, "age": age, "state": state, "q": q, "order": order,
+    }  # fmt: skip
+    return pages.render(
+        request,
+        TEMPLATES,
+        "cases.html",
+        books=wired.books,
+        shown=shown,
+        counts=await case_list.counts(db, wired.books, seen, now=now),
+        chosen=chosen,
+        next_page=urlencode({**chosen, "after": shown.after}),
+        first_page=urlencode(chosen),
+        is_first=not after,
+        kinds=seen,
+        bands=list(Band),
+        states=list(State),
+        place=place,
+    )
+
+
+# What officers do about one
+
+
+async def _refuse_unknown(db: AsyncSession, kind: CaseKind, case_id: UUID) -> None:
+    """Raises CaseNotFound."""
+    if kind in PLAIN:
+        await settling.state(db, kind, case_id)
+    elif await db.get(ROWS[kind], case_id) is None:
+        raise CaseNotFound
+
+
+@router.post("/casework/{kind}/{case_id}/assignment")
+async def assign(
+    kind: CaseKind,
+    case_id: UUID,
+    officer: Annotated[Officer, allowed(Right.WORK_CASE)],
+    db: Transaction,
+    assignee: Annotated[str, Form(max_length=80)] = "",
+) -> Response:
+    """`assignee` is a login, or empty for nobody in particular."""
+    await _refuse_unknown(db, kind, case_id)
+    to = None
+    if assignee:
+        to = await db.scalar(select(Officer.id).where(Officer.login == assignee))
+        if to is None:
+            raise casework.OfficerUnfit
+    await casework.assign(db, officer.id, kind, case_id, to, now=datetime.now(UTC))
+    return back(kind, case_id)
+
+
+@router.post("/casework/{kind}/{case_id}/comments")
+async def comment(
+    kind: CaseKind,
+    case_id: UUID,
+    officer: Annotated[Officer, allowed(Right.WORK_CASE)],
+    db: Transaction,
+    words: Annotated[str, Form(min_length=1, max_length=MOST_WORDS, pattern=r"\S")],
+) -> Response:
+    await _refuse_unknown(db, kind, case_id)
+    await casework.comment(db, officer.id, kind, case_id, words.strip(), now=datetime.now(UTC))
+    return back(kind, case_id)
+
+
+@router.post("/casework/{kind}/{case_id}/proposal")
+async def propose(
+    kind: CaseKind,
+    case_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.WORK_CASE)],
+    db: Transaction,
+    why: Reason,
+    outcome: Annotated[Resolution | None, Form()] = None,
+) -> Response:
+    now = datetime.now(UTC)
+    if kind in PLAIN:
+        await settling.propose(db, officer.id, kind, case_id, why, now=now)
+    elif kind is CaseKind.DISCREPANCY and outcome is not None:
+        await discrepancies.propose(db, officer.id, case_id, outcome, why, now=now)
+    else:
+        raise OutcomeUnfit
+    return back(kind, case_id)
+
+
+@router.post("/casework/{kind}/{case_id}/decision")
+async def decide(
+    kind: CaseKind,
+    case_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.DECIDE_CASE)],
+    db: Transaction,
+    wired: WiringDep,
+    decision: Annotated[str, Form(pattern="^(accept|decline)$")],
+    why: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    accept, now = decision == "accept", datetime.now(UTC)
+    if kind in PLAIN:
+        await settling.decide(db, officer.id, kind, case_id, accept=accept, why=why, now=now)
+    elif kind is CaseKind.DISCREPANCY:
+        await discrepancies.decide(
+            db, officer.id, case_id, wired.books, accept=accept, why=why, now=now
+        )
+    else:
+        raise OutcomeUnfit
+    return back(kind, case_id)
+
+
+@router.post("/casework/{kind}/{case_id}/reopening")
+async def reopen(
+    kind: CaseKind,
+    case_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.WORK_CASE)],
+    db: Transaction,
+    why: Reason,
+) -> Response:
+    now = datetime.now(UTC)
+    if kind in PLAIN:
+        await settling.reopen(db, officer.id, kind, case_id, why, now=now)
+    elif kind is CaseKind.DISCREPANCY:
+        await discrepancies.reopen(db, officer.id, case_id, why, now=now)
+    elif kind is CaseKind.SUSPENSE:
+        await proposals.reopen(db, officer.id, case_id, why, now=now)
+    elif kind is CaseKind.COMPLAINT:
+        await complaints.reopen(db, officer.id, case_id, why, now=now)
+    else:  # a refund that was refused is asked for anew
+        raise CaseNotReopenable
+    return back(kind, case_id)
+
+
+# The pages of kinds that have no other
+
+
+@router.get("/discrepancies/{case_id}")
+async def discrepancy_page(
+    case_id: UUID,
+    request: Request,
+    officer: Annotated[Officer, allowed(Right.SEE_BOOKS)],
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    row = await db.get(Discrepancy, case_id)
+    if row is None:
+        raise CaseNotFound
+    state = CaseState(row.state)
+    fitting = await discrepancies.fitting(db, row)
+    now = datetime.now(UTC)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "discrepancy.html",
+        books=wired.books,
+        row=row,
+        age_days=max(0, (wired.books.day(now) - wired.books.day(row.opened_at)).days),
+        suspense=await queries.case_of_difference(db, row),
+        board=await board(
+            db,
+            officer,
+            CaseKind.DISCREPANCY,
+            case_id,
+            state,
+            outcomes=fitting,
+            reopenable=row.outcome is not None,
+        ),
+    )
+
+
+@router.get("/unended-stays/{case_id}")
+async def unended_page(
+    case_id: UUID,
+    request: Request,
+    officer: Annotated[Officer, allowed(Right.SEE_BOOKS)],
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    return pages.render(
+        request,
+        TEMPLATES,
+        "unended.html",
+        books=wired.books,
+        u=await unended.find(db, case_id),
+        paid=await unended.is_paid(db, case_id),
+        board=await plain_board(db, officer, CaseKind.UNENDED, case_id),
+    )
+
+
+@router.get("/sign-cases/{case_id}")
+async def sign_case_page(
+    case_id: UUID,
+    request: Request,
+    officer: Annotated[Officer, allowed(Right.SEE_SIGNS)],
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    case = await db.get(SignCase, case_id)
+    if case is None:
+        raise CaseNotFound
+    return pages.render(
+        request,
+        TEMPLATES,
+        "sign-case.html",
+        books=wired.books,
+        case=case,
+        spot=await db.get_one(Spot, case.spot_id),
+        board=await plain_board(db, officer, CaseKind.SIGN, case_id),
+    )
