@@ -152,6 +152,8 @@ def _conditions(told: Filters, first: date, last: date) -> Iterator[tuple[str, t
     for condition, value in asked:
         if value is not None:
             yield condition, (value,)
+    if told.flag and told.flag != "exact":
+        yield "m.flag <> 'exact'", ()  # said again, as the index of what is held says it
     if told.method:
         yield OF_METHOD.get(told.method, "false"), ()
     if told.before:

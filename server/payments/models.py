@@ -238,6 +238,7 @@ class Money(Base):
         Index("uq_money_final", "charge_id", unique=True, postgresql_where=text("flag = 'exact'")),
         Index("ix_money_shift_id", "shift_id", postgresql_where=text("shift_id IS NOT NULL")),
         Index("ix_money_business_day_id", "business_day", "id"),
+        Index("ix_money_held", "business_day", "id", postgresql_where=text("flag <> 'exact'")),
         Index("ix_money_rrn", "rrn", postgresql_where=text("rrn IS NOT NULL")),
     )
 
