@@ -1,5 +1,5 @@
-"""Takes the pictures of README.md and of attendant, driver, printers, signs and displays in docs/:
-`.venv/bin/python docs/pictures.py`.
+"""Takes the pictures of README.md and of attendant, driver, handheld, printers, signs and displays
+in docs/: `.venv/bin/python docs/pictures.py`.
 
 They come from the running system: charges were asked for, a sandbox wallet paid them, the virtual
 printer printed. Needs Chromium (`./setup.sh test` installs it). Each file stays under 150 kB.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from server.spots import sheets
@@ -122,6 +122,11 @@ class Town:
         answer = self._http.post(f"{self.handheld}{path}", data=form)
         if not answer.is_redirect:
             raise RuntimeError(f"{path}: {answer.status_code}")
+
+    def photograph(self, address: str, jpeg: bytes) -> None:
+        answer = self._http.post(address, files={"image": ("foto.jpg", jpeg)})
+        if not answer.is_redirect:
+            raise RuntimeError(f"{address}: {answer.status_code}")
 
     def stay(self) -> str:
         """A vehicle that pays by the hour when it leaves, at a spot that nobody else is at."""
@@ -251,6 +256,58 @@ def of_the_guide(town: Town, browser: Browser) -> None:
     save("attendant-today.png", page.screenshot())
 
 
+def of_the_inspector(town: Town, browser: Browser) -> None:
+    """A vehicle that nobody paid for: what the check says, the notice, and its slip."""
+    page = shown(browser, 360, 740, 1.5)
+    page.goto(f"{town.handheld}/spots/{SPOT}")
+    page.goto(f"{town.handheld}/checks/vehicles")
+    page.wait_for_selector("text=Semua terkirim")
+    page.fill("#code", "KH 9876 SMP")
+    page.click(".typed button")
+    page.wait_for_selector(".found h2")
+    pictures = [page.screenshot()]
+    page.click("form[action='/notices'] button")
+    page.wait_for_url("**/notices/*")
+    address = page.url
+    # The page's own camera is not there; the photo comes as a file, as it also may.
+    town.photograph(f"{address}/photos", photo_of_a_vehicle())
+    page.goto(address)
+    page.locator("label.button", has_text="Mobil").click()
+    before = set(town.receipts.glob("*.png"))
+    page.click("button[form=issue]")
+    page.wait_for_selector("text=TERBIT")
+    page.wait_for_selector("text=Semua terkirim")
+    (paper,) = eventually(lambda: set(town.receipts.glob("*.png")) - before)
+    time.sleep(0.5)  # until the picture is written whole
+    pictures += [page.screenshot(), paper.read_bytes()]
+    images = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
+    high = images[0].height
+    images[2] = images[2].resize((images[2].width * high // images[2].height, high))
+    gap = 24
+    size = (sum(image.width + gap for image in images) - gap, high)
+    together, left = Image.new("RGB", size, "gray"), 0
+    for image in images:
+        together.paste(image, (left, 0))
+        left += image.width + gap
+    file = io.BytesIO()
+    together.save(file, "PNG")
+    save("inspector.png", file.getvalue(), colors=32)
+
+
+def photo_of_a_vehicle() -> bytes:
+    """An invented one: the back of a car under a plate that nobody has."""
+    photo = Image.new("RGB", (1200, 900), "#8795a1")
+    pen = ImageDraw.Draw(photo)
+    pen.rectangle((0, 640, 1200, 900), fill="#4b5563")
+    pen.rounded_rectangle((250, 260, 950, 700), 60, fill="#9b2c2c")
+    pen.rounded_rectangle((340, 300, 860, 450), 30, fill="#1f2937")
+    pen.rectangle((450, 560, 750, 640), fill="white")
+    pen.text((600, 600), "KH 9876 SMP", "black", ImageFont.load_default(40), anchor="mm")
+    file = io.BytesIO()
+    photo.save(file, "JPEG")
+    return file.getvalue()
+
+
 def of_the_slips(town: Town) -> None:
     """The slips of 58 mm that one attendant can have in hand; ends the shift, begins another."""
     charge_id = town.attendants_charge()
@@ -362,6 +419,7 @@ def main() -> None:
         of_the_drivers_journey(town, browser)
         town.day()
         of_the_office(town, browser)
+        of_the_inspector(town, browser)
         of_the_slips(town)
         of_a_sign(town)
         of_a_display(town, browser)

@@ -1,5 +1,6 @@
 """A driver's own stay: extended for the exact rest, ended and paid, and a barcode made anew."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -82,6 +83,7 @@ async def test_who_does_not_know_how_long_pays_when_he_leaves(
     shown = await page(driver, f"/s/{stay}")
     assert "Parkir berjalan, bayar saat selesai" in shown
     assert "Rp6.000" in shown  # two hours have begun
+    assert re.search(r"setelah 1 jam \d+ menit", shown)
     form = {"id": str(uuid4())}
     first, again = [await driver.send(f"/s/{stay}/leave", **form) for _ in range(2)]
     assert first.headers["location"] == again.headers["location"] == f"/c/{form['id']}"
@@ -119,6 +121,7 @@ async def test_a_stay_that_nobody_ends_ends_by_itself_and_is_still_owed(
     shown = await page(driver, f"/s/{forgotten}")
     assert "Parkir selesai, belum dibayar" in shown
     assert "berakhir sendiri setelah 24 jam" in shown
+    assert "untuk 24 jam<" in shown
     async with transactions.begin() as db:
         row = await db.get_one(ParkingSession, forgotten)
         assert row.ended_at is not None

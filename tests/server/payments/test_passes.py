@@ -179,6 +179,28 @@ async def test_a_residents_pass_needs_the_permit_of_this_vehicle(office: Office)
         await order(office, "warga-mobil-12", plate="KH 5 X")
 
 
+async def test_a_barcode_of_a_pass_that_lapsed_is_made_anew(
+    office: Office, api: httpx.AsyncClient
+) -> None:
+    order_id = await order(office)
+    form = {"id": str(new_id())}
+    early = await api.post(f"/c/{order_id}/again", data=form)
+    assert (early.status_code, early.json()["slug"]) == (409, "barcode-not-lapsed")
+    await office.inquire(order_id, now=datetime.now(UTC) + timedelta(minutes=17))
+    assert "Buat barcode baru" in (await api.get(f"/c/{order_id}")).text
+    first, again = [await api.post(f"/c/{order_id}/again", data=form) for _ in range(2)]
+    assert first.headers["location"] == again.headers["location"] == f"/c/{form['id']}", first.text
+    renewed = UUID(form["id"])
+    assert (await office.charge(renewed))["amount_rp"] == CAR_RP
+    await paid(office, renewed)
+    [held] = await registered(office)
+    today = office.wired.books.day(datetime.now(UTC))
+    assert (held["order_id"], held["plate_masked"]) == (renewed, "KH 1••• AB")
+    assert held["valid_from"] == today
+    closed = await api.post(f"/c/{renewed}/again", data={"id": str(new_id())})
+    assert closed.json()["slug"] == "barcode-not-lapsed"
+
+
 async def test_late_money_gives_the_pass_only_when_two_officers_say_so(
     office: Office, sandbox: Sandbox, owner_url: str
 ) -> None:
