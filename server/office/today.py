@@ -1,5 +1,6 @@
 """The office's first page: what came today, beside the same day of last week, and what waits."""
 
+from calendar import monthrange
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 from fastapi import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.money import Rounding, multiply_divide
 from server import pages
 from server.database import fetch
 from server.figures import service as figures
@@ -15,6 +17,7 @@ from server.figures.service import Part, Takings, Wanted
 from server.identity.fleet import SILENT
 from server.office import queries
 from server.payments.books import Books
+from server.reports import targets
 from server.spots import service as spots
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -81,6 +84,7 @@ async def today_page(request: Request, db: AsyncSession, books: Books) -> Respon
         hours=_hours(today, before),
         height=HEIGHT,
         bar=BAR,
+        target_rp=await _target_rp(db, day),
         promise=await _promise(db),
         waits=await _waits(db, now),
         latest=await queries.newest_money(db, SHOWN),
@@ -116,6 +120,12 @@ def _hours(today: Sequence[Takings], before: Sequence[Takings]) -> list[Compared
         return []
     every = [f"{hour:02}" for hour in range(int(min(told)), int(max(told)) + 1)]
     return [told.get(hour, Compared(hour, Takings(), Takings())) for hour in every]
+
+
+async def _target_rp(db: AsyncSession, day: date) -> int:
+    """The day's even share of its month's target; nothing where none was set."""
+    month_rp = (await targets.targets(db, day.year)).of(None)[day.month - 1]
+    return multiply_divide(month_rp, 1, monthrange(day.year, day.month)[1], Rounding.DOWN)
 
 
 async def _promise(db: AsyncSession) -> Promise:

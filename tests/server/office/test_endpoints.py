@@ -2,6 +2,7 @@
 
 import html
 import re
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
 from server.reconciliation.models import Discrepancy, ImportedFile
+from server.reports.targets import set_target
 from server.settings import Settings
 from server.webhooks.models import Subscription
 from tests.server.booking import book
@@ -180,6 +182,12 @@ async def test_today_shows_what_came_beside_the_same_day_of_last_week(
         ("Hari yang sama pekan lalu", "Rp5.000"),
     ):
         assert f'{tile}</span><div class="figure">{amount}<' in text
+    async with transactions.begin() as db:
+        day = books.day(now)
+        of_year = {"year": day.year, "month": day.month, "zone": None, "regulation": "APBD"}
+        days = monthrange(day.year, day.month)[1]
+        await set_target(db, **of_year, amount_rp=8000 * days + 1, who="uji", now=now)
+    assert "25 % dari target sehari, Rp8.000" in (await api.get("/office")).text
 
 
 async def test_what_an_import_did_is_shown_only_as_numbers(api: httpx.AsyncClient) -> None:
