@@ -24,6 +24,7 @@ from bench import (
     office,
     page,
     printing,
+    reconcile,
     scan,
     sync,
 )
@@ -41,6 +42,7 @@ FIGURES: dict[str, Callable[[], list[Figure]]] = {
     "office": office.measure,
     "page": page.measure,
     "print": printing.measure,
+    "reconcile": reconcile.measure,
     "scan": scan.measure,
     "sync": sync.measure,
 }

@@ -13,7 +13,9 @@ from server.cli.shell import (
     AsJson,
     DataDir,
     Day,
+    From,
     InputFile,
+    To,
     fail,
     in_transaction,
     print_json,
@@ -157,6 +159,94 @@ def show_held(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
             f"  {line['batch_id']}  {format_rp(line['net_rp'])}"
         )
     print(f"{len(lines)} baris ditahan, {format_rp(sum(line['net_rp'] for line in lines))}")
+
+
+@settlement_app.command("compare")
+def compare_settlements(
+    file: InputFile,
+    first: From,
+    last: To,
+    data: DataDir = Path("data"),
+    mapping: Mapping = "",
+    acquirer: Annotated[str, typer.Option(help="Whose file it is, if not the settings'.")] = "",
+    statement: Annotated[
+        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="The bank's, by MT940 …")
+    ] = None,
+    memory_mb: Annotated[int, typer.Option(min=100, help="What the engine may hold.")] = 400,
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+    spark: Annotated[bool, typer.Option("--spark", help="On PySpark: `karcis[spark]`.")] = False,
+    out: Annotated[Path | None, typer.Option(help="A CSV of every difference.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare an acquirer's CSV of any size with the books of some days. Writes nothing to them.
+
+    With the bank's statements its payouts too. Exit 3 on a difference.
+    """
+    import tempfile
+
+    from server.reconciliation import mappings, periods
+    from server.reconciliation.files import FileRefused
+    from server.settings import Settings
+
+    settings = Settings()
+    how = _mapping(mappings.SettlementMapping, mapping or settings.settlement_mapping)
+    whose = acquirer or settings.acquirer
+    merchant = settings.acquirer_merchant_id if whose == settings.acquirer else ""
+    of_bank = _mapping(mappings.StatementMapping, settings.statement_mapping)
+    with tempfile.TemporaryDirectory(prefix="karcis-") as folder:
+        ours = Path(folder) / "booked.csv"
+
+        async def work(db: Any, books: Any) -> Any:
+            count = await periods.write_books(db, ours, whose, first.date(), last.date())
+            return count, books.timezone
+
+        count, timezone = in_transaction(data, work)
+        try:
+            done = periods.compare(
+                _engine(Path(folder), memory_mb, threads, spark),
+                ours,
+                count,
+                file,
+                how,
+                merchant,
+                [path.read_bytes() for path in statement or ()],
+                of_bank,
+                (first.date(), last.date(), timezone),
+                out,
+            )
+        except FileRefused as exc:
+            _refuse(file, exc)
+    if as_json:
+        print_json(vars(done))
+    else:
+        _print_compared(done)
+    if done.differences:
+        raise typer.Exit(DIFFERENCES)
+
+
+def _engine(folder: Path, memory_mb: int, threads: int, spark: bool) -> Any:
+    from server.reconciliation import volume
+
+    if not spark:
+        return volume.duckdb(folder, memory_mb=memory_mb, threads=threads)
+    try:
+        return volume.pyspark(memory_mb=memory_mb, threads=threads)
+    except ImportError:
+        fail("PySpark tidak terpasang / PySpark is not installed: pip install 'karcis[spark]'")
+
+
+def _print_compared(done: Any) -> None:
+    from domain.money import format_rp
+
+    for reason, count in done.matched.items():
+        print(f"cocok     {reason}  {count}")
+    for kind, count in done.differences.items():
+        print(f"selisih   {kind}  {count}  {format_rp(done.difference_rp[kind])}")
+    print(
+        f"{done.lines} baris  {format_rp(done.gross_rp)} - MDR {format_rp(done.mdr_rp)}, neto "
+        f"{format_rp(done.net_rp)}; {done.paid_batches} batch masuk bank, "
+        f"{done.across_midnight} lewat tengah malam"
+    )
 
 
 @settlement_mapping_app.command("check")

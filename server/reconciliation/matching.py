@@ -4,12 +4,14 @@ Each line is used once, and the order in which lines come does not matter.
 """
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Settled:
     """The fee that the rule in force asks for, where there is one."""
     recognised: bool = False
     """Two officers decided what it is: nothing is left to explain, though we booked no money."""
+    settled_on: date | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,9 @@ class Movement:
     """The batch or slip whose money it is in the books; None for one in suspense."""
     recognised: bool = False
     """Two officers decided what it is."""
+    also: tuple[str, ...] = ()
+    """Further batches that it names: it pays them as one sum."""
+    value_on: date | None = None
 
 
 class DifferenceKind(StrEnum):
@@ -61,6 +67,54 @@ class DifferenceKind(StrEnum):
     PAYOUT_DIFFERS = "payout-differs"
     UNKNOWN_MOVEMENT = "unknown-movement"
     MDR_DIFFERS = "mdr-differs"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    """We booked it, and the network told the acquirer neither that it went through nor that it
+    did not (response code 68)."""
+
+
+class Reason(StrEnum):
+    """By what two lines were known to be of the same money."""
+
+    SAME_RRN = "same-rrn"
+    RETURNED_RRN = "returned-rrn"
+    NO_RRN_IN_FILE = "no-rrn-in-file"
+    NO_RRN_IN_BOOKS = "no-rrn-in-books"
+
+
+class Confidence(StrEnum):
+    CERTAIN = "certain"
+    """The network's own id agrees."""
+    LIKELY = "likely"
+    """The acquirer's reference and the amount agree, and one side tells no RRN."""
+    POSSIBLE = "possible"
+    """The same, of neighbouring days."""
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """What two sides may differ by and still agree, by the rule in force on a day."""
+
+    fee_rounding_rp: int = 0
+    """How much the fee of a line may differ from what its rule asks for."""
+    late_after_days: int = 3
+    """A payout later than this after its settlement is told as late, though it agrees."""
+    paid_out_within_days: int = 31
+    """How long after its day the money of a batch or a deposit may still come."""
+    heard_within_days: int = 1
+    """How far apart the days of a payment and of its line may be, where no time was told."""
+
+    def __post_init__(self) -> None:
+        for name, most in LARGEST.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be 0 to {most}")
+
+
+LARGEST: Mapping[str, int] = {
+    "fee_rounding_rp": 1000, "late_after_days": 31, "paid_out_within_days": 92,
+    "heard_within_days": 3,
+}  # fmt: skip
+USUAL = Tolerances()
+"""Before any rule is in force."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +139,34 @@ class Matched:
     settled: Settled
     across_midnight: bool = False
     """The two are of neighbouring days: the acquirer told no time, and we heard of it later."""
+    reason: Reason = Reason.SAME_RRN
+
+    @property
+    def confidence(self) -> Confidence:
+        if self.reason in (Reason.SAME_RRN, Reason.RETURNED_RRN):
+            return Confidence.CERTAIN
+        return Confidence.POSSIBLE if self.across_midnight else Confidence.LIKELY
+
+
+class How(StrEnum):
+    """In which way the bank paid a batch out."""
+
+    WHOLE = "whole"
+    SPLIT = "split"
+    MERGED = "merged"
+    REVERSED = "reversed"
+    """Taken back, and paid again."""
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A batch, or a slip of cash, whose whole sum the bank received."""
+
+    name: str
+    net_rp: int
+    movements: tuple[str, ...]
+    how: How
+    days_late: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +177,7 @@ class Outcome:
     differences: tuple[Difference, ...]
     explained: frozenset[tuple[DifferenceKind, str]]
     """What this comparison shows to be no difference, on whichever day it was found as one."""
+    paid: tuple[Paid, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +194,8 @@ def match(
     movements: Iterable[Movement],
     elsewhere: Mapping[str, int] = MappingProxyType({}),
     nearby: Nearby = Nearby(),
+    unsettled: Iterable[Settled] = (),
+    tolerances: Tolerances = USUAL,
 ) -> Outcome:
     """Match payments by the acquirer's reference, RRN and amount, and payouts by batch.
 
@@ -119,29 +204,43 @@ def match(
     `elsewhere` is what movements may name and pay beyond the settled lines: the same batches' net
     for payments of other days, since a batch cut off in the evening is paid out as one sum, and
     the slips of cash deposits. What a day leaves over may belong to the same amount `nearby`.
+    `unsettled` are lines of a settlement file by which nothing was settled (response code 68).
     """
-    settled = sorted(settled, key=repr)
-    pairs, unsettled, unbooked = pair(sorted(booked, key=repr), settled)
-    heard_here, unsettled, _ = _pair_across_midnight(unsettled, nearby.settled)
+    settled = sorted(settled, key=_in_order)
+    pairs, left, unbooked = pair(booked, settled)
+    heard_here, left, _ = _pair_across_midnight(left, nearby.settled)
     settled_here, _, unbooked = _pair_across_midnight(nearby.booked, unbooked)
-    matched = [Matched(b, s) for b, s in pairs if b.amount_rp == s.gross_rp]
-    matched += [Matched(b, s, across_midnight=True) for b, s in (*heard_here, *settled_here)]
-    payouts, paid = _payouts(settled, elsewhere, sorted(movements, key=repr))
+    matched = [
+        Matched(p.booked, p.settled, reason=p.reason)
+        for p in pairs
+        if p.booked.amount_rp == p.settled.gross_rp
+    ]
+    matched += [
+        Matched(p.booked, p.settled, across_midnight=True, reason=p.reason)
+        for p in (*heard_here, *settled_here)
+    ]
+    undecided, left, _ = pair(left, unsettled)
+    payouts = compare_payouts(_batches(settled, elsewhere), movements, tolerances)
     differences = [
-        *_lines_differ(pairs, unsettled, unbooked),
-        *_fees_differ(settled),
-        *payouts,
+        *lines_differ(pairs, left, unbooked),
+        *(
+            _difference(DifferenceKind.OUTCOME_UNKNOWN, _subject(p.booked), p.booked.amount_rp, 0)
+            for p in undecided
+        ),
+        *_fees_differ(settled, tolerances.fee_rounding_rp),
+        *payouts.differences,
     ]
     found = {(difference.kind, difference.subject) for difference in differences}
     return Outcome(
         tuple(matched),
         tuple(sorted(differences, key=repr)),
-        frozenset({*_of_lines(matched), *paid} - found),
+        frozenset({*_of_lines(matched), *payouts.looked_at} - found),
+        payouts.paid,
     )
 
 
-def _lines_differ(
-    pairs: Iterable[tuple[Booked, Settled]],
+def lines_differ(
+    pairs: Iterable["Pair"],
     unsettled: Iterable[Booked],
     unbooked: Iterable[Settled],
 ) -> list[Difference]:
@@ -154,19 +253,19 @@ def _lines_differ(
         ),
         *(
             _difference(DifferenceKind.AMOUNT_DIFFERS, _subject(b), b.amount_rp, s.gross_rp)
-            for b, s in pairs
+            for b, s, _ in pairs
             if b.amount_rp != s.gross_rp
         ),
     ]
 
 
-def _fees_differ(settled: Iterable[Settled]) -> list[Difference]:
+def _fees_differ(settled: Iterable[Settled], rounding_rp: int) -> list[Difference]:
     return [
         _difference(
             DifferenceKind.MDR_DIFFERS, _subject(s), s.gross_rp - due_rp, s.gross_rp - s.mdr_rp
         )
         for s in settled
-        if (due_rp := s.mdr_due_rp) is not None and due_rp != s.mdr_rp
+        if (due_rp := s.mdr_due_rp) is not None and abs(due_rp - s.mdr_rp) > rounding_rp
     ]
 
 
@@ -174,83 +273,217 @@ def _of_lines(matched: Iterable[Matched]) -> Iterator[tuple[DifferenceKind, str]
     """The differences that were found while one side of what now matches was missing."""
     for m in matched:
         yield DifferenceKind.NOT_SETTLED, _subject(m.booked)
+        yield DifferenceKind.OUTCOME_UNKNOWN, _subject(m.booked)
         yield DifferenceKind.NOT_BOOKED, _subject(m.settled)
 
 
+class Pair(NamedTuple):
+    booked: Booked
+    settled: Settled
+    reason: Reason
+
+
+Key = tuple[Callable[[Booked], str | None], Callable[[Settled], str | None]]
+"""What two lines must have alike, one way after the other; None for a line it cannot speak of."""
+WAYS: Mapping[Reason, Key] = {
+    Reason.SAME_RRN: (lambda b: b.rrn, lambda s: s.rrn),
+    Reason.RETURNED_RRN: (lambda b: b.returned_rrn, lambda s: s.rrn),
+    Reason.NO_RRN_IN_FILE: (
+        lambda b: None if b.rrn is None else "",
+        lambda s: "" if s.rrn is None else None,
+    ),
+    Reason.NO_RRN_IN_BOOKS: (lambda b: "" if b.rrn is None else None, lambda _: ""),
+}
+
+
 def pair(
-    booked: Sequence[Booked], settled: Sequence[Settled]
-) -> tuple[list[tuple[Booked, Settled]], list[Booked], list[Settled]]:
-    """Pair sorted lines that speak of the same money: by RRN first, then those without one.
+    booked: Iterable[Booked], settled: Iterable[Settled]
+) -> tuple[list[Pair], list[Booked], list[Settled]]:
+    """Pair lines that speak of the same money: by RRN first, and each time the same amount first.
 
     What came is never paired with what went back, though both go by the acquirer's reference.
     """
-    waiting: dict[tuple[str, bool], list[Settled]] = defaultdict(list)
+    pairs: list[Pair] = []
+    left, unpaired = sorted(booked, key=_in_order), sorted(settled, key=_in_order)
+    for reason in WAYS:
+        for same_amount in (True, False):
+            if left and unpaired:
+                found, left, unpaired = _pair_by(reason, same_amount, left, unpaired)
+                pairs += found
+    return pairs, left, unpaired
+
+
+def _pair_by(
+    reason: Reason, same_amount: bool, booked: Sequence[Booked], settled: Sequence[Settled]
+) -> tuple[list[Pair], list[Booked], list[Settled]]:
+    """The first with the first of those that are alike: none is better than the other."""
+    of_ours, of_theirs = WAYS[reason]
+    waiting: dict[tuple[object, ...], deque[Settled]] = defaultdict(deque)
+    unasked = []
     for s in settled:
-        waiting[s.acquirer_reference, s.gross_rp < 0].append(s)
-    pairs: list[tuple[Booked, Settled]] = []
-    left = list(booked)
-    for agrees in (_same_rrn, _returned_rrn, _rrn_unknown):
-        unpaired = []
-        for b in left:
-            candidates = waiting[b.acquirer_reference, b.amount_rp < 0]
-            found = next((s for s in candidates if agrees(b, s)), None)
-            if found is None:
-                unpaired.append(b)
-            else:
-                candidates.remove(found)
-                pairs.append((b, found))
-        left = unpaired
-    return pairs, left, [s for lines in waiting.values() for s in lines]
+        if (name := of_theirs(s)) is None:
+            unasked.append(s)
+        else:
+            amount = s.gross_rp if same_amount else s.gross_rp < 0
+            waiting[s.acquirer_reference, name, amount].append(s)
+    pairs, left = [], []
+    for b in booked:
+        amount = b.amount_rp if same_amount else b.amount_rp < 0
+        alike = waiting.get((b.acquirer_reference, of_ours(b), amount))
+        if alike:
+            pairs.append(Pair(b, alike.popleft(), reason))
+        else:
+            left.append(b)
+    unpaired = [s for alike in waiting.values() for s in alike]
+    return pairs, left, sorted([*unasked, *unpaired], key=_in_order)
 
 
 def _pair_across_midnight(
-    booked: Sequence[Booked], settled: Sequence[Settled]
-) -> tuple[list[tuple[Booked, Settled]], list[Booked], list[Settled]]:
+    booked: Iterable[Booked], settled: Iterable[Settled]
+) -> tuple[list[Pair], list[Booked], list[Settled]]:
     """As `pair`, but only what agrees in amount too."""
-    pairs, unsettled, unbooked = pair(sorted(booked, key=repr), sorted(settled, key=repr))
-    alike = [(b, s) for b, s in pairs if b.amount_rp == s.gross_rp]
-    differing = [(b, s) for b, s in pairs if b.amount_rp != s.gross_rp]
-    return alike, unsettled + [b for b, _ in differing], unbooked + [s for _, s in differing]
+    pairs, unsettled, unbooked = pair(booked, settled)
+    alike = [p for p in pairs if p.booked.amount_rp == p.settled.gross_rp]
+    differing = [p for p in pairs if p.booked.amount_rp != p.settled.gross_rp]
+    return (
+        alike,
+        unsettled + [p.booked for p in differing],
+        unbooked + [p.settled for p in differing],
+    )
 
 
-def _same_rrn(booked: Booked, settled: Settled) -> bool:
-    return booked.rrn is not None and booked.rrn == settled.rrn
+def _in_order(line: Booked | Settled) -> tuple[object, ...]:
+    """One order of lines, which an engine can keep too: ids by their characters."""
+    if isinstance(line, Booked):
+        return (
+            line.acquirer_reference, line.rrn or "", line.amount_rp, line.reference,
+            line.returned_rrn or "",
+        )  # fmt: skip
+    return (
+        line.acquirer_reference, line.rrn or "", line.gross_rp, line.reference, line.batch_id,
+        line.mdr_rp, line.net_rp, line.mdr_due_rp or 0, line.recognised,
+        str(line.settled_on or ""),
+    )  # fmt: skip
 
 
-def _returned_rrn(booked: Booked, settled: Settled) -> bool:
-    return booked.returned_rrn is not None and booked.returned_rrn == settled.rrn
+@dataclass(frozen=True)
+class Batch:
+    """What a batch, or a slip of cash, is to bring, and when it was settled."""
+
+    net_rp: int
+    settled_on: date | None = None
 
 
-def _rrn_unknown(booked: Booked, settled: Settled) -> bool:
-    return booked.rrn is None or settled.rrn is None
-
-
-def _payouts(
-    settled: Sequence[Settled], elsewhere: Mapping[str, int], movements: Sequence[Movement]
-) -> tuple[list[Difference], list[tuple[DifferenceKind, str]]]:
-    """Each batch's net against the bank's movements that pay it out; and what was looked at."""
+def _batches(settled: Iterable[Settled], elsewhere: Mapping[str, int]) -> dict[str, Batch]:
     nets: Counter[str] = Counter(elsewhere)
+    days: dict[str, date] = {}
     for line in settled:
         nets[line.batch_id] += line.net_rp
-    received: dict[str, int] = defaultdict(int)
+        if line.settled_on is not None:
+            days[line.batch_id] = max(line.settled_on, days.get(line.batch_id, date.min))
+    return {name: Batch(net_rp, days.get(name)) for name, net_rp in nets.items()}
+
+
+@dataclass(frozen=True)
+class Payouts:
+    """Batches against the bank; `looked_at` is what is no difference unless it was found as one."""
+
+    paid: tuple[Paid, ...]
+    differences: tuple[Difference, ...]
+    looked_at: tuple[tuple[DifferenceKind, str], ...]
+
+
+def compare_payouts(
+    batches: Mapping[str, Batch],
+    movements: Iterable[Movement],
+    tolerances: Tolerances = USUAL,
+) -> Payouts:
+    """Each batch's net against the bank's movements that pay it out."""
+    # First those that pay one batch only: what they leave open is for those that pay several.
+    moved = sorted(movements, key=lambda movement: (bool(movement.also), repr(movement)))
+    received: dict[str, list[tuple[int, Movement]]] = defaultdict(list)
     differences = []
-    for movement in movements:
+    for movement in moved:
         if movement.pays is not None:
-            received[movement.pays] += movement.amount_rp
+            for name, part_rp in _shared(movement, batches, received):
+                received[name].append((part_rp, movement))
         elif not movement.recognised:
             kind = DifferenceKind.UNKNOWN_MOVEMENT
             differences.append(_difference(kind, movement.subject, 0, movement.amount_rp))
-    for batch in (*nets, *(paid for paid in received if paid not in nets)):
-        net_rp = nets[batch]
-        if batch not in received:
-            if net_rp:
-                kind = DifferenceKind.PAYOUT_MISSING
-                differences.append(_difference(kind, batch, net_rp, 0))
-        elif received[batch] != net_rp:
-            kind = DifferenceKind.PAYOUT_DIFFERS
-            differences.append(_difference(kind, batch, net_rp, received[batch]))
+    paid = []
+    for name in (*batches, *(name for name in received if name not in batches)):
+        batch = batches.get(name, Batch(0))
+        parts = received.get(name, [])
+        received_rp = sum(part_rp for part_rp, _ in parts)
+        if received_rp == batch.net_rp:
+            if parts:
+                paid.append(_paid(name, batch, parts, tolerances))
+        else:
+            kind = DifferenceKind.PAYOUT_DIFFERS if parts else DifferenceKind.PAYOUT_MISSING
+            differences.append(_difference(kind, name, batch.net_rp, received_rp))
     kinds = (DifferenceKind.PAYOUT_MISSING, DifferenceKind.PAYOUT_DIFFERS)
-    return differences, [(kind, batch) for kind in kinds for batch in nets]
+    return Payouts(
+        tuple(sorted(paid, key=lambda p: p.name)),
+        tuple(differences),
+        tuple((kind, name) for kind in kinds for name in batches),
+    )
+
+
+def _shared(
+    movement: Movement,
+    batches: Mapping[str, Batch],
+    received: Mapping[str, list[tuple[int, Movement]]],
+) -> Iterator[tuple[str, int]]:
+    """The parts of one sum for several batches: to each what it still lacks, in order of names.
+
+    What is left of it stays with the batch the books know it by.
+    """
+    assert movement.pays is not None
+    left_rp = movement.amount_rp
+    for name in sorted({movement.pays, *movement.also}) if movement.also else ():
+        came_rp = sum(part_rp for part_rp, _ in received.get(name, ()))
+        lacks_rp = batches.get(name, Batch(0)).net_rp - came_rp
+        # A sum that is taken back takes from each what it had.
+        part_rp = max(min(left_rp, lacks_rp), 0) if left_rp > 0 else min(max(left_rp, -came_rp), 0)
+        if part_rp:
+            left_rp -= part_rp
+            yield name, part_rp
+    if left_rp or not movement.also:
+        yield movement.pays, left_rp
+
+
+def _paid(
+    name: str, batch: Batch, parts: Sequence[tuple[int, Movement]], tolerances: Tolerances
+) -> Paid:
+    movements = {movement.subject: movement for _, movement in parts}
+    days = [m.value_on for m in movements.values() if m.value_on is not None]
+    days_late = 0
+    if batch.settled_on is not None and days:
+        due = batch.settled_on + timedelta(days=tolerances.late_after_days)
+        days_late = max((max(days) - due).days, 0)
+    if any((part_rp < 0) != (batch.net_rp < 0) for part_rp, _ in parts):
+        how = How.REVERSED
+    elif any(movement.also for movement in movements.values()):
+        how = How.MERGED
+    else:
+        how = How.SPLIT if len(movements) > 1 else How.WHOLE
+    return Paid(name, batch.net_rp, tuple(movements), how, days_late)
+
+
+def named_together(names: Iterable[str], of_movements: Iterable[Collection[str]]) -> set[str]:
+    """The batches that must be compared together: one sum pays them, or each with a third one."""
+    together = set(names)
+    waiting = [set(named) for named in of_movements]
+    while joined := [named for named in waiting if named & together]:
+        together.update(*joined)
+        waiting = [named for named in waiting if not named <= together]
+    return together
+
+
+def batches_named(narrative: str, batches: Iterable[str]) -> tuple[str, ...]:
+    """All batches that a narrative speaks of, but for those within the name of another one."""
+    named = sorted(batch for batch in batches if _word(batch).search(narrative))
+    return tuple(n for n in named if not any(n != m and _word(n).search(m) for m in named))
 
 
 def batch_named(narrative: str, batches: Iterable[str]) -> str | None:

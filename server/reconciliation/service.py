@@ -42,6 +42,8 @@ from server.payments.books import Books
 from server.payments.models import CASH, OWNER, VOUCHER, Case, Charge, Money, Refund
 from server.payments.pursuit import SettledRefund
 from server.reconciliation import discrepancies, movements, settlements, statements
+from server.reconciliation import movements, settlements, statements
+from server.reconciliation.actions import ACTIONS
 from server.reconciliation.files import Faults, FileRefused, SettlementRow, StatementRow
 from server.reconciliation.mappings import SettlementMapping, StatementMapping
 from server.reconciliation.matching import (
@@ -51,6 +53,7 @@ from server.reconciliation.matching import (
     Matched,
     Nearby,
     Outcome,
+    Paid,
     Settled,
     match,
     pair,
@@ -275,11 +278,9 @@ async def _speak_of_money(
             ),
         )
     )
-    _, free, _ = pair(
-        sorted(told, key=repr), sorted((_settled(line) for line in set_against), key=repr)
-    )
-    pairs, _, _ = pair(free, sorted(lines.values(), key=repr))
-    return {line for _, line in pairs}
+    _, free, _ = pair(told, [_settled(line) for line in set_against])
+    pairs, _, _ = pair(free, lines.values())
+    return {found.settled for found in pairs}
 
 
 async def _booked_under(
@@ -500,6 +501,7 @@ class Report:
     bank_rp: int
     matched: tuple[Matched, ...]
     differences: tuple[Difference, ...]
+    paid: tuple[Paid, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -510,8 +512,11 @@ class Report:
             "net_rp": self.net_rp,
             "bank_rp": self.bank_rp,
             "difference_rp": sum(d.difference_rp for d in self.differences),
-            "matched": [asdict(m) for m in self.matched],
-            "differences": [asdict(d) for d in self.differences],
+            "matched": [asdict(m) | {"confidence": m.confidence} for m in self.matched],
+            "paid": [asdict(p) for p in self.paid],
+            "differences": [
+                asdict(d) | {"action": asdict(ACTIONS[d.kind])} for d in self.differences
+            ],
         }
 
 
@@ -553,6 +558,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         bank_rp=sum(m.amount_rp for m in moved),
         matched=outcome.matched,
         differences=outcome.differences,
+        paid=outcome.paid,
     )
 
 
@@ -564,7 +570,7 @@ async def _nearby(
     settled: Sequence[Settled],
 ) -> Nearby:
     """What may be the other side of what a day leaves over, left over by the days next to it."""
-    _, unsettled, unbooked = pair(sorted(booked, key=repr), sorted(settled, key=repr))
+    _, unsettled, unbooked = pair(booked, settled)
     left = {b.acquirer_reference for b in unsettled} | {s.acquirer_reference for s in unbooked}
     if not left:
         return Nearby()
@@ -576,8 +582,8 @@ async def _nearby(
         under = SettlementLine.acquirer_reference == any_(references)
         found = await db.scalars(select(SettlementLine).where(_paid_on(near, books), under))
         _, without_line, without_money = pair(
-            sorted((line for on, line in told if on == near), key=repr),
-            sorted((_settled(line) for line in found), key=repr),
+            [line for on, line in told if on == near],
+            [_settled(line) for line in found],
         )
         money += without_line
         lines += without_money

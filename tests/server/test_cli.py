@@ -86,6 +86,30 @@ async def test_a_day_is_taken_in_and_reconciled(
     assert json.loads(verified.stdout)["violations"] == 0
 
 
+async def test_a_whole_file_is_compared_with_the_books_of_its_days(
+    karcis: Karcis, transactions: Transactions, books: Books
+) -> None:
+    golden = json.loads((FIXTURES / "clean.json").read_text())
+    async with transactions.begin() as db:
+        for line in golden["booked"][1:]:
+            paid_at = datetime.fromisoformat(line["paid_at"])
+            await book(db, books, **{**line, "paid_at": paid_at})
+    days = ("--from", golden["day"], "--to", golden["day"])
+    out = karcis.folder / "selisih.csv"
+    args = (FIXTURES / "clean.csv", *days, "--statement", FIXTURES / "clean.sta", "--out", out)
+    told = await karcis("settlement", "compare", *args, "--json")
+    assert told.returncode == 3, told.stderr
+    said = json.loads(told.stdout)
+    assert (said["lines"], said["net_rp"]) == (4, 17_874)
+    assert said["matched"] == {"same-rrn": 3}
+    assert said["differences"] == {"not-booked": 1}
+    assert said["paid_batches"] == 2
+    assert out.read_text().count("not-booked,ACQ-") == 1
+    refused = await karcis("settlement", "compare", FIXTURES / "bad-lines.csv", *days)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--dry-run" in refused.stderr
+
+
 async def test_a_command_knows_every_table_its_rows_refer_to(karcis: Karcis) -> None:
     asked = """
 from pathlib import Path

@@ -1,0 +1,58 @@
+"""What an officer does next about each kind of difference, in both languages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.reconciliation.matching import DifferenceKind
+
+
+@dataclass(frozen=True)
+class Action:
+    english: str
+    indonesian: str
+
+
+ACTIONS: Mapping[DifferenceKind, Action] = {
+    DifferenceKind.NOT_SETTLED: Action(
+        "Wait for the acquirer's next file; after three days ask for this reference.",
+        "Tunggu berkas acquirer berikutnya; setelah tiga hari tanyakan referensi ini.",
+    ),
+    DifferenceKind.NOT_BOOKED: Action(
+        "Look for the payment by its RRN; two officers recognise it, or the acquirer "
+        "takes it back.",
+        "Cari pembayarannya dengan RRN; diakui oleh dua petugas, atau diminta kembali "
+        "oleh acquirer.",
+    ),
+    DifferenceKind.AMOUNT_DIFFERS: Action(
+        "Send the acquirer both amounts with the reference, and ask for a correcting line.",
+        "Kirim kedua jumlah dengan referensinya ke acquirer, minta baris perbaikan.",
+    ),
+    DifferenceKind.PAYOUT_MISSING: Action(
+        "Take in the bank's next statement; if the batch is not in it, ask the acquirer "
+        "when it was paid.",
+        "Masukkan rekening koran berikutnya; bila batch tidak ada, tanyakan ke acquirer "
+        "kapan dibayar.",
+    ),
+    DifferenceKind.PAYOUT_DIFFERS: Action(
+        "Look for a second credit or one taken back; else ask the acquirer for the "
+        "batch's breakdown.",
+        "Cari kredit kedua atau yang ditarik kembali; bila tidak ada, minta rincian "
+        "batch ke acquirer.",
+    ),
+    DifferenceKind.UNKNOWN_MOVEMENT: Action(
+        "Ask the bank who sent it; take in the settlement file or record the deposit it "
+        "belongs to.",
+        "Tanyakan pengirimnya ke bank; masukkan berkas pencairan atau catat setoran yang dimaksud.",
+    ),
+    DifferenceKind.MDR_DIFFERS: Action(
+        "Compare the rate in force with the contract; claim the difference, or add the new rate.",
+        "Bandingkan tarif MDR yang berlaku dengan kontrak; tagih selisihnya, atau catat "
+        "tarif baru.",
+    ),
+    DifferenceKind.OUTCOME_UNKNOWN: Action(
+        "Ask the acquirer what became of this payment (response code 68); keep the "
+        "receipt valid meanwhile.",
+        "Tanyakan ke acquirer nasib pembayaran ini (kode respons 68); karcisnya tetap "
+        "berlaku sementara.",
+    ),
+}

@@ -1,0 +1,537 @@
+"""Matching whole periods, or a province's regencies at once, on an engine made for volume.
+
+Written once in Ibis: DuckDB runs it by default, and a cluster runs the same by PySpark. The engine
+reads the files by their mapping and pairs what agrees to the letter, which is nearly everything;
+what it leaves goes through `matching`, reference by reference, so that both know the same rules.
+"""
+
+import csv
+import functools
+import itertools
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+import ibis
+from ibis.expr.types import BooleanValue, IntegerValue, StringValue, Table
+
+from domain.payment import network_id
+from server.reconciliation import matching, sheets
+from server.reconciliation.files import LARGEST_RP, Faults, FileRefused
+from server.reconciliation.mappings import SettlementMapping
+from server.reconciliation.matching import (
+    Batch,
+    Booked,
+    Difference,
+    DifferenceKind,
+    Movement,
+    Reason,
+    Settled,
+    Tolerances,
+)
+
+OURS = ("acquirer_reference", "rrn", "amount_rp", "returned_rrn", "day")
+THEIRS = ("acquirer_reference", "rrn", "gross_rp", "mdr_rp", "net_rp", "paid")
+ENGINE_READS = ("utf-8", "utf-16", "latin-1")
+PAID_APART = "\x1f"
+"""Between the cells that tell when a payment was made, where there are two."""
+
+
+@dataclass
+class Compared:
+    """What agrees; each difference was told as it was found."""
+
+    lines: int = 0
+    gross_rp: int = 0
+    mdr_rp: int = 0
+    net_rp: int = 0
+    matched: Counter[Reason] = field(default_factory=Counter)
+    across_midnight: int = 0
+    paid_batches: int = 0
+    differences: Counter[DifferenceKind] = field(default_factory=Counter)
+    difference_rp: Counter[DifferenceKind] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Period:
+    """The business days that are compared, and the clock that tells them."""
+
+    first: date
+    last: date
+    timezone: ZoneInfo
+
+    def holds(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+
+def duckdb(folder: Path, *, memory_mb: int = 400, threads: int = 2) -> Any:
+    """An engine in this process that keeps to its memory; what does not fit goes to `folder`."""
+    # Its own threads do better without keeping the order of lines, which nothing here needs.
+    return ibis.duckdb.connect(
+        memory_limit=f"{memory_mb}MB",
+        threads=threads,
+        temp_directory=str(folder / "spilled"),
+        preserve_insertion_order=False,
+    )
+
+
+def pyspark(*, memory_mb: int = 400, threads: int = 2) -> Any:
+    """The session there is, as on a cluster, else one on this machine. Raises ImportError."""
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.appName("karcis")
+    if SparkSession.getActiveSession() is None:
+        session = session.config("spark.master", f"local[{threads}]")
+        session = session.config("spark.driver.memory", f"{memory_mb}m")
+    return ibis.pyspark.connect(session.getOrCreate())
+
+
+# Reading
+
+
+def read_booked(engine: Any, path: Path) -> Table:
+    """Our books as a BookedFile keeps them."""
+    told = _text_table(engine, path, OURS, ",", "utf-8", 0)
+    return told.mutate(amount_rp=told.amount_rp.cast("int64"))
+
+
+class BookedFile:
+    """Our books as a CSV, line by line."""
+
+    def __init__(self, path: Path) -> None:
+        self.count = 0
+        self._path = path
+
+    def __enter__(self) -> "BookedFile":
+        self._file = self._path.open("w", newline="")
+        self._writer = csv.writer(self._file)
+        self._writer.writerow(OURS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, day: date, b: Booked) -> None:
+        told = (b.acquirer_reference, b.rrn, b.amount_rp, b.returned_rrn, day)
+        self._writer.writerow(told)
+        self.count += 1
+
+
+def read_settled(engine: Any, path: Path, how: SettlementMapping, merchant: str = "") -> Table:
+    """The lines of an acquirer's CSV that settle something, by its mapping; `sound` tells whether
+    a line says what the mapping lets it say. Raises FileRefused for a file no engine can read.
+    """
+    if how.encoding not in ENGINE_READS:
+        raise FileRefused(
+            f"{how.encoding} is read by `karcis settlement import` only",
+            f"{how.encoding} hanya dibaca oleh `karcis settlement import`",
+        )
+    names, last = _ends(path, how)
+    raw = _text_table(
+        engine, path, names, how.delimiter, how.encoding, how.header.line - 1, bool(how.trailer)
+    )
+    if how.trailer:
+        raw = raw.filter(_name(raw[names[0]]) != how.trailer.mark)
+    told = _understood(raw, how, merchant)
+    if how.trailer:
+        _check_trailer(told, last, how)
+    return told.filter(told.settles) if _says(raw, how, "held", "unsettled") is not None else told
+
+
+def _ends(path: Path, how: SettlementMapping) -> tuple[list[str], list[str]]:
+    """The names of the columns, and the cells of the last line."""
+    with path.open(encoding="utf-8-sig" if how.encoding == "utf-8" else how.encoding) as file:
+        head = list(itertools.islice(file, how.header.line))
+    lines = list(csv.reader(head, delimiter=how.delimiter))
+    first = lines[0][0].strip() if lines and lines[0] else ""
+    if len(head) < how.header.line or (how.header.mark and first != how.header.mark):
+        raise FileRefused(f"{path.name}: no such header", f"{path.name}: kepala berkas berbeda")
+    names = [name.strip() for name in lines[-1]]
+    wanted = {*_columns(how), *(words.column for words in how.words)}
+    if missing := ", ".join(sorted(wanted - set(names))):
+        raise FileRefused(f"columns missing: {missing}", f"kolom tidak ada: {missing}")
+    with path.open("rb") as binary:
+        binary.seek(max(path.stat().st_size - 4096, 0))
+        tail = binary.read().decode(how.encoding, errors="replace").split("\n")
+    last = next((line for line in reversed(tail) if line.strip()), "")
+    return names, next(csv.reader([last.strip("\r")], delimiter=how.delimiter), [])
+
+
+def _columns(how: SettlementMapping) -> set[str]:
+    columns = vars(how.columns)
+    single = {name for name in columns.values() if isinstance(name, str) and name}
+    return single | set(how.columns.paid_at)
+
+
+def _text_table(
+    engine: Any,
+    path: Path,
+    names: Sequence[str],
+    delimiter: str,
+    encoding: str,
+    skip: int,
+    ragged: bool = False,
+) -> Table:
+    """A CSV as texts, whatever it holds."""
+    if engine.name != "duckdb" and skip:
+        raise FileRefused(
+            "this engine reads files that begin with their columns only",
+            "mesin ini hanya membaca berkas yang diawali nama kolom",
+        )
+    if engine.name != "duckdb":
+        of_spark: dict[str, Any] = {"sep": delimiter, "encoding": encoding, "escape": '"'}
+        return cast(Table, engine.read_csv(str(path), header=True, inferSchema=False, **of_spark))
+    told = engine.read_csv(
+        path,
+        columns=dict.fromkeys(names, "VARCHAR"),
+        auto_detect=False,
+        header=True,
+        delim=delimiter,
+        quote='"',
+        escape='"',
+        encoding=encoding,
+        skip=skip,
+        null_padding=ragged,
+    )
+    return cast(Table, told)
+
+
+def _understood(raw: Table, how: SettlementMapping, merchant: str) -> Table:
+    columns = how.columns
+    checks = _told_rightly(raw, how, merchant)
+    gross, net = (_rupiah(raw[name], how, checks) for name in (columns.gross, columns.net))
+    mdr = _rupiah(raw[columns.mdr], how, checks, negative=how.fees == "negative")
+    taken = mdr
+    if columns.vat:
+        taken += _rupiah(raw[columns.vat], how, checks, negative=how.fees == "negative")
+    if columns.withheld:
+        taken += _rupiah(raw[columns.withheld], how, checks, negative=how.withheld == "given")
+    checks.append(gross - taken == net)
+    if (payment := _says(raw, how, "payment")) is not None:
+        checks.append(~(payment & (gross < 0)))
+    if (refund := _says(raw, how, "refund")) is not None:
+        sign = ibis.ifelse(refund & (gross > 0), -1, 1)
+        gross, mdr, net = ((sign * amount).cast("int64") for amount in (gross, mdr, net))
+    sound = functools.reduce(operator.and_, checks)
+    if (unsettled := _says(raw, how, "unsettled")) is not None:
+        sound |= unsettled
+    nothing = _says(raw, how, "held", "unsettled")
+    paid = raw[columns.paid_at[0]]
+    if len(columns.paid_at) > 1:
+        paid = paid.concat(PAID_APART, raw[columns.paid_at[1]])
+    return raw.select(
+        # As they are written: what has spaces around it is left, and read once more afterwards.
+        batch_id=raw[columns.settlement_date if how.batch else columns.batch_id],
+        settled_on=raw[columns.settlement_date],
+        acquirer_reference=raw[columns.acquirer_reference],
+        rrn=raw[columns.rrn] if columns.rrn else ibis.null("string"),
+        gross_rp=gross,
+        mdr_rp=mdr,
+        net_rp=net,
+        paid=paid,
+        sound=sound,
+        settles=ibis.literal(True) if nothing is None else ~nothing,
+    )
+
+
+def _told_rightly(raw: Table, how: SettlementMapping, merchant: str) -> list[BooleanValue]:
+    """What must hold of each line but for its amounts."""
+    columns = how.columns
+    checks = [raw[columns.acquirer_reference] != ""]
+    checks += [_name(raw[words.column]).isin(list(words.values)) for words in how.words]
+    if columns.currency:
+        checks.append(raw[columns.currency] == "IDR")
+    if merchant and columns.merchant:
+        checks.append(_name(raw[columns.merchant]) == merchant)
+    return checks
+
+
+def _says(raw: Table, how: SettlementMapping, *means: str) -> BooleanValue | None:
+    """Whether a line says one of these words; None where the mapping knows no such word."""
+    found = [
+        _name(raw[words.column]).isin(values)
+        for words in how.words
+        if (values := [value for value, word in words.values.items() if word in means])
+    ]
+    return functools.reduce(operator.or_, found) if found else None
+
+
+def _name(column: Any) -> StringValue:
+    stripped: StringValue = column.strip()
+    return stripped
+
+
+def _rupiah(
+    column: Any, how: SettlementMapping, checks: list[BooleanValue], *, negative: bool = False
+) -> IntegerValue:
+    """An amount in whole rupiah. A cast rounds: so what has decimals must have two zeros."""
+    text = column
+    if how.thousands:
+        text = text.replace(how.thousands, "")
+    if how.decimal != ".":
+        text = text.replace(how.decimal, ".")
+    whole: IntegerValue = text.try_cast("int64")
+    checks.append(~text.contains(".") | text.endswith(".00"))
+    checks.append(whole.abs() <= LARGEST_RP * how.units_per_rupiah)
+    if how.units_per_rupiah != 1:
+        checks.append(whole % how.units_per_rupiah == 0)
+        whole = (whole / how.units_per_rupiah).cast("int64")
+    return -whole if negative else whole
+
+
+def _check_trailer(told: Table, last: list[str], how: SettlementMapping) -> None:
+    """Whether the last line counts and sums the others as they are."""
+    assert how.trailer is not None
+    settled = told.filter(told.settles)
+    sums = settled.aggregate(gross=settled.gross_rp.sum(), net=settled.net_rp.sum())
+    lines = _number(told.count())
+    row = sums.to_pyarrow().to_pylist()[0]
+    faults = Faults()
+    line = sheets.Line(lines + 1, last, sheets.Sheet(how, False, len(last), {}))
+    gross_rp, net_rp = int(row["gross"] or 0), int(row["net"] or 0)
+    with faults.gathered():
+        sheets.check_trailer(line, how.trailer, lines, gross_rp, net_rp, faults)
+    faults.refuse_any()
+
+
+# Matching
+
+
+def compare(
+    booked: Table,
+    settled: Table,
+    tell: Callable[[Difference], None],
+    movements: Callable[[Iterable[str]], Iterable[Movement]] = lambda _: (),
+    *,
+    how: SettlementMapping,
+    period: Period | None = None,
+    tolerances: Tolerances = matching.USUAL,
+    payouts: bool = True,
+    booked_count: int | None = None,
+) -> Compared:
+    """Compare the books of a period with what was settled, as `matching.match` compares a day.
+
+    Both tables may reach beyond the period, where the other side of a line may be. `movements`
+    is asked for the bank's side once the batches are known; `booked_count` is how many lines the
+    books have, where that is known. Raises FileRefused.
+    """
+    if booked_count is None:
+        booked_count = _number(booked.count())
+    done = Compared()
+
+    def found(difference: Difference) -> None:
+        done.differences[difference.kind] += 1
+        done.difference_rp[difference.kind] += difference.difference_rp
+        tell(difference)
+
+    with _joined(booked, settled, booked_count) as collapsed:
+        batches = _batches(collapsed, done, how)
+        reads = _LeftLines(how)
+        for ours, theirs in _left_over(collapsed, reads):
+            _compare_left(ours, theirs, reads, period, done, found)
+    if payouts:
+        of_bank = matching.compare_payouts(batches, movements(batches), tolerances)
+        done.paid_batches = len(of_bank.paid)
+        for difference in of_bank.differences:
+            found(difference)
+    return done
+
+
+@contextmanager
+def _joined(booked: Table, settled: Table, booked_count: int) -> Iterator[Table]:
+    """What agrees to the letter, and what is left; the engine forgets it afterwards."""
+    with _collapsed(booked, settled, numbered=False).cache() as collapsed:
+        if not _uses_twice(collapsed, settled, booked_count):
+            yield collapsed
+            return
+    ours, theirs = _numbered(booked, OURS), _numbered(settled, THEIRS)
+    with _collapsed(ours, theirs, numbered=True).cache() as collapsed:
+        yield collapsed
+
+
+def _collapsed(booked: Table, settled: Table, *, numbered: bool) -> Table:
+    """All that agrees to the letter as one row a batch, and each line that is left as its own."""
+    names = [*OURS, "nth"] if numbered else OURS
+    ours = booked.select(**{f"our_{name}": booked[name] for name in names})
+    alike = [
+        ours.our_acquirer_reference == settled.acquirer_reference,
+        ours.our_rrn == settled.rrn,
+        ours.our_amount_rp == settled.gross_rp,
+    ]
+    if numbered:
+        alike.append(ours.our_nth == settled.nth)
+    both = ours.outer_join(settled, alike)
+    agrees = both.our_acquirer_reference.notnull() & both.acquirer_reference.notnull()
+    told = {f"our_{name}": both[f"our_{name}"] for name in OURS}
+    told |= {name: both[name] for name in THEIRS}
+    whole = ibis.struct(told)
+    return both.group_by(
+        batch_id=both.batch_id, left=ibis.ifelse(agrees, ibis.null(whole.type()), whole)
+    ).aggregate(
+        count=both.count(),
+        lines=both.acquirer_reference.count(),
+        sound=both.sound.count(where=both.sound),
+        gross_rp=both.gross_rp.sum(),
+        mdr_rp=both.mdr_rp.sum(),
+        net_rp=both.net_rp.sum(),
+        settled_on=both.settled_on.arbitrary(),
+    )
+
+
+def _uses_twice(collapsed: Table, settled: Table, booked_count: int) -> bool:
+    """Whether a line agrees with several, so that more came out of the join than went in."""
+    left = collapsed.left
+    count = collapsed["count"]
+    matched = left.isnull()
+    sums = collapsed.aggregate(
+        ours=count.sum(where=matched | left["our_acquirer_reference"].notnull()),
+        theirs=count.sum(where=matched | left["acquirer_reference"].notnull()),
+    )
+    came = sums.to_pyarrow().to_pylist()[0]
+    went = (booked_count, _number(settled.count()))
+    return (int(came["ours"] or 0), int(came["theirs"] or 0)) != went
+
+
+def _numbered(table: Table, names: Sequence[str]) -> Table:
+    """With a number for each of several lines that say the same, in the order of `matching`."""
+    amount = "amount_rp" if "amount_rp" in names else "gross_rp"
+    further = ["returned_rrn"] if amount == "amount_rp" else ["batch_id", "mdr_rp", "net_rp"]
+    window = ibis.window(
+        group_by=[table.acquirer_reference, table.rrn, table[amount]],
+        order_by=[
+            ibis.coalesce(table[name], "") if table[name].type().is_string() else table[name]
+            for name in further
+        ],
+    )
+    return table.mutate(nth=ibis.row_number().over(window))
+
+
+def _number(value: Any) -> int:
+    """What an engine answers; nothing added up is nothing."""
+    return int(value.to_pyarrow().as_py() or 0)
+
+
+def _batches(collapsed: Table, done: Compared, how: SettlementMapping) -> dict[str, Batch]:
+    lines = collapsed.filter(collapsed.batch_id.notnull())
+    by_batch = lines.group_by("batch_id").aggregate(
+        count=lines["count"].sum(),
+        unsound=(lines.lines - lines.sound).sum(),
+        gross_rp=lines.gross_rp.sum(),
+        mdr_rp=lines.mdr_rp.sum(),
+        net_rp=lines.net_rp.sum(),
+        settled_on=lines.settled_on.arbitrary(),
+    )
+    # A line without a batch is not sound either.
+    nameless = collapsed.left["acquirer_reference"].notnull() & collapsed.batch_id.isnull()
+    unsound = _number(nameless.sum())
+    batches: dict[str, Batch] = {}
+    for row in by_batch.to_pyarrow().to_pylist():
+        unsound += int(row["unsound"] or 0)
+        if unsound:
+            continue
+        done.lines += row["count"]
+        for name in ("gross_rp", "mdr_rp", "net_rp"):
+            setattr(done, name, getattr(done, name) + int(row[name]))
+        day = _day(row["settled_on"], how)
+        name = day.strftime(how.batch) if how.batch else row["batch_id"].strip()
+        before = batches.get(name, Batch(0))
+        batches[name] = Batch(before.net_rp + int(row["net_rp"]), day)
+    if unsound:
+        raise FileRefused(
+            f"{unsound} lines say what their mapping does not allow;"
+            " `karcis settlement import --dry-run` names each",
+            f"{unsound} baris tidak sesuai pemetaannya;"
+            " `karcis settlement import --dry-run` menyebut masing-masing",
+        )
+    matched = collapsed.filter(collapsed.left.isnull())["count"].sum()
+    done.matched[Reason.SAME_RRN] += _number(matched)
+    return batches
+
+
+def _day(text: str, how: SettlementMapping) -> date:
+    sheet = sheets.Sheet(how, False, 1, {"settlement_date": 0})
+    return sheets.Line(0, [text], sheet).day("settlement_date")
+
+
+class _LeftLines:
+    """Lines the engine left, read by the mapping as an import reads them."""
+
+    def __init__(self, how: SettlementMapping) -> None:
+        self.how = how
+        self.names = [f"paid_at_{at}" for at, _ in enumerate(how.columns.paid_at)]
+        columns = {name: at for at, name in enumerate(self.names)}
+        self.sheet = sheets.Sheet(how, False, len(self.names), columns)
+
+    def ours(self, told: Mapping[str, Any]) -> tuple[date, Booked]:
+        values = [told[f"our_{name}"] for name in OURS]
+        return date.fromisoformat(str(values[-1])), Booked("", *values[:-1])
+
+    def paid_on(self, cells: str, timezone: ZoneInfo) -> date:
+        line = sheets.Line(0, cells.split(PAID_APART), self.sheet)
+        return line.moment(self.names).astimezone(timezone).date()
+
+    def theirs(self, told: Mapping[str, Any], batch_id: str) -> tuple[str, Settled]:
+        name = batch_id.strip()
+        if self.how.batch:
+            name = _day(batch_id, self.how).strftime(self.how.batch)
+        return told["paid"] or "", Settled(
+            name,
+            "",
+            told["acquirer_reference"].strip(),
+            network_id(told["rrn"]),
+            told["gross_rp"],
+            told["mdr_rp"],
+            told["net_rp"],
+        )
+
+
+Ours = tuple[date, Booked]
+Theirs = tuple[str, Settled]
+
+
+def _left_over(collapsed: Table, reads: _LeftLines) -> Iterator[tuple[list[Ours], list[Theirs]]]:
+    """What is left, reference by reference, so that never all of it is held."""
+    left = collapsed.filter(collapsed.left.notnull())
+    reference = ibis.coalesce(left.left["our_acquirer_reference"], left.left["acquirer_reference"])
+    named = reference.strip()
+    rows = left.select("left", "count", "batch_id", named=named).order_by("named")
+    told = (
+        row for batch in rows.to_pyarrow_batches(chunk_size=10_000) for row in batch.to_pylist()
+    )
+    for _, group in itertools.groupby(told, key=lambda row: row["named"]):
+        ours: list[Ours] = []
+        theirs: list[Theirs] = []
+        for row in group:
+            if row["left"]["our_acquirer_reference"] is not None:
+                ours += [reads.ours(row["left"])] * row["count"]
+            else:
+                theirs += [reads.theirs(row["left"], row["batch_id"])] * row["count"]
+        yield ours, theirs
+
+
+def _compare_left(
+    ours: list[Ours],
+    theirs: list[Theirs],
+    reads: _LeftLines,
+    period: Period | None,
+    done: Compared,
+    found: Callable[[Difference], None],
+) -> None:
+    pairs, unsettled, unbooked = matching.pair((b for _, b in ours), (s for _, s in theirs))
+    for p in pairs:
+        if p.booked.amount_rp == p.settled.gross_rp:
+            done.matched[p.reason] += 1
+    if period is not None:
+        booked_on = {b: day for day, b in ours}
+        paid_on = {s: reads.paid_on(cells, period.timezone) for cells, s in theirs}
+        unsettled = [b for b in unsettled if period.holds(booked_on[b])]
+        unbooked = [s for s in unbooked if period.holds(paid_on[s])]
+        done.across_midnight += sum(booked_on[p.booked] != paid_on[p.settled] for p in pairs)
+    for difference in matching.lines_differ(pairs, unsettled, unbooked):
+        found(difference)
