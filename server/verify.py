@@ -192,6 +192,8 @@ TRIGGERS = (
     "stay_checks_insert_only",
     "head_counts_insert_only",
     "held_lines_insert_only",
+    "matching_rules_insert_only",
+    "unsettled_lines_insert_only",
     "statement_lines_insert_only",
     "stay_voids_insert_only",
     "unended_stays_two_officers",

@@ -58,6 +58,7 @@ for name, group in (
     ("ledger", accounting.ledger_app),
     ("share-rule", accounting.share_rule_app),
     ("payout-rule", accounting.payout_rule_app),
+    ("matching-rule", accounting.matching_rule_app),
     ("mdr-rule", accounting.mdr_rule_app),
     ("settlement", reconciliation.settlement_app),
     ("statement", reconciliation.statement_app),

@@ -21,6 +21,7 @@ from server.cli.shell import (
 
 ledger_app = typer.Typer(help="What the ledger says, for accountants.", no_args_is_help=True)
 share_rule_app = typer.Typer(help="Shares of attendants and third parties.", no_args_is_help=True)
+matching_rule_app = typer.Typer(help="What may differ and still match.", no_args_is_help=True)
 payout_rule_app = typer.Typer(help="When attendants are paid their share.", no_args_is_help=True)
 mdr_rule_app = typer.Typer(help="Rates of the acquirer's fee.", no_args_is_help=True)
 
@@ -184,6 +185,33 @@ def add_payout_rule(
         return await ledger.add_payout_rule(
             db, rule, valid_from=first.date(), regulation=regulation
         )
+
+    if not in_transaction(data, work):
+        fail(f"another rule starts on {first.date()}")
+
+
+@matching_rule_app.command("add")
+def add_matching_rule(
+    regulation: Annotated[str, typer.Option(help="The contract or decree that says so.")],
+    first: From,
+    fee_rounding_rp: Annotated[int, typer.Option(help="How far a line's fee may be off.")] = 0,
+    late_after_days: Annotated[int, typer.Option(help="A payout after this is told as late.")] = 3,
+    heard_within_days: Annotated[
+        int, typer.Option(help="Days between a payment and its line, where no time is told.")
+    ] = 1,
+    data: DataDir = Path("data"),
+) -> None:
+    """Say by what a match is judged, from a day on; without any it is as the defaults say."""
+    from server.reconciliation import rules
+    from server.reconciliation.matching import Tolerances
+
+    try:
+        rule = Tolerances(fee_rounding_rp, late_after_days, heard_within_days)
+    except ValueError as exc:
+        fail(str(exc))
+
+    async def work(db: Any, _books: Any) -> bool:
+        return await rules.add(db, rule, valid_from=first.date(), regulation=regulation)
 
     if not in_transaction(data, work):
         fail(f"another rule starts on {first.date()}")

@@ -51,6 +51,7 @@ from server.office.signed_in import allowed, signed_in, signed_in_officer
 from server.payments.wiring import WiringDep
 from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
+from server.reconciliation.actions import ACTIONS
 from server.reconciliation.files import MAX_BYTES, FileRefused
 from server.reconciliation.mappings import (
     MappingRefused,
@@ -146,6 +147,7 @@ async def day_page(
         difference_count=difference_count,
         case_count=case_count,
         differences=await queries.open_differences(db),
+        actions=ACTIONS,
         reconciled_at=await closing.last_reconciled(db, shown),
         close=await closing.live(db, shown),
         given_up=await webhooks.given_up(db),
@@ -196,6 +198,7 @@ async def take_in_settlement(
             now=datetime.now(UTC),
             mapping=mapping(SettlementMapping, settings.settlement_mapping),
             merchant=settings.acquirer_merchant_id,
+            by=officer.id,
         )
 
     return await _take_in(day, file, work)
@@ -212,7 +215,7 @@ async def take_in_statement(
     async def work(name: str, content: bytes) -> Imported:
         how = mapping(StatementMapping, wired.settings.statement_mapping)
         return await reconciliation.import_statement(
-            db, name, content, now=datetime.now(UTC), mapping=how
+            db, name, content, now=datetime.now(UTC), mapping=how, by=officer.id
         )
 
     return await _take_in(day, file, work)

@@ -55,6 +55,7 @@ OUTCOMES: Mapping[DifferenceKind, tuple[Resolution, ...]] = MappingProxyType(
     {
         DifferenceKind.MDR_DIFFERS: (Resolution.ACCEPTED, Resolution.CLAIMED),
         DifferenceKind.NOT_SETTLED: (Resolution.WRITTEN_OFF,),
+        DifferenceKind.OUTCOME_UNKNOWN: (Resolution.WRITTEN_OFF,),
         DifferenceKind.AMOUNT_DIFFERS: (Resolution.WRITTEN_OFF,),
         DifferenceKind.PAYOUT_MISSING: (Resolution.WRITTEN_OFF,),
         DifferenceKind.PAYOUT_DIFFERS: (Resolution.WRITTEN_OFF,),
@@ -194,7 +195,11 @@ async def _post(
 
 async def _awaits(db: AsyncSession, row: Discrepancy) -> str:
     """The account on which the difference lies."""
-    if DifferenceKind(row.kind) in (DifferenceKind.NOT_SETTLED, DifferenceKind.AMOUNT_DIFFERS):
+    if DifferenceKind(row.kind) in (
+        DifferenceKind.NOT_SETTLED,
+        DifferenceKind.OUTCOME_UNKNOWN,
+        DifferenceKind.AMOUNT_DIFFERS,
+    ):
         return postings.RECEIVABLE
     slip = exists().where(CashDeposit.reference == row.subject)
     is_slip = await db.scalar(select(slip))

@@ -123,6 +123,8 @@ class Settlement:
     rows: tuple[SettlementRow, ...]
     held: tuple[SettlementRow, ...] = ()
     passed_over: tuple[int, ...] = ()
+    unsettled: tuple[SettlementRow, ...] = ()
+    """What can be read of the lines that are passed over."""
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,6 @@ class Tolerances:
     """How much the fee of a line may differ from what its rule asks for."""
     late_after_days: int = 3
     """A payout later than this after its settlement is told as late, though it agrees."""
-    paid_out_within_days: int = 31
-    """How long after its day the money of a batch or a deposit may still come."""
     heard_within_days: int = 1
     """How far apart the days of a payment and of its line may be, where no time was told."""
 
@@ -110,8 +108,7 @@ class Tolerances:
 
 
 LARGEST: Mapping[str, int] = {
-    "fee_rounding_rp": 1000, "late_after_days": 31, "paid_out_within_days": 92,
-    "heard_within_days": 3,
+    "fee_rounding_rp": 1000, "late_after_days": 31, "heard_within_days": 3,
 }  # fmt: skip
 USUAL = Tolerances()
 """Before any rule is in force."""

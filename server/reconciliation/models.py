@@ -37,6 +37,8 @@ class ImportedFile(Base):
     sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     imported_at: Mapped[datetime] = mapped_column(Instant)
     content: Mapped[bytes] = mapped_column(LargeBinary)
+    imported_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    """Who took it in on the office's page; nobody where a command did."""
 
 
 class _Settled:
@@ -90,6 +92,33 @@ class HeldLine(_Settled, Base):
 
     __tablename__ = "held_lines"
     __table_args__ = _each_once("held_lines")
+
+
+class UnsettledLine(_Settled, Base):
+    """One payment whose outcome the network told nobody (response code 68). Insert-only.
+
+    It settles nothing and is in no entry of the ledger.
+    """
+
+    __tablename__ = "unsettled_lines"
+    __table_args__ = _each_once("unsettled_lines")
+
+
+class MatchingRule(Base):
+    """The `matching.Tolerances` from a day on, until the next one's. Insert-only."""
+
+    __tablename__ = "matching_rules"
+    __table_args__ = (
+        CheckConstraint("fee_rounding_rp BETWEEN 0 AND 1000", name="fee_rounding"),
+        CheckConstraint("late_after_days BETWEEN 0 AND 31", name="late_after"),
+        CheckConstraint("heard_within_days BETWEEN 0 AND 3", name="heard_within"),
+    )
+
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    fee_rounding_rp: Mapped[int]
+    late_after_days: Mapped[int]
+    heard_within_days: Mapped[int]
+    regulation: Mapped[str] = mapped_column(Text)
 
 
 class StatementLine(Base):

@@ -24,7 +24,13 @@ from server.ledger.service import NewEntry
 from server.payments import cases, refund_queries
 from server.payments.models import Case, Refund
 from server.reconciliation.files import StatementRow
-from server.reconciliation.matching import DifferenceKind, Movement, batch_named
+from server.reconciliation.matching import (
+    DifferenceKind,
+    Movement,
+    batch_named,
+    batches_named,
+    named_together,
+)
 from server.reconciliation.models import (
     CashDeposit,
     ClearedMovement,
@@ -244,30 +250,52 @@ async def _post_explained(
     await cases.explained(db, Case.statement_line_id, line.id, name, now)
 
 
-async def to_compare(db: AsyncSession, day: date, awaited: Collection[str]) -> list[Movement]:
-    """What pays out a day's batches and slips, also those of earlier days, and what is unknown."""
+async def to_compare(
+    db: AsyncSession, day: date, awaited: Collection[str]
+) -> tuple[list[Movement], set[str]]:
+    """What pays out a day's batches and slips, also those of earlier days, and what is unknown.
+
+    And further batches that a sum pays together with one of them: all of these are compared whole.
+    """
+    since = day - PAID_OUT_WITHIN
     of_day = and_(ClearedMovement.name.is_(None), StatementLine.value_date == day)
-    lines = await db.execute(
+    rows = await db.execute(
         select(
             StatementLine,
             ClearedMovement.name,
             recognised(Case.statement_line_id, StatementLine.id),
         )
         .outerjoin(ClearedMovement, ClearedMovement.statement_line_id == StatementLine.id)
-        .where(StatementLine.value_date >= day - PAID_OUT_WITHIN, StatementLine.amount_rp != 0)
-        .where(or_(ClearedMovement.name.in_(awaited), of_day))
+        .where(StatementLine.value_date >= since, StatementLine.amount_rp != 0)
+        .where(or_(ClearedMovement.name.is_not(None), of_day))
         .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
         .where(not_(exists().where(Remittance.statement_line_id == StatementLine.id)))
     )
-    return [
+    batches = await _batches(db, since)
+    lines = [(line, name, decided, _named(line, name, batches)) for line, name, decided in rows]
+    together = named_together(awaited, [named for *_, named in lines])
+    moved = [
         Movement(
             f"{line.account}/{line.statement_reference}/{line.line_number}",
             line.amount_rp,
             name,
             decided,
+            also=tuple(sorted(named - {name})),
+            value_on=line.value_date,
         )
-        for line, name, decided in lines
+        for line, name, decided, named in lines
+        if name is None or name in together
     ]
+    return moved, together & batches
+
+
+def _named(line: StatementLine, name: str | None, batches: Collection[str]) -> set[str]:
+    """What a movement pays: what it is in the books, and the batches it names beside that one."""
+    if name is None:
+        return set()
+    if name not in batches:
+        return {name}
+    return {name, *batches_named(line.narrative, batches)}
 
 
 async def _batches(db: AsyncSession, since: date) -> set[str]:

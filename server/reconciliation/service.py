@@ -41,8 +41,7 @@ from server.payments.arrivals import Arrival
 from server.payments.books import Books
 from server.payments.models import CASH, OWNER, VOUCHER, Case, Charge, Money, Refund
 from server.payments.pursuit import SettledRefund
-from server.reconciliation import discrepancies, movements, settlements, statements
-from server.reconciliation import movements, settlements, statements
+from server.reconciliation import discrepancies, movements, rules, settlements, statements
 from server.reconciliation.actions import ACTIONS
 from server.reconciliation.files import Faults, FileRefused, SettlementRow, StatementRow
 from server.reconciliation.mappings import SettlementMapping, StatementMapping
@@ -66,6 +65,7 @@ from server.reconciliation.models import (
     Reconciliation,
     SettlementLine,
     StatementLine,
+    UnsettledLine,
 )
 
 ONE_AT_A_TIME = 0x7265636F6E
@@ -98,6 +98,7 @@ async def import_settlement(
     now: datetime,
     mapping: SettlementMapping = settlements.SANDBOX,
     merchant: str = "",
+    by: UUID | None = None,
 ) -> Imported:
     """Take in a settlement file, all or nothing, and post each batch; raises FileRefused.
 
@@ -107,14 +108,17 @@ async def import_settlement(
     told = settlements.read(content, mapping, merchant)
     rows = told.rows
     await one_at_a_time(db)
-    file_id = await _keep_file(db, "settlement", name, content, now)
+    file_id = await _keep_file(db, "settlement", name, content, now, by)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
     faults = Faults()
     new = await _new_lines(db, SettlementLine, acquirer, rows, faults)
     held = await _new_lines(db, HeldLine, acquirer, told.held, faults)
     faults.refuse_any()
-    for table, lines in ((SettlementLine, new), (HeldLine, held)):
+    # What is told otherwise of a payment that was not settled changes nothing.
+    unsettled = await _new_lines(db, UnsettledLine, acquirer, told.unsettled, Faults())
+    kept = ((SettlementLine, new), (HeldLine, held), (UnsettledLine, unsettled))
+    for table, lines in kept:
         values = [
             {"id": line_id, "file_id": file_id, "acquirer": acquirer, **vars(row)}
             for line_id, row in lines.items()
@@ -249,7 +253,7 @@ def _unbooked_entry(line_id: UUID, row: SettlementRow) -> NewEntry:
     )
 
 
-def _settled(line: SettlementRow | SettlementLine) -> Settled:
+def _settled(line: SettlementRow | SettlementLine | UnsettledLine) -> Settled:
     return Settled(
         line.batch_id,
         line.reference,
@@ -258,6 +262,7 @@ def _settled(line: SettlementRow | SettlementLine) -> Settled:
         line.gross_rp,
         line.mdr_rp,
         line.net_rp,
+        settled_on=line.settlement_date,
     )
 
 
@@ -350,7 +355,7 @@ async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datet
 
 async def _new_lines(
     db: AsyncSession,
-    table: type[SettlementLine] | type[HeldLine],
+    table: type[SettlementLine] | type[HeldLine] | type[UnsettledLine],
     acquirer: str,
     rows: Sequence[SettlementRow],
     faults: Faults,
@@ -409,11 +414,12 @@ async def import_statement(
     *,
     now: datetime,
     mapping: StatementMapping = statements.BANK,
+    by: UUID | None = None,
 ) -> Imported:
     """Take in a bank statement, all or nothing, and post each movement; raises FileRefused."""
     rows = statements.read(content, mapping)
     await one_at_a_time(db)
-    file_id = await _keep_file(db, "statement", name, content, now)
+    file_id = await _keep_file(db, "statement", name, content, now, by)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
     new = await _new_movements(db, rows)
@@ -470,7 +476,7 @@ async def _new_movements(db: AsyncSession, rows: Sequence[StatementRow]) -> list
 
 
 async def _keep_file(
-    db: AsyncSession, kind: str, name: str, content: bytes, now: datetime
+    db: AsyncSession, kind: str, name: str, content: bytes, now: datetime, by: UUID | None
 ) -> UUID | None:
     """Keep a file as it came; None when the same bytes were taken in before."""
     file_id: UUID | None = await db.scalar(
@@ -482,6 +488,7 @@ async def _keep_file(
             sha256=hashlib.sha256(content).digest(),
             imported_at=now,
             content=content,
+            imported_by=by,
         )
         .on_conflict_do_nothing(index_elements=[ImportedFile.sha256])
         .returning(ImportedFile.id)
@@ -541,10 +548,12 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     settled = await _settled_on(db, day, books)
     batches = {line.batch_id for line in settled}
     deposited = await _deposited_on(db, day)
-    moved = await movements.to_compare(db, day, batches | deposited.keys())
-    elsewhere = await _settled_elsewhere(db, day, books, batches) | deposited
-    nearby = await _nearby(db, day, books, booked, settled)
-    outcome = match(booked, settled, moved, elsewhere, nearby)
+    moved, together = await movements.to_compare(db, day, batches | deposited.keys())
+    elsewhere = await _settled_elsewhere(db, day, books, batches | together) | deposited
+    tolerances = await rules.tolerances(db, day)
+    nearby = await _nearby(db, day, books, booked, settled, tolerances.heard_within_days)
+    unsettled = await _unsettled_on(db, day, books)
+    outcome = match(booked, settled, moved, elsewhere, nearby, unsettled, tolerances)
     await _keep_differences(db, day, outcome, now)
     db.add(Reconciliation(business_day=day, ran_at=now, difference_count=len(outcome.differences)))
     await db.flush()
@@ -568,6 +577,7 @@ async def _nearby(
     books: Books,
     booked: Sequence[Booked],
     settled: Sequence[Settled],
+    within_days: int,
 ) -> Nearby:
     """What may be the other side of what a day leaves over, left over by the days next to it."""
     _, unsettled, unbooked = pair(booked, settled)
@@ -578,7 +588,8 @@ async def _nearby(
     told = await _booked_under(db, references)
     money: list[Booked] = []
     lines: list[Settled] = []
-    for near in (day - timedelta(days=1), day + timedelta(days=1)):
+    apart = (timedelta(days=days) for days in range(-within_days, within_days + 1) if days)
+    for near in (day + days for days in apart):
         under = SettlementLine.acquirer_reference == any_(references)
         found = await db.scalars(select(SettlementLine).where(_paid_on(near, books), under))
         _, without_line, without_money = pair(
@@ -590,10 +601,19 @@ async def _nearby(
     return Nearby(money, lines)
 
 
-def _paid_on(day: date, books: Books) -> ColumnElement[bool]:
+async def _unsettled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
+    lines = await db.scalars(select(UnsettledLine).where(_paid_on(day, books, UnsettledLine)))
+    return [_settled(line) for line in lines]
+
+
+def _paid_on(
+    day: date,
+    books: Books,
+    table: type[SettlementLine] | type[UnsettledLine] = SettlementLine,
+) -> ColumnElement[bool]:
     starts = datetime(day.year, day.month, day.day, tzinfo=books.timezone)
     ends = starts + timedelta(days=1)
-    return and_(SettlementLine.paid_at >= starts, SettlementLine.paid_at < ends)
+    return and_(table.paid_at >= starts, table.paid_at < ends)
 
 
 async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:

@@ -1,5 +1,7 @@
 """Reading an acquirer's settlement file, CSV or XLSX, by the mapping of that acquirer."""
 
+from contextlib import suppress
+
 from server.reconciliation import sheets
 from server.reconciliation.files import (
     SHORTEST_BATCH,
@@ -29,12 +31,15 @@ def read(content: bytes, told: SettlementMapping = SANDBOX, merchant: str = "") 
     rows: list[SettlementRow] = []
     held: list[SettlementRow] = []
     passed_over: list[int] = []
+    unsettled: list[SettlementRow] = []
     for line in sheet.lines:
         with faults.gathered():
             _check_line(line, told, merchant)
             says = line.says()
             if "unsettled" in says:
                 passed_over.append(line.number)
+                with suppress(FileRefused):
+                    unsettled.append(_row(line, told, refund="refund" in says, payment=False))
             else:
                 row = _row(line, told, refund="refund" in says, payment="payment" in says)
                 (held if "held" in says else rows).append(row)
@@ -47,7 +52,8 @@ def read(content: bytes, told: SettlementMapping = SANDBOX, merchant: str = "") 
     for lines in (rows, held):
         _check_twice(lines, faults)
     faults.refuse_any()
-    return Settlement(tuple(rows), tuple(held), tuple(passed_over))
+    once = {row.key: row for row in unsettled}
+    return Settlement(tuple(rows), tuple(held), tuple(passed_over), tuple(once.values()))
 
 
 def _check_line(line: Line, told: SettlementMapping, merchant: str) -> None:

@@ -38,6 +38,7 @@ INSERT_ONLY = {
     "refund_proofs", "refund_receipts", "remitted_days", "settlement_lines", "shift_closings",
     "report_downloads", "revenue_targets",
     "sign_changes", "sign_checks", "stay_checks", "head_counts", "held_lines",
+    "unsettled_lines", "matching_rules",
     "statement_lines", "stay_voids",
     "covered_stays", "pass_permits", "pass_revocations", "passes",
     "evidence_destroyed", "notice_changes",

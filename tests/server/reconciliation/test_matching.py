@@ -1,10 +1,23 @@
 """Matching by example: each way in which two sides can disagree, and each in which they do not."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
-from server.reconciliation.matching import Booked, Movement, Settled, batch_named, match
+from server.reconciliation.matching import (
+    Booked,
+    Confidence,
+    How,
+    Movement,
+    Reason,
+    Settled,
+    Tolerances,
+    batch_named,
+    batches_named,
+    match,
+    named_together,
+)
 
 RRN, OTHER = "100000000001", "100000000002"
 
@@ -165,3 +178,101 @@ def test_a_batch_cut_off_in_the_evening_is_paid_out_as_one_sum() -> None:
     assert match([ours()], [theirs()], [credit(5972)], {"BCH-A1": 2000}).differences == ()
     (short,) = match([ours()], [theirs()], [credit(3972)], {"BCH-A1": 2000}).differences
     assert (short.kind, short.difference_rp) == ("payout-differs", -2000)
+
+
+TWO = [theirs(), theirs(OTHER, batch="BCH-A2")]
+BOTH = Movement("bank/1", 7944, "BCH-A1", also=("BCH-A2",))
+PAYOUTS = {
+    "whole": ([credit(3972)], {"BCH-A1": How.WHOLE}, {"payout-missing BCH-A2": -3972}),
+    "split": (
+        [credit(3000), credit(972, subject="bank/2"), credit(3972, "BATCH BCH-A2", "bank/3")],
+        {"BCH-A1": How.SPLIT, "BCH-A2": How.WHOLE},
+        {},
+    ),
+    "merged": ([BOTH], {"BCH-A1": How.MERGED, "BCH-A2": How.MERGED}, {}),
+    "merged and short": (
+        [replace(BOTH, amount_rp=7000)],
+        {"BCH-A1": How.MERGED},
+        {"payout-differs BCH-A2": -944},
+    ),
+    "merged and too much": (
+        [replace(BOTH, amount_rp=8000)],
+        {"BCH-A2": How.MERGED},
+        {"payout-differs BCH-A1": 56},
+    ),
+    "merged, one had come alone": (
+        [credit(3972, subject="bank/2"), replace(BOTH, amount_rp=3972)],
+        {"BCH-A1": How.WHOLE, "BCH-A2": How.MERGED},
+        {},
+    ),
+    "reversed and paid again": (
+        [credit(3972), credit(-3972, subject="bank/2"), credit(3972, subject="bank/3")],
+        {"BCH-A1": How.REVERSED},
+        {"payout-missing BCH-A2": -3972},
+    ),
+    "merged and all taken back": (
+        [BOTH, replace(BOTH, subject="bank/2", amount_rp=-7944)],
+        {},
+        {"payout-differs BCH-A1": -3972, "payout-differs BCH-A2": -3972},
+    ),
+}
+
+
+@pytest.mark.parametrize(("moved", "paid", "differs"), PAYOUTS.values(), ids=PAYOUTS)
+def test_the_bank_pays_batches_in_many_ways(
+    moved: list[Movement], paid: dict[str, How], differs: dict[str, int]
+) -> None:
+    outcome = match([ours(), ours(OTHER)], TWO, moved)
+    assert {p.name: p.how for p in outcome.paid} == paid
+    assert {f"{d.kind} {d.subject}": d.difference_rp for d in outcome.differences} == differs
+
+
+def test_a_late_payout_agrees_and_is_told_as_late() -> None:
+    settled = replace(theirs(), settled_on=date(2026, 11, 20))
+    moved = replace(credit(3972), value_on=date(2026, 11, 25))
+    assert match([ours()], [settled], [moved]).paid[0].days_late == 2
+    prompt = Tolerances(late_after_days=5)
+    assert match([ours()], [settled], [moved], tolerances=prompt).paid[0].days_late == 0
+
+
+def test_each_match_says_by_what_it_was_found_and_how_sure_that_is() -> None:
+    reasons = [
+        (ours(), theirs(), Reason.SAME_RRN, Confidence.CERTAIN),
+        (returned(), theirs(gross_rp=-4000), Reason.RETURNED_RRN, Confidence.CERTAIN),
+        (ours(), theirs(None), Reason.NO_RRN_IN_FILE, Confidence.LIKELY),
+        (ours(None), theirs(), Reason.NO_RRN_IN_BOOKS, Confidence.LIKELY),
+    ]
+    for booked, settled, reason, confidence in reasons:
+        (found,) = match([booked], [settled], []).matched
+        assert (found.reason, found.confidence) == (reason, confidence)
+    assert replace(found, across_midnight=True).confidence is Confidence.POSSIBLE
+
+
+def test_of_lines_that_are_alike_the_same_amount_is_matched_first() -> None:
+    lines = [theirs(gross_rp=2000), theirs(gross_rp=4000)]
+    outcome = match([ours(None)], lines, [])
+    assert [m.settled.gross_rp for m in outcome.matched] == [4000]
+
+
+def test_a_line_of_unknown_outcome_names_what_is_not_settled() -> None:
+    outcome = match([ours(), ours(OTHER, reference="ACQ-2")], [], [], unsettled=[theirs()])
+    assert {f"{d.kind} {d.subject}": d.difference_rp for d in outcome.differences} == {
+        "outcome-unknown ACQ-1/100000000001": -4000,
+        "not-settled ACQ-2/100000000002": -4000,
+    }
+    settled = match([ours()], [theirs()], PAID, unsettled=[theirs()])
+    assert settled.differences == ()
+    assert ("outcome-unknown", "ACQ-1/100000000001") in settled.explained
+
+
+@pytest.mark.parametrize(("tolerance", "differs"), [(0, True), (1, False)])
+def test_a_fee_may_be_rounded_as_far_as_the_rule_allows(tolerance: int, differs: bool) -> None:
+    tolerances = Tolerances(fee_rounding_rp=tolerance)
+    outcome = match([ours()], [charged(28, 27)], PAID, tolerances=tolerances)
+    assert bool(outcome.differences) is differs
+
+
+def test_a_narrative_may_name_several_batches() -> None:
+    batches = ["BCH-A1", "BCH-A10", "BCH-A2", "BCH-A1-X"]
+    assert batches_named("BCH-A2 DAN BCH-A1-X", batches) == ("BCH-A1-X", "BCH-A2")
+    assert named_together({"a"}, [{"a", "b"}, {"b", "c"}, {"d", "e"}, set()]) == {"a", "b", "c"}

@@ -22,8 +22,9 @@ from server.ledger.models import Entry
 from server.payments import proposals
 from server.payments.books import Books
 from server.payments.models import Case
-from server.reconciliation import service
+from server.reconciliation import rules, service
 from server.reconciliation.files import FileRefused
+from server.reconciliation.matching import How, Tolerances
 from server.reconciliation.models import (
     Discrepancy,
     ImportedFile,
@@ -471,6 +472,37 @@ async def test_a_payout_of_the_next_day_belongs_to_the_day_it_pays_out(office: O
     assert (await office.reconcile()).differences == ()
     (unknown,) = (await office.reconcile(tomorrow)).differences
     assert (unknown.kind, unknown.difference_rp) == ("unknown-movement", 7)
+
+
+async def test_one_credit_pays_the_batches_of_two_days_that_it_names(office: Office) -> None:
+    at, tomorrow = "2026-11-21T08:00:00+07:00", DAY + timedelta(days=1)
+    await office.book([booked(1, at), booked(2, "2026-11-22T08:00:00+07:00", 4000)])
+    second = line(2, "2026-11-22T08:00:00+07:00", gross_rp=4000, batch="BCH-A10")
+    await office.settle(settlement(line(1, at), second))
+    await office.bank(statement(tomorrow, (6000, "BATCH BCH-A10 DAN BCH-A1")))
+    for day in (DAY, tomorrow):
+        report = await office.reconcile(day)
+        assert report.differences == ()
+        assert {paid.how for paid in report.paid} == {How.MERGED}
+    assert await office.open() == set()
+
+
+async def test_tolerances_are_those_of_the_rule_in_force_on_the_day(
+    office: Office, books: Books
+) -> None:
+    office.books = replace(books, merchant_criteria=MerchantCriteria.URE)  # 0.7 %
+    at, tomorrow = "2026-11-21T08:00:00+07:00", "2026-11-22T08:00:00+07:00"
+    await office.book([booked(1, at, 1_000_000), booked(2, tomorrow, 1_000_000)])
+    for n, paid_at in ((1, at), (2, tomorrow)):
+        await office.settle(settlement(line(n, paid_at, gross_rp=1_000_000, mdr_rp=7001)))
+    async with office.transactions.begin() as db:
+        starts = DAY + timedelta(days=1)
+        rule = Tolerances(fee_rounding_rp=1)
+        assert await rules.add(db, rule, valid_from=starts, regulation="uji")
+        assert not await rules.add(db, rule, valid_from=starts, regulation="uji")
+    for day, found in ((DAY, {"mdr-differs"}), (starts, set())):
+        kinds = {d.kind for d in (await office.reconcile(day)).differences}
+        assert kinds - {"payout-missing"} == found
 
 
 async def test_a_batch_across_midnight_is_compared_whole_on_both_days(office: Office) -> None:
