@@ -306,6 +306,7 @@ class Case(Base):
         CheckConstraint("outcome <> 'taken_back'", name="taken_back"),
         UniqueConstraint("refund_id", "kind"),
         UniqueConstraint("charge_id", "kind"),
+        Index("ix_cases_waiting", "opened_at", postgresql_where=text("state <> 'closed'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

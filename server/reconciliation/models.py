@@ -257,6 +257,7 @@ class Discrepancy(Base):
             name="entry",
         ),
         UniqueConstraint("kind", "subject"),
+        Index("ix_discrepancies_waiting", "opened_at", postgresql_where=text("state <> 'closed'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

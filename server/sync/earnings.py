@@ -116,7 +116,9 @@ async def _in_suspense(db: AsyncSession, attendant_id: UUID) -> list[schemas.Pen
         .join(Charge, Charge.id == Money.charge_id)
         .join(Payment, Payment.id == Charge.payment_id)
         .join(Shift, Shift.id == Payment.shift_id)
-        .where(Shift.attendant_id == attendant_id, Case.state != "closed")
+        .where(Shift.attendant_id == attendant_id)
+        # What was recognised counts as earned, also while officers look at it once more.
+        .where(Case.state != "closed", Case.entry_id.is_(None))
         .group_by(Case.kind)
         .order_by(Case.kind)
     )

@@ -6,6 +6,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.payment import CaseState, advance_case
+from server.reconciliation.discrepancies import event_of
 from server.reconciliation.matching import (
     Booked,
     DifferenceKind,
@@ -121,3 +123,15 @@ def test_a_batch_is_known_wherever_the_bank_breaks_the_line(batch: str, breaks: 
     for at in sorted(breaks, reverse=True):
         wrapped = f"{wrapped[:at]}\n {wrapped[at:]}"
     assert batch_named(f"PENCAIRAN {wrapped} BANK", BATCHES) == batch
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=8), st.sampled_from(CaseState))
+def test_comparisons_follow_the_table_and_never_close_over_what_is_posted(
+    comparisons: list[tuple[bool, bool]], state: CaseState
+) -> None:
+    """Whatever they find, in any order: gone or of another amount, something posted or not."""
+    for gone, posted in comparisons:
+        event = event_of(state, gone=gone, posted=posted)
+        after = state if event is None else advance_case(state, event)
+        assert after is (CaseState.CLOSED if gone and not posted else CaseState.OPEN)
+        state = after

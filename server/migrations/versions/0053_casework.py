@@ -44,6 +44,10 @@ def upgrade() -> None:
     for kind, table, key, closed_at in CLOSED:
         _closed_by_two(kind, table, key, closed_at)
     _complaints()
+    for table in ('discrepancies', 'cases'):
+        op.create_index(
+            f'ix_{table}_waiting', table, ['opened_at'], postgresql_where=sa.text("state <> 'closed'")
+        )
 
 
 def _assignments() -> None:
