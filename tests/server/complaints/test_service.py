@@ -142,4 +142,4 @@ async def test_what_tells_of_a_person_is_destroyed_after_its_time_and_nothing_be
         assert (still.story, still.contact) == ("cerita", sealed)
         photos = await db.scalars(select(ComplaintPhoto.complaint_id))
         assert photos.all() == [waiting.id]
-        assert len((await db.scalars(select(ComplaintChange))).all()) == 1
+        assert len((await db.scalars(select(ComplaintChange))).all()) == 2

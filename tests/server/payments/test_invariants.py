@@ -48,6 +48,14 @@ async def as_superuser(owner_url: str, *statements: str) -> list[str]:
 
 FIRST = "(SELECT id FROM {} ORDER BY id LIMIT 1)"
 DAMAGES = {
+    "a loss that nobody decided": (
+        "I12-resolutions-are-steps",
+        """WITH e AS (
+               INSERT INTO ledger_entries (id, recorded_at, business_day, description, source, legs)
+               VALUES (gen_random_uuid(), now(), now()::date, 'uji', 'resolved:uji', 2) RETURNING id
+           ) INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp)
+           SELECT id, 1, '5140', 5 FROM e UNION ALL SELECT id, 2, '5190', -5 FROM e""",
+    ),
     "one leg a rupiah more": (
         "I1-entries-balance",
         f"UPDATE ledger_postings SET amount_rp = amount_rp + 1 WHERE line = 1"
