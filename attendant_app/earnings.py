@@ -34,6 +34,12 @@ class Earnings:
     def payout_on(self) -> date:
         return date.fromisoformat(self.told["payout_on"])
 
+    @property
+    def last_payout_on(self) -> date | None:
+        """When a share was paid out last, as far as the office has told."""
+        told = self.told.get("last_payout_at")
+        return None if told is None else datetime.fromisoformat(told).date()
+
 
 def last(handheld: Handheld, attendant: str) -> Earnings | None:
     row = handheld.store.db.execute(

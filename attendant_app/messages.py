@@ -289,6 +289,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "today-unsent": ("{n} belum dicatat kantor", "{n} not recorded by the office"),
     "today-share": ("Bagian saya {part} %", "My share, {part} %"),
     "today-payout": ("Dibayarkan {date}", "Paid out on {date}"),
+    "today-in-payout": (
+        "Sedang ditransfer bank: {amount}",
+        "Being transferred by the bank: {amount}",
+    ),
+    "today-last-payout": ("Terakhir dibayar: {amount}, {date}", "Last paid: {amount}, {date}"),
     "today-unpaid": ("Belum dibayarkan semuanya: {amount}", "Not paid out yet, in all: {amount}"),
     "today-not-told": (
         "Bagian saya belum diketahui; menunggu kantor.",

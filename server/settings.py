@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     deposit_working_days: int = Field(default=1, gt=0)
     revenue_code: str = "4.1.02.01.04"
     rkud: str = ""
+    payee_key: SecretStr | None = Field(default=None, min_length=32)
+    payout_columns: str = "rekening=account,nama=holder,bank=bank,jumlah=amount,berita=reference"
     jobs: bool = True
 
     @property
@@ -139,6 +141,14 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where drivers and handhelds reach this server, without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @field_validator("payout_columns")
+    @classmethod
+    def _columns_are_known(cls, value: str) -> str:
+        known = {"account", "holder", "bank", "amount", "reference"}
+        if any(column.partition("=")[2] not in known for column in value.split(",")):
+            raise ValueError(f"want name=field with fields of {', '.join(sorted(known))}")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

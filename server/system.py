@@ -166,6 +166,7 @@ def sample_secrets(data_dir: Path) -> dict[str, str]:
         "webhook_key": secrets.token_urlsafe(32),
         "plate_key": secrets.token_urlsafe(32),
         "contact_key": secrets.token_urlsafe(32),
+        "payee_key": secrets.token_urlsafe(32),
         "sign_in_key": secrets.token_urlsafe(32),
         "report_signing_password": secrets.token_urlsafe(24),
         "officer_password": secrets.token_urlsafe(9),
@@ -364,6 +365,7 @@ class System:
             "KARCIS_WEBHOOK_KEY": self.secrets["webhook_key"],
             "KARCIS_PLATE_KEY": self.secrets["plate_key"],
             "KARCIS_CONTACT_KEY": self.secrets["contact_key"],
+            "KARCIS_PAYEE_KEY": self.secrets["payee_key"],
             "KARCIS_SIGN_IN_KEY": self.secrets["sign_in_key"],
         }
 

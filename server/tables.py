@@ -16,6 +16,7 @@ import server.parking.models
 import server.payments.models
 import server.payments.voucher_models
 import server.reconciliation.models
+import server.reconciliation.payout_models
 import server.reports.models
 import server.spots.models
 import server.sync.models

@@ -153,6 +153,13 @@ TRIGGERS = (
     "parking_sessions_first_state",
     "parking_sessions_only_edges",
     "payout_rules_insert_only",
+    "payee_accounts_insert_only",
+    "payout_lines_first_state",
+    "payout_lines_never_changes",
+    "payout_lines_only_edges",
+    "payout_runs_first_state",
+    "payout_runs_never_changes",
+    "payout_runs_only_edges",
     "pass_orders_never_changes",
     "pass_permits_insert_only",
     "pass_prices_never_changes",
@@ -269,6 +276,7 @@ INVARIANTS = (
            (SELECT series, sequence FROM receipts
             UNION ALL SELECT series, sequence FROM refunds
             UNION ALL SELECT series, sequence FROM remittances
+            UNION ALL SELECT series, sequence FROM payout_runs
             UNION ALL SELECT series, sequence FROM cash_deposits) r ON r.series = s.series
            GROUP BY s.series, s.last
            HAVING count(r.sequence) <> s.last OR count(DISTINCT r.sequence) <> s.last
@@ -450,6 +458,16 @@ INVARIANTS = (
            UNION ALL SELECT r.number FROM remittances r
            LEFT JOIN remitted_days d ON d.remittance_id = r.id
            GROUP BY r.id HAVING r.amount_rp <> coalesce(sum(d.amount_rp), 0)""",
+    ),
+    Invariant(
+        "I7-paid-out-as-told",
+        "a run of shares is the sum of its lines, and each paid line took that much of the debt",
+        """SELECT r.number FROM payout_runs r LEFT JOIN payout_lines l ON l.run_id = r.id
+           GROUP BY r.id HAVING r.amount_rp <> coalesce(sum(l.amount_rp), 0)
+           UNION ALL SELECT l.id::text FROM payout_lines l
+           LEFT JOIN ledger_postings p ON p.entry_id = l.entry_id
+               AND p.account_code = l.account_code AND p.party = l.party
+           WHERE l.state = 'paid' AND p.amount_rp IS DISTINCT FROM l.amount_rp""",
     ),
     Invariant(
         "I7-transit-as-settled",

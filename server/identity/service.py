@@ -131,6 +131,8 @@ class Right(StrEnum):
     RECORD_DEPOSIT = "record_deposit"
     MAKE_REMITTANCE = "make_remittance"
     DECIDE_REMITTANCE = "decide_remittance"
+    PAY_SHARES = "pay_shares"
+    DECIDE_PAYOUT = "decide_payout"
     CANCEL_CHARGE = "cancel_charge"
     REQUEST_REFUND = "request_refund"
     DECIDE_REFUND = "decide_refund"
@@ -165,6 +167,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.CLOSE_DAY,
                 Right.RECORD_DEPOSIT,
                 Right.MAKE_REMITTANCE,
+                Right.PAY_SHARES,
                 Right.CANCEL_CHARGE,
                 Right.REQUEST_REFUND,
                 Right.RECORD_TRANSFER,
@@ -184,6 +187,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.RECONCILE,
                 Right.LOCK_DAY,
                 Right.DECIDE_REMITTANCE,
+                Right.DECIDE_PAYOUT,
                 Right.DECIDE_REFUND,
                 Right.DECIDE_CASE,
                 Right.WORK_CASE,

@@ -16,6 +16,7 @@ CASH_HELD = "1140"
 DEPOSITS_IN_TRANSIT = "1150"
 TRANSFERS_IN_TRANSIT = "1160"
 REMITTED_IN_TRANSIT = "1161"
+PAYOUTS_IN_TRANSIT = "1162"
 VOUCHER_SELLERS = "1170"
 REFUNDS_PAYABLE = "2110"
 ATTENDANT_PAYABLE = "2120"
@@ -51,6 +52,7 @@ CHART = (
     ChartAccount(DEPOSITS_IN_TRANSIT, "Setoran tunai dalam perjalanan", "asset"),
     ChartAccount(TRANSFERS_IN_TRANSIT, "Transfer pengembalian dalam perjalanan", "asset"),
     ChartAccount(REMITTED_IN_TRANSIT, "STS dalam perjalanan", "asset"),
+    ChartAccount(PAYOUTS_IN_TRANSIT, "Bagi hasil dalam perjalanan", "asset"),
     ChartAccount(VOUCHER_SELLERS, "Piutang penjual voucher", "asset"),
     ChartAccount(WITHHELD_TAX, "PPh atas jasa acquirer", "asset"),
     ChartAccount(FEE_CLAIMS, "Klaim kelebihan MDR kepada acquirer", "asset"),
@@ -201,6 +203,14 @@ def for_remittance(amount_rp: int) -> tuple[Leg, ...]:
     return _balanced(Leg(RKUD, amount_rp), Leg(REMITTED_IN_TRANSIT, -amount_rp))
 
 
+def for_share_paid(amount_rp: int, payable: str, party: str) -> tuple[Leg, ...]:
+    """The bank said that a share was paid to whom it is owed, not yet seen on the account.
+
+    `payable` names the account it was owed on: an attendant's, or a third party's.
+    """
+    return _balanced(Leg(payable, amount_rp, party), Leg(PAYOUTS_IN_TRANSIT, -amount_rp))
+
+
 def for_settlement(
     gross_rp: int, mdr_rp: int, vat_rp: int = 0, withheld_rp: int = 0
 ) -> tuple[Leg, ...]:
@@ -227,8 +237,8 @@ def for_explained_settlement(gross_rp: int) -> tuple[Leg, ...]:
 def for_bank_credit(amount_rp: int, clears: str = IN_TRANSIT) -> tuple[Leg, ...]:
     """A movement on the collecting account, negative for a debit, which an account awaits.
 
-    `clears` names that account: a batch's payout, a deposit, a refund's transfer, or what was
-    handed in to the regency.
+    `clears` names that account: a batch's payout, a deposit, a refund's transfer, what was
+    handed in to the regency, or a payout of shares.
     """
     return _balanced(Leg(BANK, amount_rp), Leg(clears, -amount_rp))
 

@@ -33,6 +33,7 @@ from server.office import (
     officers,
     own_account,
     passkeys,
+    payouts,
     places,
     portal,
     quarantine,
@@ -65,7 +66,7 @@ from server.webhooks import queries as webhooks
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, whose own paths hold any word.
 for right, parts in (
-    (Right.SEE_BOOKS, (days, deposits, ledger, refunds, cases, money, tariffs)),
+    (Right.SEE_BOOKS, (days, deposits, payouts, ledger, refunds, cases, money, tariffs)),
     (
         Right.SEE_WORK,
         (complaints, notices, signal, devices, shifts, quarantine, voids, spots, places, reports),

@@ -38,7 +38,16 @@ from server.reconciliation.models import (
     SettlementLine,
     StatementLine,
 )
-from server.reconciliation.states import RemittanceEvent, RemittanceState, advance_remittance
+from server.reconciliation.payout_models import PayoutRun
+from server.reconciliation.states import (
+    RemittanceEvent,
+    RemittanceState,
+    RunState,
+    advance_remittance,
+)
+
+Transfer = Refund | Remittance | PayoutRun
+"""What the office sends from the account, and awaits as a debit that names its number."""
 
 PAID_OUT_WITHIN = timedelta(days=31)
 """How long after its day the money of a batch or a deposit may still come."""
@@ -67,7 +76,7 @@ class Awaited:
 
     batches: Collection[str]
     slips: Mapping[str, Slip]
-    transfers: dict[str, Refund | Remittance]
+    transfers: dict[str, Transfer]
 
 
 async def record(
@@ -78,9 +87,10 @@ async def record(
 ) -> None:
     """Keep new movements, and post each as what it is, or else into suspense."""
     since = min(row.value_date for row in rows) - PAID_OUT_WITHIN
-    transfers: dict[str, Refund | Remittance] = {
+    transfers: dict[str, Transfer] = {
         **await refund_queries.awaited_at_bank(db),
         **await _handed_in(db),
+        **await _paid_out(db),
     }
     awaited = Awaited(await _batches(db, since), await _slips(db, since), transfers)
     lines = {new_id(): row for row in rows}
@@ -122,9 +132,11 @@ def _clears(row: StatementRow, awaited: Awaited) -> str | None:
     return batch_named(row.narrative, {*awaited.batches, *fitting})
 
 
-def _in_transit(transfer: Refund | Remittance) -> str:
+def _in_transit(transfer: Transfer) -> str:
     if isinstance(transfer, Remittance):
         return postings.REMITTED_IN_TRANSIT
+    if isinstance(transfer, PayoutRun):
+        return postings.PAYOUTS_IN_TRANSIT
     return postings.TRANSFERS_IN_TRANSIT
 
 
@@ -143,10 +155,21 @@ async def _handed_in(db: AsyncSession) -> dict[str, Remittance]:
     return {remittance.number: remittance for remittance in rows}
 
 
+async def _paid_out(db: AsyncSession) -> dict[str, PayoutRun]:
+    """Approved runs of shares whose debit was not seen yet."""
+    rows = await db.scalars(
+        select(PayoutRun)
+        .where(PayoutRun.state == RunState.APPROVED, PayoutRun.statement_line_id.is_(None))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {run.number: run for run in rows}
+
+
 def _transfer_named(
-    row: StatementRow | StatementLine, transfers: Mapping[str, Refund | Remittance]
-) -> Refund | Remittance | None:
-    """The refund or STS whose transfer a debit is: it names its number, with or without hyphens."""
+    row: StatementRow | StatementLine, transfers: Mapping[str, Transfer]
+) -> Transfer | None:
+    """What a debit transfers: it names the number, with or without hyphens."""
     spelled = {
         spelling: number for number in transfers for spelling in (number, number.replace("-", ""))
     }
@@ -270,6 +293,7 @@ async def to_compare(
         .where(or_(ClearedMovement.name.is_not(None), of_day))
         .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
         .where(not_(exists().where(Remittance.statement_line_id == StatementLine.id)))
+        .where(not_(exists().where(PayoutRun.statement_line_id == StatementLine.id)))
     )
     batches = await _batches(db, since)
     lines = [(line, name, decided, _named(line, name, batches)) for line, name, decided in rows]

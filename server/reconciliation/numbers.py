@@ -8,6 +8,7 @@ from server.payments.models import ReceiptSeries
 
 RECEIPT_OF_DEPOSIT = "TBP"
 REMITTANCE = "STS"
+PAYOUT = "BGH"
 
 
 async def take(db: AsyncSession, kind: str, year: int) -> tuple[str, int]:

@@ -59,6 +59,19 @@ class DepositSlip:
     """Empty while nobody has."""
 
 
+@dataclass(frozen=True)
+class ShareSlip:
+    """A payee was paid a share."""
+
+    number: str
+    payee: str
+    amount_rp: int
+    until: date
+    account: str
+    evidence: str
+    paid_on: date
+
+
 def in_words(amount_rp: int) -> str:
     """Whole rupiah in Bahasa: ``tujuh belas ribu rupiah``."""
     return f"{num2words(amount_rp, lang='id')} rupiah"
@@ -114,6 +127,23 @@ def deposit_slip(head: Letterhead, told: DepositSlip) -> bytes:
             page.line("BELUM DISETUJUI: bukan bukti setoran.", bold=True)
 
     return _drawn(A4, told.number, draw)
+
+
+def share_slip(head: Letterhead, told: ShareSlip) -> bytes:
+    """What a payee was paid, on half a page."""
+
+    def draw(page: "_Page") -> None:
+        page.head(head, "SLIP PEMBAYARAN BAGI HASIL", told.number)
+        page.fact("Dibayarkan kepada", told.payee)
+        page.fact("Uang sebesar", format_rp(told.amount_rp))
+        page.fact("Terbilang", in_words(told.amount_rp))
+        page.fact("Bagi hasil sampai", written(told.until))
+        page.fact("Ke rekening", told.account)
+        page.fact("Referensi bank", told.evidence)
+        page.fact("Tanggal bayar", written(told.paid_on))
+        page.signatures(("Penerima", told.payee), ("Bendahara Penerimaan", ""))
+
+    return _drawn(landscape(A5), told.number, draw)
 
 
 def _drawn(size: tuple[float, float], title: str, draw: Callable[["_Page"], None]) -> bytes:

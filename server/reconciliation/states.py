@@ -75,3 +75,56 @@ REMITTANCE_TABLE: Mapping[tuple[RemittanceState, RemittanceEvent], RemittanceSta
 def advance_remittance(state: RemittanceState, event: RemittanceEvent) -> RemittanceState:
     """The next state; raises TransitionRefused."""
     return follow(REMITTANCE_TABLE, state, event)
+
+
+class RunState(StrEnum):
+    PREPARED = "prepared"
+    APPROVED = "approved"
+    DECLINED = "declined"
+
+
+class RunEvent(StrEnum):
+    APPROVED = "approved"
+    DECLINED = "declined"
+
+
+RUN_TABLE: Mapping[tuple[RunState, RunEvent], RunState] = MappingProxyType(
+    {
+        (RunState.PREPARED, RunEvent.APPROVED): RunState.APPROVED,
+        (RunState.PREPARED, RunEvent.DECLINED): RunState.DECLINED,
+    }
+)
+
+
+class LineState(StrEnum):
+    """DROPPED: its run was declined. FAILED: the bank did not pay; it is owed as before."""
+
+    WAITING = "waiting"
+    PAID = "paid"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+class LineEvent(StrEnum):
+    PAID = "paid"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+LINE_TABLE: Mapping[tuple[LineState, LineEvent], LineState] = MappingProxyType(
+    {
+        (LineState.WAITING, LineEvent.PAID): LineState.PAID,
+        (LineState.WAITING, LineEvent.FAILED): LineState.FAILED,
+        (LineState.WAITING, LineEvent.DROPPED): LineState.DROPPED,
+    }
+)
+
+
+def advance_run(state: RunState, event: RunEvent) -> RunState:
+    """The next state; raises TransitionRefused."""
+    return follow(RUN_TABLE, state, event)
+
+
+def advance_line(state: LineState, event: LineEvent) -> LineState:
+    """The next state; raises TransitionRefused."""
+    return follow(LINE_TABLE, state, event)

@@ -17,6 +17,7 @@ from server.ledger.models import Entry, Posting
 from server.parking.models import ParkingSession
 from server.payments.books import Books
 from server.payments.models import Case, Charge, Money, Payment
+from server.reconciliation import payouts
 from server.spots.models import Spot, Zone
 from server.sync import schemas
 
@@ -32,6 +33,7 @@ async def of_shift(
     day = books.day(now)
     gross_rp, zones = await _collected(db, shift.attendant_id, now, books)
     payout = await ledger.payout_rule(db, day)
+    received = await payouts.received_by(db, shift.attendant_code)
     return schemas.Earnings(
         as_of=now,
         day=day,
@@ -41,6 +43,9 @@ async def of_shift(
         unpaid_share_rp=-await reports.balance_of(
             db, postings.ATTENDANT_PAYABLE, shift.attendant_code
         ),
+        in_payout_rp=received.waiting_rp,
+        last_payout_rp=received.last_rp,
+        last_payout_at=received.last_at,
         cash_owed_rp=await reports.owed_by(db, shift.attendant_code),
         pending=[
             *await _unconfirmed(db, shift.attendant_id, now),

@@ -307,6 +307,9 @@ class Earnings(BaseModel):
     attendant_bp: list[int] = Field(description="The parts that hold, in basis points, each once.")
     share_rp: int = Field(description="Earned today, less what refunds took back.")
     unpaid_share_rp: int = Field(description="Earned on any day and not paid out.")
+    in_payout_rp: int = Field(description="Of that, approved and on its way by the bank.")
+    last_payout_rp: int = Field(description="What was paid out last; 0 before the first time.")
+    last_payout_at: datetime | None
     cash_owed_rp: int
     pending: list[Pending]
     payout_on: date = Field(description="When today's share is paid out.")

@@ -76,3 +76,34 @@ async def test_a_day_is_closed_by_two_and_its_money_handed_in(
     await expect(
         checker.get_by_role("heading", name="Penutupan nomor 1: dibuka lagi")
     ).to_be_visible()
+    await pay_out(screens, maker, checker)
+
+
+async def pay_out(screens: Screens, maker: Page, checker: Page) -> None:
+    """The zone's pool has no account: only the third party is paid."""
+    await maker.goto("/office/payouts")
+    await maker.get_by_text("Catat rekening penerima").click()
+    await maker.get_by_label("Penerima").select_option("2130:Karang Taruna (sampel)")
+    for name, value in (
+        ("Bank", "Bank Uji"), ("Nama pemilik rekening", "Ani"), ("Nomor rekening", "0012345678"),
+    ):  # fmt: skip
+        await maker.get_by_label(name, exact=True).fill(value)
+    await press(maker, "Catat rekening", PASSWORD)
+    await screens.examine(maker, "payouts")
+    await maker.get_by_label("Bagi hasil sampai dengan hari").fill(str(DAY))
+    await press(maker, "Siapkan pembayaran", PASSWORD)
+    await checker.goto(maker.url)
+    await screens.examine(checker, "payout")
+    await press(checker, "Setujui pembayaran", CHECKER_PASSWORD)
+    await maker.reload()
+    async with maker.expect_download() as downloading:
+        await maker.get_by_role("link", name="Unduh berkas untuk bank (CSV)").click()
+    told = (await (await downloading.value).path()).read_text()
+    assert told.splitlines()[1].startswith("0012345678,Ani,Bank Uji,900,BGH-2026-000001-")
+    await screens.examine(maker, "payout-approved")
+    await maker.get_by_label("Nomor referensi bank, atau sebab gagal").fill("REF-77")
+    await press(maker, "Yang dicentang sudah dibayar", PASSWORD)
+    slip = await maker.request.get(
+        str(await maker.get_by_role("link", name="Slip").get_attribute("href"))
+    )
+    assert "sembilan ratus rupiah" in text_of(await slip.body())

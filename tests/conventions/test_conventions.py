@@ -25,7 +25,7 @@ from server import verify
 from server.complaints.states import COMPLAINT_TABLE
 from server.errors import Problem
 from server.observability import LOGGED
-from server.reconciliation.states import CLOSE_TABLE, REMITTANCE_TABLE
+from server.reconciliation.states import CLOSE_TABLE, LINE_TABLE, REMITTANCE_TABLE, RUN_TABLE
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
 
@@ -186,6 +186,8 @@ def test_the_documented_state_diagrams_are_the_tables() -> None:
         NOTICE_TABLE,
         CLOSE_TABLE,
         REMITTANCE_TABLE,
+        RUN_TABLE,
+        LINE_TABLE,
     ):
         assert diagram(table) in text
 

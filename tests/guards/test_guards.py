@@ -45,6 +45,7 @@ from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, LIFETIME, Office
 from tests.server.payments.test_passes import order as order_pass
 from tests.server.payments.test_refund_guards import GUARDS as OF_REFUNDS
 from tests.server.reconciliation import closes
+from tests.server.reconciliation.paying import pay_shares
 
 FILES = Path(__file__).parents[2] / "fixtures" / "settlements"
 
@@ -466,6 +467,51 @@ GUARDS = {
         "I7-remitted-as-approved",
         "was made with other values",
     ),
+    "a payout of shares goes along its table": trigger(
+        "payout_runs_only_edges",
+        "payout_runs",
+        "UPDATE payout_runs SET state = 'prepared', decided_by = NULL, decided_at = NULL",
+        "I0-guards-stand",
+        "may not become prepared from approved",
+    ),
+    "a payout of shares starts as prepared": trigger(
+        "payout_runs_first_state",
+        "payout_runs",
+        copied("payout_runs", "true", id=NEW_ID, number="'uji'", sequence="sequence + 1"),
+        "I0-guards-stand",
+        "may not become approved from nothing",
+    ),
+    "what a payout of shares is over stays": trigger(
+        "payout_runs_never_changes",
+        "payout_runs",
+        "UPDATE payout_runs SET amount_rp = amount_rp + 1",
+        "I7-paid-out-as-told",
+        "was made with other values",
+    ),
+    "a line of a payout goes along its table": trigger(
+        "payout_lines_only_edges",
+        "payout_lines",
+        "UPDATE payout_lines SET state = 'waiting', evidence = '', told_by = NULL,"
+        " entry_id = NULL WHERE state = 'paid'",
+        "I0-guards-stand",
+        "may not become waiting from paid",
+    ),
+    "a line of a payout starts as waiting": trigger(
+        "payout_lines_first_state",
+        "payout_lines",
+        copied(
+            "payout_lines", "state = 'paid'", id=NEW_ID, position="position + 9", entry_id=ANY_ENTRY
+        ),
+        "I7-paid-out-as-told",
+        "may not become paid from nothing",
+    ),
+    "a line of a payout stays over its sum": trigger(
+        "payout_lines_never_changes",
+        "payout_lines",
+        "UPDATE payout_lines SET amount_rp = amount_rp + 1",
+        "I7-paid-out-as-told",
+        "was made with other values",
+    ),
     "what a pass costs stays": trigger(
         "pass_prices_never_changes",
         "pass_prices",
@@ -652,6 +698,7 @@ async def town(
         await remittances.decline(db, checker, made.id, "uji", now=after)
     await closes.reopen(transactions, close, now=after)
     await _cases(transactions, handheld.device_id, books, now)
+    await pay_shares(transactions, books, now)
     async with transactions.begin() as db:
         assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
 

@@ -23,6 +23,7 @@ AWAITING = st.sampled_from(
         postings.DEPOSITS_IN_TRANSIT,
         postings.TRANSFERS_IN_TRANSIT,
         postings.REMITTED_IN_TRANSIT,
+        postings.PAYOUTS_IN_TRANSIT,
     ]
 )
 RULES = {
@@ -46,6 +47,9 @@ RULES = {
     "for_refund_by_acquirer": st.tuples(AMOUNT),
     "for_refund_by_transfer": st.tuples(AMOUNT),
     "for_remittance": st.tuples(AMOUNT),
+    "for_share_paid": st.tuples(
+        AMOUNT, st.sampled_from([postings.ATTENDANT_PAYABLE, postings.THIRD_PARTY_PAYABLE]), SELLER
+    ),
     "for_settlement": st.tuples(ANY, ANY),
     "for_unbooked_settlement": st.tuples(ANY, ANY),
     "for_explained_settlement": st.tuples(ANY),

@@ -40,6 +40,7 @@ CLIENT_SECRET = "rahasia uji"
 WEBHOOK_KEY = "kunci uji webhook, tiga puluh dua"
 PLATE_KEY = "kunci uji nomor polisi, tiga puluh"
 SIGN_IN_KEY = "kunci uji masuk kantor, tiga puluh dua"
+PAYEE_KEY = "kunci uji rekening, tiga puluh dua"
 CONTACT_KEY = "kunci uji kontak, tiga puluh dua ya"
 _numbers = itertools.count(1)
 
@@ -103,6 +104,7 @@ def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
         webhook_key=SecretStr(WEBHOOK_KEY),
         plate_key=SecretStr(PLATE_KEY),
         contact_key=SecretStr(CONTACT_KEY),
+        payee_key=SecretStr(PAYEE_KEY),
         sign_in_key=SecretStr(SIGN_IN_KEY),
         reports_per_minute=10_000,
         picture_checks_per_minute=10_000,

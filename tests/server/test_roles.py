@@ -32,7 +32,7 @@ INSERT_ONLY = {
     "complaint_changes", "day_close_changes",
     "device_changes", "device_events", "device_keys", "imported_files", "inquiries",
     "ledger_entries", "ledger_postings", "money", "notifications", "officer_changes",
-    "payout_rules",
+    "payee_accounts", "payout_rules",
     "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
     "refund_changes",
     "refund_proofs", "refund_receipts", "remitted_days", "settlement_lines", "shift_closings",
@@ -92,6 +92,8 @@ UPDATED = {
     "pass_orders": {"plate_masked", "plate_hash"},
     "pass_prices": {"valid_until"},
     "payments": {"state"},
+    "payout_lines": {"state", "evidence", "told_by", "told_at", "entry_id"},
+    "payout_runs": {"state", "decided_by", "decided_at", "why", "statement_line_id"},
     "pooled_charges": {"claimed_at", "claim_hash"},
     "posted_codes": {"retired_at"},
     "receipt_series": {"last"},
@@ -168,12 +170,13 @@ SECRET = re.compile(
     "password|pin_hash|token|code_hash|key_hash|nonce$|secret|reminders.*[^_](auth|endpoint|p256dh)"
 )
 OF_DRIVERS = {
+    "payee_accounts.sealed",
     "notice_photos.jpeg",
     "complaint_photos.jpeg",
     "complaints.contact",
     "refund_wishes.contact",
 }
-"""How to reach or see a driver, which is no auditor's business either."""
+"""How to reach or see a driver, or where an attendant's money goes: no auditor's business."""
 
 
 async def all_of(db_of: Transactions, sql: str, **values: object) -> set[str]:

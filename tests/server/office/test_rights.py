@@ -25,6 +25,10 @@ RIGHTS = {
     "/office/ledger/deposits": Right.RECORD_DEPOSIT,
     "/office/deposits": Right.MAKE_REMITTANCE,
     "/office/deposits/{remittance_id}/decision": Right.DECIDE_REMITTANCE,
+    "/office/payouts": Right.PAY_SHARES,
+    "/office/payouts/accounts": Right.PAY_SHARES,
+    "/office/payouts/{run_id}/decision": Right.DECIDE_PAYOUT,
+    "/office/payouts/{run_id}/results": Right.PAY_SHARES,
     "/office/charges/{charge_id}/refunds": Right.REQUEST_REFUND,
     "/office/charges/{charge_id}/cancel": Right.CANCEL_CHARGE,
     "/office/refunds/{refund_id}/decision": Right.DECIDE_REFUND,
@@ -123,6 +127,7 @@ async def test_a_form_is_refused_to_every_role_without_its_right(
                 "officer_id",
                 "request_id",
                 "remittance_id",
+                "run_id",
                 "sign_in_id",
                 "number",
             ):

@@ -1,0 +1,169 @@
+"""Shares are paid by two officers and the bank's word: never twice, and a failed one stays owed."""
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from server import verify
+from server.database import Transactions
+from server.identity import service as identity
+from server.identity.service import RoleNotAllowed
+from server.payments.books import Books
+from server.reconciliation import papers, payouts
+from server.reconciliation.papers import Letterhead, ShareSlip
+from server.reconciliation.payout_models import PayeeAccount, PayoutRun
+from server.reconciliation.payouts import (
+    NothingToPayOut,
+    PayeesNotKept,
+    PayoutNotPossible,
+    ToldAccount,
+)
+from server.reconciliation.states import (
+    LINE_TABLE,
+    RUN_TABLE,
+    LineEvent,
+    LineState,
+    RunEvent,
+    RunState,
+)
+from server.sample import OFFICER
+from server.settings import Settings
+from tests.server.reconciliation import paying
+from tests.server.reconciliation.paying import KEY, NUMBER
+from tests.server.reconciliation.test_files import FIXTURES
+from tests.server.reconciliation.test_remittances import text_of
+from tests.server.reconciliation.test_service import DAY, Office, statement
+
+AFTER = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def office(transactions: Transactions, books: Books) -> Office:
+    """Shares of a Saturday are owed to a zone's pool and to a third party."""
+    office = Office(transactions, books, AFTER)
+    await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
+    return office
+
+
+async def owed(office: Office, until: date | None = None) -> dict[str, tuple[int, int]]:
+    async with office.transactions.begin() as db:
+        return {p.party: (p.owed_rp, p.waiting_rp) for p in await payouts.payees(db, until)}
+
+
+async def run_of(office: Office) -> PayoutRun:
+    await paying.record_accounts(office.transactions, AFTER)
+    return await paying.prepare(office.transactions, DAY, office.books, AFTER)
+
+
+async def pay(office: Office, run: PayoutRun, *positions: int, paid: bool = True) -> None:
+    await paying.tell(office.transactions, run, [*positions], office.books, AFTER, paid=paid)
+
+
+async def test_shares_are_paid_line_by_line_and_a_failed_one_stays_owed(office: Office) -> None:
+    before = await owed(office)
+    assert before == {"zone:PSR": (6_300, 0), "Karang Taruna (sampel)": (900, 0)}
+    assert await owed(office, DAY - timedelta(days=1)) == {}
+    with pytest.raises(NothingToPayOut):
+        await paying.prepare(office.transactions, DAY, office.books, AFTER)
+    run = await run_of(office)
+    assert (run.number[:15], run.amount_rp) == ("BGH-2026-000001", 7_200)
+    with pytest.raises(NothingToPayOut):
+        await paying.prepare(office.transactions, DAY, office.books, AFTER)
+    with pytest.raises(PayoutNotPossible):
+        await pay(office, run, 1)
+    async with office.transactions.begin() as db:
+        maker = await identity.officer_named(db, OFFICER)
+        with pytest.raises(RoleNotAllowed):
+            await payouts.decide(db, maker, run.id, "", agree=True, now=AFTER)
+    await paying.decide(office.transactions, run, AFTER)
+    await pay(office, run, 1)
+    await pay(office, run, 2, paid=False)
+    with pytest.raises(PayoutNotPossible):
+        await pay(office, run, 1)
+    assert await owed(office) == {"Karang Taruna (sampel)": (900, 0)}
+    assert (await office.balances())["1162"] == -6_300
+    again = await paying.prepare(office.transactions, DAY, office.books, AFTER)
+    assert again.amount_rp == 900
+    await paying.decide(office.transactions, again, AFTER, agree=False)
+    assert await owed(office) == {"Karang Taruna (sampel)": (900, 0)}
+    async with office.transactions.begin() as db:
+        assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
+
+
+async def test_the_debit_of_a_run_clears_what_was_paid(office: Office) -> None:
+    run = await run_of(office)
+    await paying.decide(office.transactions, run, AFTER)
+    await pay(office, run, 1, 2)
+    credit = statement(DAY, (7_200, f"BAGI HASIL {run.number}"), reference="STM-OUT")
+    debit = (
+        credit.replace(b"IDR0,00", b"IDR7200,00", 1)
+        .replace(b"C7200,00NTRF", b"D7200,00NTRF")
+        .replace(b":62F:C261121IDR7200,00", b":62F:C261121IDR0,00")
+    )
+    await office.bank(debit)
+    balances = await office.balances()
+    assert (balances.get("1162"), balances["1110"], balances.get("2190")) == (None, -7_200, None)
+    kinds = {d.kind.value for d in (await office.reconcile()).differences}
+    assert "unknown-movement" not in kinds
+
+
+async def test_the_bank_gets_its_columns_and_nobody_else_the_numbers(
+    office: Office, settings: Settings
+) -> None:
+    run = await run_of(office)
+    columns = "Amount=amount,To=account,Name=holder,Ref=reference"
+    async with office.transactions.begin() as db:
+        with pytest.raises(PayoutNotPossible):
+            await payouts.bulk_file(db, run, columns, KEY)
+    await paying.decide(office.transactions, run, AFTER)
+    async with office.transactions.begin() as db:
+        run = await db.get_one(PayoutRun, run.id)
+        content = await payouts.bulk_file(db, run, columns, KEY)
+        default = await payouts.bulk_file(db, run, settings.payout_columns, KEY)
+        with pytest.raises(PayeesNotKept):
+            await payouts.bulk_file(db, run, columns, None)
+        kept = [str(row) for row in (await db.execute(select(PayeeAccount.__table__))).all()]
+        changes = list(await db.scalars(text("SELECT state::text FROM audit_changes")))
+    rows = list(csv.reader(io.StringIO(content.decode())))
+    assert rows[0] == ["Amount", "To", "Name", "Ref"]
+    assert rows[1] == ["6300", NUMBER, "'=Uji", f"{run.number}/1"]
+    assert default.startswith(b"rekening,nama,bank,jumlah,berita\r\n")
+    assert not [row for row in kept + changes if NUMBER in row]
+
+
+async def test_an_account_is_refused_without_a_key_and_for_who_is_owed_nothing(
+    office: Office,
+) -> None:
+    told = ToldAccount("2130", "Karang Taruna", "Bank Uji", "Uji", NUMBER)
+    async with office.transactions.begin() as db:
+        maker = await identity.officer_named(db, OFFICER)
+        with pytest.raises(PayeesNotKept):
+            await payouts.record_account(db, maker, told, None, now=AFTER)
+        nobody = ToldAccount("2130", "Tidak ada", "Bank Uji", "Uji", NUMBER)
+        with pytest.raises(payouts.PayoutNotFound):
+            await payouts.record_account(db, maker, nobody, KEY, now=AFTER)
+
+
+async def test_a_slip_says_who_was_paid_how_much(office: Office) -> None:
+    told = ShareSlip(
+        "BGH-2026-000001-X/1", "Budi (J-001)", 4_900, DAY, "Bank Uji, ...890", "REF-1", DAY
+    )
+    said = text_of(papers.share_slip(Letterhead("Kabupaten Contoh", "Dishub"), told))
+    for part in ("Budi (J-001)", "Rp4.900", "empat ribu sembilan ratus rupiah", "...890"):
+        assert part in said
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_each_event_of_a_run_is_decided_in_each_state(state: RunState) -> None:
+    found = {e.value for e in RunEvent if (state, e) in RUN_TABLE}
+    assert found == ({"approved", "declined"} if state is RunState.PREPARED else set())
+
+
+@pytest.mark.parametrize("state", LineState)
+def test_each_event_of_a_line_is_decided_in_each_state(state: LineState) -> None:
+    found = {e.value for e in LineEvent if (state, e) in LINE_TABLE}
+    assert found == ({"paid", "failed", "dropped"} if state is LineState.WAITING else set())
