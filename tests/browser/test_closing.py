@@ -30,8 +30,9 @@ async def sign_in_checker(screens: Screens) -> Page:
 async def press(page: Page, button: str, password: str = "") -> None:
     """Press a form's button, with the password where it still asks for one."""
     asked = page.get_by_label("Kata sandi Anda, sekali lagi")
-    if password and await asked.count():
-        await asked.first.fill(password)
+    for field in await asked.all() if password else ():
+        if await field.is_visible():
+            await field.fill(password)
     async with page.expect_navigation():
         await page.get_by_role("button", name=button, exact=True).click()
 

@@ -610,6 +610,7 @@ REWRITTEN = {
     ),
     "money": ("UPDATE money SET amount_rp = amount_rp - 1", "I5-booked"),
     "notifications": ("UPDATE notifications SET body = '{}'", "I5-evidence"),
+    "payee_accounts": ("UPDATE payee_accounts SET holder = 'uji'", "I0-guards-stand"),
     "receipts": ("UPDATE receipts SET facts = facts || '{\"amount_rp\": 1}'", "I3-receipts"),
     "sign_changes": ("DELETE FROM sign_changes", "I14-sign-changes"),
     "shift_closings": ("UPDATE shift_closings SET expected_rp = expected_rp + 1", "I5-counted"),

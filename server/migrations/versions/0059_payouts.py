@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint('id', name=op.f('pk_payee_accounts')),
     )
     op.create_index('ix_payee_accounts_party', 'payee_accounts', ['account_code', 'party'])
-    insert_only('payee_accounts', hidden=('sealed',))
+    insert_only('payee_accounts')
     _runs()
     _lines()
 
