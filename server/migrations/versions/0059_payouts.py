@@ -12,7 +12,7 @@ from server.migrations.grants import (
 )
 
 revision = '0059'
-down_revision = '0060'
+down_revision = '0052'
 
 INSTANT = sa.DateTime(timezone=True)
 
