@@ -3,10 +3,12 @@
 import json
 from datetime import UTC, datetime
 
+from fastapi import FastAPI
 from playwright.async_api import Page, expect
 
 from server import sample
 from server.database import Transactions
+from server.limits import RateLimit
 from server.payments.books import Books
 from tests.browser.screen import DESK, Screens
 from tests.browser.test_office import sign_in
@@ -38,8 +40,9 @@ async def press(page: Page, button: str, password: str = "") -> None:
 
 
 async def test_a_day_is_closed_by_two_and_its_money_handed_in(
-    screens: Screens, transactions: Transactions, books: Books
+    screens: Screens, app: FastAPI, transactions: Transactions, books: Books
 ) -> None:
+    app.state.office_limit = RateLimit(10_000)
     office = Office(transactions, books, AFTER)
     await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
     await office.settle(CSV)
