@@ -356,7 +356,8 @@ def of_the_office(town: Town, browser: Browser) -> None:
     page.fill("input[name=login]", officer["login"])
     page.fill("input[name=password]", officer["password"])
     page.click("form[action='/office/sign-in'] button")
-    page.wait_for_selector("#selisih")
+    page.wait_for_url("**/office")
+    page.goto(f"{town.server}/office/reconciliation?date={day}")
     for kind in ("settlement", "statement"):
         page.set_input_files(f"form[action='/office/{kind}'] input[type=file]", ended[kind])
         page.click(f"form[action='/office/{kind}'] button")
@@ -365,6 +366,27 @@ def of_the_office(town: Town, browser: Browser) -> None:
     page.wait_for_selector("#selisih")
     page.goto(f"{town.server}/office/reconciliation?date={day}")
     save("office.png", page.screenshot())
+    for place, name in (("", "today"), ("/reports", "reports")):
+        page.goto(f"{town.server}/office{place}")
+        save(f"office-{name}.png", page.screenshot())
+
+
+def of_a_closed_day() -> None:
+    """What only a day that is over shows: taken by the test that plays an officers' day."""
+    test = "tests/browser/test_closing.py"
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "KARCIS_SCREENSHOTS": folder}
+        command = [sys.executable, "-m", "pytest", "-q", test]
+        subprocess.run(command, env=environment, check=True)  # noqa: S603 - our own test
+        for taken, name in (
+            ("day-compared", "day"),
+            ("close-prepared", "close"),
+            ("remittance", "deposit"),
+        ):
+            with Image.open(Path(folder) / f"{taken}-1280.png") as image:
+                out = io.BytesIO()
+                image.crop((0, 0, 1280, min(image.height, 1000))).save(out, "PNG")
+            save(f"office-{name}.png", out.getvalue())
 
 
 def of_a_sign(town: Town) -> None:
@@ -423,6 +445,7 @@ def main() -> None:
         of_the_slips(town)
         of_a_sign(town)
         of_a_display(town, browser)
+        of_a_closed_day()
         of_an_outage(town, browser)
         browser.close()
 

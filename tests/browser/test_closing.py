@@ -1,5 +1,6 @@
-"""Two officers close a business day in Chromium: one prepares it, the other locks it."""
+"""An officers' day in Chromium: files in, compared, closed by two, handed in, and told signed."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 
@@ -10,12 +11,15 @@ from server import sample
 from server.database import Transactions
 from server.limits import RateLimit
 from server.payments.books import Books
+from server.reports.signing import ReportSigner
 from tests.browser.screen import DESK, Screens
-from tests.browser.test_office import sign_in
+from tests.browser.test_office import reconcile, sign_in, take_in
+from tests.browser.test_reports import downloaded
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.reconciliation.test_files import FIXTURES
 from tests.server.reconciliation.test_remittances import text_of
-from tests.server.reconciliation.test_service import CSV, DAY, STATEMENT, Office, statement
+from tests.server.reconciliation.test_service import DAY, Office, statement
+from tests.server.reports.test_files import signer, status  # noqa: F401 - a fixture, by name
 
 AFTER = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 
@@ -40,15 +44,22 @@ async def press(page: Page, button: str, password: str = "") -> None:
 
 
 async def test_a_day_is_closed_by_two_and_its_money_handed_in(
-    screens: Screens, app: FastAPI, transactions: Transactions, books: Books
+    screens: Screens,
+    app: FastAPI,
+    transactions: Transactions,
+    books: Books,
+    signer: ReportSigner,  # noqa: F811 - the fixture
 ) -> None:
+    app.state.report_signer = signer
     app.state.office_limit = RateLimit(10_000)
     office = Office(transactions, books, AFTER)
     await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
-    await office.settle(CSV)
-    await office.bank(STATEMENT)
-    await office.reconcile()
     maker, checker = await sign_in(screens), await sign_in_checker(screens)
+    await maker.goto(f"/office/reconciliation?date={DAY}")
+    await take_in(maker, "settlement", FIXTURES / "clean.csv")
+    await take_in(maker, "statement", FIXTURES / "clean.sta")
+    assert await reconcile(maker) == "Selisih yang belum dijelaskan: 0"
+    await screens.examine(maker, "day-compared", english=False)
     await maker.get_by_role("link", name="Penutupan hari").click()
     await maker.goto("/office/days?month=2026-11")
     await screens.examine(maker, "days")
@@ -69,6 +80,9 @@ async def test_a_day_is_closed_by_two_and_its_money_handed_in(
     await expect(checker.get_by_role("status")).to_contain_text("disetujui")
     paper = await checker.request.get(f"{checker.url}/sts.pdf")
     assert "tujuh belas ribu delapan ratus" in text_of(await paper.body())
+    await maker.goto(f"/office/reports/zona?from={DAY}&to={DAY}")
+    told = await asyncio.to_thread(status, await downloaded(maker, "PDF"), signer)
+    assert (told.intact, told.valid, told.trusted) == (True, True, True)
     await office.bank(statement(DAY, (700, "BUNGA"), reference="STM-LATE"))
     await maker.goto(f"/office/days/{DAY}")
     await expect(maker.get_by_text("Menyusul sesudah penutupan: 1")).to_be_visible()
