@@ -15,7 +15,6 @@ from server.errors import Problem
 from server.identity.models import Officer
 from server.identity.service import NotSignedIn, Right
 from server.identity.sign_ins import SecondFactorNeeded
-from server.ledger import reports as ledger_reports
 from server.office import (
     audit,
     cases,
@@ -153,7 +152,6 @@ async def day_page(
         close=await closing.live(db, shown),
         given_up=await webhooks.given_up(db),
         cases=await queries.open_cases(db),
-        accounts=await ledger_reports.trial_balance(db),
     )
 
 

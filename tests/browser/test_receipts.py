@@ -77,7 +77,7 @@ async def test_a_driver_verifies_finds_and_asks_for_the_money_back(
     await screens.examine(own, "not-recorded")
     officer = await sign_in(screens, sample.OFFICER, PASSWORD)
     await officer.goto("/office/cases")
-    await officer.get_by_role("link", name="pengemudi minta uang kembali").click()
+    await officer.locator("tr", has_text="pengemudi minta uang kembali").get_by_role("link").click()
     await expect(officer.get_by_text("0812-0000-0000")).to_be_visible()
     await screens.examine(officer, "office-wish")
     await officer.get_by_role("link", name="Lihat tagihannya").click()
