@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.business_days import BusinessDays
 from domain.mdr import MerchantCriteria
 
 
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     porporasi: str = ""
     merchant_name: str = ""
     timezone_name: str = "Asia/Jakarta"
+    day_ends: str = "24.00"
 
     acquirer: str = "sandbox"
     acquirer_url: str = "http://127.0.0.1:8081"
@@ -120,6 +122,10 @@ class Settings(BaseSettings):
         return ZoneInfo(self.timezone_name)
 
     @property
+    def business_days(self) -> BusinessDays:
+        return BusinessDays.read(self.day_ends, self.timezone)
+
+    @property
     def charge_lifetime(self) -> timedelta:
         return timedelta(seconds=self.charge_lifetime_s)
 
@@ -141,6 +147,12 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Where drivers and handhelds reach this server, without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @field_validator("day_ends")
+    @classmethod
+    def _is_when_days_end(cls, value: str) -> str:
+        BusinessDays.read(value, ZoneInfo("UTC"))
+        return value
 
     @field_validator("payout_columns")
     @classmethod

@@ -198,9 +198,9 @@ def compare_settlements(
 
         async def work(db: Any, books: Any) -> Any:
             count = await periods.write_books(db, ours, whose, first.date(), last.date())
-            return count, books.timezone
+            return count, books.business_days
 
-        count, timezone = in_transaction(data, work)
+        count, days = in_transaction(data, work)
         try:
             done = periods.compare(
                 _engine(Path(folder), memory_mb, threads, spark),
@@ -211,7 +211,7 @@ def compare_settlements(
                 merchant,
                 [path.read_bytes() for path in statement or ()],
                 of_bank,
-                (first.date(), last.date(), timezone),
+                (first.date(), last.date(), days),
                 out,
             )
         except FileRefused as exc:

@@ -82,7 +82,7 @@ def _making(
             fail(f"the key of reports: {exc}")
         books = Books.of(settings)
         filters = {} if zone is None else {Filter.ZONE: zone}
-        asked = Asked(Period(*days), books, books.day(now), filters, comparison)
+        asked = Asked(Period(*days), books, books.business_day(now), filters, comparison)
         return await downloads.make(
             transactions,
             catalogue.find(name, rights),

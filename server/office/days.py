@@ -37,7 +37,7 @@ async def days_page(
     month: Annotated[str, Query(max_length=7)] = "",
 ) -> Response:
     """A month of days and where each stands; this month unless the address names another."""
-    today = wired.books.day(datetime.now(UTC))
+    today = wired.books.business_day(datetime.now(UTC))
     shown = month if MONTH.fullmatch(month) else f"{today:%Y-%m}"
     first = date.fromisoformat(f"{shown}-01")
     last = first.replace(day=calendar.monthrange(first.year, first.month)[1])
@@ -85,7 +85,7 @@ async def close_page(
         late=late,
         late_entries=entries,
         due_on=workdays.after(day, wired.settings.closing_working_days),
-        is_over=day < wired.books.day(datetime.now(UTC)),
+        is_over=day < wired.books.business_day(datetime.now(UTC)),
         reconciled_at=await closing.last_reconciled(db, day),
         may_prepare=Right.CLOSE_DAY in rights,
         may_lock=Right.LOCK_DAY in rights,

@@ -130,7 +130,7 @@ async def day_page(
     known: int = 0,
 ) -> Response:
     """A business day; once a file was taken in, `lines`, `total_rp`, `known` say what it did."""
-    shown = day or wired.books.day(datetime.now(UTC))
+    shown = day or wired.books.business_day(datetime.now(UTC))
     difference_count, case_count = await queries.count_open(db)
     return pages.render(
         request,

@@ -43,7 +43,7 @@ async def ledger_page(
     wired: WiringDep,
     day: Annotated[date | None, Query(alias="date")] = None,
 ) -> Response:
-    today = wired.books.day(datetime.now(UTC))
+    today = wired.books.business_day(datetime.now(UTC))
     return pages.render(
         request,
         TEMPLATES,
@@ -111,7 +111,7 @@ async def account_page(
     last: Annotated[Day, Query(alias="to")] = None,
     party: Party = None,
 ) -> Response:
-    until = last or wired.books.day(datetime.now(UTC))
+    until = last or wired.books.business_day(datetime.now(UTC))
     since = first or until - timedelta(days=30)
     told = await reports.statement(
         db, account, since, until, party=party or None, limit=LINES_ON_A_PAGE + 1

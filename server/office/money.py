@@ -97,7 +97,7 @@ async def transactions_page(
     wired: WiringDep,
     told: Annotated[Filters, Query()],
 ) -> Response:
-    last = told.last or wired.books.day(datetime.now(UTC))
+    last = told.last or wired.books.business_day(datetime.now(UTC))
     first = told.first or last
     lines = await _lines(db, told, first, last)
     more, lines = len(lines) > PAGE, lines[:PAGE]

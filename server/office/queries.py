@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import Text, and_, case, cast, func, select
@@ -110,7 +110,7 @@ class SettledTotal:
 
 async def settled_on(db: AsyncSession, day: date, books: Books) -> SettledTotal:
     """What the acquirer says it settled for payments made on a business day."""
-    starts = datetime(day.year, day.month, day.day, tzinfo=books.timezone)
+    starts, ends = books.business_days.bounds(day)
     row = (
         await db.execute(
             select(
@@ -120,7 +120,7 @@ async def settled_on(db: AsyncSession, day: date, books: Books) -> SettledTotal:
                 func.coalesce(func.sum(SettlementLine.net_rp), 0),
             ).where(
                 SettlementLine.paid_at >= starts,
-                SettlementLine.paid_at < starts + timedelta(days=1),
+                SettlementLine.paid_at < ends,
             )
         )
     ).one()

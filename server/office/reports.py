@@ -52,7 +52,7 @@ async def asked(
     compare: Annotated[Annotated[Comparison | None, pages.Blank], Query()] = None,
 ) -> Asked:
     """Without any days, those of this month so far; raises PeriodUnfit."""
-    today = wired.books.day(datetime.now(UTC))
+    today = wired.books.business_day(datetime.now(UTC))
     until = last or today
     period = Period(first or until.replace(day=1), until)
     return Asked(period, wired.books, today, given, compare)

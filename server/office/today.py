@@ -4,6 +4,7 @@ from calendar import monthrange
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from fastapi import Request, Response
@@ -62,7 +63,8 @@ class Waits:
 
 async def today_page(request: Request, db: AsyncSession, books: Books) -> Response:
     now = datetime.now(UTC)
-    day = books.day(now)
+    day, hour = books.business_day(now), now.astimezone(books.timezone).hour
+    hours_in = partial(books.business_days.hours_in, day)
     today, before = [await _told(db, of, books) for of in (day, day - WEEK)]
     names = dict(await spots.zone_names(db))
     differences, cases = await queries.count_open(db)
@@ -74,14 +76,16 @@ async def today_page(request: Request, db: AsyncSession, books: Books) -> Respon
         now=now,
         day=day,
         week_ago=day - WEEK,
-        until_hour=now.astimezone(books.timezone).hour,
+        until_hour=hour,
         total=figures.total(today),
         total_before=figures.total(before),
-        so_far_before=figures.total(_until(before, now.astimezone(books.timezone).hour)),
+        so_far_before=figures.total(
+            [row for row in before if hours_in(row.hour or 0) < hours_in(hour)]
+        ),
         zones=_compared(today, before, lambda row: row.zone or ""),
         zone_names=names,
         methods_told=_compared(today, before, lambda row: row.method or ""),
-        hours=_hours(today, before),
+        hours=_hours(today, before, hours_in),
         height=HEIGHT,
         bar=BAR,
         target_rp=await _target_rp(db, day),
@@ -99,10 +103,6 @@ async def _told(db: AsyncSession, day: date, books: Books) -> list[Takings]:
     return await figures.takings(db, wanted, books.timezone, by)
 
 
-def _until(rows: Sequence[Takings], hour: int) -> list[Takings]:
-    return [row for row in rows if (row.hour or 0) < hour]
-
-
 def _compared(
     today: Sequence[Takings], before: Sequence[Takings], name: Callable[[Takings], str]
 ) -> list[Compared]:
@@ -113,12 +113,16 @@ def _compared(
     return [Compared(each, of(today, each), of(before, each)) for each in names]
 
 
-def _hours(today: Sequence[Takings], before: Sequence[Takings]) -> list[Compared]:
+def _hours(
+    today: Sequence[Takings], before: Sequence[Takings], hours_in: Callable[[int], int]
+) -> list[Compared]:
     """Each hour from the first to the last in which something came on either day."""
     told = {row.name: row for row in _compared(today, before, lambda row: f"{row.hour or 0:02}")}
     if not told:
         return []
-    every = [f"{hour:02}" for hour in range(int(min(told)), int(max(told)) + 1)]
+    places = {hours_in(int(hour)) for hour in told}
+    clock = sorted((f"{hour:02}" for hour in range(24)), key=lambda hour: hours_in(int(hour)))
+    every = clock[min(places) : max(places) + 1]
     return [told.get(hour, Compared(hour, Takings(), Takings())) for hour in every]
 
 

@@ -174,7 +174,7 @@ def _weigh(
         if arrival.returned
         else judge_money(ChargeState(charge.state), charge.amount_rp, arrival.amount_rp)
     )
-    return Weighed(charge, arrival, flag, paid_at, books.day(paid_at), new_id())
+    return Weighed(charge, arrival, flag, paid_at, books.business_day(paid_at), new_id())
 
 
 def same(known: KnownMoney, arrival: Arrival, charge: LockedCharge) -> bool:

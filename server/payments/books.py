@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from domain.business_days import BusinessDays
 from domain.mdr import MerchantCriteria
 from domain.plate import PlateError, keyed
 from domain.proof import Seal
@@ -16,7 +17,7 @@ from server.settings import Settings
 class Books:
     """The regency's names, clock and seal, as receipts state them and business days are told by."""
 
-    timezone: ZoneInfo
+    business_days: BusinessDays
     regency: str
     agency: str
     complaint: str
@@ -31,9 +32,17 @@ class Books:
     plate_key: bytes | None = field(default=None, repr=False)
     """What plates are hashed with; without it none can be found again."""
 
+    @property
+    def timezone(self) -> ZoneInfo:
+        return self.business_days.timezone
+
     def day(self, moment: datetime) -> date:
-        """The business day a moment falls on."""
+        """The day of a moment by the regency's calendar."""
         return moment.astimezone(self.timezone).date()
+
+    def business_day(self, moment: datetime) -> date:
+        """The day that money of a moment is booked on."""
+        return self.business_days.of(moment)
 
     @property
     def proof_keys(self) -> dict[str, bytes]:
@@ -53,7 +62,7 @@ class Books:
     @classmethod
     def of(cls, settings: Settings) -> "Books":
         return cls(
-            timezone=settings.timezone,
+            business_days=settings.business_days,
             regency=settings.regency,
             agency=settings.agency,
             complaint=settings.complaint,

@@ -96,7 +96,7 @@ async def decide(
     outcome = CaseOutcome(case.proposed_outcome)
     await _refuse_unfit(db, case, outcome, case.zone_id)
     if outcome is CaseOutcome.TAKEN_BACK:
-        await cases.undo_recognition(db, case, books.day(now), now)
+        await cases.undo_recognition(db, case, books.business_day(now), now)
         words = why or case.reason or outcome
         await cases.advance(
             db, case, CaseEvent.CORRECTED, who=checker.login, why=words, now=now, **NO_PROPOSAL
@@ -259,7 +259,7 @@ async def _recognise(db: AsyncSession, case: Case, books: Books, now: datetime) 
         # A case may be recognised again after a later file had reopened it.
         source=f"recognised:{case.id}:{now.isoformat()}",
         description=f"Titipan diakui: {case.reason}"[:200],
-        business_day=books.day(now),
+        business_day=books.business_day(now),
         now=now,
     )
 

@@ -296,7 +296,7 @@ async def _approve(
         decided_by=checker.id,
         decided_at=now,
         from_suspense=from_suspense,
-        due_entry_id=await returning.post(db, refund, "due", legs, books.day(now), now),
+        due_entry_id=await returning.post(db, refund, "due", legs, books.business_day(now), now),
         next_inquiry_at=now + timedelta(seconds=pursuit.STEPS_S[0]) if by_acquirer else None,
     )
     return locked

@@ -173,7 +173,7 @@ async def finish(
 ) -> None:
     """The money went back: post it, give the driver proof, and close the cases it settles."""
     refund = locked.refund
-    day = books.day(refunded_at)
+    day = books.business_day(refunded_at)
     legs = (
         postings.for_refund_by_acquirer(refund.amount_rp)
         if refund.method == RefundMethod.ACQUIRER
@@ -287,7 +287,7 @@ async def refuse(
         who=who,
         why=why,
         now=now,
-        reversal_entry_id=await post(db, refund, "refused", legs, books.day(now), now),
+        reversal_entry_id=await post(db, refund, "refused", legs, books.business_day(now), now),
         next_inquiry_at=None,
     )
     await cases.open_cases(
@@ -334,7 +334,7 @@ async def _owe_again(
 ) -> dict[str, Any]:
     """What was undone with the refusal is posted anew, by where the money is now."""
     legs, from_suspense = await due_legs(db, locked)
-    entry_id = await post(db, locked.refund, "due-again", legs, books.day(now), now)
+    entry_id = await post(db, locked.refund, "due-again", legs, books.business_day(now), now)
     return {"due_entry_id": entry_id, "from_suspense": from_suspense, "reversal_entry_id": None}
 
 

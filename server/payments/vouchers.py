@@ -117,7 +117,7 @@ async def issue(
         postings.for_vouchers_sold(wanted.count * wanted.value_rp, wanted.seller),
         source=f"vouchers:{number}",
         description=f"{wanted.count} voucher {format_rp(wanted.value_rp)} untuk {wanted.seller}",
-        business_day=books.day(now),
+        business_day=books.business_day(now),
         now=now,
     )
     batch = VoucherBatch(
@@ -177,7 +177,7 @@ async def void(
             postings.for_vouchers_voided(count * batch.value_rp, batch.seller),
             source=f"vouchers-voided:{new_id()}",
             description=f"{count} voucher {number:04d} dibatalkan: {why}"[:200],
-            business_day=books.day(now),
+            business_day=books.business_day(now),
             now=now,
         )
     return count

@@ -95,7 +95,7 @@ async def prepare(
     DayHasDifferences or RoleNotAllowed.
     """
     maker = await identity.acting(db, officer_id, Right.CLOSE_DAY)
-    if day >= books.day(now):
+    if day >= books.business_day(now):
         raise DayNotOver
     await service.one_at_a_time(db)
     if (standing := await live(db, day)) is not None:

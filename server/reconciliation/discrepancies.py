@@ -188,7 +188,7 @@ async def _post(
         legs,
         source=f"{RESOLVED}{row.id}:{proposed.number}",
         description=f"Selisih {row.subject}: {proposed.why}"[:200],
-        business_day=books.day(now),
+        business_day=books.business_day(now),
         now=now,
     )
 
@@ -214,7 +214,7 @@ async def _take_back(db: AsyncSession, row: Discrepancy, books: Books, now: date
         postings.reverse(await ledger.legs_of(db, row.entry_id)),
         source=f"{TAKEN_BACK}{row.entry_id}",
         description=f"Penyelesaian selisih {row.subject} dibatalkan"[:200],
-        business_day=books.day(now),
+        business_day=books.business_day(now),
         now=now,
     )
 

@@ -286,7 +286,7 @@ async def _post(
         postings.for_share_paid(line.amount_rp, line.account_code, line.party),
         source=f"payout:{line.id}",
         description=f"Bagi hasil {line.party}, {run.number}/{line.position}"[:200],
-        business_day=books.day(now),
+        business_day=books.business_day(now),
         now=now,
     )
 

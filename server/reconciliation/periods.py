@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import literal, null, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.business_days import BusinessDays
 from domain.payment import RefundMethod, RefundState
 from server.payments.models import Charge, Money, Refund
 from server.reconciliation import matching, statements, volume
@@ -69,7 +69,7 @@ def compare(
     merchant: str,
     of_bank: Sequence[bytes],
     bank_mapping: StatementMapping,
-    period: tuple[date, date, ZoneInfo],
+    period: tuple[date, date, BusinessDays],
     out: Path | None,
 ) -> volume.Compared:
     """Raises FileRefused. Without statements nothing is said of payouts."""

@@ -161,7 +161,7 @@ async def approve(
         postings.for_remittance(made.amount_rp),
         source=f"remittance:{made.id}",
         description=f"Setoran ke RKUD, {made.number}",
-        business_day=books.day(now),
+        business_day=books.business_day(now),
         now=now,
     )
     made.state, made.decided_by, made.decided_at = after, checker, now

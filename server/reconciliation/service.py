@@ -611,8 +611,7 @@ def _paid_on(
     books: Books,
     table: type[SettlementLine] | type[UnsettledLine] = SettlementLine,
 ) -> ColumnElement[bool]:
-    starts = datetime(day.year, day.month, day.day, tzinfo=books.timezone)
-    ends = starts + timedelta(days=1)
+    starts, ends = books.business_days.bounds(day)
     return and_(table.paid_at >= starts, table.paid_at < ends)
 
 

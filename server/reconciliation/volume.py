@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 import ibis
 from ibis.expr.types import BooleanValue, IntegerValue, StringValue, Table
 
+from domain.business_days import BusinessDays
 from domain.payment import network_id
 from server.reconciliation import matching, sheets
 from server.reconciliation.files import LARGEST_RP, Faults, FileRefused
@@ -60,11 +60,11 @@ class Compared:
 
 @dataclass(frozen=True)
 class Period:
-    """The business days that are compared, and the clock that tells them."""
+    """The business days that are compared, and what tells them."""
 
     first: date
     last: date
-    timezone: ZoneInfo
+    days: BusinessDays
 
     def holds(self, day: date) -> bool:
         return self.first <= day <= self.last
@@ -472,9 +472,9 @@ class _LeftLines:
         values = [told[f"our_{name}"] for name in OURS]
         return date.fromisoformat(str(values[-1])), Booked("", *values[:-1])
 
-    def paid_on(self, cells: str, timezone: ZoneInfo) -> date:
+    def paid_on(self, cells: str, days: BusinessDays) -> date:
         line = sheets.Line(0, cells.split(PAID_APART), self.sheet)
-        return line.moment(self.names).astimezone(timezone).date()
+        return days.of(line.moment(self.names))
 
     def theirs(self, told: Mapping[str, Any], batch_id: str) -> tuple[str, Settled]:
         name = batch_id.strip()
@@ -529,7 +529,7 @@ def _compare_left(
             done.matched[p.reason] += 1
     if period is not None:
         booked_on = {b: day for day, b in ours}
-        paid_on = {s: reads.paid_on(cells, period.timezone) for cells, s in theirs}
+        paid_on = {s: reads.paid_on(cells, period.days) for cells, s in theirs}
         unsettled = [b for b in unsettled if period.holds(booked_on[b])]
         unbooked = [s for s in unbooked if period.holds(paid_on[s])]
         done.across_midnight += sum(booked_on[p.booked] != paid_on[p.settled] for p in pairs)

@@ -30,7 +30,7 @@ async def of_shift(
     db: AsyncSession, shift: OnShift, books: Books, *, now: datetime
 ) -> schemas.Earnings:
     """Whose charge it was counts, not on whose shift it was paid."""
-    day = books.day(now)
+    day = books.business_day(now)
     gross_rp, zones = await _collected(db, shift.attendant_id, now, books)
     payout = await ledger.payout_rule(db, day)
     received = await payouts.received_by(db, shift.attendant_code)
@@ -68,7 +68,7 @@ async def _collected(
             .join(Shift, Shift.id == Payment.shift_id)
             .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
             .join(Spot, Spot.id == ParkingSession.spot_id)
-            .where(Money.business_day == books.day(now), Money.flag == "exact")
+            .where(Money.business_day == books.business_day(now), Money.flag == "exact")
             .where(Shift.attendant_id == attendant_id, Shift.opened_at > now - RECENT)
             .group_by(Spot.zone_id)
         )
@@ -78,7 +78,7 @@ async def _collected(
 
 async def _rates(db: AsyncSession, zones: Sequence[UUID], now: datetime, books: Books) -> list[int]:
     """The attendant's parts that hold today, each once: of these zones, or of all without any."""
-    day = books.day(now)
+    day = books.business_day(now)
     rules = await ledger.share_rules(db, day, day)
     of_zones = zones or (await db.scalars(select(Zone.id))).all()
     picked = [ledger.pick(rules, zone_id, day) for zone_id in of_zones]
@@ -91,7 +91,7 @@ async def _share(db: AsyncSession, attendant: str, now: datetime, books: Books) 
         select(func.coalesce(func.sum(Posting.amount_rp), 0))
         .join(Entry, Entry.id == Posting.entry_id)
         .where(Posting.account_code == postings.ATTENDANT_PAYABLE, Posting.party == attendant)
-        .where(Entry.business_day == books.day(now))
+        .where(Entry.business_day == books.business_day(now))
     )
     return -int(total or 0)
 

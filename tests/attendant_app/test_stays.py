@@ -165,7 +165,7 @@ def test_a_mistake_is_taken_back_with_a_reason(device: Device, office: Office) -
     stay_id = start(device, office)
     device.http.post(f"/stays/{stay_id}/void", data={"reason": "wrong_vehicle"})
     until(lambda: office.stays[stay_id]["state"] == "voided")
-    assert f"/stays/{stay_id}" not in device.http.get(f"/spots/{SPOT}").text
+    until(lambda: f"/stays/{stay_id}" not in device.http.get(f"/spots/{SPOT}").text)
     until(lambda: "stay_voided" in kinds(office))
     unpaid, paid = device.charge(SPOT)["id"], device.charge(SPOT)["id"]
     office.pay(paid)

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.business_days import BusinessDays
 from domain.mdr import MdrRule, MerchantCriteria
 from domain.payment import CaseOutcome
 from server import verify
@@ -133,6 +134,28 @@ def statement(day: date, *paid_in: tuple[int, str], reference: str = "") -> byte
         rows += [f":61:{day:%y%m%d%m%d}C{amount_rp},00NTRFNONREF", f":86:{narrative}"]
     rows += [f":62F:C{day:%y%m%d}IDR{sum(c[0] for c in paid_in)},00", "-"]
     return "".join(f"{row}\r\n" for row in rows).encode()
+
+
+async def test_a_day_that_ends_in_the_evening_is_booked_and_settled_by_its_own_hours(
+    office: Office,
+) -> None:
+    days = BusinessDays.read("22.00", office.books.timezone)
+    office.books = replace(office.books, business_days=days)
+    evening, late = f"{DAY}T21:59:59+07:00", f"{DAY}T22:00:00+07:00"
+    told = [("kami-1", "ACQ-1", evening), ("kami-2", "ACQ-2", late)]
+    await office.book(
+        [
+            {"reference": ours, "acquirer_reference": theirs, "rrn": f"{number:012d}",
+             "amount_rp": 2000, "paid_at": paid_at}
+            for number, (ours, theirs, paid_at) in enumerate(told, 1)
+        ]
+    )  # fmt: skip
+    await office.settle(settlement(line(1, evening), line(2, late)))
+    for day, booked in ((DAY, ["kami-1"]), (DAY + timedelta(days=1), ["kami-2"])):
+        report = await office.reconcile(day)
+        assert [m.booked.reference for m in report.matched] == booked
+        assert (report.collected_rp, report.gross_rp) == (2000, 2000)
+        assert {d.kind.value for d in report.differences} <= {"payout-missing"}
 
 
 def booked(number: int, paid_at: str, amount_rp: int = 2000) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.business_days import BusinessDays
 from server.reconciliation import volume
 from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import SettlementMapping, mapping
@@ -193,7 +194,7 @@ def test_a_payment_at_midnight_is_matched_across_the_days_of_a_period(
         volume.read_settled(engine, tmp_path / "settled.csv", SANDBOX),
         told.append,
         how=SANDBOX,
-        period=volume.Period(DAY, DAY, ZoneInfo("Asia/Jakarta")),
+        period=volume.Period(DAY, DAY, BusinessDays(ZoneInfo("Asia/Jakarta"))),
         payouts=False,
     )
     # The second is of the day before the period, whose settlement is not asked for.
