@@ -83,6 +83,7 @@ async def run_page(
         books=wired.books,
         run=run,
         lines=await payouts.lines_of(db, run_id),
+        firsts=await payouts.never_paid_before(db, run_id),
         made_by=await queries.officer_name(db, run.prepared_by),
         decided_by=await queries.officer_name(db, run.decided_by),
         may_decide=run.state == "prepared"

@@ -15,12 +15,13 @@ from uuid import UUID
 from pydantic import SecretStr
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from domain.states import TransitionRefused
 from server.database import new_id
 from server.errors import InvalidRequest, NotFound, Problem
 from server.identity import service as identity
-from server.identity.models import Attendant
+from server.identity.models import Attendant, Officer
 from server.identity.service import Right
 from server.ledger import postings
 from server.ledger import service as ledger
@@ -311,6 +312,26 @@ async def lines_of(db: AsyncSession, run_id: UUID) -> Sequence[tuple[PayoutLine,
         .order_by(PayoutLine.position)
     )
     return [(line, account) for line, account in rows]
+
+
+async def never_paid_before(db: AsyncSession, run_id: UUID) -> dict[int, str]:
+    """The lines of a run whose account was never paid to, and the officer who recorded each.
+
+    Who approves a run must see where an account was changed by one officer alone.
+    """
+    before = aliased(PayoutLine)
+    paid = (
+        select(before.id)
+        .where(before.payee_account_id == PayoutLine.payee_account_id)
+        .where(before.state == LineState.PAID, before.run_id != run_id)
+    )
+    rows = await db.execute(
+        select(PayoutLine.position, Officer.name)
+        .join(PayeeAccount, PayeeAccount.id == PayoutLine.payee_account_id)
+        .join(Officer, Officer.id == PayeeAccount.recorded_by)
+        .where(PayoutLine.run_id == run_id, ~paid.exists())
+    )
+    return {row.position: row.name for row in rows}
 
 
 async def latest(db: AsyncSession, limit: int) -> Sequence[PayoutRun]:

@@ -79,6 +79,12 @@ async def test_shares_are_paid_line_by_line_and_a_failed_one_stays_owed(office: 
         maker = await identity.officer_named(db, OFFICER)
         with pytest.raises(RoleNotAllowed):
             await payouts.decide(db, maker, run.id, "", agree=True, now=AFTER)
+    async with office.transactions.begin() as db:
+        recorder = await db.scalar(
+            text("SELECT name FROM officers WHERE login = :who"), {"who": OFFICER}
+        )
+        unknown = await payouts.never_paid_before(db, run.id)
+    assert unknown == {1: recorder, 2: recorder}
     await paying.decide(office.transactions, run, AFTER)
     await pay(office, run, 1)
     await pay(office, run, 2, paid=False)
@@ -88,6 +94,8 @@ async def test_shares_are_paid_line_by_line_and_a_failed_one_stays_owed(office: 
     assert (await office.balances())["1162"] == -6_300
     again = await paying.prepare(office.transactions, DAY, office.books, AFTER)
     assert again.amount_rp == 900
+    async with office.transactions.begin() as db:
+        assert await payouts.never_paid_before(db, again.id) == {1: recorder}
     await paying.decide(office.transactions, again, AFTER, agree=False)
     assert await owed(office) == {"Karang Taruna (sampel)": (900, 0)}
     async with office.transactions.begin() as db:
