@@ -10,7 +10,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from prometheus_client import Gauge
-from sqlalchemy import exists, func, select
+from sqlalchemy import Text, cast, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.states import TransitionRefused
@@ -94,10 +94,16 @@ async def _left(db: AsyncSession) -> list[tuple[date, int]]:
     handed_in = exists().where(
         Posting.entry_id == Entry.id, Posting.account_code == postings.REMITTED_IN_TRANSIT
     )
+    # A transfer that came before its STS was approved left the account by the entry of a movement
+    # that nobody knew.
+    seen_first = select(
+        literal(movements.MOVEMENT) + cast(Remittance.statement_line_id, Text)
+    ).where(Remittance.statement_line_id.is_not(None))
     moved = (
         select(Entry.business_day.label("day"), func.sum(Posting.amount_rp).label("rp"))
         .join(Entry, Entry.id == Posting.entry_id)
         .where(Posting.account_code == postings.BANK, ~handed_in.correlate(Entry))
+        .where(Entry.source.not_in(seen_first))
         .group_by(Entry.business_day)
         .subquery()
     )

@@ -130,7 +130,9 @@ async def test_a_transfer_that_was_seen_first_is_explained_by_the_approval(
     assert (await office.balances())["2190"] == CAME_RP
     await approve(office, made)
     assert await state_of(office, made.id) == "seen"
-    assert (await office.balances()).get("2190") is None
+    balances = await office.balances()
+    assert [balances.get(code) for code in ("2190", "1161", "1110")] == [None] * 3
+    assert await waits(office, DAY + timedelta(days=9)) == []
     assert await broken(office) == {}
 
 
