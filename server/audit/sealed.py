@@ -155,6 +155,7 @@ RECORDED: Mapping[str, Recorded] = {
     "shift_differences": Recorded(),
     "signs": Recorded(),
     "spots": Recorded(left_out=_these("written_in")),
+    "tariff_proposals": Recorded(),
     "tariffs": Recorded(),
     "unended_stays": Recorded(),
     "webhook_subscriptions": Recorded(

@@ -22,6 +22,7 @@ from server.cli import (
     reconciliation,
     reports,
     spots,
+    tariffs,
     vouchers,
 )
 
@@ -62,6 +63,7 @@ for name, group in (
     ("mdr-rule", accounting.mdr_rule_app),
     ("settlement", reconciliation.settlement_app),
     ("statement", reconciliation.statement_app),
+    ("tariff", tariffs.tariff_app),
     ("target", reports.target_app),
     ("voucher", vouchers.voucher_app),
     ("pass", free_parking.pass_app),

@@ -1,13 +1,12 @@
 """Commands by which two officers close a business day, and open it again."""
 
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from server.cli.shell import AsJson, DataDir, Day, or_say_why, print_json
+from server.cli.shell import AsJson, DataDir, Day, acting_as, print_json
 
 day_app = typer.Typer(help="Closing business days, by two officers.", no_args_is_help=True)
 
@@ -29,7 +28,7 @@ def close(
     async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
         return await closing.prepare(db, day.date(), officer_id, books, note, now=now)
 
-    _tell(_act(data, officer, work), as_json)
+    _tell(acting_as(data, officer, work), as_json)
 
 
 @day_app.command("lock")
@@ -42,7 +41,7 @@ def lock(day: Day, officer: Officer, data: DataDir = Path("data"), as_json: AsJs
         await closing.lock(db, officer_id, found.id, now=now)
         return found
 
-    _tell(_act(data, officer, work), as_json)
+    _tell(acting_as(data, officer, work), as_json)
 
 
 @day_app.command("reopen")
@@ -61,7 +60,7 @@ def reopen(
             await closing.ask_reopening(db, officer_id, found.id, why, now=now)
         return found
 
-    _tell(_act(data, officer, work), as_json)
+    _tell(acting_as(data, officer, work), as_json)
 
 
 async def _live(db: Any, day: datetime) -> Any:
@@ -71,22 +70,6 @@ async def _live(db: Any, day: datetime) -> Any:
     if found is None:
         raise closing.DayCloseNotFound
     return found
-
-
-def _act(data: Path, login: str, work: Callable[..., Awaitable[Any]]) -> Any:
-    from sqlalchemy.exc import NoResultFound
-
-    from server.identity import service as identity
-    from server.identity.service import RoleNotAllowed
-
-    async def acting(db: Any, books: Any) -> Any:
-        try:
-            officer_id = await identity.officer_named(db, login)
-        except NoResultFound as exc:
-            raise RoleNotAllowed from exc
-        return await work(db, books, officer_id, datetime.now(UTC))
-
-    return or_say_why(data, acting)
 
 
 def _tell(close: Any, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 Result = TypeVar("Result")
-FAILED, USAGE, DIFFERENCES = 1, 2, 3
+FAILED, USAGE, DIFFERENCES, APPROVAL_NEEDED = 1, 2, 3, 4
 talk = Console(stderr=True, highlight=False)
 DataDir = Annotated[
     Path, typer.Option("--data", help="Where the embedded database and all files are kept.")
@@ -163,3 +163,20 @@ def or_say_why(data: Path, work: Callable[[Any, Any], Awaitable[Result]]) -> Res
         return in_transaction(data, work)
     except Problem as exc:
         fail(f"{exc.title_id} / {exc.title_en}{f' ({exc.detail})' if exc.detail else ''}")
+
+
+def acting_as(data: Path, officer: str, work: Callable[..., Awaitable[Result]]) -> Result:
+    """Run `work(db, books, officer_id, now)` in one transaction, for the officer of a login."""
+    from sqlalchemy.exc import NoResultFound
+
+    from server.identity import service as identity
+    from server.identity.service import RoleNotAllowed
+
+    async def acting(db: Any, books: Any) -> Result:
+        try:
+            officer_id = await identity.officer_named(db, officer)
+        except NoResultFound as exc:
+            raise RoleNotAllowed from exc
+        return await work(db, books, officer_id, datetime.now(UTC))
+
+    return or_say_why(data, acting)

@@ -131,6 +131,8 @@ class Right(StrEnum):
     RECORD_DEPOSIT = "record_deposit"
     MAKE_REMITTANCE = "make_remittance"
     DECIDE_REMITTANCE = "decide_remittance"
+    PROPOSE_TARIFF = "propose_tariff"
+    DECIDE_TARIFF = "decide_tariff"
     PAY_SHARES = "pay_shares"
     DECIDE_PAYOUT = "decide_payout"
     CANCEL_CHARGE = "cancel_charge"
@@ -167,6 +169,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.CLOSE_DAY,
                 Right.RECORD_DEPOSIT,
                 Right.MAKE_REMITTANCE,
+                Right.PROPOSE_TARIFF,
                 Right.PAY_SHARES,
                 Right.CANCEL_CHARGE,
                 Right.REQUEST_REFUND,
@@ -187,6 +190,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.RECONCILE,
                 Right.LOCK_DAY,
                 Right.DECIDE_REMITTANCE,
+                Right.DECIDE_TARIFF,
                 Right.DECIDE_PAYOUT,
                 Right.DECIDE_REFUND,
                 Right.DECIDE_CASE,

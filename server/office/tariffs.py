@@ -1,15 +1,19 @@
-"""Tariffs with their days, and what other prices would have earned of last month's stays."""
+"""Tariffs with their days, what other prices would have earned of last month's stays, and how two
+officers put them in force."""
 
 import asyncio
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,25 +25,27 @@ from domain.tariff import (
     VehicleClass,
     quote,
     tariff_from_json,
+    tariff_to_json,
 )
 from server import pages
 from server.database import Transaction, fetch
-from server.errors import InvalidRequest, NotFound
-from server.office.signed_in import OfficerDep
+from server.errors import InvalidRequest
+from server.identity.models import Officer, Role
+from server.identity.service import MAY, Right
+from server.office.signed_in import OfficerDep, confirmed
+from server.payments.books import Books
 from server.payments.wiring import WiringDep
+from server.spots import proposals
+from server.spots import service as spots
 from server.spots.models import Tariff, Zone
+from server.spots.states import ProposalState
 
 router = APIRouter(prefix="/tariffs")
 TEMPLATES = Path(__file__).parent / "templates"
 LOOKED_BACK = timedelta(days=30)
 MOST_STAYS = 5_000
+SHOWN = 50
 FIELDS = ("first_hour_rp", "next_hour_rp", "daily_cap_rp", "free_minutes")
-
-
-class TariffNotFound(NotFound):
-    slug = "tariff-not-found"
-    title_id = "Zona ini tidak punya tarif yang berlaku"
-    title_en = "No tariff is in force in this zone"
 
 
 @dataclass(frozen=True)
@@ -69,12 +75,16 @@ class Effect:
 async def tariffs_page(
     request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
 ) -> Response:
+    tariffs = await _all(db)
+    priced = {dated.zone for dated in tariffs}
     return pages.render(
         request,
         TEMPLATES,
         "tariffs.html",
         books=wired.books,
-        tariffs=await _all(db),
+        tariffs=tariffs,
+        without=[(code, name) for code, name in await spots.zone_names(db) if code not in priced],
+        proposed=await proposals.latest(db, SHOWN),
         today=wired.books.day(datetime.now(UTC)),
         is_flat=_is_flat,
     )
@@ -84,32 +94,134 @@ async def tariffs_page(
 async def preview_page(
     zone: str, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
 ) -> Response:
-    """Prices stand in the page's address; without any, those in force."""
+    """Prices stand in the page's address; without any, those in force.
+
+    A zone without a tariff begins with that of the zone `like`, or with one price a stay.
+    """
     now = datetime.now(UTC)
     today = wired.books.day(now)
-    in_force = [
-        dated
-        for dated in await _all(db)
-        if dated.zone == zone and dated.standing(today) == "in-force"
-    ]
-    if not in_force:
-        raise TariffNotFound(zone[:20])
-    draft = _draft(in_force[0].version, request.query_params)
-    stays = await _stays(db, zone, now - LOOKED_BACK, wired.books.timezone)
+    names = dict(await spots.zone_names(db))
+    if zone not in names:
+        raise spots.ZoneNotFound(zone[:20])
+    in_force = _in_force(await _all(db), today)
+    like = request.query_params.get("like", "")
+    current = in_force.get(zone)
+    draft = _draft(current or in_force.get(like) or _blank(today), request.query_params)
     return pages.render(
         request,
         TEMPLATES,
         "tariff-preview.html",
         books=wired.books,
-        dated=in_force[0],
+        zone=zone,
+        zone_name=names[zone],
+        current=current,
         draft=draft,
-        effects=await asyncio.to_thread(lambda: list(_effects(draft, stays))),
-        days=LOOKED_BACK.days,
-        cut_off=len(stays) == MOST_STAYS,
-        most=MOST_STAYS,
+        told=json.dumps(tariff_to_json(draft)),
+        like=like,
+        others=[(code, names[code]) for code in in_force],
+        tomorrow=today + timedelta(days=1),
+        may_propose=Right.PROPOSE_TARIFF in MAY[Role(officer.role)],
         fields=FIELDS,
         is_flat=_is_flat,
+        **await _effect(db, zone, draft, wired.books, now),
     )
+
+
+@router.post("/{zone}/proposals")
+async def propose(
+    zone: str,
+    officer: Annotated[Officer, confirmed(Right.PROPOSE_TARIFF)],
+    db: Transaction,
+    wired: WiringDep,
+    version: Annotated[str, Form(max_length=20_000)],
+    valid_from: Annotated[date, Form()],
+    regulation: Annotated[str, Form(min_length=1, max_length=200)],
+    reason: Annotated[str, Form(min_length=1, max_length=500)],
+) -> Response:
+    """`version` is the draft that the page showed, as JSON."""
+    try:
+        draft = tariff_to_json(tariff_from_json(json.loads(version)))
+    except (ValueError, RecursionError) as exc:
+        raise InvalidRequest(str(exc)) from exc
+    now = datetime.now(UTC)
+    told = (zone, draft | {"regulation": regulation, "valid_until": None}, valid_from, reason)
+    asked = await proposals.propose(db, officer.id, *told, today=wired.books.day(now), now=now)
+    return RedirectResponse(f"/office/tariffs/proposals/{asked}", 303)
+
+
+@router.get("/proposals/{proposal_id}")
+async def proposal_page(
+    proposal_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+) -> Response:
+    """What is proposed beside what is in force on the day before it."""
+    now = datetime.now(UTC)
+    one = await proposals.found(db, proposal_id)
+    before = one.version.valid_from - timedelta(days=1)
+    rights, waits = MAY[Role(officer.role)], one.state is ProposalState.REQUESTED
+    own = one.proposed_by == officer.id
+    return pages.render(
+        request,
+        TEMPLATES,
+        "tariff-proposal.html",
+        books=wired.books,
+        one=one,
+        current=_in_force(await _all(db), before).get(one.zone),
+        may_decide=waits and not own and Right.DECIDE_TARIFF in rights,
+        may_withdraw=waits and own and Right.PROPOSE_TARIFF in rights,
+        is_flat=_is_flat,
+        **await _effect(db, one.zone, one.version, wired.books, now),
+    )
+
+
+@router.post("/proposals/{proposal_id}/decision")
+async def decide(
+    proposal_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.DECIDE_TARIFF)],
+    db: Transaction,
+    wired: WiringDep,
+    decision: Annotated[str, Form(pattern="^(approve|decline)$")],
+    why: Annotated[str, Form(min_length=1, max_length=200)],
+) -> Response:
+    now = datetime.now(UTC)
+    today = wired.books.day(now)
+    approve = decision == "approve"
+    await proposals.decide(
+        db, officer.id, proposal_id, approve=approve, why=why, today=today, now=now
+    )
+    return RedirectResponse(f"/office/tariffs/proposals/{proposal_id}", 303)
+
+
+@router.post("/proposals/{proposal_id}/withdrawal")
+async def withdraw(
+    proposal_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.PROPOSE_TARIFF)],
+    db: Transaction,
+    why: Annotated[str, Form(min_length=1, max_length=200)],
+) -> Response:
+    await proposals.withdraw(db, officer.id, proposal_id, why, now=datetime.now(UTC))
+    return RedirectResponse(f"/office/tariffs/proposals/{proposal_id}", 303)
+
+
+def _in_force(tariffs: list[Dated], day: date) -> dict[str, TariffVersion]:
+    """By zone."""
+    return {dated.zone: dated.version for dated in tariffs if dated.version.covers(day)}
+
+
+def _blank(today: date) -> TariffVersion:
+    return TariffVersion("-", today, None, {kind: FlatRate(0) for kind in VehicleClass})
+
+
+async def _effect(
+    db: AsyncSession, zone: str, draft: TariffVersion, books: Books, now: datetime
+) -> dict[str, Any]:
+    """What a draft would have earned, as pages show it."""
+    stays = await _stays(db, zone, now - LOOKED_BACK, books.timezone)
+    return {
+        "effects": await asyncio.to_thread(lambda: list(_effects(draft, stays))),
+        "days": LOOKED_BACK.days,
+        "cut_off": len(stays) == MOST_STAYS,
+        "most": MOST_STAYS,
+    }
 
 
 async def _all(db: AsyncSession) -> list[Dated]:

@@ -21,6 +21,7 @@ from sqlalchemy.sql import text
 
 from domain.sign import SignState
 from server.database import WRITTEN_IN, Base, new_id
+from server.spots.states import ProposalState
 
 ZONE_CODE = "[A-Z]{3}"
 """This regency's zone codes: of those that `domain.parking` allows, the ones of three letters."""
@@ -51,7 +52,10 @@ class Spot(Base):
 
 
 class Tariff(Base):
-    """One dated version of a zone's prices; `rates` is `domain.tariff`'s JSON."""
+    """One dated version of a zone's prices, `version` as `domain.tariff` writes it.
+
+    Only its end changes, when another version takes its place.
+    """
 
     __tablename__ = "tariffs"
     __table_args__ = (
@@ -74,6 +78,46 @@ class Tariff(Base):
 
 Instant = DateTime(timezone=True)
 _STATES = ", ".join(repr(state.value) for state in SignState)
+_PROPOSAL_STATES = ", ".join(repr(state.value) for state in ProposalState)
+
+
+class TariffProposal(Base):
+    """A version of a zone's prices that one officer proposes; in force once another agrees.
+
+    Only who proposed it may withdraw it. `why` is the word of who decided.
+    """
+
+    __tablename__ = "tariff_proposals"
+    __table_args__ = (
+        CheckConstraint(f"state IN ({_PROPOSAL_STATES})", name="state"),
+        CheckConstraint("(proposed_by = decided_by) = (state = 'withdrawn')", name="maker_checker"),
+        CheckConstraint(
+            "(state = 'requested') = (decided_by IS NULL)"
+            " AND (decided_by IS NULL) = (decided_at IS NULL)"
+            " AND (state = 'approved') = (tariff_id IS NOT NULL)",
+            name="decided",
+        ),
+        CheckConstraint("version->>'valid_from' = to_char(valid_from, 'YYYY-MM-DD')", name="day"),
+        Index(
+            "uq_tariff_proposals_open",
+            "zone_id",
+            unique=True,
+            postgresql_where=text("state = 'requested'"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    zone_id: Mapped[UUID] = mapped_column(ForeignKey("zones.id"))
+    valid_from: Mapped[date]
+    version: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    reason: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    proposed_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    proposed_at: Mapped[datetime] = mapped_column(Instant)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    why: Mapped[str] = mapped_column(Text, default="")
+    tariff_id: Mapped[UUID | None] = mapped_column(ForeignKey("tariffs.id"), unique=True)
 
 
 class Sign(Base):

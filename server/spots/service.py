@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -266,7 +266,10 @@ async def _put_zone(db: AsyncSession, code: str, name: str) -> UUID:
 
 
 async def add_tariff(db: AsyncSession, zone_code: str, version: dict[str, Any]) -> None:
-    """Put a version in force; the same version again is harmless, an overlap is refused."""
+    """Put a version in force that nobody has to agree to, as sample data.
+
+    The same version again is harmless, also when another one has ended it; an overlap is refused.
+    """
     tariff = tariff_from_json(version)
     of_zone = await zone_id(db, zone_code)
     known = await db.scalar(
@@ -274,15 +277,36 @@ async def add_tariff(db: AsyncSession, zone_code: str, version: dict[str, Any]) 
             Tariff.zone_id == of_zone, Tariff.valid_from == tariff.valid_from
         )
     )
-    if known == version:
+    until = version.get("valid_until")
+    if known is not None and {**known, "valid_until": until} == {**version, "valid_until": until}:
         return
-    db.add(
-        Tariff(
-            zone_id=of_zone,
-            regulation=tariff.regulation,
-            valid_from=tariff.valid_from,
-            valid_until=tariff.valid_until,
-            version=version,
-        )
+    await put_in_force(db, of_zone, version)
+
+
+async def put_in_force(db: AsyncSession, of_zone: UUID, version: dict[str, Any]) -> UUID:
+    """A new version of a zone's prices, beside those there are. Returns its id."""
+    tariff = tariff_from_json(version)
+    made = Tariff(
+        id=new_id(),
+        zone_id=of_zone,
+        regulation=tariff.regulation,
+        valid_from=tariff.valid_from,
+        valid_until=tariff.valid_until,
+        version=version,
     )
+    db.add(made)
     await db.flush()
+    return made.id
+
+
+async def end_before(db: AsyncSession, of_zone: UUID, day: date) -> None:
+    """Let the version in force on `day`, which began before it, end the day before."""
+    await db.execute(
+        text(
+            """UPDATE tariffs SET valid_until = CAST(:day AS date) - 1, version = jsonb_set(version,
+                    '{valid_until}', to_jsonb(to_char(CAST(:day AS date) - 1, 'YYYY-MM-DD')))
+                WHERE zone_id = :zone AND valid_from < :day
+                  AND (valid_until IS NULL OR valid_until >= :day)"""
+        ),
+        {"zone": of_zone, "day": day},
+    )

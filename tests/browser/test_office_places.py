@@ -105,4 +105,4 @@ async def test_bad_prices_are_refused_in_words(api: httpx.AsyncClient) -> None:
         answer = await api.get(f"/office/tariffs/PSR/preview?{bad}")
         assert (answer.status_code, answer.json()["slug"]) == (422, "invalid-request")
     answer = await api.get("/office/tariffs/XXX/preview")
-    assert (answer.status_code, answer.json()["slug"]) == (404, "tariff-not-found")
+    assert (answer.status_code, answer.json()["slug"]) == (404, "zone-not-found")

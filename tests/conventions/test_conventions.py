@@ -28,6 +28,7 @@ from server.observability import LOGGED
 from server.reconciliation.states import CLOSE_TABLE, LINE_TABLE, REMITTANCE_TABLE, RUN_TABLE
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
+from server.spots.states import PROPOSAL_TABLE
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("qris", "domain", "printer", "server", "attendant_app")
@@ -186,6 +187,7 @@ def test_the_documented_state_diagrams_are_the_tables() -> None:
         NOTICE_TABLE,
         CLOSE_TABLE,
         REMITTANCE_TABLE,
+        PROPOSAL_TABLE,
         RUN_TABLE,
         LINE_TABLE,
     ):

@@ -37,8 +37,8 @@ from server.parking.models import ParkingSession, UnendedStay
 from server.payments.books import Books
 from server.reconciliation import remittances
 from server.reconciliation import service as reconciliation
+from server.spots import proposals, signs
 from server.spots import service as spots
-from server.spots import signs
 from tests.server.handhelds import on_shift, pending
 from tests.server.inspection.test_notices import leave
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, LIFETIME, Office
@@ -512,6 +512,35 @@ GUARDS = {
         "I7-paid-out-as-told",
         "was made with other values",
     ),
+    "a tariff proposal goes along its table": trigger(
+        "tariff_proposals_only_edges",
+        "tariff_proposals",
+        "UPDATE tariff_proposals SET state = 'requested', decided_by = NULL, decided_at = NULL"
+        " WHERE state = 'declined'",
+        "I0-guards-stand",
+        "may not become requested from declined",
+    ),
+    "a tariff proposal starts as requested": trigger(
+        "tariff_proposals_first_state",
+        "tariff_proposals",
+        copied("tariff_proposals", "state = 'declined'", id=NEW_ID),
+        "I0-guards-stand",
+        "may not become declined from nothing",
+    ),
+    "what was proposed of a tariff stays": trigger(
+        "tariff_proposals_never_changes",
+        "tariff_proposals",
+        "UPDATE tariff_proposals SET reason = 'lain'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
+    "the prices of a tariff stay": trigger(
+        "tariffs_never_changes",
+        "tariffs",
+        "UPDATE tariffs SET version = jsonb_set(version, '{rates}', '{}')",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
     "what a pass costs stays": trigger(
         "pass_prices_never_changes",
         "pass_prices",
@@ -697,6 +726,12 @@ async def town(
     async with transactions.begin() as db:
         made = await remittances.prepare(db, officer, books, now=after)
         await remittances.decline(db, checker, made.id, "uji", now=after)
+        _, tariff = (await spots.tariffs_from(db, settled))[0]
+        told = ("PSR", tariff, date(2027, 1, 1), "uji")
+        asked = await proposals.propose(db, officer, *told, today=settled, now=after)
+        await proposals.decide(
+            db, checker, asked, approve=False, why="uji", today=settled, now=after
+        )
     await closes.reopen(transactions, close, now=after)
     await _cases(transactions, handheld.device_id, books, now)
     await pay_shares(transactions, books, now)

@@ -373,6 +373,29 @@ async def test_rules_are_put_in_force_and_wrong_ones_refused(
         assert [tuple(row) for row in rates][1:] == [(0, 0, "2026-12-31"), (10, 50_000, None)]
 
 
+async def test_a_tariff_is_proposed_by_one_officer_and_decided_by_another(karcis: Karcis) -> None:
+    rates = {"car": {"kind": "flat", "amount_rp": 7000}}
+    file = karcis.file("tarif.json", json.dumps({"regulation": "Perda Uji 3", "rates": rates}))
+    told = ("--from", "2099-01-01", "--reason", "uji", "--json")
+    asked = await karcis("tariff", "propose", "PSR", file, *told, "--officer", "bendahara")
+    assert asked.returncode == 4, asked.stderr
+    proposal = json.loads(asked.stdout)["id"]
+    decide = ("tariff", "decide", proposal, "approve", "--why", "sesuai", "--officer")
+    refused = await karcis(*decide, "bendahara")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    done = await karcis(*decide, "verifikator")
+    assert (done.returncode, done.stdout.split()[-1]) == (0, "approved"), done.stderr
+    shown, listed = await asyncio.gather(
+        karcis("tariff", "list"), karcis("tariff", "list", "--json")
+    )
+    of_zone = [one for one in json.loads(listed.stdout)["tariffs"] if one["zone"] == "PSR"]
+    assert [one["version"]["valid_until"] for one in of_zone] == ["2098-12-31", None]
+    assert "PSR  2099-01-01 - ...  Perda Uji 3" in shown.stdout
+    bad = karcis.file("rusak.json", "{")
+    broken = await karcis("tariff", "propose", "PSR", bad, *told, "--officer", "bendahara")
+    assert (broken.returncode, broken.stderr.count("\n")) == (1, 1)
+
+
 async def test_keys_and_webhooks_are_managed_from_the_command_line(karcis: Karcis) -> None:
     unknown = await karcis("key", "issue", "Bapenda", "--scope", "everything")
     assert unknown.returncode == 2

@@ -228,7 +228,7 @@ async def test_time_zone_and_settings_of_a_session_change_no_leaf(
             await db.execute(text(f"SET LOCAL {setting}"))
         await db.execute(text("SET LOCAL bytea_output = 'escape'"))
         await db.execute(text("SET LOCAL extra_float_digits = -10"))
-        await db.execute(text("UPDATE tariffs SET regulation = 'uji'"))
+        await db.execute(text("UPDATE tariffs SET valid_until = '2099-12-31'"))
         await db.execute(text("UPDATE devices SET enrolled_at = now()"))
         await db.execute(text("UPDATE spots SET latitude = -2.5361234567, place = 'uji'"))
         assert await find(db) == []
