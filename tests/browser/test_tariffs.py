@@ -1,5 +1,6 @@
 """Two officers change a tariff in Chromium: one proposes tried prices, the other decides."""
 
+import json
 from datetime import date, timedelta
 from typing import Any
 
@@ -80,11 +81,23 @@ async def test_a_first_tariff_begins_with_the_prices_of_another_zone(
     await expect(maker.get_by_role("status")).to_have_text("ditarik")
 
 
-async def test_forms_that_make_no_sense_are_refused_in_words(api: httpx.AsyncClient) -> None:
+async def test_forms_are_refused_in_words_or_shown_with_all_their_prices(
+    api: httpx.AsyncClient,
+) -> None:
     await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
     form = {"regulation": "Uji", "reason": "uji", "valid_from": "2099-01-01", "password": PASSWORD}
     for version in ("", "x", "[]", "{}", '{"rates": 1}', "[" * 20_000):
         answer = await api.post("/office/tariffs/PSR/proposals", data=form | {"version": version})
         assert (answer.status_code, answer.json()["slug"]) == (422, "invalid-request")
+    night = {"from": "22:00", "until": "05:00", "amount_rp": 9000, "weekdays": [6, 7]}
+    rate = {"kind": "flat", "amount_rp": 7000, "bands": [night]}
+    version = {"regulation": "-", "valid_from": "2000-01-01", "rates": {"car": rate}}
+    told = form | {"version": json.dumps(version)}
+    made = await api.post("/office/tariffs/PSR/proposals", data=told)
+    page = (await api.get(made.headers["location"])).text
+    assert "22.00–05.00 (Sab, Min): Rp9.000" in page
+    assert "Motor tidak lagi punya harga." in page
+    again = await api.post("/office/tariffs/PSR/proposals", data=told)
+    assert (again.status_code, again.json()["slug"]) == (409, "tariff-proposal-open")
     answer = await api.get(f"/office/tariffs/proposals/{new_id()}")
     assert (answer.status_code, answer.json()["slug"]) == (404, "tariff-proposal-not-found")
