@@ -271,8 +271,12 @@ async def _of_recorded(db: AsyncSession, table: str) -> list[Finding]:
     rows = await db.execute(
         text(f"""
             SELECT coalesce(s.key, c.key) AS key, s.key IS NULL AS gone, c.key IS NULL AS new
-            FROM (SELECT t.{key}::text AS key,
-                  jsonb_strip_nulls(jsonb_build_object({", ".join(told)})) AS state
+            FROM (SELECT t.{key}::text AS key, (
+                      -- As karcis_recorded: a NULL inside a column's own JSON stays.
+                      SELECT coalesce(jsonb_object_agg(k.key, k.value), '{{}}')
+                      FROM jsonb_each(jsonb_build_object({", ".join(told)})) k
+                      WHERE k.value <> 'null'
+                  ) AS state
                   FROM {table} t) s
             FULL JOIN (
                 SELECT * FROM (

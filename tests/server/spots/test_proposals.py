@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.exc import DBAPIError
 
 from domain.tariff import VehicleClass, tariff_from_json
-from server import sample
+from server import sample, verify
 from server.database import Transactions, new_id
 from server.errors import InvalidRequest
 from server.identity import service as identity
@@ -117,6 +117,8 @@ async def test_the_old_price_is_asked_until_the_last_second_and_the_new_one_from
     async with transactions.begin() as db:
         told = [version for zone, version in await service.tariffs_from(db, TODAY) if zone == "PSR"]
         await sample.seed(db, officer_password="x", checker_password="x", attendant_pin="1")
+    async with transactions.begin() as db:
+        assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
     assert [(one["valid_from"], one["valid_until"]) for one in told][-1] == ("2027-01-01", None)
     assert told[0]["valid_until"] == "2026-12-31"
     for one in told:
