@@ -142,7 +142,7 @@ class StatementLine(Base):
 
 
 class ClearedMovement(Base):
-    """The batch or slip whose money a movement is, by its name. Insert-only.
+    """The batch, slip or run of shares whose money a movement is, by its name. Insert-only.
 
     A narrative may name several, and what is awaited changes: the books keep which was chosen.
     """

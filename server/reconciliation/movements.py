@@ -38,15 +38,16 @@ from server.reconciliation.models import (
     SettlementLine,
     StatementLine,
 )
-from server.reconciliation.payout_models import PayoutRun
+from server.reconciliation.payout_models import PayoutLine, PayoutRun
 from server.reconciliation.states import (
+    LineState,
     RemittanceEvent,
     RemittanceState,
     RunState,
     advance_remittance,
 )
 
-Transfer = Refund | Remittance | PayoutRun
+Transfer = Refund | Remittance
 """What the office sends from the account, and awaits as a debit that names its number."""
 
 PAID_OUT_WITHIN = timedelta(days=31)
@@ -70,6 +71,23 @@ class Slip:
         return 0 < line.amount_rp <= self.left_rp and self.deposited_on <= line.value_date <= last
 
 
+@dataclass
+class Leaving:
+    """A run of shares: how much of it the bank took so far, less what it gave back of it.
+
+    It may take a run whole or line by line, and leave out what failed or give it back.
+    """
+
+    run: PayoutRun
+    paid_rp: int
+    taken_rp: int
+
+    def fits(self, row: StatementRow) -> bool:
+        """Never is more taken than the run, nor given back what the bank said was paid."""
+        taken_rp = self.taken_rp - row.amount_rp
+        return taken_rp <= self.run.amount_rp if row.amount_rp < 0 else taken_rp >= self.paid_rp
+
+
 @dataclass(frozen=True)
 class Awaited:
     """What a movement may name; a slip's cash and a transfer are no longer, once they came."""
@@ -77,6 +95,7 @@ class Awaited:
     batches: Collection[str]
     slips: Mapping[str, Slip]
     transfers: dict[str, Transfer]
+    runs: Mapping[str, Leaving]
 
 
 async def record(
@@ -90,16 +109,18 @@ async def record(
     transfers: dict[str, Transfer] = {
         **await refund_queries.awaited_at_bank(db),
         **await _handed_in(db),
-        **await _paid_out(db),
     }
-    awaited = Awaited(await _batches(db, since), await _slips(db, since), transfers)
+    awaited = Awaited(
+        await _batches(db, since), await _slips(db, since), transfers, await _paid_out(db)
+    )
     lines = {new_id(): row for row in rows}
     insertions = Insertions()
     insertions.add(
         StatementLine,
         [{"id": line_id, "file_id": file_id, **_kept(row)} for line_id, row in lines.items()],
     )
-    entries, cleared, held, transferred = [], [], [], {}
+    entries, cleared, held = [], [], []
+    transferred, seen = {}, dict[str, UUID]()
     for line_id, row in lines.items():
         if not row.amount_rp:
             continue
@@ -107,6 +128,11 @@ async def record(
         if (transfer := _transfer_named(row, awaited.transfers)) is not None:
             account = _in_transit(transfer)
             transferred[line_id] = awaited.transfers.pop(transfer.number)
+        elif (run := _run_named(row, awaited.runs)) is not None:
+            account = postings.PAYOUTS_IN_TRANSIT
+            run.taken_rp -= row.amount_rp
+            seen.setdefault(run.run.number, line_id)
+            cleared.append({"statement_line_id": line_id, "name": run.run.number})
         elif (name := _clears(row, awaited)) is not None:
             account = postings.IN_TRANSIT
             if name not in awaited.batches:
@@ -123,6 +149,9 @@ async def record(
         transfer.statement_line_id = line_id
         if isinstance(transfer, Remittance):
             transfer.state = _seen(transfer)
+    for number, line_id in seen.items():
+        paid_out = awaited.runs[number].run
+        paid_out.statement_line_id = paid_out.statement_line_id or line_id
     await cases.open_cases(db, DifferenceKind.UNKNOWN_MOVEMENT, "statement_line_id", held, now)
 
 
@@ -135,8 +164,6 @@ def _clears(row: StatementRow, awaited: Awaited) -> str | None:
 def _in_transit(transfer: Transfer) -> str:
     if isinstance(transfer, Remittance):
         return postings.REMITTED_IN_TRANSIT
-    if isinstance(transfer, PayoutRun):
-        return postings.PAYOUTS_IN_TRANSIT
     return postings.TRANSFERS_IN_TRANSIT
 
 
@@ -155,27 +182,57 @@ async def _handed_in(db: AsyncSession) -> dict[str, Remittance]:
     return {remittance.number: remittance for remittance in rows}
 
 
-async def _paid_out(db: AsyncSession) -> dict[str, PayoutRun]:
-    """Approved runs of shares whose debit was not seen yet."""
-    rows = await db.scalars(
+async def _paid_out(db: AsyncSession) -> dict[str, Leaving]:
+    """Approved runs of shares, by number."""
+    runs = await db.scalars(
         select(PayoutRun)
-        .where(PayoutRun.state == RunState.APPROVED, PayoutRun.statement_line_id.is_(None))
+        .where(PayoutRun.state == RunState.APPROVED)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    return {run.number: run for run in rows}
+    paid = await db.execute(
+        select(PayoutLine.run_id, func.sum(PayoutLine.amount_rp))
+        .where(PayoutLine.state == LineState.PAID)
+        .group_by(PayoutLine.run_id)
+    )
+    cleared = exists().where(
+        ClearedMovement.statement_line_id == StatementLine.id,
+        ClearedMovement.name == PayoutRun.number,
+    )
+    taken = await db.execute(
+        select(PayoutRun.id, -func.sum(StatementLine.amount_rp))
+        .join(StatementLine, or_(StatementLine.id == PayoutRun.statement_line_id, cleared))
+        .group_by(PayoutRun.id)
+    )
+    paid_rp = {run_id: int(rp) for run_id, rp in paid}
+    taken_rp = {run_id: int(rp) for run_id, rp in taken}
+    return {
+        run.number: Leaving(run, paid_rp.get(run.id, 0), taken_rp.get(run.id, 0)) for run in runs
+    }
+
+
+def _run_named(row: StatementRow, runs: Mapping[str, Leaving]) -> Leaving | None:
+    """The run that a debit pays, or that a credit gives back a part of."""
+    number = _number_named(row, runs)
+    return runs[number] if number is not None and runs[number].fits(row) else None
 
 
 def _transfer_named(
     row: StatementRow | StatementLine, transfers: Mapping[str, Transfer]
 ) -> Transfer | None:
-    """What a debit transfers: it names the number, with or without hyphens."""
+    """What a debit transfers, of just that sum."""
+    number = _number_named(row, transfers)
+    found = None if number is None else transfers[number]
+    return found if found is not None and found.amount_rp == -row.amount_rp else None
+
+
+def _number_named(row: StatementRow | StatementLine, numbers: Collection[str]) -> str | None:
+    """The number a narrative names, with or without hyphens."""
     spelled = {
-        spelling: number for number in transfers for spelling in (number, number.replace("-", ""))
+        spelling: number for number in numbers for spelling in (number, number.replace("-", ""))
     }
     named = batch_named(row.narrative, spelled)
-    found = None if named is None else transfers[spelled[named]]
-    return found if found is not None and found.amount_rp == -row.amount_rp else None
+    return None if named is None else spelled[named]
 
 
 def _kept(row: StatementRow) -> dict[str, Any]:
