@@ -360,6 +360,9 @@ def of_the_office(town: Town, browser: Browser) -> None:
     page.goto(f"{town.server}/office/reconciliation?date={day}")
     for kind in ("settlement", "statement"):
         page.set_input_files(f"form[action='/office/{kind}'] input[type=file]", ended[kind])
+        password = page.locator(f"form[action='/office/{kind}'] input[name=password]")
+        if password.count():  # it was not shown within the last minutes
+            password.fill(officer["password"])
         page.click(f"form[action='/office/{kind}'] button")
         page.wait_for_selector("#selisih")
     page.click("form[action='/office/reconcile'] button")

@@ -13,7 +13,12 @@ from server.errors import Problem, respond
 
 MAX_BODY = 1024 * 1024
 MAX_FILE = 101 * 1024 * 1024
-FILE_PATHS = ("/office/settlement", "/office/statement")
+FILE_PATHS = (
+    "/office/settlement",
+    "/office/settlement/preview",
+    "/office/statement",
+    "/office/statement/preview",
+)
 MAX_PICTURE = 13 * 1024 * 1024
 PICTURE_PATHS = ("/pengaduan", "/periksa")
 FORM_PATHS = (

@@ -125,6 +125,7 @@ class Right(StrEnum):
     """What only some officers may do or see; everything that moves money is one of these."""
 
     TAKE_IN_FILES = "take_in_files"
+    GET_FILES = "get_files"
     RECONCILE = "reconcile"
     CLOSE_DAY = "close_day"
     LOCK_DAY = "lock_day"
@@ -165,6 +166,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
         Role.BENDAHARA: frozenset(
             {
                 Right.TAKE_IN_FILES,
+                Right.GET_FILES,
                 Right.RECONCILE,
                 Right.CLOSE_DAY,
                 Right.RECORD_DEPOSIT,
@@ -187,6 +189,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
         ),
         Role.VERIFIKATOR: frozenset(
             {
+                Right.GET_FILES,
                 Right.RECONCILE,
                 Right.LOCK_DAY,
                 Right.DECIDE_REMITTANCE,
@@ -204,7 +207,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 *_SEES_ALL,
             }
         ),
-        Role.AUDITOR: frozenset({Right.SEE_OFFICERS, Right.SEE_AUDIT, *_SEES_ALL}),
+        Role.AUDITOR: frozenset({Right.GET_FILES, Right.SEE_OFFICERS, Right.SEE_AUDIT, *_SEES_ALL}),
         Role.ADMIN: frozenset(
             {
                 Right.WORK_CASE,

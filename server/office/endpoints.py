@@ -1,17 +1,14 @@
 """The revenue office's pages: see today and a business day, take in files, reconcile."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Annotated
 
-from fastapi import APIRouter, Cookie, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Cookie, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from server import pages
 from server.database import Transaction, TransactionsDep
-from server.errors import Problem
 from server.identity.models import Officer
 from server.identity.service import NotSignedIn, Right
 from server.identity.sign_ins import SecondFactorNeeded
@@ -52,13 +49,7 @@ from server.payments.wiring import WiringDep
 from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
 from server.reconciliation.actions import ACTIONS
-from server.reconciliation.files import MAX_BYTES, FileRefused
-from server.reconciliation.mappings import (
-    MappingRefused,
-    SettlementMapping,
-    StatementMapping,
-    mapping,
-)
+from server.reconciliation.mappings import SettlementMapping, StatementMapping, choices
 from server.reconciliation.service import Imported
 from server.webhooks import queries as webhooks
 
@@ -78,21 +69,6 @@ for right, parts in (
 for part in (signing_in, passkeys, portal, own_account, officers, imports, casework):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-class FileNotTaken(Problem):
-    slug = "file-not-taken"
-    status = 422
-    title_id = "Berkas tidak dapat diterima"
-    title_en = "The file could not be taken in"
-
-    def __init__(self, refused: FileRefused) -> None:
-        super().__init__(refused.english)
-        self.refused = refused
-
-    def body(self, language: str) -> dict[str, Any]:
-        told = self.refused.english if language == "en" else self.refused.indonesian
-        return super().body(language) | {"detail": told}
 
 
 @router.get("")
@@ -148,6 +124,10 @@ async def day_page(
         case_count=case_count,
         differences=await queries.open_differences(db),
         actions=ACTIONS,
+        mappings={
+            "settlement": choices(SettlementMapping, wired.settings.settlement_mapping),
+            "statement": choices(StatementMapping, wired.settings.statement_mapping),
+        },
         reconciled_at=await closing.last_reconciled(db, shown),
         close=await closing.live(db, shown),
         given_up=await webhooks.given_up(db),
@@ -176,58 +156,3 @@ async def close_day(
 ) -> Response:
     await closing.prepare(db, day, officer.id, wired.books, note, now=datetime.now(UTC))
     return RedirectResponse(f"/office/days/{day}", 303)
-
-
-@router.post("/settlement")
-async def take_in_settlement(
-    day: Annotated[date, Form(alias="date")],
-    file: UploadFile,
-    officer: Annotated[Officer, allowed(Right.TAKE_IN_FILES)],
-    db: Transaction,
-    wired: WiringDep,
-) -> Response:
-    async def work(name: str, content: bytes) -> Imported:
-        settings = wired.settings
-        return await reconciliation.import_settlement(
-            db,
-            settings.acquirer,
-            name,
-            content,
-            wired.books,
-            now=datetime.now(UTC),
-            mapping=mapping(SettlementMapping, settings.settlement_mapping),
-            merchant=settings.acquirer_merchant_id,
-            by=officer.id,
-        )
-
-    return await _take_in(day, file, work)
-
-
-@router.post("/statement")
-async def take_in_statement(
-    day: Annotated[date, Form(alias="date")],
-    file: UploadFile,
-    officer: Annotated[Officer, allowed(Right.TAKE_IN_FILES)],
-    db: Transaction,
-    wired: WiringDep,
-) -> Response:
-    async def work(name: str, content: bytes) -> Imported:
-        how = mapping(StatementMapping, wired.settings.statement_mapping)
-        return await reconciliation.import_statement(
-            db, name, content, now=datetime.now(UTC), mapping=how, by=officer.id
-        )
-
-    return await _take_in(day, file, work)
-
-
-async def _take_in(
-    day: date, file: UploadFile, work: Callable[[str, bytes], Awaitable[Imported]]
-) -> Response:
-    try:
-        imported = await work((file.filename or "berkas")[:200], await file.read(MAX_BYTES + 1))
-    except FileRefused as exc:
-        raise FileNotTaken(exc) from exc
-    except MappingRefused as exc:
-        raise FileNotTaken(FileRefused(exc.english, exc.indonesian)) from exc
-    told = urlencode({"date": day, **vars(imported)})
-    return RedirectResponse(f"/office/reconciliation?{told}", 303)

@@ -1,32 +1,181 @@
-"""The office's preview of a file: what taking it in would do, or all that is wrong with it."""
+"""The files of acquirers and banks: what was taken in, a look at one more, and taking it in."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
 from server import pages
 from server.database import Transaction
-from server.identity.models import Officer
-from server.identity.service import Right
-from server.office.signed_in import allowed
+from server.errors import Problem
+from server.identity.models import Officer, Role
+from server.identity.service import MAY, Right
+from server.office import queries
+from server.office.signed_in import allowed, confirmed
+from server.pages import Blank
 from server.payments.wiring import Wiring, WiringDep
 from server.reconciliation import previews
+from server.reconciliation import service as reconciliation
 from server.reconciliation.files import MAX_BYTES, FileRefused
 from server.reconciliation.mappings import (
     MappingRefused,
     SettlementMapping,
     StatementMapping,
-    mapping,
+    choices,
+    chosen,
 )
+from server.reconciliation.models import ImportedFile
+from server.reconciliation.service import Imported
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
 Day = Annotated[date, Form(alias="date")]
+Chosen = Annotated[str, Form(alias="mapping", max_length=255)]
 MOST_SHOWN = 500
+LINES_SHOWN = 100
+
+
+class FileNotTaken(Problem):
+    slug = "file-not-taken"
+    status = 422
+    title_id = "Berkas tidak dapat diterima"
+    title_en = "The file could not be taken in"
+
+    def __init__(self, refused: FileRefused) -> None:
+        super().__init__(refused.english)
+        self.refused = refused
+
+    def body(self, language: str) -> dict[str, Any]:
+        told = self.refused.english if language == "en" else self.refused.indonesian
+        return super().body(language) | {"detail": told}
+
+
+class FileNotFound(Problem):
+    slug = "file-not-found"
+    status = 404
+    title_id = "Berkas ini tidak ada"
+    title_en = "There is no such file"
+
+
+# What was taken in
+
+
+@router.get("/imports")
+async def imports_page(
+    request: Request,
+    officer: Annotated[Officer, allowed(Right.SEE_BOOKS)],
+    db: Transaction,
+    wired: WiringDep,
+    before: Annotated[UUID | None, Blank] = None,
+) -> Response:
+    """The files, newest first, and the lines of them that no money came for."""
+    files = await queries.imported_files(db, before)
+    more, files = len(files) > queries.PAGE, files[: queries.PAGE]
+    held = await reconciliation.held_lines(db)
+    unsettled = await reconciliation.unsettled_lines(db, LINES_SHOWN + 1)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "imports.html",
+        books=wired.books,
+        files=files,
+        next_page=f"?before={files[-1].id}" if more else None,
+        is_first=before is None,
+        waiting=(("held", held), ("unsettled", unsettled)),
+        most=LINES_SHOWN,
+        today=wired.books.day(datetime.now(UTC)),
+        day_of=wired.books.day,
+        may_get=Right.GET_FILES in MAY[Role(officer.role)],
+    )
+
+
+@router.get("/imports/{file_id}/original")
+async def original(
+    file_id: UUID, officer: Annotated[Officer, allowed(Right.GET_FILES)], db: Transaction
+) -> Response:
+    """A file as it came, byte for byte."""
+    file = await db.get(ImportedFile, file_id)
+    if file is None:
+        raise FileNotFound
+    named = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
+    return Response(
+        file.content,
+        media_type="application/octet-stream",
+        headers=pages.SECURITY_HEADERS
+        | {"Cache-Control": "no-store", "Content-Disposition": named},
+    )
+
+
+# Taking in
+
+
+@router.post("/settlement")
+async def take_in_settlement(
+    day: Day,
+    file: UploadFile,
+    officer: Annotated[Officer, confirmed(Right.TAKE_IN_FILES)],
+    db: Transaction,
+    wired: WiringDep,
+    mapping: Chosen = "",
+) -> Response:
+    async def work(name: str, content: bytes) -> Imported:
+        settings = wired.settings
+        return await reconciliation.import_settlement(
+            db,
+            settings.acquirer,
+            name,
+            content,
+            wired.books,
+            now=datetime.now(UTC),
+            mapping=chosen(SettlementMapping, mapping, settings.settlement_mapping),
+            merchant=settings.acquirer_merchant_id,
+            by=officer.id,
+        )
+
+    return await _take_in(day, file, work)
+
+
+@router.post("/statement")
+async def take_in_statement(
+    day: Day,
+    file: UploadFile,
+    officer: Annotated[Officer, confirmed(Right.TAKE_IN_FILES)],
+    db: Transaction,
+    wired: WiringDep,
+    mapping: Chosen = "",
+) -> Response:
+    async def work(name: str, content: bytes) -> Imported:
+        how = chosen(StatementMapping, mapping, wired.settings.statement_mapping)
+        return await reconciliation.import_statement(
+            db, name, content, now=datetime.now(UTC), mapping=how, by=officer.id
+        )
+
+    return await _take_in(day, file, work)
+
+
+async def _take_in(
+    day: date, file: UploadFile, work: Callable[[str, bytes], Awaitable[Imported]]
+) -> Response:
+    try:
+        imported = await work(_name(file), await file.read(MAX_BYTES + 1))
+    except FileRefused as exc:
+        raise FileNotTaken(exc) from exc
+    except MappingRefused as exc:
+        raise FileNotTaken(FileRefused(exc.english, exc.indonesian)) from exc
+    told = urlencode({"date": day, **vars(imported)})
+    return RedirectResponse(f"/office/reconciliation?{told}", 303)
+
+
+def _name(file: UploadFile) -> str:
+    return (file.filename or "berkas").replace("\0", "")[:200]
+
+
+# Looking at a file first
 
 
 @router.get("/settlement/preview")
@@ -46,20 +195,24 @@ async def preview_settlement(
     officer: Annotated[Officer, allowed(Right.TAKE_IN_FILES)],
     db: Transaction,
     wired: WiringDep,
+    mapping: Chosen = "",
 ) -> Response:
+    settings = wired.settings
+
     async def look(name: str, content: bytes) -> previews.SettlementPreview:
         return await previews.settlement(
             db,
-            wired.settings.acquirer,
+            settings.acquirer,
             name,
             content,
             wired.books,
             now=datetime.now(UTC),
-            mapping=mapping(SettlementMapping, wired.settings.settlement_mapping),
-            merchant=wired.settings.acquirer_merchant_id,
+            mapping=chosen(SettlementMapping, mapping, settings.settlement_mapping),
+            merchant=settings.acquirer_merchant_id,
         )
 
-    return await _preview(request, wired, "settlement", day, file, look)
+    names = choices(SettlementMapping, settings.settlement_mapping)
+    return await _preview(request, wired, "settlement", day, file, look, (mapping, names))
 
 
 @router.post("/statement/preview")
@@ -70,12 +223,16 @@ async def preview_statement(
     officer: Annotated[Officer, allowed(Right.TAKE_IN_FILES)],
     db: Transaction,
     wired: WiringDep,
+    mapping: Chosen = "",
 ) -> Response:
+    configured = wired.settings.statement_mapping
+
     async def look(name: str, content: bytes) -> previews.StatementPreview:
-        how = mapping(StatementMapping, wired.settings.statement_mapping)
+        how = chosen(StatementMapping, mapping, configured)
         return await previews.statement(db, name, content, now=datetime.now(UTC), mapping=how)
 
-    return await _preview(request, wired, "statement", day, file, look)
+    names = choices(StatementMapping, configured)
+    return await _preview(request, wired, "statement", day, file, look, (mapping, names))
 
 
 async def _preview(
@@ -85,8 +242,10 @@ async def _preview(
     day: date,
     file: UploadFile,
     look: Callable[[str, bytes], Awaitable[Any]],
+    mapping: tuple[str, list[str]],
 ) -> Response:
-    name = (file.filename or "berkas")[:200]
+    """`mapping` is the one that was chosen, and those that there are."""
+    name = _name(file)
     shown: dict[str, Any] = {"preview": None, "faults": ()}
     try:
         shown["preview"] = await look(name, await file.read(MAX_BYTES + 1))
@@ -104,5 +263,7 @@ async def _preview(
         day=day,
         name=name,
         most=MOST_SHOWN,
+        chosen=mapping[0],
+        mappings=mapping[1],
         **shown,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Text, and_, case, cast, func, select
+from sqlalchemy import BigInteger, Text, and_, case, cast, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import REFUND_UNDECIDED, REFUND_VOID
@@ -28,6 +28,7 @@ from server.reconciliation.matching import DifferenceKind
 from server.reconciliation.models import (
     DayCloseChange,
     Discrepancy,
+    ImportedFile,
     SettlementLine,
     StatementLine,
 )
@@ -297,3 +298,59 @@ async def steps_of_device(db: AsyncSession, device_id: UUID) -> list[Step]:
 
 async def officer_name(db: AsyncSession, officer_id: UUID | None) -> str:
     return await db.scalar(select(Officer.name).where(Officer.id == officer_id)) or ""
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """A file that was taken in, and what its own lines add up to; `who` is nobody of a command."""
+
+    id: UUID
+    kind: str
+    name: str
+    sha256: bytes
+    imported_at: datetime
+    who: str | None
+    lines: int
+    total_rp: int
+
+
+async def imported_files(db: AsyncSession, before: UUID | None) -> list[TakenIn]:
+    """A page of them and one more, newest first, from the one after `before`."""
+    of_page = select(
+        ImportedFile.id,
+        ImportedFile.kind,
+        ImportedFile.name,
+        ImportedFile.sha256,
+        ImportedFile.imported_at,
+        ImportedFile.imported_by,
+    )
+    if before is not None:
+        of_page = of_page.where(ImportedFile.id < before)
+    file = of_page.order_by(ImportedFile.id.desc()).limit(PAGE + 1).subquery()
+
+    settled, moved = (
+        select(func.count().label("lines"), func.sum(amount).label("total_rp"))
+        .where(file_id == file.c.id)
+        .lateral()
+        for file_id, amount in (
+            (SettlementLine.file_id, SettlementLine.net_rp),
+            (StatementLine.file_id, StatementLine.amount_rp),
+        )
+    )
+    rows = await db.execute(
+        select(
+            file.c.id,
+            file.c.kind,
+            file.c.name,
+            file.c.sha256,
+            file.c.imported_at,
+            Officer.name,
+            settled.c.lines + moved.c.lines,
+            cast(func.coalesce(settled.c.total_rp, moved.c.total_rp, 0), BigInteger),
+        )
+        .outerjoin(Officer, Officer.id == file.c.imported_by)
+        .join(settled, true())
+        .join(moved, true())
+        .order_by(file.c.id.desc())
+    )
+    return [TakenIn(*row) for row in rows]

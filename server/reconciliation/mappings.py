@@ -186,8 +186,22 @@ def ready(kind: type[Mapping]) -> dict[str, Any]:
 
 def mapping(kind: type[Kind], name: str) -> Kind:
     """A ready mapping by its name, or one from a file whose name ends in .toml."""
-    if name.endswith(".toml"):
-        return _read(kind, Path(name))
+    return _read(kind, Path(name)) if name.endswith(".toml") else _ready(kind, name)
+
+
+def choices(kind: type[Mapping], configured: str) -> list[str]:
+    """What a form offers: the configured mapping first, then the other ready ones."""
+    return [Path(configured).name, *(name for name in ready(kind) if name != configured)]
+
+
+def chosen(kind: type[Kind], name: str, configured: str) -> Kind:
+    """What was chosen of a form: the configured mapping or a ready one, no file of anybody's."""
+    if name in ("", Path(configured).name):
+        return mapping(kind, configured)
+    return _ready(kind, name)
+
+
+def _ready(kind: type[Kind], name: str) -> Kind:
     there = ready(kind)
     if name not in there:
         names = ", ".join(sorted(there))

@@ -45,7 +45,7 @@ class _Settled:
     """What an acquirer tells of one payment: gross, fee (MDR), taxes on the fee, and net."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"))
+    file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"), index=True)
     line_number: Mapped[int]
     acquirer: Mapped[str] = mapped_column(Text)
     batch_id: Mapped[str] = mapped_column(Text)
@@ -131,7 +131,7 @@ class StatementLine(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"))
+    file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"), index=True)
     line_number: Mapped[int]
     account: Mapped[str] = mapped_column(Text)
     statement_reference: Mapped[str] = mapped_column(Text)

@@ -384,19 +384,29 @@ async def _new_lines(
 
 async def held_lines(db: AsyncSession) -> Sequence[HeldLine]:
     """What acquirers told of and hold back: no line has settled it yet."""
+    lines = select(HeldLine).where(_settled_by_none(HeldLine))
+    order = (HeldLine.settlement_date, HeldLine.file_id, HeldLine.line_number)
+    return (await db.scalars(lines.order_by(*order))).all()
+
+
+async def unsettled_lines(db: AsyncSession, most: int) -> Sequence[UnsettledLine]:
+    """What the network told nobody the outcome of (response code 68), and no line settled since.
+
+    The newest first: most of these never are settled.
+    """
+    lines = select(UnsettledLine).where(_settled_by_none(UnsettledLine))
+    return (await db.scalars(lines.order_by(UnsettledLine.id.desc()).limit(most))).all()
+
+
+def _settled_by_none(table: type[HeldLine] | type[UnsettledLine]) -> ColumnElement[bool]:
     settled = (
         select(SettlementLine.id)
-        .where(SettlementLine.acquirer == HeldLine.acquirer)
-        .where(SettlementLine.acquirer_reference == HeldLine.acquirer_reference)
-        .where(SettlementLine.rrn.is_not_distinct_from(HeldLine.rrn))
-        .where((SettlementLine.gross_rp < 0) == (HeldLine.gross_rp < 0))
+        .where(SettlementLine.acquirer == table.acquirer)
+        .where(SettlementLine.acquirer_reference == table.acquirer_reference)
+        .where(SettlementLine.rrn.is_not_distinct_from(table.rrn))
+        .where((SettlementLine.gross_rp < 0) == (table.gross_rp < 0))
     )
-    held = select(HeldLine).where(not_(settled.exists()))
-    return (
-        await db.scalars(
-            held.order_by(HeldLine.settlement_date, HeldLine.file_id, HeldLine.line_number)
-        )
-    ).all()
+    return not_(settled.exists())
 
 
 async def one_at_a_time(db: AsyncSession) -> None:
@@ -425,6 +435,7 @@ async def import_statement(
     new = await _new_movements(db, rows)
     if new:
         await movements.record(db, file_id, new, now)
+    crash_point("statement-not-committed")
     total_rp = sum(row.amount_rp for row in new)
     return Imported(len(new), total_rp, known=len(rows) - len(new))
 

@@ -1,15 +1,18 @@
 """T1 to T4: processes killed, and a database that dies, forgets to answer, or is full."""
 
 import asyncio
+import itertools
 import re
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 
 import asyncpg
 
+from tests.faults.filing import Moved, mt940
 from tests.faults.gate import Fault
 from tests.faults.stage import UNHEARD, Stage, reference_of
 
@@ -49,6 +52,7 @@ SERVER_POINTS: dict[str, Provoke] = {
 """Every `crash_point` that a server comes by, and what makes it do so."""
 COMMAND_POINTS = {
     "settlement-not-committed": "settlement",
+    "statement-not-committed": "statement",
     "command-not-answered": "settlement",
     "reconciled-not-committed": "reconcile",
     "cancelled-not-recorded": "cancel",
@@ -63,6 +67,7 @@ NAIVE_POINTS: dict[str, Provoke] = {
     "acknowledged-not-posted": pay_once,
 }
 EACH_POINT = 3
+STATEMENT_NUMBERS = itertools.count(1)
 
 
 def points_in_source() -> set[str]:
@@ -114,6 +119,12 @@ async def _command(stage: Stage, point: str) -> list[str]:
         return ["tests.faults.officer", "cancel", charge["id"]]
     if name == "settlement":
         return ["server", "settlement", "import", text]
+    if name == "statement":
+        number = next(STATEMENT_NUMBERS)
+        file = stage.folder / f"rekening-{number}.sta"
+        moved = Moved(date.fromisoformat(stage.today()), number, f"BUNGA {number}")
+        file.write_bytes(mt940(number, [moved]))
+        return ["server", "statement", "import", str(file)]
     await stage.pay(text)
     await stage.seen(charge, "paid", 30.0)
     if name == "seal":
@@ -126,7 +137,7 @@ async def _command(stage: Stage, point: str) -> list[str]:
 async def _kill_commands(stage: Stage, commands: list[tuple[str, list[str]]]) -> None:
     """Each dies once and is then typed again, as the officer would."""
     for point, command in commands:
-        if "import" in command:  # a file with one payment more than the last one
+        if "settlement" in command:  # a file with one payment more than the last one
             await stage.pay(command.pop())
             command.append(str(await stage.settlement()))
         _killed(stage, point, await stage.office(*command, crash_at=point) == -signal.SIGKILL)

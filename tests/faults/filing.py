@@ -210,7 +210,7 @@ async def _killed(stage: Stage, file: File, kind: str) -> None:
     path.write_bytes(file.content)
     before = await _stored(stage)
     args = ("server", kind, "import", str(path), "--mapping", file.mapping)
-    died = await stage.office(*args, crash_at="settlement-not-committed")
+    died = await stage.office(*args, crash_at=f"{kind}-not-committed")
     stage.tally.kills += 1
     if died != -signal.SIGKILL:
         stage.tally.violate("harness dead: the import was not killed", died)
@@ -325,6 +325,7 @@ async def read_statements(stage: Stage) -> None:
             await stage.rows("INSERT INTO posted VALUES ($1, $2, $3)", *told)
         return
     before, after = files[:4], files[4:]
+    await _killed(stage, replace(before[0], mapping="bank"), "statement")
     stage.rng.shuffle(before)
     for file in before:
         await _take_in(stage, replace(file, mapping="bank"), "statement")

@@ -1,5 +1,6 @@
 """The office over HTTP: nothing is done for anyone who is not signed in, and the cookie is safe."""
 
+import hashlib
 import html
 import re
 from calendar import monthrange
@@ -27,6 +28,7 @@ from tests.server.cluster import PASSWORD
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "settlements"
 SETTLEMENT = {"file": ("s.csv", (FIXTURES / "clean.csv").read_bytes())}
 DAY = {"date": "2026-11-21"}
+CONFIRMED = {"password": PASSWORD}
 
 
 async def sign_in(api: httpx.AsyncClient, **changes: str) -> httpx.Response:
@@ -76,27 +78,96 @@ async def test_an_officer_takes_in_a_file_and_a_bad_one_is_a_problem(
 ) -> None:
     await sign_in(api)
     answer = await api.post("/office/settlement", data=DAY, files=SETTLEMENT)
+    assert (answer.status_code, answer.json()["slug"]) == (403, "confirmation-needed")
+    answer = await api.post("/office/settlement", data=DAY | CONFIRMED, files=SETTLEMENT)
     assert (answer.status_code, answer.headers["location"]) == (
         303,
         "/office/reconciliation?date=2026-11-21&lines=4&total_rp=17874&known=0",
     )
     page = (await api.get(answer.headers["location"])).text
     assert "4 baris baru, Rp17.874; 0 sudah dikenal" in page
-    again = await api.post("/office/settlement", data=DAY, files=SETTLEMENT)
+    again = await api.post("/office/settlement", data=DAY | CONFIRMED, files=SETTLEMENT)
     assert "lines=0&total_rp=0&known=4" in again.headers["location"]
     bad = {"file": ("s.csv", b"x\0y")}
     for path in ("/office/settlement", "/office/statement"):
-        answer = await api.post(path, data=DAY, files=bad)
+        answer = await api.post(path, data=DAY | CONFIRMED, files=bad)
         assert (answer.status_code, answer.json()["slug"]) == (422, "file-not-taken")
         assert answer.json()["detail"] == "baris 1: bukan teks (NUL)"
         wanted = {"Accept": "text/html", "Accept-Language": "en"}
-        answer = await api.post(path, data=DAY, files=bad, headers=wanted)
+        answer = await api.post(path, data=DAY | CONFIRMED, files=bad, headers=wanted)
         assert "line 1: not text (NUL)" in answer.text
     for path in ("/office/settlement", "/office/statement", "/office/reconcile"):
-        assert (await api.post(path, data={"date": "kemarin"}, files=SETTLEMENT)).status_code == 422
+        assert (
+            await api.post(path, data=CONFIRMED | {"date": "kemarin"}, files=SETTLEMENT)
+        ).status_code == 422
     async with transactions.begin() as db:
         assert await db.scalar(select(func.count()).select_from(ImportedFile)) == 1
     assert (await api.get("/office/reconciliation?date=kemarin")).status_code == 422
+
+
+async def test_a_file_is_read_by_the_mapping_chosen_and_never_by_a_file_of_the_servers(
+    api: httpx.AsyncClient, transactions: Transactions, tmp_path: Path
+) -> None:
+    await sign_in(api)
+    own = tmp_path / "own.toml"
+    own.write_text("")
+    nicepay = {"file": ("n.csv", (FIXTURES / "nicepay.csv").read_bytes())}
+    for path in ("/office/settlement", "/office/settlement/preview"):
+        for name in ("dana", str(own), "../x"):
+            told = DAY | CONFIRMED | {"mapping": name}
+            answer = await api.post(path, data=told, files=nicepay, headers={"Accept": "text/html"})
+            assert answer.status_code == 422
+            assert f"tidak ada pemetaan &#39;{name}&#39;; ada: dana-like" in answer.text
+    assert (
+        await api.post("/office/settlement", data=DAY | CONFIRMED, files=nicepay)
+    ).status_code == 422
+    told = DAY | {"mapping": "nicepay-like"}
+    assert (
+        "Belum ada yang disimpan"
+        in (await api.post("/office/settlement/preview", data=told, files=nicepay)).text
+    )
+    answer = await api.post("/office/settlement", data=told | CONFIRMED, files=nicepay)
+    assert (answer.status_code, "known=0" in answer.headers["location"]) == (303, True)
+    nothing = {"file": ("", b"")}
+    assert (
+        await api.post("/office/settlement/preview", data=DAY, files=nothing)
+    ).status_code == 422
+
+
+async def test_files_are_listed_page_by_page_and_given_back_as_they_came(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    books: Books,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queries, "PAGE", 2)
+    await sign_in(api)
+    assert "Belum ada berkas." in (await api.get("/office/imports")).text
+    content = SETTLEMENT["file"][1]
+    for name in ("a.csv", 'b"\0;\u00e9\r\n<i>.csv', "c.csv"):
+        content += b"\n"
+        file = {"file": (name, content)}
+        answer = await api.post("/office/settlement", data=DAY | CONFIRMED, files=file)
+        assert answer.status_code == 303
+    page = (await api.get("/office/imports")).text
+    assert hashlib.sha256(content).hexdigest() in page
+    assert page.index("c.csv") < page.index("&lt;i&gt;.csv")
+    assert "a.csv" not in page
+    assert "Rp17.874" not in page
+    older = (await api.get("/office/imports" + re.findall(r"\?before=[0-9a-f-]+", page)[0])).text
+    assert "a.csv" in older
+    assert "Rp17.874" in older
+    (first, middle) = re.findall(r"/office/imports/[0-9a-f-]+/original", page)
+    answer = await api.get(first)
+    assert answer.content == content
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''c.csv"
+    assert (await api.get(middle)).headers["content-disposition"].startswith("attachment; ")
+    unknown = await api.get("/office/imports/00000000-0000-0000-0000-000000000000/original")
+    assert (unknown.status_code, unknown.json()["slug"]) == (404, "file-not-found")
+    for after in ("x", "0"):
+        assert (await api.get(f"/office/imports?before={after}")).status_code == 422
 
 
 async def test_odd_names_sign_nobody_in(api: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
