@@ -395,7 +395,8 @@ async def unsettled_lines(db: AsyncSession, most: int) -> Sequence[UnsettledLine
     The newest first: most of these never are settled.
     """
     lines = select(UnsettledLine).where(_settled_by_none(UnsettledLine))
-    return (await db.scalars(lines.order_by(UnsettledLine.id.desc()).limit(most))).all()
+    order = (UnsettledLine.settlement_date, UnsettledLine.file_id, UnsettledLine.line_number)
+    return (await db.scalars(lines.order_by(*(by.desc() for by in order)).limit(most))).all()
 
 
 def _settled_by_none(table: type[HeldLine] | type[UnsettledLine]) -> ColumnElement[bool]:
