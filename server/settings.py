@@ -1,6 +1,6 @@
 """Every setting of the server, read once from `KARCIS_…` variables and passed down frozen."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     refund_days: int = Field(default=90, gt=0)
     closing_working_days: int = Field(default=1, gt=0)
     deposit_working_days: int = Field(default=1, gt=0)
+    deposits_from: date | None = None
     revenue_code: str = "4.1.02.01.04"
     rkud: str = ""
     payee_key: SecretStr | None = Field(default=None, min_length=32)

@@ -34,7 +34,7 @@ async def deposits_page(
     workdays: Workdays = request.app.state.workdays
     today = wired.books.day(datetime.now(UTC))
     within = wired.settings.deposit_working_days
-    waiting = await remittances.waiting(db, workdays, within, today)
+    waiting = await remittances.waiting(db, workdays, within, wired.books, today)
     return pages.render(
         request,
         TEMPLATES,

@@ -25,6 +25,8 @@ class Books:
     merchant_criteria: MerchantCriteria
     porporasi: str = ""
     """The line by which the tax office's seal of its karcis is told, as receipts state it."""
+    deposits_from: date | None = None
+    """The first business day whose money is handed in by STS; None for all of them."""
     seal: Seal | None = None
     """What proofs are signed with; without it none are given."""
     retired_keys: Mapping[str, bytes] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class Books:
             porporasi=settings.porporasi,
             base_url=settings.base_url,
             merchant_criteria=settings.merchant_criteria,
+            deposits_from=settings.deposits_from,
             seal=None if settings.proof_key is None else read_seal(settings.proof_key),
             retired_keys=(
                 {}

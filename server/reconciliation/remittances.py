@@ -78,10 +78,12 @@ class Waiting:
     late: int
 
 
-async def waiting(db: AsyncSession, workdays: Workdays, within: int, today: date) -> list[Waiting]:
+async def waiting(
+    db: AsyncSession, workdays: Workdays, within: int, books: Books, today: date
+) -> list[Waiting]:
     """Day by day; `within` is how many working days after it a day's money is to be handed in."""
     closed = set(await db.scalars(select(DayClose.day).where(DayClose.state.in_(CLOSED))))
-    left = await _left(db)
+    left = await _left(db, books.deposits_from)
     due = {day: workdays.after(day, within) for day, _ in left}
     return [
         Waiting(day, amount_rp, day in closed, due[day], workdays.late(due[day], today))
@@ -89,8 +91,11 @@ async def waiting(db: AsyncSession, workdays: Workdays, within: int, today: date
     ]
 
 
-async def _left(db: AsyncSession) -> list[tuple[date, int]]:
-    """What moved on the collecting account by business day, less what an STS lists of it."""
+async def _left(db: AsyncSession, since: date | None) -> list[tuple[date, int]]:
+    """What moved on the collecting account by business day, less what an STS lists of it.
+
+    Days before `since` were handed in without an STS of ours.
+    """
     handed_in = exists().where(
         Posting.entry_id == Entry.id, Posting.account_code == postings.REMITTED_IN_TRANSIT
     )
@@ -118,7 +123,7 @@ async def _left(db: AsyncSession) -> list[tuple[date, int]]:
     rows = await db.execute(
         select(moved.c.day, left_rp)
         .outerjoin(listed, listed.c.day == moved.c.day)
-        .where(left_rp != 0)
+        .where(left_rp != 0, moved.c.day >= (since or date.min))
         .order_by(moved.c.day)
     )
     return [(day, int(amount_rp)) for day, amount_rp in rows]
@@ -129,7 +134,9 @@ async def prepare(db: AsyncSession, officer_id: UUID, books: Books, *, now: date
     maker = await identity.acting(db, officer_id, Right.MAKE_REMITTANCE)
     await service.one_at_a_time(db)
     closed = set(await db.scalars(select(DayClose.day).where(DayClose.state.in_(CLOSED))))
-    days = [(day, amount_rp) for day, amount_rp in await _left(db) if day in closed]
+    days = [
+        (day, amount_rp) for day, amount_rp in await _left(db, books.deposits_from) if day in closed
+    ]
     amount_rp = sum(rp for _, rp in days)
     if amount_rp <= 0:
         raise NothingToRemit
@@ -228,6 +235,6 @@ async def watch(
 ) -> None:
     """Set the metrics."""
     async with transactions.begin() as db:
-        left = await waiting(db, workdays, within, books.day(now))
+        left = await waiting(db, workdays, within, books, books.day(now))
     LATE_DAYS.set(sum(one.late > 0 for one in left))
     WAITING_RP.set(sum(one.amount_rp for one in left))

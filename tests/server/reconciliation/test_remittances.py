@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -67,7 +68,7 @@ async def close(office: Office) -> None:
 
 async def waits(office: Office, today: date) -> list[tuple[date, int, bool, int]]:
     async with office.transactions.begin() as db:
-        left = await remittances.waiting(db, Workdays({}), 1, today)
+        left = await remittances.waiting(db, Workdays({}), 1, office.books, today)
     return [(one.day, one.amount_rp, one.is_closed, one.late) for one in left]
 
 
@@ -154,6 +155,16 @@ async def test_what_comes_late_to_a_day_goes_with_the_next_and_a_declined_one_wa
         [(DAY, 700)],
     )
     assert await broken(office) == {}
+
+
+async def test_an_office_that_upgrades_hands_in_from_a_day_on(office: Office) -> None:
+    await close(office)
+    office.books = replace(office.books, deposits_from=DAY + timedelta(days=1))
+    assert await waits(office, DAY + timedelta(days=9)) == []
+    with pytest.raises(NothingToRemit):
+        await make(office)
+    office.books = replace(office.books, deposits_from=DAY)
+    assert (await make(office)).amount_rp == CAME_RP
 
 
 async def test_numbers_have_no_gap_however_many_are_taken_at_once(
