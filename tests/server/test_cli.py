@@ -325,7 +325,8 @@ async def test_accountants_take_the_ledger_out(
         karcis("ledger", "journal", *span, "--json"),
         karcis("ledger", "statement", "9999", *span),
     )
-    assert told.stdout.splitlines()[1].split() == ["1120", "Piutang", "acquirer", "QRIS", "Rp2.000"]
+    balances = [line.split() for line in told.stdout.splitlines()]
+    assert ["1120", "Piutang", "acquirer", "QRIS", "Rp2.000"] in balances
     assert told.stdout.splitlines()[-1].split() == ["Total", "Rp0"]
     accounts = json.loads(before.stdout)["accounts"]
     assert {account["balance_rp"] for account in accounts} == {0}
