@@ -244,7 +244,8 @@ async def meet(
         select(Discrepancy)
         .where(
             or_(
-                Discrepancy.state == CaseState.PROPOSED,
+                # An open one too: somebody may be proposing how it ends at this moment.
+                Discrepancy.state != CaseState.CLOSED,
                 Discrepancy.outcome.is_not(None),
                 Discrepancy.entry_id.is_not(None),
             )
@@ -256,6 +257,8 @@ async def meet(
     )
     met = set()
     for row in rows:
+        if row.state == CaseState.OPEN and row.entry_id is None:
+            continue
         await _meet(db, row, found.get((row.kind, row.subject)), now)
         met.add((row.kind, row.subject))
     return met

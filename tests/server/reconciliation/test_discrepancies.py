@@ -1,5 +1,6 @@
 """Differences that two officers decide, what is posted for them, and what comparisons then do."""
 
+import asyncio
 from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
@@ -13,7 +14,7 @@ from server import sample, verify
 from server.casework import service as casework
 from server.casework.models import CaseKind
 from server.casework.service import AlreadyDecided, CaseNotReopenable, OutcomeUnfit, SamePerson
-from server.database import Transactions
+from server.database import Transactions, fetch
 from server.identity import service as identity
 from server.identity.models import Officer, Role
 from server.identity.service import RoleNotAllowed
@@ -74,6 +75,20 @@ class Desk(Office):
             steps = await casework.steps_of(db, CaseKind.DISCREPANCY, row.id)
         return [(step.event, step.officer_id is not None) for step in steps]
 
+    async def somebody_waits(self) -> None:
+        """For a row or transaction that another one of this database holds."""
+        async with asyncio.timeout(60):
+            while True:
+                async with self.transactions.begin() as db:
+                    waiting = await fetch(
+                        db,
+                        "SELECT 1 FROM pg_locks k JOIN pg_stat_activity a USING (pid)"
+                        " WHERE NOT k.granted AND a.datname = current_database()",
+                    )
+                if waiting:
+                    return
+                await asyncio.sleep(0.01)
+
     async def sound(self) -> None:
         async with self.transactions.begin() as db:
             assert not any((await verify.broken(db)).values())
@@ -111,6 +126,21 @@ async def test_two_officers_write_off_what_never_came_and_the_day_can_close(
     assert await desk.events(unsettled) == [("proposed", True), ("accepted", True)]
     await desk.sound()
     await _close(desk)
+
+
+async def test_a_comparison_waits_for_a_proposal_and_lets_it_stand(
+    desk: Desk, unsettled: Discrepancy
+) -> None:
+    maker = await desk.by(sample.OFFICER)
+    async with desk.transactions.begin() as db:
+        why = Resolution.WRITTEN_OFF
+        await discrepancies.propose(db, maker, unsettled.id, why, "uji", now=desk.now)
+        comparing = asyncio.create_task(desk.reconcile())
+        await desk.somebody_waits()
+    await comparing
+    assert (await desk.the("not-settled")).state == "proposed"
+    await desk.decide(unsettled)
+    assert await desk.events(unsettled) == [("proposed", True), ("accepted", True)]
 
 
 async def _close(desk: Desk) -> None:
