@@ -82,7 +82,7 @@ class ReceiptIssued(Fact):
 
 
 class DayClosed(Fact):
-    """The office closed a business day: books, settlement and bank statement agree."""
+    """Two officers closed a business day; it may have differences, with a note about them."""
 
     type = "day.closed"
     moment = "closed_at"
