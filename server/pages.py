@@ -1,16 +1,16 @@
 """Server-made pages: templates, languages, and the headers that keep scripts of others out."""
 
 import gettext
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from starlette.datastructures import QueryParams, UploadFile
 
 from domain.money import format_rp
@@ -147,3 +147,6 @@ def _blank_is_none(value: Any) -> Any:
 
 
 Blank = BeforeValidator(_blank_is_none)
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
+"""A day that has days before and after it in any calendar."""
+DayOrNone = Annotated[Day | None, Blank]

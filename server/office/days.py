@@ -16,6 +16,7 @@ from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, confirmed
+from server.pages import Day
 from server.payments.wiring import WiringDep
 from server.reconciliation import closing
 from server.reconciliation.closing import DayCloseNotFound
@@ -59,7 +60,7 @@ async def days_page(
 
 @router.get("/{day}")
 async def close_page(
-    day: date, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    day: Day, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
 ) -> Response:
     """Every close of a day, the last one with what can be done about it."""
     closes = await closing.closes_of(db, day)
@@ -94,7 +95,7 @@ async def close_page(
 
 @router.post("/{day}/decision")
 async def decide(
-    day: date,
+    day: Day,
     officer: Annotated[Officer, confirmed(Right.LOCK_DAY)],
     db: Transaction,
     number: Annotated[int, Form(ge=0, le=10_000)],
@@ -112,7 +113,7 @@ async def decide(
 
 @router.post("/{day}/reopening")
 async def ask_reopening(
-    day: date,
+    day: Day,
     officer: Annotated[Officer, confirmed(Right.CLOSE_DAY)],
     db: Transaction,
     number: Annotated[int, Form(ge=0, le=10_000)],
@@ -125,7 +126,7 @@ async def ask_reopening(
 
 @router.post("/{day}/reopening/decision")
 async def decide_reopening(
-    day: date,
+    day: Day,
     officer: Annotated[Officer, confirmed(Right.LOCK_DAY)],
     db: Transaction,
     number: Annotated[int, Form(ge=0, le=10_000)],

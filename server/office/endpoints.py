@@ -1,6 +1,6 @@
 """The revenue office's pages: see today and a business day, take in files, reconcile."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +45,7 @@ from server.office import (
     voids,
 )
 from server.office.signed_in import allowed, signed_in, signed_in_officer
+from server.pages import Day, DayOrNone
 from server.payments.wiring import WiringDep
 from server.reconciliation import closing
 from server.reconciliation import service as reconciliation
@@ -100,7 +101,7 @@ async def day_page(
     officer: Annotated[Officer, allowed(Right.SEE_BOOKS)],
     db: Transaction,
     wired: WiringDep,
-    day: Annotated[date | None, Query(alias="date")] = None,
+    day: Annotated[DayOrNone, Query(alias="date")] = None,
     lines: int | None = None,
     total_rp: int = 0,
     known: int = 0,
@@ -137,7 +138,7 @@ async def day_page(
 
 @router.post("/reconcile")
 async def reconcile(
-    day: Annotated[date, Form(alias="date")],
+    day: Annotated[Day, Form(alias="date")],
     officer: Annotated[Officer, allowed(Right.RECONCILE)],
     db: Transaction,
     wired: WiringDep,
@@ -148,7 +149,7 @@ async def reconcile(
 
 @router.post("/close")
 async def close_day(
-    day: Annotated[date, Form(alias="date")],
+    day: Annotated[Day, Form(alias="date")],
     officer: Annotated[Officer, allowed(Right.CLOSE_DAY)],
     db: Transaction,
     wired: WiringDep,

@@ -34,7 +34,7 @@ from server.reconciliation.service import Imported
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
-Day = Annotated[date, Form(alias="date")]
+Day = Annotated[pages.Day, Form(alias="date")]
 Chosen = Annotated[str, Form(alias="mapping", max_length=255)]
 MOST_SHOWN = 500
 LINES_SHOWN = 100

@@ -1,14 +1,13 @@
 """The ledger's pages: balances, statements, downloads, and the deposits of attendants' cash."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
-from pydantic import BeforeValidator, Field
 
 from server import pages
 from server.database import Transaction, TransactionsDep, new_id
@@ -16,6 +15,7 @@ from server.identity.models import Officer
 from server.identity.service import Right
 from server.ledger import postings, reports
 from server.office.signed_in import OfficerDep, allowed
+from server.pages import Day, DayOrNone
 from server.payments.wiring import WiringDep
 from server.reconciliation import deposits
 from server.reconciliation.deposits import Deposit
@@ -25,14 +25,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 LINES_ON_A_PAGE = 500
 CSV_TYPE = "text/csv; charset=utf-8"
 
-First = Annotated[date, Query(alias="from")]
-Last = Annotated[date, Query(alias="to")]
+First = Annotated[Day, Query(alias="from")]
+Last = Annotated[Day, Query(alias="to")]
 Party = Annotated[str | None, Query(max_length=200)]
-Day = Annotated[
-    Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))] | None,
-    # A date that was cleared is sent as nothing, and is as good as none.
-    BeforeValidator(lambda sent: sent or None),
-]
 
 
 @router.get("")
@@ -41,7 +36,7 @@ async def ledger_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
-    day: Annotated[date | None, Query(alias="date")] = None,
+    day: Annotated[DayOrNone, Query(alias="date")] = None,
 ) -> Response:
     today = wired.books.business_day(datetime.now(UTC))
     return pages.render(
@@ -67,7 +62,7 @@ async def ledger_page(
 
 @router.get("/trial-balance.csv")
 async def trial_balance(
-    officer: OfficerDep, db: Transaction, day: Annotated[date, Query(alias="date")]
+    officer: OfficerDep, db: Transaction, day: Annotated[Day, Query(alias="date")]
 ) -> Response:
     written = reports.trial_balance_csv(await reports.trial_balance(db, day))
     return Response(written, headers=_download(f"neraca-saldo-{day}.csv"), media_type=CSV_TYPE)
@@ -107,8 +102,8 @@ async def account_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
-    first: Annotated[Day, Query(alias="from")] = None,
-    last: Annotated[Day, Query(alias="to")] = None,
+    first: Annotated[DayOrNone, Query(alias="from")] = None,
+    last: Annotated[DayOrNone, Query(alias="to")] = None,
     party: Party = None,
 ) -> Response:
     until = last or wired.books.business_day(datetime.now(UTC))
@@ -134,7 +129,7 @@ async def record_deposit(
     attendant: Annotated[str, Form(max_length=80)],
     amount_rp: Annotated[int, Form(gt=0, le=10_000_000_000)],
     reference: Annotated[str, Form(max_length=100)],
-    deposited_on: Annotated[date, Form()],
+    deposited_on: Annotated[Day, Form()],
     officer: Annotated[Officer, allowed(Right.RECORD_DEPOSIT)],
     db: Transaction,
     wired: WiringDep,

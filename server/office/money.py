@@ -17,7 +17,7 @@ from server import pages
 from server.database import Transaction, fetch
 from server.errors import InvalidRequest
 from server.office.signed_in import OfficerDep
-from server.pages import Blank
+from server.pages import Blank, DayOrNone
 from server.payments.wiring import WiringDep
 from server.spots import service as spots
 
@@ -29,7 +29,6 @@ FLAGS = ("exact", "late", "over", "under", "duplicate", "returned")
 METHODS = ("qris", "cash", "voucher", "pass")
 
 Text = Annotated[Annotated[str, Field(max_length=60)] | None, Blank]
-Day = Annotated[date | None, Blank]
 Rp = Annotated[Annotated[int, Field(ge=0, le=10**12)] | None, Blank]
 
 
@@ -38,8 +37,8 @@ class Filters(BaseModel):
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
-    first: Annotated[Day, Field(alias="from")] = None
-    last: Annotated[Day, Field(alias="to")] = None
+    first: Annotated[DayOrNone, Field(alias="from")] = None
+    last: Annotated[DayOrNone, Field(alias="to")] = None
     zone: Text = None
     spot: Text = None
     flag: Text = None

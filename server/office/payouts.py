@@ -1,6 +1,6 @@
 """The office's pages of shares: who is owed, runs of payouts, the bank's file, what it said."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -14,6 +14,7 @@ from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.pages import Day
 from server.payments.wiring import WiringDep
 from server.reconciliation import papers, payouts
 from server.reconciliation.papers import Letterhead, ShareSlip
@@ -64,7 +65,7 @@ async def prepare(
     officer: Annotated[Officer, confirmed(Right.PAY_SHARES)],
     db: Transaction,
     wired: WiringDep,
-    until: Annotated[date, Form()],
+    until: Annotated[Day, Form()],
 ) -> Response:
     run = await payouts.prepare(db, officer.id, until, wired.books, now=datetime.now(UTC))
     return RedirectResponse(f"/office/payouts/{run.id}", 303)

@@ -1,6 +1,6 @@
 """The office's pages of one charge and of refunds: ask, decide, prove a transfer; cancel."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -198,7 +198,7 @@ async def record_transfer(
     db: Transaction,
     wired: WiringDep,
     reference: Annotated[str, Form(min_length=1, max_length=60)],
-    on: Annotated[date, Form()],
+    on: Annotated[pages.Day, Form()],
     proof: Annotated[bytes, File(), Field(max_length=refunds.PROOF_BYTES + 1)],
 ) -> Response:
     await refunds.record_transfer(

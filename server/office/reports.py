@@ -1,7 +1,7 @@
 """The office's reports: which there are, each on screen, and each as a file."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from server.database import Transaction, TransactionsDep
 from server.errors import language_of
 from server.identity.service import Right
 from server.office.signed_in import OfficerDep
+from server.pages import DayOrNone
 from server.payments.wiring import WiringDep
 from server.reports import catalogue, downloads, table
 from server.reports.downloads import Form, Reader
@@ -27,9 +28,6 @@ ROWS = 100
 """On one page of a screen."""
 DOWNLOADS = 50
 
-Day = Annotated[
-    Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))] | None, pages.Blank
-]
 Text = Annotated[Annotated[str, Field(max_length=80)] | None, pages.Blank]
 
 
@@ -47,8 +45,8 @@ def filters(
 async def asked(
     wired: WiringDep,
     given: Annotated[Mapping[Filter, str], Depends(filters)],
-    first: Annotated[Day, Query(alias="from")] = None,
-    last: Annotated[Day, Query(alias="to")] = None,
+    first: Annotated[DayOrNone, Query(alias="from")] = None,
+    last: Annotated[DayOrNone, Query(alias="to")] = None,
     compare: Annotated[Annotated[Comparison | None, pages.Blank], Query()] = None,
 ) -> Asked:
     """Without any days, those of this month so far; raises PeriodUnfit."""

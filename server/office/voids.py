@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 from domain.parking import VoidReason
 from server import pages
 from server.database import Transaction
-from server.office.ledger import Day
 from server.office.signed_in import OfficerDep
+from server.pages import DayOrNone
 from server.payments import parts
 from server.payments.parts import Voided
 from server.payments.wiring import WiringDep
@@ -58,8 +58,8 @@ async def voids_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
-    first: Annotated[Day, Query(alias="from")] = None,
-    last: Annotated[Day, Query(alias="to")] = None,
+    first: Annotated[DayOrNone, Query(alias="from")] = None,
+    last: Annotated[DayOrNone, Query(alias="to")] = None,
 ) -> Response:
     """Business days from the first to the last; the last 30 unless the address says otherwise."""
     zone = wired.books.timezone
