@@ -89,7 +89,7 @@ async def first_page(
     if Right.SEE_BOOKS not in request.state.rights:
         sees_work = Right.SEE_WORK in request.state.rights
         return RedirectResponse("/office/shifts" if sees_work else "/office/signs", 303)
-    if "date" in request.query_params:  # where a business day stood before
+    if "date" in request.query_params:  # as a bookmark of a business day may say
         return RedirectResponse(f"/office/reconciliation?{request.url.query}", 303)
     async with transactions.begin() as db:
         return await today.today_page(request, db, wired.books)

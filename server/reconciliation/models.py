@@ -288,7 +288,7 @@ class DayClose(Base):
     """One close of a business day: `snapshot` is what the books said, and never changes.
 
     A day that was reopened is closed again under the next number. Number 0 stands for a day that
-    one officer closed, before it took two.
+    one officer closed alone.
     """
 
     __tablename__ = "day_closes"
@@ -344,7 +344,7 @@ class DayCloseChange(Base):
 
 
 class ClosedDay(Base):
-    """A day that one officer closed, before it took two; day_closes has it too. Insert-only."""
+    """A day that one officer closed alone; day_closes has it too, as number 0. Insert-only."""
 
     __tablename__ = "closed_days"
 

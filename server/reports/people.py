@@ -16,6 +16,7 @@ from server.identity.service import Right
 from server.ledger import postings
 from server.ledger.models import Entry, Posting
 from server.parking.models import StayVoid
+from server.payments import cases
 from server.payments.models import Case, Money, PooledCharge
 from server.reports import takings
 from server.reports.bands import Band, bands
@@ -84,7 +85,9 @@ async def _counted(db: AsyncSession, asked: Asked) -> Mapping[str, dict[str, int
         .select_from(Case)
         .join(ProofClaim, ProofClaim.charge_id == Case.charge_id)
         .join(Shift, Shift.id == ProofClaim.shift_id)
-        .where(Case.kind == "proof-taken-twice", Case.opened_at >= first, Case.opened_at < after)
+        .where(
+            Case.kind == cases.PROOF_TAKEN_TWICE, Case.opened_at >= first, Case.opened_at < after
+        )
     )
     differences = (
         select(code, func.count(), func.sum(ShiftDifference.difference_rp))
