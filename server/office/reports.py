@@ -59,9 +59,10 @@ async def asked(
 AskedDep = Annotated[Asked, Depends(asked)]
 
 
-def _of(report: Report, wanted: Asked) -> Asked:
-    """What the report knows of what was asked for."""
-    known = {name: value for name, value in wanted.filters.items() if name in report.filters}
+def _of(report: Report, wanted: Asked, rights: frozenset[Right]) -> Asked:
+    """What the report offers this reader of what was asked for."""
+    offered = report.offered(rights)
+    known = {name: value for name, value in wanted.filters.items() if name in offered}
     comparison = wanted.comparison if report.comparable else None
     return Asked(wanted.period, wanted.books, wanted.today, known, comparison)
 
@@ -102,7 +103,7 @@ async def report_file(
     file = await downloads.make(
         transactions,
         report,
-        _of(report, wanted),
+        _of(report, wanted, rights),
         form,
         Reader(officer.login, rights, language_of(request)),
         request.app.state.report_signer,
@@ -129,7 +130,7 @@ async def report_page(
     rights: frozenset[Right] = request.state.rights
     language = language_of(request)
     report = catalogue.find(name, rights)
-    made = await table.build(db, report, _of(report, wanted), rights)
+    made = await table.build(db, report, _of(report, wanted, rights), rights)
     last_page = max(1, -(-len(made.rows) // ROWS))
     page = min(page, last_page)
     return pages.render(
@@ -138,6 +139,7 @@ async def report_page(
         "report.html",
         books=wired.books,
         report=report,
+        offered=report.offered(rights),
         asked=made.asked,
         table=made,
         rows=made.rows[(page - 1) * ROWS : page * ROWS],

@@ -167,6 +167,10 @@ class Report:
     """Told from the first of January on, whatever the period's first day."""
     needs: Right = Right.SEE_BOOKS
 
+    def offered(self, rights: frozenset[Right]) -> frozenset[Filter]:
+        """What a reader may narrow it by: one attendant's takings are for who sees the books."""
+        return self.filters if Right.SEE_BOOKS in rights else self.filters - {Filter.ATTENDANT}
+
 
 COMPARED = (
     Column("before_rp", Said("Masa pembanding", "Compared period"), Kind.RUPIAH, total=True),

@@ -149,6 +149,11 @@ async def test_what_an_attendant_took_is_told_and_masked_for_a_coordinator(
     assert (line[0], line[2]) == ("J-001", "1")
     assert "4000" not in masked.text
     assert "Jumlah" not in head
+    for name in ("harian", "zona", "jam"):
+        everybody = (await api.get(f"/office/reports/{name}.csv")).text
+        nobody = await api.get(f"/office/reports/{name}.csv?attendant=J-999")
+        assert nobody.text == everybody
+    assert 'name="attendant"' not in (await api.get("/office/reports/harian")).text
     page = (await api.get("/office/reports/giliran")).text
     assert "Rp4.000" not in page
     assert "Tidak ditampilkan untuk peran Anda" in page
