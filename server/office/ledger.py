@@ -14,7 +14,7 @@ from server.database import Transaction, TransactionsDep, new_id
 from server.identity.models import Officer
 from server.identity.service import Right
 from server.ledger import postings, reports
-from server.office.signed_in import OfficerDep, allowed
+from server.office.signed_in import OfficerDep, confirmed
 from server.pages import Day, DayOrNone
 from server.payments.wiring import WiringDep
 from server.reconciliation import deposits
@@ -130,7 +130,7 @@ async def record_deposit(
     amount_rp: Annotated[int, Form(gt=0, le=10_000_000_000)],
     reference: Annotated[str, Form(max_length=100)],
     deposited_on: Annotated[Day, Form()],
-    officer: Annotated[Officer, allowed(Right.RECORD_DEPOSIT)],
+    officer: Annotated[Officer, confirmed(Right.RECORD_DEPOSIT)],
     db: Transaction,
     wired: WiringDep,
 ) -> Response:

@@ -11,6 +11,7 @@ from server.ledger import service as ledger
 from server.payments.books import Books
 from tests.browser.screen import SMALL_PHONE, Screens, left_in_bahasa
 from tests.browser.test_office import said_on, sign_in, text_of
+from tests.server.cluster import PASSWORD
 from tests.server.handhelds import on_shift
 
 
@@ -40,6 +41,7 @@ async def test_cash_is_seen_deposited_and_taken_out(
     await expect(held.locator("tfoot .number")).to_have_text("Rp6.000")
     await page.get_by_label("Jumlah (rupiah)").fill("4500")
     await page.get_by_label("Nomor slip bank").fill("SLIP-000123")
+    await page.get_by_label("Kata sandi Anda, sekali lagi").fill(PASSWORD)
     await page.get_by_role("button", name="Catat setoran").click()
     await expect(held.locator("tfoot .number")).to_have_text("Rp1.500")
     journal = await downloaded(page, "Unduh jurnal")

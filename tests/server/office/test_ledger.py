@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from server.database import new_id
+from tests.server.cluster import PASSWORD
 from tests.server.office.test_endpoints import sign_in
 
 SPAN = "from=2026-11-01&to=2026-11-30"
@@ -22,6 +23,7 @@ DEPOSIT = {
     "amount_rp": "1",
     "reference": "SLIP-000123",
     "deposited_on": "2026-11-21",
+    "password": PASSWORD,
 }
 
 
@@ -57,6 +59,9 @@ async def test_what_cannot_be_is_a_problem(api: httpx.AsyncClient) -> None:
         answer = await api.get(path)
         assert (answer.status_code, answer.json()["slug"]) == (404, "account-not-found")
     assert (await api.get("/office/ledger/journal.csv?from=kemarin")).status_code == 422
+    unconfirmed = DEPOSIT | {"password": ""}
+    answer = await api.post("/office/ledger/deposits", data=unconfirmed)
+    assert (answer.status_code, answer.json()["slug"]) == (403, "confirmation-needed")
     for changes, status, slug in (
         ({}, 409, "deposit-exceeds-owed"),
         ({"attendant": "J-999"}, 404, "attendant-not-found"),
