@@ -145,7 +145,7 @@ async def _slip(
     reference = " ".join(reference.split())
     if not _can_be_found(reference):
         raise SlipUnfit
-    if deposited_on > books.day(now):
+    if deposited_on > books.business_day(now):  # which in the evening may be tomorrow
         raise InvalidRequest("deposited_on: a day that has not come yet")
     await service.one_at_a_time(db)
     return reference

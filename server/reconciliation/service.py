@@ -629,20 +629,26 @@ def _paid_on(
 
 async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
     """Settlement lines of payments made on a business day."""
-    rule = rule_on(await ledger.mdr_rules(db), books.merchant_criteria, day)
+    rules_of_fees = await ledger.mdr_rules(db)
     lines = await db.execute(
         select(
             SettlementLine, movements.recognised(Case.settlement_line_id, SettlementLine.id)
         ).where(_paid_on(day, books))
     )
     return [
-        replace(_settled(line), mdr_due_rp=_mdr_due(line, rule), recognised=recognised)
+        replace(
+            _settled(line), mdr_due_rp=_mdr_due(line, rules_of_fees, books), recognised=recognised
+        )
         for line, recognised in lines
     ]
 
 
-def _mdr_due(line: SettlementLine, rule: MdrRule | None) -> int | None:
-    """The fee on a settled payment; what becomes of it on a refund is the acquirer's contract."""
+def _mdr_due(line: SettlementLine, rules_of_fees: Sequence[MdrRule], books: Books) -> int | None:
+    """The fee on a settled payment, by the calendar day of it, whenever business days end.
+
+    What becomes of it on a refund is the acquirer's contract.
+    """
+    rule = rule_on(rules_of_fees, books.merchant_criteria, books.day(line.paid_at))
     return None if rule is None or line.gross_rp < 0 else mdr(line.gross_rp, rule)
 
 

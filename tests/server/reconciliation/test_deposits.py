@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
+from domain.business_days import BusinessDays
 from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
 from server import verify
@@ -256,6 +257,23 @@ async def test_a_closed_day_takes_no_deposit(office: Office) -> None:
     with pytest.raises(DayAlreadyClosed):
         await office.deposit(other)
     await office.deposit(replace(other, deposited_on=office.day))
+
+
+async def test_cash_of_an_evening_is_paid_in_on_the_business_day_that_has_begun(
+    office: Office,
+) -> None:
+    office.books = replace(
+        office.books, business_days=BusinessDays.read("20.00", office.books.timezone)
+    )
+    midnight = datetime(
+        office.day.year, office.day.month, office.day.day, tzinfo=office.books.timezone
+    )
+    office.now = midnight + timedelta(hours=21)
+    tomorrow = office.day + timedelta(days=1)
+    with pytest.raises(InvalidRequest):
+        await office.deposit(office.slip(deposited_on=tomorrow + timedelta(days=1)))
+    await office.deposit(office.slip(deposited_on=tomorrow))
+    assert (await office.balances())["1150"] == 5000
 
 
 async def test_a_slip_is_no_unknown_movement_on_another_day(office: Office) -> None:

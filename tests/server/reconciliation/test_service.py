@@ -299,6 +299,21 @@ async def test_a_fee_is_held_against_the_rule_of_the_day_of_payment(office: Offi
     assert await differing_fees(office, since) == []
 
 
+async def test_a_fee_of_an_evening_goes_by_the_calendar_where_days_end_early(
+    office: Office,
+) -> None:
+    before, since = date(2025, 3, 13), date(2025, 3, 14)
+    office.books = replace(
+        office.books,
+        merchant_criteria=MerchantCriteria.PSO,
+        business_days=BusinessDays.read("22.00", office.books.timezone),
+    )
+    for number, at in ((1, f"{before}T22:30:00+07:00"), (2, f"{since}T08:00:00+07:00")):
+        lines = settlement(line(number, at, mdr_rp=8, batch=f"BCH-A{number}"))
+        await office.settle(lines, f"{number}")
+    assert await differing_fees(office, since) == [("ACQ-2/000000000002", -8)]
+
+
 async def differing_fees(office: Office, day: date) -> list[tuple[str, int]]:
     report = await office.reconcile(day)
     return [(d.subject, d.difference_rp) for d in report.differences if d.kind == "mdr-differs"]
