@@ -215,13 +215,14 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """One line of CSV. What a spreadsheet would take for a formula gets a quote before it."""
+    """One line of CSV."""
     out = io.StringIO()
-    csv.writer(out, delimiter=";", lineterminator="\r\n").writerow([_cell(cell) for cell in cells])
+    csv.writer(out, delimiter=";", lineterminator="\r\n").writerow([cell(value) for value in cells])
     return out.getvalue()
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """What a spreadsheet would take for a formula gets a quote before it."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 

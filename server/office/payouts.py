@@ -1,5 +1,6 @@
 """The office's pages of shares: who is owed, runs of payouts, the bank's file, what it said."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,17 +14,20 @@ from server.database import Transaction
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
-from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.office.signed_in import OfficerDep, confirmed
 from server.pages import Day
 from server.payments.wiring import WiringDep
 from server.reconciliation import papers, payouts
 from server.reconciliation.papers import Letterhead, ShareSlip
 from server.reconciliation.payout_models import PayoutRun
 from server.reconciliation.payouts import PayoutNotFound, ToldAccount
+from server.reports.downloads import Form as FileForm
+from server.reports.models import ReportDownload
 
 router = APIRouter(prefix="/payouts")
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN = 50
+BULK_FILE = "berkas-bank"
 
 
 @router.get("")
@@ -130,19 +134,32 @@ async def tell(
     return RedirectResponse(f"/office/payouts/{run_id}", 303)
 
 
-@router.get("/{run_id}/bank.csv")
+@router.post("/{run_id}/bank.csv")
 async def bulk_file(
     run_id: UUID,
-    officer: Annotated[Officer, allowed(Right.PAY_SHARES)],
+    officer: Annotated[Officer, confirmed(Right.PAY_SHARES)],
     db: Transaction,
     wired: WiringDep,
 ) -> Response:
-    """What the bank is to pay; only for who may pay, since it shows the account numbers."""
+    """What the bank is to pay; it shows the account numbers, so who took it out is on record."""
     run = await _found(db, run_id)
     settings = wired.settings
-    content = await payouts.bulk_file(db, run, settings.payout_columns, settings.payee_key)
+    file = await payouts.bulk_file(db, run, settings.payout_columns, settings.payee_key)
+    db.add(
+        ReportDownload(
+            who=officer.login,
+            report=BULK_FILE,
+            form=FileForm.CSV.value,
+            first_day=run.until,
+            last_day=run.until,
+            filters={"run": run.number},
+            row_count=file.row_count,
+            sha256=hashlib.sha256(file.content).digest(),
+            made_at=datetime.now(UTC),
+        )
+    )
     return Response(
-        content,
+        file.content,
         media_type="text/csv; charset=utf-8",
         headers=pages.SECURITY_HEADERS
         | {

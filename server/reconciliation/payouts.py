@@ -26,6 +26,7 @@ from server.identity.service import Right
 from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.models import Entry, Posting
+from server.ledger.reports import cell
 from server.payments.books import Books
 from server.reconciliation import numbers, service
 from server.reconciliation.payout_models import PayeeAccount, PayoutLine, PayoutRun
@@ -41,7 +42,6 @@ from server.sealing import Seal
 
 PAYABLE = (postings.ATTENDANT_PAYABLE, postings.THIRD_PARTY_PAYABLE)
 NUMBER = re.compile("[0-9]{6,20}")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class PayeesNotKept(Problem):
@@ -339,20 +339,31 @@ async def latest(db: AsyncSession, limit: int) -> Sequence[PayoutRun]:
     return rows.all()
 
 
-async def bulk_file(db: AsyncSession, run: PayoutRun, columns: str, key: SecretStr | None) -> bytes:
-    """The file that the bank pays by, of an approved run; `columns` says what stands where.
+@dataclass(frozen=True)
+class BulkFile:
+    content: bytes
+    row_count: int
+
+
+async def bulk_file(
+    db: AsyncSession, run: PayoutRun, columns: str, key: SecretStr | None
+) -> BulkFile:
+    """The file that the bank pays by, of the lines that wait for it; `columns` says what stands
+    where.
 
     Raises PayeesNotKept or PayoutNotPossible.
     """
-    if run.state != RunState.APPROVED:
+    lines = await lines_of(db, run.id)
+    waiting = [told for told in lines if told[0].state == LineState.WAITING]
+    if run.state != RunState.APPROVED or not waiting:
         raise PayoutNotPossible
     if key is None:
         raise PayeesNotKept
     heads = [column.partition("=") for column in columns.split(",")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([_cell(head) for head, _, _ in heads])
-    for line, account in await lines_of(db, run.id):
+    writer.writerow([cell(head) for head, _, _ in heads])
+    for line, account in waiting:
         told = {
             "account": Seal(key).open(account.sealed),
             "holder": account.holder,
@@ -360,13 +371,8 @@ async def bulk_file(db: AsyncSession, run: PayoutRun, columns: str, key: SecretS
             "amount": str(line.amount_rp),
             "reference": f"{run.number}/{line.position}",
         }
-        writer.writerow([_cell(told[field]) for _, _, field in heads])
-    return out.getvalue().encode()
-
-
-def _cell(text: str) -> str:
-    """What a spreadsheet would take for a formula gets a quote before it."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+        writer.writerow([cell(told[field]) for _, _, field in heads])
+    return BulkFile(out.getvalue().encode(), len(waiting))
 
 
 async def name_of(db: AsyncSession, line: PayoutLine) -> str:

@@ -28,6 +28,7 @@ RIGHTS = {
     "/office/payouts": Right.PAY_SHARES,
     "/office/payouts/accounts": Right.PAY_SHARES,
     "/office/payouts/{run_id}/decision": Right.DECIDE_PAYOUT,
+    "/office/payouts/{run_id}/bank.csv": Right.PAY_SHARES,
     "/office/payouts/{run_id}/results": Right.PAY_SHARES,
     "/office/tariffs/{zone}/proposals": Right.PROPOSE_TARIFF,
     "/office/tariffs/proposals/{proposal_id}/decision": Right.DECIDE_TARIFF,

@@ -1,10 +1,12 @@
 """Shares are paid by two officers and the bank's word: never twice, and a failed one stays owed."""
 
 import csv
+import hashlib
 import io
 import json
 from datetime import UTC, date, datetime, timedelta
 
+import httpx
 import pytest
 from sqlalchemy import select, text
 
@@ -30,8 +32,11 @@ from server.reconciliation.states import (
     RunEvent,
     RunState,
 )
+from server.reports.models import ReportDownload
 from server.sample import OFFICER
 from server.settings import Settings
+from tests.server.cluster import PASSWORD
+from tests.server.office.test_endpoints import sign_in
 from tests.server.reconciliation import paying
 from tests.server.reconciliation.paying import KEY, NUMBER
 from tests.server.reconciliation.test_files import FIXTURES
@@ -162,8 +167,8 @@ async def test_the_bank_gets_its_columns_and_nobody_else_the_numbers(
     await paying.decide(office.transactions, run, AFTER)
     async with office.transactions.begin() as db:
         run = await db.get_one(PayoutRun, run.id)
-        content = await payouts.bulk_file(db, run, columns, KEY)
-        default = await payouts.bulk_file(db, run, settings.payout_columns, KEY)
+        content = (await payouts.bulk_file(db, run, columns, KEY)).content
+        default = (await payouts.bulk_file(db, run, settings.payout_columns, KEY)).content
         with pytest.raises(PayeesNotKept):
             await payouts.bulk_file(db, run, columns, None)
         kept = [str(row) for row in (await db.execute(select(PayeeAccount.__table__))).all()]
@@ -173,6 +178,30 @@ async def test_the_bank_gets_its_columns_and_nobody_else_the_numbers(
     assert rows[1] == ["6300", NUMBER, "'=Uji", f"{run.number}/1"]
     assert default.startswith(b"rekening,nama,bank,jumlah,berita\r\n")
     assert not [row for row in kept + changes if NUMBER in row]
+
+
+async def test_only_what_waits_goes_to_the_bank_and_who_took_the_file_is_on_record(
+    office: Office, api: httpx.AsyncClient
+) -> None:
+    run = await run_of(office)
+    await paying.decide(office.transactions, run, AFTER)
+    await pay(office, run, 1)
+    await sign_in(api)
+    path = f"/office/payouts/{run.id}/bank.csv"
+    assert (await api.get(path)).status_code == 405
+    assert (await api.post(path)).json()["slug"] == "confirmation-needed"
+    answer = await api.post(path, data={"password": PASSWORD})
+    _, *rows = csv.reader(io.StringIO(answer.text))
+    assert [row[0] for row in rows] == [NUMBER]
+    assert rows[0][4] == f"{run.number}/2"
+    async with office.transactions.begin() as db:
+        (taken,) = await db.scalars(select(ReportDownload))
+    assert (taken.who, taken.report, taken.row_count) == (OFFICER, "berkas-bank", 1)
+    assert taken.filters == {"run": run.number}
+    assert taken.sha256 == hashlib.sha256(answer.content).digest()
+    await pay(office, run, 2, paid=False)
+    again = await api.post(path, data={"password": PASSWORD})
+    assert again.json()["slug"] == "payout-not-possible"
 
 
 async def test_an_account_is_refused_without_a_key_and_for_who_is_owed_nothing(
