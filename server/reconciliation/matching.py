@@ -6,7 +6,7 @@ Each line is used once, and the order in which lines come does not matter.
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -175,6 +175,8 @@ class Outcome:
     explained: frozenset[tuple[DifferenceKind, str]]
     """What this comparison shows to be no difference, on whichever day it was found as one."""
     paid: tuple[Paid, ...] = ()
+    received_rp: Mapping[str, int] = field(default_factory=dict)
+    """What the bank received for each batch or slip, its part where one sum paid several."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,7 @@ def match(
         tuple(sorted(differences, key=repr)),
         frozenset({*_of_lines(matched), *payouts.looked_at} - found),
         payouts.paid,
+        payouts.received_rp,
     )
 
 
@@ -388,6 +391,7 @@ class Payouts:
     paid: tuple[Paid, ...]
     differences: tuple[Difference, ...]
     looked_at: tuple[tuple[DifferenceKind, str], ...]
+    received_rp: Mapping[str, int]
 
 
 def compare_payouts(
@@ -423,6 +427,7 @@ def compare_payouts(
         tuple(sorted(paid, key=lambda p: p.name)),
         tuple(differences),
         tuple((kind, name) for kind in kinds for name in batches),
+        {name: sum(part_rp for part_rp, _ in parts) for name, parts in received.items()},
     )
 
 

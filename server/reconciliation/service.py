@@ -576,7 +576,8 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         gross_rp=sum(s.gross_rp for s in settled),
         mdr_rp=sum(s.mdr_rp for s in settled),
         net_rp=sum(s.net_rp for s in settled),
-        bank_rp=sum(m.amount_rp for m in moved),
+        bank_rp=sum(outcome.received_rp.get(name, 0) for name in batches | deposited.keys())
+        + sum(m.amount_rp for m in moved if m.pays is None),
         matched=outcome.matched,
         differences=outcome.differences,
         paid=outcome.paid,

@@ -522,6 +522,7 @@ async def test_one_credit_pays_the_batches_of_two_days_that_it_names(office: Off
         report = await office.reconcile(day)
         assert report.differences == ()
         assert {paid.how for paid in report.paid} == {How.MERGED}
+        assert report.bank_rp == report.net_rp
     assert await office.open() == set()
 
 
