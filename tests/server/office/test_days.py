@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 from server import sample
 from server.database import new_id
+from server.limits import RateLimit
 from server.office import endpoints
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.office.test_rights import sign_in
@@ -71,8 +72,9 @@ def asked() -> Iterator[tuple[str, str, set[str], set[str]]]:
 
 @pytest.mark.parametrize("day", ENDS)
 async def test_a_day_at_the_end_of_the_calendar_is_refused_and_breaks_nothing(
-    api: httpx.AsyncClient, day: str, subtests: pytest.Subtests
+    api: httpx.AsyncClient, app: FastAPI, day: str, subtests: pytest.Subtests
 ) -> None:
+    app.state.office_limit = RateLimit(10_000)
     paths = set()
     for login, password in ((sample.OFFICER, PASSWORD), (sample.CHECKER, CHECKER_PASSWORD)):
         await sign_in(api, login, password)
