@@ -228,6 +228,7 @@ async def _refuse_one_officers_end(
         select(ComplaintChange.who)
         .where(ComplaintChange.complaint_id == complaint.id)
         .where(ComplaintChange.state_after == ComplaintState.ANSWERED)
+        .where(ComplaintChange.state_before != ComplaintState.CLOSED)  # so does a reopening
         .order_by(ComplaintChange.changed_at.desc(), ComplaintChange.id.desc())
         .limit(1)
     )

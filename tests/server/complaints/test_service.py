@@ -101,8 +101,9 @@ async def test_it_is_answered_then_closed_and_every_word_stays(
         assert (await service.changes_of(db, made.id))[-1].why == "ada bukti baru"
     async with transactions.begin() as db:
         with pytest.raises(ComplaintNeedsSecondOfficer):
-            await service.answer(db, checker, made.id, "Tetap.", upheld, now=now)
-        await service.answer(db, officer, made.id, "Tetap.", upheld, now=now)
+            # The checker reopened it, and answered nothing.
+            await service.answer(db, officer, made.id, "Tetap.", upheld, now=now)
+        await service.answer(db, checker, made.id, "Tetap.", upheld, now=now)
 
 
 async def test_only_who_may_answer_does(transactions: Transactions, now: datetime) -> None:
