@@ -1,4 +1,7 @@
-"""Commands by which two officers close a business day, and open it again."""
+"""Commands by which an officer asks to close a business day, or to open it again.
+
+The second officer agrees on the office's pages, where a password tells who it is.
+"""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from server.cli.shell import AsJson, DataDir, Day, acting_as, print_json
+from server.cli.shell import APPROVAL_NEEDED, AsJson, DataDir, Day, acting_as, print_json
 
 day_app = typer.Typer(help="Closing business days, by two officers.", no_args_is_help=True)
 
@@ -22,7 +25,7 @@ def close(
     data: DataDir = Path("data"),
     as_json: AsJson = False,
 ) -> None:
-    """Prepare the close of a day that is reconciled; a second officer locks it."""
+    """Prepare the close of a day that is reconciled; a second officer locks it on its page."""
     from server.reconciliation import closing
 
     async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
@@ -31,33 +34,16 @@ def close(
     _tell(acting_as(data, officer, work), as_json)
 
 
-@day_app.command("lock")
-def lock(day: Day, officer: Officer, data: DataDir = Path("data"), as_json: AsJson = False) -> None:
-    """Lock a day that another officer prepared."""
-    from server.reconciliation import closing
-
-    async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> Any:
-        found = await _live(db, day)
-        await closing.lock(db, officer_id, found.id, now=now)
-        return found
-
-    _tell(acting_as(data, officer, work), as_json)
-
-
 @day_app.command("reopen")
 def reopen(
     day: Day, officer: Officer, why: Why, data: DataDir = Path("data"), as_json: AsJson = False
 ) -> None:
-    """Ask that a locked day is opened again; by the second officer, agree to it."""
+    """Ask that a locked day is opened again; a second officer agrees on the office's pages."""
     from server.reconciliation import closing
-    from server.reconciliation.states import CloseState
 
     async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> Any:
         found = await _live(db, day)
-        if found.state == CloseState.REOPENING:
-            await closing.decide_reopening(db, officer_id, found.id, why, agree=True, now=now)
-        else:
-            await closing.ask_reopening(db, officer_id, found.id, why, now=now)
+        await closing.ask_reopening(db, officer_id, found.id, why, now=now)
         return found
 
     _tell(acting_as(data, officer, work), as_json)
@@ -83,3 +69,4 @@ def _tell(close: Any, as_json: bool) -> None:
         print_json(told)
     else:
         print(f"{close.day}  nomor {close.number}  {close.state}  sha256 {close.sha256.hex()}")
+    raise typer.Exit(APPROVAL_NEEDED)

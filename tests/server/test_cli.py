@@ -16,6 +16,7 @@ from domain.parking import spot_code
 from server import schema
 from server.database import APP_ROLE, Transactions, as_role
 from server.payments.books import Books
+from server.sample import CHECKER, OFFICER
 from server.settings import Settings
 from server.spots.models import Spot
 from server.spots.service import SPOT_FILE_COLUMNS
@@ -108,6 +109,14 @@ async def test_a_whole_file_is_compared_with_the_books_of_its_days(
     refused = await karcis("settlement", "compare", FIXTURES / "bad-lines.csv", *days)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "--dry-run" in refused.stderr
+
+
+async def test_a_day_is_closed_from_a_shell_only_as_far_as_one_officer_may(karcis: Karcis) -> None:
+    day = ("--date", "2026-11-21")
+    assert (await karcis("reconcile", *day)).returncode == 0
+    done = await karcis("day", "close", *day, "--officer", OFFICER, "--json")
+    assert (done.returncode, json.loads(done.stdout)["state"]) == (4, "prepared")
+    assert (await karcis("day", "lock", *day, "--officer", CHECKER)).returncode == 2
 
 
 async def test_a_command_knows_every_table_its_rows_refer_to(karcis: Karcis) -> None:
