@@ -40,6 +40,13 @@ async def counted(office: Office) -> int:
     return int((await office.rows("SELECT coalesce(sum(count), 0) AS n FROM takings"))[0]["n"])
 
 
+async def swept_until(office: Office, count: int) -> None:
+    """As many sweeps as it takes: any transaction of the whole cluster may hold one up."""
+    async with asyncio.timeout(60):
+        while await counted(office) != count:
+            await swept(office)
+
+
 async def test_every_moment_shows_what_is_committed(office: Office) -> None:
     """Payments commit while sweeps run; each answer is what the ledger says at that moment."""
     charges = [await office.request(spot) for spot in (FLAT, OTHER) * 4]
@@ -88,8 +95,7 @@ async def test_what_a_long_transaction_wrote_early_is_not_missed(
         assert await counted(office) == 0
         (sums,) = await told(office)
         assert sums.gross_rp == CAR_RP
-    await swept(office, 2)
-    assert await counted(office) == 1
+    await swept_until(office, 1)
     (sums,) = await told(office)
     assert sums.gross_rp == CAR_RP
 
@@ -118,13 +124,14 @@ async def test_a_sum_that_went_astray_is_told_and_mended(office: Office) -> None
         charge_id = await office.request(spot, minutes=minutes)
         amount_rp = (await office.charge(charge_id))["amount_rp"]
         await office.tell(charge_id, amount_rp, rrn=f"8{place:011}")
-    await swept(office, 2)
+    await swept_until(office, 3)
     before = await told(office, *Part)
     assert Counter(cell.zone for cell in before for _ in range(cell.count)) == {"PSR": 2, "RSU": 1}
     await office.rows("UPDATE takings SET gross_rp = gross_rp + 1 RETURNING 1")
     async with office.transactions.begin() as db:
         assert (await broken(db))["I7-takings-as-posted"] != []
-    assert len(await figures.mend(office.transactions, JAKARTA)) == 1
+    days = {cell.business_day for cell in before}
+    assert set(await figures.mend(office.transactions, JAKARTA)) == days
     assert await told(office, *Part) == before
 
 
@@ -134,5 +141,4 @@ async def test_sums_go_on_after_a_restore(office: Office) -> None:
     await office.rows(
         "UPDATE takings_swept SET waiting_at = now(), waiting_xid = :xid RETURNING 1", xid=10**15
     )
-    await swept(office, 3)
-    assert await counted(office) == 1
+    await swept_until(office, 1)
