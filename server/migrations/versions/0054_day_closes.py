@@ -16,7 +16,7 @@ from server.migrations.grants import (
 )
 
 revision = '0054'
-down_revision = '0058'
+down_revision = '0053'
 
 INSTANT = sa.DateTime(timezone=True)
 EDGES = (

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from server.migrations.grants import changeable, never_changes, only_edges, recorded
 
 revision = '0061'
-down_revision = '0059'
+down_revision = '0060'
 
 INSTANT = sa.DateTime(timezone=True)
 EDGES = tuple(('requested', after) for after in ('approved', 'declined', 'withdrawn'))

@@ -5,7 +5,7 @@ from alembic import op
 
 from server.migrations.grants import changeable
 
-revision = '0056'
+revision = '0051'
 down_revision = '0050'
 
 SUMS = ('count', 'gross_rp', 'recognised_rp', 'refunded_rp', 'held_count', 'held_rp', 'mdr_rp')

@@ -11,8 +11,8 @@ from server.migrations.grants import (
     recorded,
 )
 
-revision = '0053'
-down_revision = '0057'
+revision = '0057'
+down_revision = '0056'
 
 KINDS = (
     "kind IN ('discrepancy', 'suspense', 'refund', 'unended', 'count', 'quarantine', 'complaint',"

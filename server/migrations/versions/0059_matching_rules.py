@@ -5,8 +5,8 @@ from alembic import op
 
 from server.migrations.grants import insert_only
 
-revision = '0052'
-down_revision = '0060'
+revision = '0059'
+down_revision = '0058'
 
 
 def upgrade() -> None:

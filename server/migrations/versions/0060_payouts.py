@@ -11,8 +11,8 @@ from server.migrations.grants import (
     recorded,
 )
 
-revision = '0059'
-down_revision = '0052'
+revision = '0060'
+down_revision = '0059'
 
 INSTANT = sa.DateTime(timezone=True)
 

@@ -6,7 +6,7 @@ from sqlalchemy.dialects import postgresql
 
 from server.migrations.grants import insert_only
 
-revision = '0057'
+revision = '0056'
 down_revision = '0055'
 
 INSTANT = sa.DateTime(timezone=True)
