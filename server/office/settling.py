@@ -18,11 +18,20 @@ from domain.payment import CaseEvent, CaseState
 from server.casework import service as casework
 from server.casework.models import CaseKind
 from server.casework.service import AlreadyDecided, CaseNotFound, CaseNotReopenable
+from server.errors import Problem
 from server.identity.models import ShiftDifference
 from server.inspection.models import SignCase
 from server.parking.models import UnendedStay
 from server.payments import unended
+from server.sync import quarantine
 from server.sync.models import QuarantineCase
+
+
+class CaseGrew(Problem):
+    slug = "case-grew"
+    status = 409
+    title_id = "Ada catatan baru sesudah usulan ini; kembalikan, lalu periksa lagi"
+    title_en = "Records came after this was proposed; send it back, then look again"
 
 
 @dataclass(frozen=True)
@@ -100,11 +109,17 @@ async def decide(
     why: str,
     now: datetime,
 ) -> None:
-    """Close a case as proposed, or send it back; raises SamePerson for who proposed it."""
+    """Close a case as proposed, or send it back.
+
+    Raises SamePerson for who proposed it, CaseGrew where records came after the proposal.
+    """
     before = await state(db, kind, case_id, lock=True)
     if before is not CaseState.PROPOSED:
         raise AlreadyDecided
     proposed = await casework.refuse_same_person(db, officer_id, kind, case_id)
+    grows = accept and kind is CaseKind.QUARANTINE
+    if grows and await quarantine.grew_since(db, case_id, proposed.at):
+        raise CaseGrew
     event = CaseEvent.ACCEPTED if accept else CaseEvent.DECLINED
     words = why or proposed.why
     await casework.take(db, kind, case_id, before, event, officer_id, words, now=now)

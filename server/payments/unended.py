@@ -33,7 +33,6 @@ LONGEST = timedelta(minutes=LONGEST_STAY_MINUTES)
 LOOKED_BACK = timedelta(days=31)
 """They are looked for every hour; older ones were found before."""
 AT_ONCE = 500
-SHOWN = 200
 
 
 async def end_all(transactions: Transactions, books: Books, *, now: datetime) -> int:
@@ -113,13 +112,3 @@ async def find(db: AsyncSession, stay_id: UUID) -> Unended:
 async def is_paid(db: AsyncSession, stay_id: UUID) -> bool:
     of_it = select(UnendedStay.parking_session_id).where(UnendedStay.parking_session_id == stay_id)
     return await db.scalar(of_it.where(IS_PAID)) is not None
-
-
-async def open_ones(db: AsyncSession) -> list[Unended]:
-    """Those neither paid nor closed, the oldest first."""
-    rows = await db.execute(
-        OF_SPOTS.where(UnendedStay.closed_at.is_(None), ~IS_PAID)
-        .order_by(UnendedStay.opened_at, UnendedStay.parking_session_id)
-        .limit(SHOWN)
-    )
-    return [Unended(stay, case, code) for stay, case, code in rows]

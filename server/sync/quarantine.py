@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -69,17 +69,12 @@ async def keep(
     log.warning("event_quarantined", device_id=str(device_id), reason=reason)
 
 
-async def open_cases(db: AsyncSession) -> list[tuple[QuarantineCase, int]]:
-    """Each with how many events it holds, the oldest first."""
-    rows = await db.execute(
-        select(QuarantineCase, func.count(QuarantinedEvent.id))
-        .join(QuarantinedEvent, QuarantinedEvent.case_id == QuarantineCase.id)
-        .where(QuarantineCase.closed_at.is_(None))
-        .group_by(QuarantineCase.id)
-        .order_by(QuarantineCase.opened_at)
-        .limit(MOST_SHOWN)
+async def grew_since(db: AsyncSession, case_id: UUID, moment: datetime) -> bool:
+    """Whether events came to a case after somebody had looked at it."""
+    later = select(QuarantinedEvent.id).where(
+        QuarantinedEvent.case_id == case_id, QuarantinedEvent.received_at > moment
     )
-    return [(row[0], row[1]) for row in rows]
+    return await db.scalar(later.limit(1)) is not None
 
 
 async def find(db: AsyncSession, case_id: UUID) -> QuarantineCase:

@@ -33,12 +33,16 @@ async def sign_in_checker(screens: Screens) -> Page:
     return page
 
 
+async def show_password(page: Page, password: str) -> None:
+    """In every form that still asks for it."""
+    for asked in await page.get_by_label("Kata sandi Anda, sekali lagi").all():
+        if await asked.is_visible():
+            await asked.fill(password)
+
+
 async def press(page: Page, button: str, password: str = "") -> None:
     """Press a form's button, with the password where it still asks for one."""
-    asked = page.get_by_label("Kata sandi Anda, sekali lagi")
-    for field in await asked.all() if password else ():
-        if await field.is_visible():
-            await field.fill(password)
+    await show_password(page, password)
     async with page.expect_navigation():
         await page.get_by_role("button", name=button, exact=True).click()
 
@@ -114,8 +118,9 @@ async def pay_out(screens: Screens, maker: Page, checker: Page) -> None:
     await screens.examine(checker, "payout")
     await press(checker, "Setujui pembayaran", CHECKER_PASSWORD)
     await maker.reload()
+    await show_password(maker, PASSWORD)
     async with maker.expect_download() as downloading:
-        await maker.get_by_role("link", name="Unduh berkas untuk bank (CSV)").click()
+        await maker.get_by_role("button", name="Unduh berkas untuk bank (CSV)").click()
     told = (await (await downloading.value).path()).read_text()
     assert told.splitlines()[1].startswith("0012345678,Ani,Bank Uji,900,BGH-2026-000001-")
     await screens.examine(maker, "payout-approved")

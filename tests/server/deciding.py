@@ -3,11 +3,26 @@
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from server import sample
 from server.casework.models import CaseKind
 from server.database import Transactions
 from server.identity import service as identity
 from server.office import settling
+from server.sync.models import QuarantineCase, QuarantinedEvent
+
+
+async def held_back(db: AsyncSession) -> list[tuple[QuarantineCase, int]]:
+    """Devices' cases that are open, with how many events each holds."""
+    rows = await db.execute(
+        select(QuarantineCase, func.count(QuarantinedEvent.id))
+        .join(QuarantinedEvent, QuarantinedEvent.case_id == QuarantineCase.id)
+        .where(QuarantineCase.closed_at.is_(None))
+        .group_by(QuarantineCase.id)
+    )
+    return [(case, count) for case, count in rows]
 
 
 async def close_by_two(

@@ -241,7 +241,9 @@ def meddle(owner: Transactions) -> Callable[..., Awaitable[None]]:
 
     async def run(sql: str, **values: Any) -> None:
         async with owner.begin() as db:
+            await db.execute(text("ALTER TABLE tariffs DISABLE TRIGGER tariffs_never_changes"))
             await db.execute(text(sql), values)
+            await db.execute(text("ALTER TABLE tariffs ENABLE TRIGGER tariffs_never_changes"))
 
     return run
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ from server.database import Transactions
 from server.identity.models import Device
 from server.sync import quarantine
 from server.sync.models import DeviceEvent, QuarantinedEvent
-from tests.server.deciding import close_by_two
+from tests.server.deciding import close_by_two, held_back
 from tests.server.handhelds import Handheld, on_shift
 
 
@@ -284,14 +284,14 @@ async def test_refused_events_wait_in_one_case_each_once_until_an_officer_closes
     for _ in range(3):
         assert await push(api, handheld, *ahead) == ["gap", "gap"]
     async with transactions.begin() as db:
-        ((case, count),) = await quarantine.open_cases(db)
+        ((case, count),) = await held_back(db)
         assert (case.device_id, case.owner, count) == (handheld.device_id, "admin sistem", 2)
-    await close_by_two(transactions, CaseKind.QUARANTINE, case.id, "dicocokkan", now)
+    await close_by_two(transactions, CaseKind.QUARANTINE, case.id, "dicocokkan", datetime.now(UTC))
     async with transactions.begin() as db:
-        assert await quarantine.open_cases(db) == []
+        assert await held_back(db) == []
     assert await push(api, handheld, *ahead, handheld.forge(seq=9)) == ["gap"] * 3
     async with transactions.begin() as db:
-        ((case, count),) = await quarantine.open_cases(db)
+        ((case, count),) = await held_back(db)
         assert [row.event["seq"] for row in await quarantine.events_of(db, case.id)] == [9]
     assert await kept(transactions) == ([], ["gap"] * 3)
 
