@@ -316,3 +316,11 @@ def test_every_fact_is_documented_and_no_other() -> None:
 
     text = (ROOT / "docs/api.md").read_text()
     assert set(re.findall(r"^\| `([a-z]+\.[a-z]+)`", text, re.M)) == set(FACTS)
+
+
+def test_every_regular_work_has_its_words_on_the_page_of_health() -> None:
+    source = (ROOT / "server" / "jobs.py").read_text()
+    names = re.findall(r'"(\w+)": \(\s*[A-Z]', source) + re.findall(r'works\["(\w+)"\]', source)
+    page = (ROOT / "server" / "office" / "templates" / "health.html").read_text()
+    assert len(names) > 10
+    assert [name for name in names if f'"{name}": _(' not in page] == []
