@@ -55,6 +55,7 @@ def job(machine):
 
 
 def examine(page, name):
+    page.wait_for_load_state()  # its words are there before its style is
     page.evaluate("Promise.all([...document.images].map((i) => i.decode().catch(() => 0)))")
     for size in ((360, 740), (1280, 800)):
         page.set_viewport_size({"width": size[0], "height": size[1]})
