@@ -25,6 +25,7 @@ def make_card(
         ),
     ],
     every: Annotated[bool, typer.Option("--all", help="Every attendant.")] = False,
+    vest: Annotated[bool, typer.Option("--vest", help="A5, one a page, for vests.")] = False,
     until: Annotated[
         datetime | None,
         typer.Option("--until", formats=["%Y-%m-%d"], help="Last day; else a year from now."),
@@ -38,7 +39,7 @@ def make_card(
 
     if bool(codes) == every:
         fail("name attendants, or --all", USAGE)
-    alone = len(codes or ()) == 1
+    alone = len(codes or ()) == 1 and not vest
     if out.suffix.lower() not in ((".pdf", ".png") if alone else (".pdf",)):
         fail(f"{out}: want a name that ends in .pdf{' or .png' * alone}", USAGE)
     now = datetime.now(UTC)
@@ -58,7 +59,7 @@ def make_card(
             if alone:
                 pictures[0].save(out, resolution=cards.DPI, dpi=(cards.DPI, cards.DPI))
             else:
-                out.write_bytes(cards.sheets(pictures))
+                out.write_bytes(cards.vests(pictures) if vest else cards.sheets(pictures))
         return made
 
     made = or_say_why(data, work)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import segno
 from PIL import Image, ImageDraw, ImageFont
-from reportlab.lib.pagesizes import A4
+from reportlab.lib.pagesizes import A4, A5, landscape
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
@@ -19,6 +19,8 @@ WIDTH, HEIGHT = 1011, 638
 """85.6 by 54 mm, ISO/IEC 7810 ID-1."""
 CARD = (85.6 * mm, 54 * mm)
 COLUMNS, ROWS = 2, 5
+VEST = (200 * mm, 200 * mm * HEIGHT / WIDTH)
+"""As large as an A5 page lets a card be."""
 CUT, OFF = 5 * mm, 1.5 * mm
 """How long a mark to cut by is, and how far from the outermost cards."""
 EDGE, CODE = 40, 430
@@ -56,6 +58,20 @@ def sheets(cards: Sequence[Image.Image]) -> bytes:
             canvas.drawImage(ImageReader(picture), *at, *CARD)
         canvas.setLineWidth(0.25)
         canvas.lines(_marks(left, top))
+        canvas.showPage()
+    canvas.save()
+    return out.getvalue()
+
+
+def vests(cards: Sequence[Image.Image]) -> bytes:
+    """A PDF of A5 pages, a card each, to be worn on a vest and scanned from a step away."""
+    out = io.BytesIO()
+    page = landscape(A5)
+    canvas = Canvas(out, page)
+    canvas.setTitle("KTA")
+    for picture in cards:
+        left, bottom = ((whole - part) / 2 for whole, part in zip(page, VEST, strict=True))
+        canvas.drawImage(ImageReader(picture), left, bottom, *VEST)
         canvas.showPage()
     canvas.save()
     return out.getvalue()

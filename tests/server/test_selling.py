@@ -114,6 +114,13 @@ async def test_cards_of_many_attendants_are_printed_on_sheets_in_their_real_size
     near, right, below = (stands[code] for code in ("J-001", "J-910", "J-911"))
     assert (right.x - near.x) / 300 * 25.4 == pytest.approx(85.6, abs=0.3)
     assert (below.y - near.y) / 300 * 25.4 == pytest.approx(54, abs=0.3)
+    worn = await sealed("attendant", "card", "J-001", "vest.pdf", "--vest")
+    assert worn.returncode == 0, worn.stderr
+    with pypdfium2.PdfDocument(sealed.folder / "vest.pdf") as sheets:
+        (page,) = [sheet.render(scale=1).to_pil() for sheet in sheets]
+    assert page.size == (596, 420)  # A5, as a phone sees it from a few steps
+    (code,) = zxingcpp.read_barcodes(page.convert("L"), BarcodeFormat.QRCode)
+    assert card.verify(code.text, books.proof_keys).attendant == "J-001"
     two = await sealed("attendant", "card", "J-001", "J-000", "two.pdf")
     assert (two.returncode, "J-000" in two.stderr) == (1, True)
     assert not (sealed.folder / "two.pdf").exists()
@@ -121,7 +128,7 @@ async def test_cards_of_many_attendants_are_printed_on_sheets_in_their_real_size
         assert (await sealed("attendant", "card", *wrong)).returncode == 2
     async with transactions.begin() as db:
         kept = await db.scalar(text("SELECT count(*) FROM attendant_cards"))
-    assert kept == len(stands)
+    assert kept == len(stands) + 1
 
 
 async def test_a_pass_is_issued_for_its_slip_and_revoked(
