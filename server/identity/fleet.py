@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.device import DeviceState
-from server.database import Transactions
+from server.database import Transactions, fetch
 from server.identity.models import Device, DeviceReport, Shift, ShiftClosing
 
 VERSION = version("karcis")
@@ -101,3 +101,17 @@ async def _measure(db: AsyncSession, now: datetime) -> Measured:
     ).one()
     silent_s = (now - row[0]).total_seconds() if row[0] else 0.0
     return Measured(silent_s, int(row[1]), int(row[2]))
+
+
+async def count_silent(db: AsyncSession, now: datetime) -> int:
+    """How many devices on a shift have not been heard for too long."""
+    (row,) = await fetch(
+        db,
+        """SELECT count(DISTINCT h.device_id) AS n FROM shifts h
+        JOIN device_reports r ON r.device_id = h.device_id
+        WHERE h.expires_at > $1 AND r.reported_at < $2
+        AND NOT EXISTS (SELECT FROM shift_closings x WHERE x.shift_id = h.id)""",
+        now,
+        now - SILENT,
+    )
+    return int(row["n"])

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import pages
 from server.database import Transaction, fetch
 from server.errors import NotFound
-from server.identity.fleet import SILENT
+from server.identity import fleet
 from server.office.signal import drawn
 from server.office.signed_in import OfficerDep
 from server.payments.wiring import WiringDep
@@ -84,12 +84,6 @@ PLACES = """
     ) o
     WHERE $4 = '' OR z.code = $4 ORDER BY s.code LIMIT $5
 """
-SILENT_DEVICES = """
-    SELECT count(DISTINCT h.device_id) AS n FROM shifts h
-    JOIN device_reports r ON r.device_id = h.device_id
-    WHERE h.expires_at > $1 AND r.reported_at < $2
-    AND NOT EXISTS (SELECT FROM shift_closings x WHERE x.shift_id = h.id)
-"""
 
 
 @router.get("")
@@ -102,7 +96,6 @@ async def map_page(
 ) -> Response:
     now = datetime.now(UTC)
     places = await _places(db, zone, now)
-    (silent,) = await fetch(db, SILENT_DEVICES, now, now - SILENT)
     return pages.render(
         request,
         TEMPLATES,
@@ -114,7 +107,7 @@ async def map_page(
         zone=zone,
         zones=await spots.zone_names(db),
         most=MOST,
-        silent=silent["n"],
+        silent=await fleet.count_silent(db, now),
         leaflet=LEAFLET.exists(),
         tiles=wired.settings.map_tiles is not None,
     )

@@ -15,7 +15,7 @@ from server import pages
 from server.database import fetch
 from server.figures import service as figures
 from server.figures.service import Part, Takings, Wanted
-from server.identity.fleet import SILENT
+from server.identity import fleet
 from server.office import queries
 from server.payments.books import Books
 from server.reports import targets
@@ -158,15 +158,10 @@ async def _waits(db: AsyncSession, now: datetime) -> Waits:
     (row,) = await fetch(
         db,
         """SELECT count(*) FILTER (WHERE c.expires_at > $1 AND p.charge_id IS NULL) AS charges,
-            count(*) FILTER (WHERE c.state = 'issue_unknown') AS in_doubt,
-            (SELECT count(DISTINCT s.device_id) FROM shifts s
-                JOIN device_reports r ON r.device_id = s.device_id
-                WHERE s.expires_at > $1 AND r.reported_at < $2
-                AND NOT EXISTS (SELECT FROM shift_closings x WHERE x.shift_id = s.id)) AS silent
+            count(*) FILTER (WHERE c.state = 'issue_unknown') AS in_doubt
         FROM charges c LEFT JOIN pooled_charges p ON p.charge_id = c.id AND p.claimed_at IS NULL
         WHERE c.next_inquiry_at IS NOT NULL
             AND c.state IN ('issuing', 'issued', 'issue_unknown')""",
         now,
-        now - SILENT,
     )
-    return Waits(row["charges"], row["in_doubt"], row["silent"])
+    return Waits(row["charges"], row["in_doubt"], await fleet.count_silent(db, now))
