@@ -12,6 +12,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -163,7 +164,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.report_signer = _report_signer(settings)
     errors.install(app)
     app.add_middleware(Shortcuts, routers=RAW)
-    app.add_middleware(observability.Measure)
+    app.add_middleware(
+        observability.Measure,
+        whole={id(each.original_route): str(each.path) for each in iter_route_contexts(app.routes)},
+    )
     app.add_middleware(Guard)
     if settings.trusted_proxies:
         # Only these may say for whom they ask; anybody else's word for it is ignored.

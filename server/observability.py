@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -50,10 +50,14 @@ def configure_logging() -> None:
 
 
 class Measure:
-    """Times every request under its route's template, never its path. Plain ASGI: cheap."""
+    """Times every request under its route's template, never its path. Plain ASGI: cheap.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `whole` has the templates of nested routers' routes, which alone know only their own part.
+    """
+
+    def __init__(self, app: ASGIApp, whole: Mapping[int, str]) -> None:
         self.app = app
+        self.whole = whole
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,6 +75,7 @@ class Measure:
         try:
             await self.app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
+            found = scope.get("route")
+            route = self.whole.get(id(found)) or getattr(found, "path", "unmatched")
             method = scope["method"] if scope["method"] in METHODS else "other"
             REQUESTS.labels(method, route, str(status)).observe(time.perf_counter() - started)

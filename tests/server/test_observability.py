@@ -75,10 +75,10 @@ async def test_a_fault_is_counted_as_one(api: httpx.AsyncClient, owner_url: str)
     connection = await asyncpg.connect(plain_url(owner_url))
     await connection.execute("ALTER TABLE officers RENAME TO gone")
     await connection.close()
-    before = counted("POST", "/sign-in", "500")
+    before = counted("POST", "/office/sign-in", "500")
     answer = await api.post("/office/sign-in", data={"login": "x", "password": "x"})
     assert answer.status_code == 500
-    assert counted("POST", "/sign-in", "500") == before + 1
+    assert counted("POST", "/office/sign-in", "500") == before + 1
 
 
 async def test_a_real_server_logs_its_faults_without_what_people_typed(
