@@ -4,25 +4,22 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from domain.covered import Pass
 from domain.money import format_rp
 from domain.receipt import ReceiptFacts
+from server.typeface import NORMAL, NORMAL_FILE
 
 WIDTH, MARGIN = 760, 48
 MODULE_PX = 8
 POINT = 72 / 150
 """Of a pixel: 150 to the inch."""
-FONT = "KarcisReceipt"
 WORDS = {
     "id": {
         "title": "KARCIS PARKIR",
@@ -152,15 +149,13 @@ def pass_pdf(card: PassCard, language: str) -> bytes:
 
 
 def _pdf(laid: Layout, title: str, language: str) -> bytes:
-    if FONT not in pdfmetrics.getRegisteredFontNames():
-        pdfmetrics.registerFont(TTFont(FONT, "Vera.ttf"))
     out = io.BytesIO()
     canvas = Canvas(out, (WIDTH * POINT, laid.height * POINT), lang=language)
     canvas.setTitle(title)
     canvas.scale(POINT, POINT)
     draw = {"la": canvas.drawString, "ma": canvas.drawCentredString, "ra": canvas.drawRightString}
     for line in laid.lines:
-        canvas.setFont(FONT, line.size)
+        canvas.setFont(NORMAL, line.size)
         draw[line.anchor](line.x, laid.height - line.y - line.size, line.text)
     left = (WIDTH - _side(laid)) // 2
     for row, column in zip(*laid.modules.nonzero(), strict=True):
@@ -177,7 +172,7 @@ def _side(laid: Layout) -> int:
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """Bitstream Vera, which comes with reportlab."""
-    return ImageFont.truetype(str(files("reportlab") / "fonts" / "Vera.ttf"), size)
+    return ImageFont.truetype(NORMAL_FILE, size)
 
 
 def _lay_out(told: Told, language: str) -> Layout:

@@ -7,18 +7,16 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from importlib.resources import files
 
 from num2words import num2words
 from reportlab.lib.pagesizes import A4, A5, landscape
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from domain.money import format_rp
+from server.typeface import BOLD, NORMAL
 
-NORMAL, BOLD = "KarcisPaper", "KarcisPaperBold"
 MARGIN, STEP = 15 * mm, 6 * mm
 MONTHS = tuple(
     "Januari Februari Maret April Mei Juni Juli"  # noqa: SIM905
@@ -147,9 +145,6 @@ def share_slip(head: Letterhead, told: ShareSlip) -> bytes:
 
 
 def _drawn(size: tuple[float, float], title: str, draw: Callable[["_Page"], None]) -> bytes:
-    for name, file in ((NORMAL, "Vera.ttf"), (BOLD, "VeraBd.ttf")):
-        if name not in pdfmetrics.getRegisteredFontNames():
-            pdfmetrics.registerFont(TTFont(name, str(files("reportlab") / "fonts" / file)))
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=size, invariant=True)
     canvas.setTitle(title)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 import qrcode
@@ -19,7 +18,6 @@ from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     Image,
@@ -34,8 +32,8 @@ from reportlab.platypus import Table as Grid
 
 from server.audit.models import AuditCheckpoint
 from server.reports.table import FILTERS, Column, Kind, Said, Table, Value, day_text, shown, span
+from server.typeface import BOLD, NORMAL
 
-NORMAL, BOLD = "KarcisVera", "KarcisVeraBold"
 INK, GREY, HEAD, RULE = (HexColor(c) for c in ("#1a1a1a", "#555555", "#e6f0f7", "#b8c4cc"))
 MARGIN, FOOT = 15 * mm, 18 * mm
 WIDE = 6
@@ -69,7 +67,6 @@ HEADING = _style("heading", 9.5, BOLD, spaceBefore=4 * mm, spaceAfter=1.5 * mm)
 
 def as_pdf(table: Table, language: str, imprint: Imprint) -> bytes:
     """Not signed yet, but saying whether it will be."""
-    _fonts()
     out = io.BytesIO()
     size = landscape(A4) if len(table.columns) > WIDE else A4
     title = table.report.title.in_(language)
@@ -98,12 +95,6 @@ def as_pdf(table: Table, language: str, imprint: Imprint) -> bytes:
 
     document.build(story, canvasmaker=canvas)
     return out.getvalue()
-
-
-def _fonts() -> None:
-    folder = files("reportlab") / "fonts"
-    for name, file in ((NORMAL, "Vera.ttf"), (BOLD, "VeraBd.ttf")):
-        pdfmetrics.registerFont(TTFont(name, str(folder / file)))
 
 
 def _foot(table: Table, language: str, imprint: Imprint) -> str:

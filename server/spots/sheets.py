@@ -9,7 +9,6 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,11 @@ from pyzbar import pyzbar
 from reportlab.lib.colors import CMYKColor
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from domain.money import format_rp
 from domain.tariff import FlatRate, HourlyRate, TariffVersion, VehicleClass
+from server.typeface import BOLD, NORMAL
 
 BLEED, MARGIN = 3, 10
 """Millimetres beyond the cut that are printed over, and that the page has for its marks."""
@@ -54,7 +53,6 @@ SEEN_DPI = (200, 100)
 """At what resolutions a sheet has to be read: held in a hand, and from some way off."""
 QR_ONLY = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel2])
 """Once in a thousand sheets something in a QR's pattern passes for a code of another kind."""
-NORMAL, BOLD = "KarcisVera", "KarcisVeraBold"
 SMALLEST = 4.8
 INK = CMYKColor(0, 0, 0, 1)
 PAPER = CMYKColor(0, 0, 0, 0)
@@ -141,7 +139,6 @@ def draw(
     canvas = Canvas(out, pagesize=(page[0] * mm, page[1] * mm), pageCompression=1)
     canvas.setTitle(f"Karcis: {len(sheets)} tanda / signs")
     canvas.setCreator("Karcis")
-    _fonts()
     for sheet in sheets:
         _Page(canvas, size).draw(sheet)
         canvas.showPage()
@@ -215,13 +212,6 @@ def _zxing(picture: NDArray[np.uint8]) -> list[str]:
 def _zbar(picture: NDArray[np.uint8]) -> list[str]:
     found = pyzbar.decode(Image.fromarray(picture), symbols=[pyzbar.ZBarSymbol.QRCODE])
     return [code.data.decode() for code in found]
-
-
-def _fonts() -> None:
-    """Bitstream Vera, which comes with reportlab, embedded: presses refuse what is not."""
-    folder = files("reportlab") / "fonts"
-    for name, file in ((NORMAL, "Vera.ttf"), (BOLD, "VeraBd.ttf")):
-        pdfmetrics.registerFont(TTFont(name, str(folder / file)))
 
 
 @dataclass
