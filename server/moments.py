@@ -1,8 +1,6 @@
-"""A moment as the interface takes it: a text of RFC 3339, with its offset.
+"""Moments as the interface takes them, and days as people read them."""
 
-Pydantic alone also reads a number as seconds since 1970, which a document of OpenAPI cannot say.
-"""
-
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator
@@ -17,3 +15,17 @@ def _is_written_out(told: Any) -> Any:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_is_written_out)]
+"""A text of RFC 3339, with its offset.
+
+Pydantic alone also reads a number as seconds since 1970, which a document of OpenAPI cannot say.
+"""
+
+_MONTHS = {
+    "id": ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des"),
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+}
+
+
+def day_text(day: date, language: str) -> str:
+    """21 Nov 2026."""
+    return f"{day.day} {_MONTHS[language][day.month - 1]} {day.year}"

@@ -2,7 +2,7 @@
 
 import gettext
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from starlette.datastructures import QueryParams, UploadFile
 
 from domain.money import format_rp
 from server.errors import language_of
+from server.moments import day_text
 from server.payments.books import Books
 
 HERE = Path(str(files("server")))
@@ -27,10 +28,6 @@ SECURITY_HEADERS = {
     # Not no-referrer: with it a browser sends `Origin: null` from our own forms.
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "geolocation=(), microphone=(), camera=()",
-}
-MONTHS = {
-    "id": ["Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des"],
-    "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
 }
 ZONE_NAMES = {7: "WIB", 8: "WITA", 9: "WIT"}
 
@@ -50,6 +47,7 @@ def _environment(folder: Path, language: str) -> Environment:
     )
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
     environment.filters["rp"] = format_rp
+    environment.filters["day"] = partial(day_text, language=language)
     return environment
 
 
@@ -97,8 +95,7 @@ def text(
         offset = local.utcoffset()
         zone = ZONE_NAMES.get(int(offset.total_seconds()) // 3600, "") if offset else ""
         clock = f"{local:%H.%M} {zone}".rstrip()
-        month = MONTHS[language][local.month - 1]
-        return f"{local.day} {month} {local.year}, {clock}" if day else clock
+        return f"{day_text(local, language)}, {clock}" if day else clock
 
     other_language = "id" if language == "en" else "en"
     in_other = urlencode({**QueryParams(query), "lang": other_language})

@@ -31,7 +31,8 @@ from reportlab.platypus import (
 from reportlab.platypus import Table as Grid
 
 from server.audit.models import AuditCheckpoint
-from server.reports.table import FILTERS, Column, Kind, Said, Table, Value, day_text, shown, span
+from server.moments import day_text
+from server.reports.table import FILTERS, Column, Kind, Said, Table, Value, shown, span
 from server.typeface import BOLD, NORMAL
 
 INK, GREY, HEAD, RULE = (HexColor(c) for c in ("#1a1a1a", "#555555", "#e6f0f7", "#b8c4cc"))

@@ -18,7 +18,8 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
 from server.ledger.reports import BYTE_ORDER_MARK, FORMULA_STARTS
-from server.reports.table import Column, Kind, Said, Table, Value, day_text, percent, span
+from server.moments import day_text
+from server.reports.table import Column, Kind, Said, Table, Value, percent, span
 
 FORMATS = {
     Kind.COUNT: "#,##0",

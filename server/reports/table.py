@@ -15,13 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.money import Rounding, format_rp, multiply_divide
 from server.errors import Problem
 from server.identity.service import Right
+from server.moments import day_text
 from server.payments.books import Books
 
 MOST_DAYS = 366
-MONTHS = {
-    "id": ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des"),
-    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-}
 
 
 class PeriodUnfit(Problem):
@@ -258,10 +255,6 @@ def _share(row: Row, part: str, whole: str) -> int | None:
 def span(period: Period, language: str) -> str:
     first, last = (day_text(day, language) for day in (period.first, period.last))
     return first if period.days == 1 else f"{first} – {last}"
-
-
-def day_text(day: date, language: str) -> str:
-    return f"{day.day} {MONTHS[language][day.month - 1]} {day.year}"
 
 
 def shown(value: Value, kind: Kind, language: str) -> str:

@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 from server import sample
 from server.database import Transactions
 from server.limits import RateLimit
+from server.moments import day_text
 from server.payments.books import Books
 from server.reports.signing import ReportSigner
 from tests.browser.screen import DESK, Screens
@@ -67,7 +68,7 @@ async def test_a_day_is_closed_by_two_and_its_money_handed_in(
     await maker.get_by_role("link", name="Penutupan hari").click()
     await maker.goto("/office/days?month=2026-11")
     await screens.examine(maker, "days")
-    await maker.get_by_role("link", name=str(DAY)).click()
+    await maker.get_by_role("link", name=day_text(DAY, "id")).click()
     await press(maker, "Siapkan penutupan")
     await expect(maker.locator("main h2").first).to_have_text("Penutupan nomor 1: disiapkan")
     await checker.goto(f"/office/days/{DAY}")

@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 from server import sample
 from server.database import Transactions
 from server.ledger.postings import CHART
+from server.moments import day_text
 from server.payments import inquiries
 from server.reconciliation.models import Discrepancy
 from tests.browser.screen import DESK, SMALL_PHONE, Screens, left_in_bahasa
@@ -103,7 +104,9 @@ async def test_a_day_is_taken_in_and_reconciles_to_zero(
     screens: Screens, day_end: dict[str, Any]
 ) -> None:
     page = await open_day(screens)
-    await expect(page.locator("h1")).to_have_text(f"Hari usaha {day_end['date']}")
+    await expect(page.locator("h1")).to_have_text(
+        f"Hari usaha {day_text(date.fromisoformat(day_end['date']), 'id')}"
+    )
     assert await page.locator(".figure").all_inner_texts() == ["Rp6.000", "Rp0", "Rp0", "Rp0"]
     assert await reconcile(page) == "Selisih yang belum dijelaskan: 2"
     await screens.examine(page, "office-open-differences")
@@ -249,7 +252,7 @@ async def test_the_office_speaks_english_and_keeps_the_day(screens: Screens) -> 
     await page.get_by_role("button", name="Tampilkan").click()
     await page.wait_for_url(f"**date={day}")
     await page.get_by_role("link", name="English").click()
-    await expect(page.locator("h1")).to_have_text(f"Business day {day}")
+    await expect(page.locator("h1")).to_have_text("Business day 17 Aug 2026")
     await screens.examine(page, "office-english")
     assert left_in_bahasa(await said_on(page)) == []
     await page.goto("/office")

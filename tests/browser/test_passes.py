@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 from attendant_app.scanner import decode
 from domain.covered import last_day, verify
 from server.database import Transactions
+from server.moments import day_text
 from server.payments import inquiries
 from server.payments.models import Charge
 from server.payments.wiring import Wiring
@@ -85,9 +86,9 @@ async def test_a_driver_buys_a_pass_and_then_another_that_follows_it(
     await screens.examine(page, "pass-receipt")
     await page.goto("/langganan")
     await order(page)
-    await expect(page.get_by_role("alert")).to_contain_text(f"{held.valid_until:%d-%m-%Y}")
+    await expect(page.get_by_role("alert")).to_contain_text(day_text(held.valid_until, "id"))
     follows = held.valid_until + timedelta(days=1)
-    await expect(page.locator("dl")).to_contain_text(f"{last_day(follows, 1):%d-%m-%Y}")
+    await expect(page.locator("dl")).to_contain_text(day_text(last_day(follows, 1), "id"))
     await screens.examine(page, "pass-renewal")
     assert not [address for address in addresses if "4321" in address]
 

@@ -7,6 +7,7 @@ import pypdfium2
 from domain.payment import CaseOutcome
 from server.database import new_id
 from server.limits import RateLimit
+from server.moments import day_text
 from server.parking import retention
 from server.parking import service as parking
 from tests.server.driver.test_complaint_pages import complain
@@ -103,7 +104,7 @@ async def test_what_still_needs_a_plate_says_until_when(api, office, meddle, tra
     )  # fmt: skip
     assert await push(api, handheld, *left) == ["accepted"] * 2
     notice = left[1]["body"]["number"]
-    await waits_for(f"pemberitahuan {notice} masih dapat diajukan sampai {until:%d-%m-%Y}")
+    await waits_for(f"pemberitahuan {notice} masih dapat diajukan sampai {day_text(until, 'id')}")
     await meddle("UPDATE notices SET state = 'objected'")
     await waits_for(f"keberatan atas pemberitahuan {notice} belum selesai")
     await meddle("UPDATE notices SET state = 'withdrawn', settled_at = now()")
