@@ -347,7 +347,7 @@ async def calendar(
 ) -> list[DayState]:
     """Every day of a span; `due` says until when each is to be closed.
 
-    No day is overdue that was before the first one with money.
+    Days before the first one with money are not waited for.
     """
     of_span = DayClose.day.between(first, last)
     newest: dict[date, DayClose] = {
@@ -390,6 +390,8 @@ def _stands(
         state = "running"
     elif close is not None and close.state != CloseState.DECLINED:
         state = close.state
+    elif day < began and not reconciled:
+        state = "before"
     closed = close is not None and close.state in CLOSED
     snapshot = close.snapshot if close is not None and closed else {}
     return DayState(

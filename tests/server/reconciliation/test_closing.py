@@ -152,13 +152,14 @@ async def test_money_that_comes_after_a_close_is_posted_and_told_of_as_late(
 
 async def test_a_day_that_nobody_closes_in_time_is_overdue(office: Office) -> None:
     await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
-    due = {DAY + timedelta(days=n): DAY + timedelta(days=n + 2) for n in range(5)}
+    due = {DAY + timedelta(days=n): DAY + timedelta(days=n + 2) for n in range(-1, 5)}
     async with office.transactions.begin() as db:
         days = await closing.calendar(
-            db, DAY, DAY + timedelta(days=4), DAY + timedelta(days=3), due
+            db, DAY - timedelta(days=1), DAY + timedelta(days=4), DAY + timedelta(days=3), due
         )
     assert [(d.state, d.is_overdue) for d in days] == [
-        ("open", True), ("open", False), ("open", False), ("running", False), ("coming", False),
+        ("before", False), ("open", True), ("open", False), ("open", False),
+        ("running", False), ("coming", False),
     ]  # fmt: skip
 
 
