@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ from server.open_data import map_pages
 from server.open_data.editions import Editions
 from server.payments import endpoints as payments
 from server.payments import stay_endpoints as stays
-from server.payments.acquirer import Acquirer, profile
+from server.payments.acquirer import Acquirer, AcquirerProfile, Acquirers, profile
 from server.payments.books import Books
 from server.payments.callbacks import Listener, SnapListener
 from server.payments.charge_events import Listeners
@@ -57,7 +58,7 @@ from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wire import new_client
 from server.payments.wiring import Wiring
 from server.reports.signing import ReportKeyUnfit, ReportSigner, signer_of
-from server.settings import Settings
+from server.settings import AcquirersUnfit, AcquirerTerms, Settings
 from server.shortcuts import Shortcuts
 from server.spots.scans import Scans
 from server.sync import endpoints as sync
@@ -122,9 +123,6 @@ def create_app(settings: Settings) -> FastAPI:
     books = _books(settings)
     announcer = Announcer(plain_url(settings.database_url))
 
-    def heard(listener: Listener) -> Inbox:
-        return Inbox(transactions, announcer, listener, books)
-
     app.state.settings = settings
     app.state.engine = engine
     app.state.transactions = transactions
@@ -142,12 +140,17 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.open_data = Editions()
     app.state.scans = Scans()
     app.state.office_limit = RateLimit(OFFICE_TRIES_PER_MINUTE)
-    acquirer = create_acquirer(settings)
+    acquirers = create_acquirers(settings)
     app.state.payments = Wiring(
-        acquirer=acquirer,
-        issuer=Issuer(transactions, acquirer, announcer, books),
-        inbox=heard(create_listener(settings)),
-        consumer_inbox=heard(create_listener(settings, ChargeKind.CPM)),
+        acquirers=acquirers,
+        issuer=Issuer(transactions, acquirers, announcer, books),
+        inboxes={
+            (terms.name, kind): Inbox(
+                transactions, announcer, create_listener(settings, terms, kind), books
+            )
+            for terms in settings.acquirer_terms
+            for kind in (ChargeKind.MPM, ChargeKind.CPM)
+        },
         announcer=announcer,
         books=books,
         settings=settings,
@@ -213,7 +216,7 @@ def _portal(settings: Settings) -> Portal | None:
     return Portal(
         settings.oidc_issuer,
         settings.oidc_client_id,
-        _secret(settings.oidc_client_secret, "oidc_client_secret"),
+        _secret(settings.oidc_client_secret, "KARCIS_OIDC_CLIENT_SECRET"),
         settings.oidc_claim,
         f"{settings.base_url}/office/portal/return",
         httpx.AsyncClient(timeout=PORTAL_TIMEOUT_S, follow_redirects=False, trust_env=False),
@@ -242,7 +245,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wired: Wiring = app.state.payments
     async with AsyncExitStack() as stack:
         stack.push_async_callback(app.state.engine.dispose)
-        stack.push_async_callback(wired.acquirer.close)
+        stack.push_async_callback(wired.acquirers.close)
         if app.state.push is not None:
             stack.push_async_callback(app.state.push.close)
         if app.state.portal is not None:
@@ -255,7 +258,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             work = jobs.run(
                 settings.database_url or "",
                 app.state.transactions,
-                wired.acquirer,
+                wired.acquirers,
                 wired.announcer,
                 wired.books,
                 _webhook_sender(stack, app),
@@ -309,44 +312,65 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise NotConfigured("python -O strips the checks that guard money; run without it")
 
 
-def create_acquirer(settings: Settings) -> Acquirer:
-    spoken = profile(settings.acquirer)
-    client = new_client(settings.acquirer_url, settings.acquirer_timeout_s)
-    secret = _secret(settings.acquirer_client_secret, "acquirer_client_secret")
+def create_acquirers(settings: Settings) -> Acquirers:
+    """Raises NotConfigured."""
+    try:
+        first, *further = settings.acquirer_terms
+    except AcquirersUnfit as exc:
+        raise NotConfigured(f"KARCIS_ACQUIRERS: {exc}") from exc
+    return Acquirers(*(create_acquirer(settings, terms) for terms in (first, *further)))
+
+
+def create_acquirer(settings: Settings, terms: AcquirerTerms) -> Acquirer:
+    spoken = profile(terms.profile, of=terms.name)
+    client = new_client(terms.url, settings.acquirer_timeout_s)
+    secret = _secret(terms.client_secret, terms.called("client_secret"))
     if spoken.transport == "rest":
         return RestAcquirer(client, spoken, secret)
     return SnapAcquirer(
         client,
         spoken,
         Credentials(
-            client_key=settings.acquirer_client_key,
+            client_key=terms.client_key,
             client_secret=secret,
-            private_key=_private_key(settings.private_key),
-            merchant_id=settings.acquirer_merchant_id,
-            terminal_id=settings.acquirer_terminal_id,
+            private_key=_private_key(terms.private_key, terms.called("private_key")),
+            merchant_id=terms.merchant_id,
+            terminal_id=terms.terminal_id,
         ),
     )
 
 
-def create_listener(settings: Settings, kind: ChargeKind = ChargeKind.MPM) -> Listener:
-    spoken = profile(settings.acquirer)
+def create_listener(
+    settings: Settings, terms: AcquirerTerms, kind: ChargeKind = ChargeKind.MPM
+) -> Listener:
+    spoken = _as_called(profile(terms.profile, of=terms.name), terms)
     if spoken.transport == "rest":
-        key = _secret(settings.acquirer_client_secret, "acquirer_client_secret")
-        return RestListener(spoken, settings.acquirer_merchant_id, key)
+        key = _secret(terms.client_secret, terms.called("client_secret"))
+        return RestListener(spoken, terms.merchant_id, key)
     return SnapListener(
         profile=spoken,
-        public_key=_public_key(settings.acquirer_public_key),
-        merchant_id=settings.acquirer_merchant_id,
-        client_key=settings.notify_client_key,
-        client_secret=_secret(settings.notify_client_secret, "notify_client_secret"),
+        public_key=_public_key(terms.public_key, terms.called("public_key")),
+        merchant_id=terms.merchant_id,
+        client_key=terms.notify_client_key,
+        client_secret=_secret(terms.notify_client_secret, terms.called("notify_client_secret")),
         clock_tolerance=timedelta(seconds=settings.notification_clock_tolerance_s),
         kind=kind,
     )
 
 
+def _as_called(spoken: AcquirerProfile, terms: AcquirerTerms) -> AcquirerProfile:
+    """With the paths that this acquirer signs: below its own prefix, unless agreed otherwise."""
+    before = "" if terms.first else f"/v1/acquirers/{terms.name}"
+    return replace(
+        spoken,
+        notify_path=terms.notify_path or before + spoken.notify_path,
+        notify_consumer_path=terms.notify_consumer_path or before + spoken.notify_consumer_path,
+    )
+
+
 def _secret(value: SecretStr | None, name: str) -> SecretStr:
     if value is None or not value.get_secret_value():
-        raise NotConfigured(f"KARCIS_{name.upper()} is not set")
+        raise NotConfigured(f"{name} is not set")
     return value
 
 
@@ -357,17 +381,17 @@ def _books(settings: Settings) -> Books:
         raise NotConfigured(f"the key of proofs: {exc}") from exc
 
 
-def _private_key(path: Path | None) -> RSAPrivateKey:
-    key = load_pem_private_key(_read(path, "KARCIS_PRIVATE_KEY"), password=None)
+def _private_key(path: Path | None, name: str) -> RSAPrivateKey:
+    key = load_pem_private_key(_read(path, name), password=None)
     if not isinstance(key, RSAPrivateKey):
-        raise NotConfigured("KARCIS_PRIVATE_KEY is not an RSA key")
+        raise NotConfigured(f"{name} is not an RSA key")
     return key
 
 
-def _public_key(path: Path | None) -> RSAPublicKey:
-    key = load_pem_public_key(_read(path, "KARCIS_ACQUIRER_PUBLIC_KEY"))
+def _public_key(path: Path | None, name: str) -> RSAPublicKey:
+    key = load_pem_public_key(_read(path, name))
     if not isinstance(key, RSAPublicKey):
-        raise NotConfigured("KARCIS_ACQUIRER_PUBLIC_KEY is not an RSA key")
+        raise NotConfigured(f"{name} is not an RSA key")
     return key
 
 

@@ -7,10 +7,18 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 
 from server.database import APP_ROLE, plain_url
+from server.payments.acquirer import (
+    Acquirer,
+    Acquirers,
+    AcquirerUnknown,
+    PaidStatus,
+    UnknownAcquirer,
+)
 
 CONNECT_S = 5
 LEAST_FREE_BYTES = 200 * 1024 * 1024
@@ -33,6 +41,7 @@ def examine(data: Path) -> list[Finding]:
         _browser(),
         _disk(data),
         *_database(data),
+        *_acquirers(),
     ]
 
 
@@ -59,6 +68,42 @@ def _disk(data: Path) -> Finding:
     writable = os.access(folder, os.W_OK)
     detail = f"{folder}, {free // 2**20} MB free" + ("" if writable else ", not writable")
     return Finding("data directory", writable and free >= LEAST_FREE_BYTES, detail)
+
+
+def _acquirers() -> list[Finding]:
+    """Each acquirer that the settings name, asked about a charge that nobody ever made."""
+    from pydantic import ValidationError
+
+    from server.app import NotConfigured, create_acquirers, create_listener
+    from server.settings import Settings
+
+    try:
+        settings = Settings()
+        if settings.acquirer_client_secret is None and settings.acquirers is None:
+            return [Finding("acquirer", True, "none set; `karcis run` has a sandbox of its own")]
+        acquirers = create_acquirers(settings)
+        for terms in settings.acquirer_terms:
+            create_listener(settings, terms)
+    except (NotConfigured, ValidationError, UnknownAcquirer) as exc:
+        return [Finding("acquirers", False, str(exc))]
+    return asyncio.run(_each(acquirers))
+
+
+async def _each(acquirers: Acquirers) -> list[Finding]:
+    try:
+        return [await _asked(each) for each in acquirers]
+    finally:
+        await acquirers.close()
+
+
+async def _asked(acquirer: Acquirer) -> Finding:
+    what = f"acquirer {acquirer.profile.name}"
+    try:
+        answer = await acquirer.inquire(uuid4().hex)
+    except AcquirerUnknown as exc:
+        return Finding(what, False, f"does not answer, or not so that we understand it: {exc}")
+    known = answer.status is not PaidStatus.UNKNOWN
+    return Finding(what, known, "answers" if known else "answers what nobody understands")
 
 
 def _database(data: Path) -> list[Finding]:

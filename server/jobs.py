@@ -30,7 +30,7 @@ from server.inspection import notices, silence
 from server.office import case_list
 from server.parking import retention
 from server.payments import inquiries, pursuit, queries, unended
-from server.payments.acquirer import Acquirer
+from server.payments.acquirer import Acquirers
 from server.payments.books import Books
 from server.payments.pool import look_for_unclaimed
 from server.reconciliation import remittances
@@ -60,7 +60,7 @@ REFUNDS_AT_ONCE = 2
 async def run(
     database_url: str,
     transactions: Transactions,
-    acquirer: Acquirer,
+    acquirers: Acquirers,
     announcer: Announcer,
     books: Books,
     sender: Sender | None = None,
@@ -76,13 +76,13 @@ async def run(
 ) -> None:
     """Work until cancelled, whatever fails on the way: a worker that is gone asks nobody."""
 
-    async def due_charges(most: int) -> Sequence[str]:
+    async def due_charges(most: int) -> Sequence[tuple[str, str]]:
         async with transactions.begin() as db:
             return await queries.due_references(db, datetime.now(UTC), most)
 
-    async def inquire(reference: str) -> None:
-        now = datetime.now(UTC)
-        await inquiries.inquire(transactions, acquirer, announcer, books, reference, now)
+    async def inquire(due: tuple[str, str]) -> None:
+        (name, reference), now = due, datetime.now(UTC)
+        await inquiries.inquire(transactions, acquirers[name], announcer, books, reference, now)
 
     async def due_refunds(most: int) -> Sequence[UUID]:
         async with transactions.begin() as db:
@@ -90,7 +90,7 @@ async def run(
 
     async def pursue(refund_id: UUID) -> None:
         now = datetime.now(UTC)
-        await pursuit.pursue(transactions, acquirer, announcer, books, refund_id, now)
+        await pursuit.pursue(transactions, acquirers, announcer, books, refund_id, now)
 
     async def remind(push: reminders.Push) -> None:
         await reminders.tick(transactions, push, books.timezone, now=datetime.now(UTC))

@@ -1,16 +1,58 @@
 """Every setting of the server, read once from `KARCIS_…` variables and passed down frozen."""
 
+import tomllib
 from datetime import date, timedelta
+from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.business_days import BusinessDays
 from domain.mdr import MerchantCriteria
+
+SECRET_FILES = ("client_secret", "notify_client_secret")
+"""What the file of further acquirers names by the path of the file that holds it."""
+PATHS = ("public_key", "private_key")
+
+
+class AcquirersUnfit(ValueError):
+    """The file of further acquirers cannot be used; the message says why."""
+
+
+class AcquirerTerms(BaseModel):
+    """What was agreed with one acquirer: where it is, how it speaks, and who proves what how.
+
+    `name` is written into every charge: charges of a name are asked about at this address for good.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")
+    profile: str
+    url: str
+    client_key: str
+    client_secret: SecretStr | None = None
+    merchant_id: str
+    terminal_id: str = "A01"
+    public_key: Path | None = None
+    private_key: Path | None = None
+    notify_client_key: str = ""
+    notify_client_secret: SecretStr | None = None
+    notify_path: str = ""
+    notify_consumer_path: str = ""
+    settlement_mapping: str
+    first: bool = False
+
+    def called(self, setting: str) -> str:
+        """A setting as people find it."""
+        if not self.first:
+            return f"{setting} of the acquirer {self.name}"
+        own = setting in ("client_secret", "public_key")
+        return f"KARCIS_{'ACQUIRER_' if own else ''}{setting.upper()}"
 
 
 class Settings(BaseSettings):
@@ -58,6 +100,7 @@ class Settings(BaseSettings):
     notify_client_secret: SecretStr | None = None
     merchant_criteria: MerchantCriteria = MerchantCriteria.URE
     acquirer_timeout_s: float = 5.0
+    acquirers: Path | None = None
 
     charge_lifetime_s: int = 900
     offline_window_s: int = Field(default=12 * 60 * 60, gt=0)
@@ -135,6 +178,33 @@ class Settings(BaseSettings):
         """So long that a barcode renewed in good time outlasts a whole offline window."""
         return 2 * timedelta(seconds=self.offline_window_s)
 
+    @cached_property
+    def acquirer_terms(self) -> tuple[AcquirerTerms, ...]:
+        """Of every acquirer, that of the settings first; raises AcquirersUnfit."""
+        first = AcquirerTerms(
+            name=self.acquirer,
+            profile=self.acquirer,
+            url=self.acquirer_url,
+            client_key=self.acquirer_client_key,
+            client_secret=self.acquirer_client_secret,
+            merchant_id=self.acquirer_merchant_id,
+            terminal_id=self.acquirer_terminal_id,
+            public_key=self.acquirer_public_key,
+            private_key=self.private_key,
+            notify_client_key=self.notify_client_key,
+            notify_client_secret=self.notify_client_secret,
+            settlement_mapping=self.settlement_mapping,
+            first=True,
+        )
+        further = _further(self.acquirers, self.private_key) if self.acquirers else ()
+        names = [terms.name for terms in (first, *further)]
+        if len(set(names)) < len(names) or {"cash", "voucher"} & set(names):
+            raise AcquirersUnfit("each acquirer needs a name of its own, not cash or voucher")
+        return (first, *further)
+
+    def terms_of(self, acquirer: str) -> AcquirerTerms | None:
+        return next((terms for terms in self.acquirer_terms if terms.name == acquirer), None)
+
     @property
     def second_factor_of(self) -> Literal["own choice", "money", "all"]:
         """Which officers may do nothing without a second factor."""
@@ -189,3 +259,32 @@ class Settings(BaseSettings):
             if self.second_factor == "own choice":
                 raise ValueError("production mode needs second_factor money or all")
         return self
+
+
+def _further(path: Path, private_key: Path | None) -> tuple[AcquirerTerms, ...]:
+    """The acquirers of a TOML file: a table each, secrets and keys by the paths of their files."""
+    try:
+        tables = tomllib.loads(path.read_text())
+        return tuple(
+            _terms(name, table, path.parent, private_key) for name, table in tables.items()
+        )
+    except OSError as exc:
+        raise AcquirersUnfit(f"cannot read {exc.filename} ({exc.strerror})") from exc
+    except (ValueError, TypeError) as exc:  # tomllib's and pydantic's own are such
+        raise AcquirersUnfit(f"{path}: {exc}") from exc
+
+
+def _terms(
+    name: str, table: dict[str, Any], folder: Path, private_key: Path | None
+) -> AcquirerTerms:
+    told: dict[str, Any] = {"notify_client_key": f"acquirer-{name}", **dict(table), "name": name}
+    for secret in SECRET_FILES:
+        if secret in told:
+            raise ValueError(f"{name}: write the secret to a file and its path as {secret}_file")
+        if (file := told.pop(f"{secret}_file", None)) is not None:
+            told[secret] = (folder / str(file)).read_text().strip()
+    for key in PATHS:
+        if key in told:
+            told[key] = folder / str(told[key])
+    told.setdefault("private_key", private_key)
+    return AcquirerTerms.model_validate(told)

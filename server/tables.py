@@ -13,6 +13,7 @@ import server.inspection.models
 import server.ledger.models
 import server.parking.covered_models
 import server.parking.models
+import server.payments.choice_models
 import server.payments.models
 import server.payments.voucher_models
 import server.reconciliation.models

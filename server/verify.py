@@ -97,6 +97,9 @@ EARNED_BY_PASSES = """
 """
 TRIGGERS = (
     *(f"{table}_recorded" for table in RECORDED),
+    "acquirer_choices_first_state",
+    "acquirer_choices_never_changes",
+    "acquirer_choices_only_edges",
     "audit_changes_insert_only",
     "audit_checkpoints_insert_only",
     "audit_leaves_insert_only",

@@ -128,6 +128,7 @@ SEALED: Mapping[str, Sealed] = {
 }  # fmt: skip
 
 RECORDED: Mapping[str, Recorded] = {
+    "acquirer_choices": Recorded(),
     "api_keys": Recorded(digests=_these("key_hash")),
     "attendant_cards": Recorded(),
     "attendants": Recorded(

@@ -11,6 +11,7 @@ import typer
 
 from server.cli import (
     accounting,
+    acquirers,
     attendants,
     audit,
     barcodes,
@@ -49,7 +50,7 @@ for command in (
     app.command()(command)
 app.command("qris")(barcodes.explain_qris)
 for name, group in (
-    ("acquirer", barcodes.acquirer_app),
+    ("acquirer", acquirers.acquirer_app),
     ("spot", spots.spot_app),
     ("sign", spots.sign_app),
     ("attendant", attendants.attendant_app),

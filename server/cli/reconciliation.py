@@ -74,6 +74,23 @@ Mapping = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do; write nothing.")]
 
 
+def _agreed(settings: Any, acquirer: str) -> tuple[str, str, str]:
+    """Whose file it is, the merchant it must name, and its mapping.
+
+    One that the settings do not name may be read too, for whatever merchant.
+    """
+    from server.settings import AcquirersUnfit
+
+    whose = acquirer or settings.acquirer
+    try:
+        terms = settings.terms_of(whose)
+    except AcquirersUnfit as exc:
+        fail(f"KARCIS_ACQUIRERS: {exc}")
+    if terms is None:
+        return whose, "", settings.settlement_mapping
+    return whose, terms.merchant_id, terms.settlement_mapping
+
+
 @settlement_app.command("import")
 def import_settlement(
     file: InputFile,
@@ -88,10 +105,8 @@ def import_settlement(
     from server.settings import Settings
 
     settings = Settings()
-    how = _mapping(mappings.SettlementMapping, mapping or settings.settlement_mapping)
-    whose = acquirer or settings.acquirer
-    # Another acquirer knows the regency by another name than the one in the settings.
-    merchant = settings.acquirer_merchant_id if whose == settings.acquirer else ""
+    whose, merchant, configured = _agreed(settings, acquirer)
+    how = _mapping(mappings.SettlementMapping, mapping or configured)
 
     async def work(db: Any, books: Any) -> Any:
         take_in = previews.settlement if dry_run else service.import_settlement
@@ -189,9 +204,8 @@ def compare_settlements(
     from server.settings import Settings
 
     settings = Settings()
-    how = _mapping(mappings.SettlementMapping, mapping or settings.settlement_mapping)
-    whose = acquirer or settings.acquirer
-    merchant = settings.acquirer_merchant_id if whose == settings.acquirer else ""
+    whose, merchant, configured = _agreed(settings, acquirer)
+    how = _mapping(mappings.SettlementMapping, mapping or configured)
     of_bank = _mapping(mappings.StatementMapping, settings.statement_mapping)
     with tempfile.TemporaryDirectory(prefix="karcis-") as folder:
         ours = Path(folder) / "booked.csv"

@@ -123,7 +123,6 @@ async def issue(
         await passes.issue(
             transactions,
             wired.issuer,
-            wired.acquirer,
             wanted,
             today=wired.books.day(now),
             lifetime=wired.settings.charge_lifetime,

@@ -248,7 +248,7 @@ async def find_payment(
     request.app.state.receipt_limit.check(request)
     found = await finding.find(
         transactions,
-        wired.acquirer,
+        wired.acquirers,
         wired.announcer,
         wired.books,
         finding.Shown(form.reference, form.amount_rp, form.day),

@@ -126,7 +126,6 @@ async def issue_part(
     await parts.issue(
         transactions,
         wired.issuer,
-        wired.acquirer,
         wired.books,
         PartRequest(stay_id, charge_id, None, ChargeKind.MPM, minutes),
         lifetime=wired.settings.charge_lifetime,

@@ -134,6 +134,9 @@ class Right(StrEnum):
     DECIDE_REMITTANCE = "decide_remittance"
     PROPOSE_TARIFF = "propose_tariff"
     DECIDE_TARIFF = "decide_tariff"
+    CHOOSE_ACQUIRER = "choose_acquirer"
+    SWITCH_ACQUIRER = "switch_acquirer"
+    DECIDE_ACQUIRER = "decide_acquirer"
     PAY_SHARES = "pay_shares"
     DECIDE_PAYOUT = "decide_payout"
     CANCEL_CHARGE = "cancel_charge"
@@ -172,6 +175,8 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.RECORD_DEPOSIT,
                 Right.MAKE_REMITTANCE,
                 Right.PROPOSE_TARIFF,
+                Right.CHOOSE_ACQUIRER,
+                Right.SWITCH_ACQUIRER,
                 Right.PAY_SHARES,
                 Right.CANCEL_CHARGE,
                 Right.REQUEST_REFUND,
@@ -194,6 +199,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.LOCK_DAY,
                 Right.DECIDE_REMITTANCE,
                 Right.DECIDE_TARIFF,
+                Right.DECIDE_ACQUIRER,
                 Right.DECIDE_PAYOUT,
                 Right.DECIDE_REFUND,
                 Right.DECIDE_CASE,
@@ -210,6 +216,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
         Role.AUDITOR: frozenset({Right.GET_FILES, Right.SEE_OFFICERS, Right.SEE_AUDIT, *_SEES_ALL}),
         Role.ADMIN: frozenset(
             {
+                Right.SWITCH_ACQUIRER,
                 Right.WORK_CASE,
                 Right.MANAGE_DEVICES,
                 Right.CLOSE_SHIFT,
@@ -221,6 +228,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
         ),
         Role.KOORDINATOR: frozenset(
             {
+                Right.SWITCH_ACQUIRER,
                 Right.WORK_CASE,
                 Right.CLOSE_SHIFT,
                 Right.SETTLE_SIGN,

@@ -13,6 +13,7 @@ from server.identity.models import Officer
 from server.identity.service import NotSignedIn, Right
 from server.identity.sign_ins import SecondFactorNeeded
 from server.office import (
+    acquirers,
     audit,
     cases,
     casework,
@@ -60,7 +61,19 @@ for right, parts in (
     (Right.SEE_BOOKS, (days, deposits, payouts, ledger, refunds, cases, money, tariffs)),
     (
         Right.SEE_WORK,
-        (complaints, notices, signal, devices, shifts, quarantine, voids, spots, places, reports),
+        (
+            acquirers,
+            complaints,
+            notices,
+            signal,
+            devices,
+            shifts,
+            quarantine,
+            voids,
+            spots,
+            places,
+            reports,
+        ),
     ),
     (Right.SEE_SIGNS, (inspection,)),
     (Right.SEE_AUDIT, (audit, health)),
@@ -125,6 +138,7 @@ async def day_page(
         case_count=case_count,
         differences=await queries.open_differences(db),
         actions=ACTIONS,
+        acquirers=wired.acquirers.names,
         mappings={
             "settlement": choices(SettlementMapping, wired.settings.settlement_mapping),
             "statement": choices(StatementMapping, wired.settings.statement_mapping),

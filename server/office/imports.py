@@ -18,6 +18,7 @@ from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.signed_in import allowed, confirmed
 from server.pages import Blank
+from server.payments.choices import AcquirerNotSet
 from server.payments.wiring import Wiring, WiringDep
 from server.reconciliation import previews
 from server.reconciliation import service as reconciliation
@@ -31,11 +32,13 @@ from server.reconciliation.mappings import (
 )
 from server.reconciliation.models import ImportedFile
 from server.reconciliation.service import Imported
+from server.settings import AcquirerTerms
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
 Day = Annotated[pages.Day, Form(alias="date")]
 Chosen = Annotated[str, Form(alias="mapping", max_length=255)]
+Whose = Annotated[str, Form(alias="acquirer", max_length=30)]
 MOST_SHOWN = 500
 LINES_SHOWN = 100
 
@@ -122,22 +125,32 @@ async def take_in_settlement(
     db: Transaction,
     wired: WiringDep,
     mapping: Chosen = "",
+    acquirer: Whose = "",
 ) -> Response:
+    terms = _terms(wired, acquirer)
+
     async def work(name: str, content: bytes) -> Imported:
-        settings = wired.settings
         return await reconciliation.import_settlement(
             db,
-            settings.acquirer,
+            terms.name,
             name,
             content,
             wired.books,
             now=datetime.now(UTC),
-            mapping=chosen(SettlementMapping, mapping, settings.settlement_mapping),
-            merchant=settings.acquirer_merchant_id,
+            mapping=chosen(SettlementMapping, mapping, terms.settlement_mapping),
+            merchant=terms.merchant_id,
             by=officer.id,
         )
 
     return await _take_in(day, file, work)
+
+
+def _terms(wired: Wiring, acquirer: str) -> AcquirerTerms:
+    """Of the acquirer whose file it is: the first, where nobody says."""
+    terms = wired.settings.terms_of(acquirer or wired.settings.acquirer)
+    if terms is None:
+        raise AcquirerNotSet(acquirer)
+    return terms
 
 
 @router.post("/statement")
@@ -196,23 +209,25 @@ async def preview_settlement(
     db: Transaction,
     wired: WiringDep,
     mapping: Chosen = "",
+    acquirer: Whose = "",
 ) -> Response:
-    settings = wired.settings
+    terms = _terms(wired, acquirer)
 
     async def look(name: str, content: bytes) -> previews.SettlementPreview:
         return await previews.settlement(
             db,
-            settings.acquirer,
+            terms.name,
             name,
             content,
             wired.books,
             now=datetime.now(UTC),
-            mapping=chosen(SettlementMapping, mapping, settings.settlement_mapping),
-            merchant=settings.acquirer_merchant_id,
+            mapping=chosen(SettlementMapping, mapping, terms.settlement_mapping),
+            merchant=terms.merchant_id,
         )
 
-    names = choices(SettlementMapping, settings.settlement_mapping)
-    return await _preview(request, wired, "settlement", day, file, look, (mapping, names))
+    names = choices(SettlementMapping, terms.settlement_mapping)
+    told = (mapping, names)
+    return await _preview(request, wired, "settlement", day, file, look, told, terms.name)
 
 
 @router.post("/statement/preview")
@@ -243,6 +258,7 @@ async def _preview(
     file: UploadFile,
     look: Callable[[str, bytes], Awaitable[Any]],
     mapping: tuple[str, list[str]],
+    acquirer: str = "",
 ) -> Response:
     """`mapping` is the one that was chosen, and those that there are."""
     name = _name(file)
@@ -265,5 +281,7 @@ async def _preview(
         most=MOST_SHOWN,
         chosen=mapping[0],
         mappings=mapping[1],
+        acquirer=acquirer,
+        acquirers=wired.acquirers.names,
         **shown,
     )

@@ -102,7 +102,7 @@ async def request_refund(
         db,
         officer.id,
         RefundRequest(refund_id, money_id, amount_rp, reason, explanation, method),
-        wired.acquirer.profile,
+        wired.acquirers,
         RefundLimits(settings.refund_limit_rp, settings.refund_days),
         wired.books,
         now=datetime.now(UTC),
@@ -120,7 +120,7 @@ async def cancel_charge(
 ) -> Response:
     await cancelling.cancel(
         transactions,
-        wired.acquirer,
+        wired.acquirers,
         wired.announcer,
         wired.books,
         charge_id,
@@ -178,7 +178,7 @@ async def decide_refund(
     if decision == "approve":
         await refunds.approve(
             transactions,
-            wired.acquirer,
+            wired.acquirers,
             wired.announcer,
             wired.books,
             officer.id,

@@ -17,7 +17,9 @@ from server.figures import service as figures
 from server.figures.service import Part, Takings, Wanted
 from server.identity import fleet
 from server.office import queries
+from server.payments import choices
 from server.payments.books import Books
+from server.payments.choices import Doing
 from server.reports import targets
 from server.spots import service as spots
 
@@ -91,10 +93,18 @@ async def today_page(request: Request, db: AsyncSession, books: Books) -> Respon
         target_rp=await _target_rp(db, day),
         promise=await _promise(db),
         waits=await _waits(db, now),
+        failing=await _failing(db, now),
+        switches=await choices.waiting(db, now),
         latest=await queries.newest_money(db, SHOWN),
         difference_count=differences,
         case_count=cases,
     )
+
+
+async def _failing(db: AsyncSession, now: datetime) -> dict[str, Doing]:
+    """Acquirers that give no barcodes, whether or not there is another to go to."""
+    found = await choices.doing(db, now)
+    return {name: doing for name, doing in found.items() if doing.fails}
 
 
 async def _told(db: AsyncSession, day: date, books: Books) -> list[Takings]:

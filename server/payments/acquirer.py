@@ -5,7 +5,7 @@ is pursued by inquiry.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -60,14 +60,15 @@ class UnknownAcquirer(ValueError):
     """The settings name an acquirer that acquirers.toml does not hold."""
 
 
-def profile(name: str) -> AcquirerProfile:
+def profile(name: str, of: str = "") -> AcquirerProfile:
+    """A profile of acquirers.toml; `of` is the acquirer's own name, where it has another."""
     data = tomllib.loads((files("server.payments") / "acquirers.toml").read_text())
     if name not in data:
         raise UnknownAcquirer(f"no acquirer profile {name!r}; there are: {', '.join(sorted(data))}")
     values = data[name]
     if "encoding" in values:
         values["encoding"] = Encoding(values["encoding"])
-    return AcquirerProfile(name=name, **values)
+    return AcquirerProfile(name=of or name, **values)
 
 
 @dataclass(frozen=True)
@@ -221,3 +222,75 @@ class Acquirer(Protocol):
     async def decode(self, qris_text: str) -> DecodedBarcode: ...
 
     async def close(self) -> None: ...
+
+
+class Absent:
+    """An acquirer that the settings no longer name: it cannot be asked anything.
+
+    What it was asked before stays unknown, until a settlement file tells or it is named again.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.profile = AcquirerProfile(name, cancels=False, refunds="none")
+
+    async def generate(self, reference: str, amount_rp: int, expires_at: datetime) -> IssuedBarcode:
+        raise self._refusal
+
+    async def pay_consumer(
+        self, reference: str, amount_rp: int, consumer_qr: str, expires_at: datetime
+    ) -> ConsumerPayment:
+        raise self._refusal
+
+    async def inquire(self, reference: str, kind: ChargeKind = ChargeKind.MPM) -> InquiryAnswer:
+        raise AcquirerUnknown(f"the settings name no acquirer {self.profile.name}")
+
+    async def cancel(self, reference: str, reason: str, kind: ChargeKind = ChargeKind.MPM) -> None:
+        raise self._refusal
+
+    async def refund(
+        self,
+        reference: str,
+        refund_reference: str,
+        amount_rp: int,
+        reason: str,
+        kind: ChargeKind = ChargeKind.MPM,
+    ) -> RefundAnswer:
+        raise self._refusal
+
+    async def decode(self, qris_text: str) -> DecodedBarcode:
+        raise self._refusal
+
+    async def close(self) -> None:
+        return
+
+    @property
+    def _refusal(self) -> NotOffered:
+        return NotOffered(f"the settings name no acquirer {self.profile.name}")
+
+
+class Acquirers:
+    """Every acquirer there is, by name; what concerns a charge is asked of the one it names."""
+
+    def __init__(self, first: Acquirer, *further: Acquirer) -> None:
+        self.first = first
+        self._by_name = {each.profile.name: each for each in (first, *further)}
+
+    def __getitem__(self, name: str) -> Acquirer:
+        return self._by_name.get(name) or Absent(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[Acquirer]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._by_name)
+
+    async def close(self) -> None:
+        for each in self:
+            await each.close()

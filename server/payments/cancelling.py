@@ -18,7 +18,13 @@ from server.identity import service as identity
 from server.identity.models import Shift
 from server.identity.service import OnShift, Right
 from server.payments import inquiries, service
-from server.payments.acquirer import Acquirer, AcquirerRefused, AcquirerUnknown, PaidStatus
+from server.payments.acquirer import (
+    Acquirer,
+    AcquirerRefused,
+    Acquirers,
+    AcquirerUnknown,
+    PaidStatus,
+)
 from server.payments.books import Books
 from server.payments.models import Charge, Payment
 from server.payments.service import ChargeNotFound
@@ -54,7 +60,7 @@ class CancelUncertain(Problem):
 
 async def cancel(
     transactions: Transactions,
-    acquirer: Acquirer,
+    acquirers: Acquirers,
     announcer: Announcer,
     books: Books,
     charge_id: UUID,
@@ -69,6 +75,7 @@ async def cancel(
         who = await _who_may(db, charge, by)
     if charge.state == ChargeState.CANCELLED:
         return
+    acquirer = acquirers[charge.acquirer]
     gone = await _cancel_there(acquirer, charge, reason)
     crash_point("cancelled-not-recorded")
     if not gone:

@@ -1,10 +1,11 @@
 """HTTP of charges, their barcodes and events, receipts, and the acquirer's callbacks."""
 
 import hashlib
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
@@ -57,6 +58,13 @@ CHARGE_ID = {
     "required": True,
     "schema": {"type": "string", "format": "uuid", "title": "Charge Id"},
 }
+ACQUIRER = {
+    "name": "acquirer",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "title": "Acquirer"},
+}
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 CONSUMER_LIFETIME = timedelta(minutes=2)
 """How long a driver's wallet may take to decide; its barcode lives no longer."""
@@ -212,7 +220,7 @@ async def take_voucher(
 
 def check_consumer_qr(wired: Wiring, text: str) -> None:
     """Whether a driver's barcode can be charged here at all."""
-    if not wired.acquirer.profile.consumers:
+    if not any(each.profile.consumers for each in wired.acquirers):
         raise ConsumerQrNotOffered
     try:
         qris.consumer.parse(text)
@@ -246,7 +254,7 @@ async def cancel_charge(
 ) -> schemas.Charge:
     await cancelling.cancel(
         transactions,
-        wired.acquirer,
+        wired.acquirers,
         wired.announcer,
         wired.books,
         charge_id,
@@ -351,25 +359,53 @@ async def _callback(request: Request) -> Callback:
     return Callback(dict(reversed(request.headers.items())), body)
 
 
+NOBODY = {"responseCode": "4040001", "responseMessage": "Transaction Not Found"}
+"""Answered at a path that is no acquirer's."""
+
+
+def _also_below(path: str, name: str) -> Callable[[Handler], Handler]:
+    """A path of every acquirer but the first, which has the standard's to itself."""
+    return acquirer_router.post(
+        f"/v1/acquirers/{{acquirer}}{path}", name=name, openapi_extra={"parameters": [ACQUIRER]}
+    )
+
+
 @acquirer_router.post("/v1.0/access-token/b2b")
+@_also_below("/v1.0/access-token/b2b", "access_token_of")
 async def access_token(request: Request) -> Response:
-    wired = await wiring(request)
-    answer = wired.inbox.listener.issue_token(await _callback(request), now=datetime.now(UTC))
+    inbox = await _inbox(request, ChargeKind.MPM)
+    if inbox is None:
+        return JSONResponse(NOBODY, 404)
+    answer = inbox.listener.issue_token(await _callback(request), now=datetime.now(UTC))
     return JSONResponse(answer.body, answer.status)
 
 
 @acquirer_router.post("/v1.0/qr/qr-mpm-notify")
 @acquirer_router.post("/v1/acquirer/notifications", name="notify_over_rest")
+@_also_below("/v1.0/qr/qr-mpm-notify", "notify_of")
+@_also_below("/v1/acquirer/notifications", "notify_over_rest_of")
 async def notify(request: Request) -> Response:
-    return await _hear((await wiring(request)).inbox, request)
+    return await _hear(request, ChargeKind.MPM)
 
 
 @acquirer_router.post("/v1.0/qr/qr-cpm-notify")
+@_also_below("/v1.0/qr/qr-cpm-notify", "notify_consumer_of")
 async def notify_consumer(request: Request) -> Response:
-    return await _hear((await wiring(request)).consumer_inbox, request)
+    return await _hear(request, ChargeKind.CPM)
 
 
-async def _hear(inbox: Inbox, request: Request) -> Response:
+async def _inbox(request: Request, kind: ChargeKind) -> Inbox | None:
+    """Where the acquirer is heard whose path this is: a voice counts at its own path only."""
+    wired = await wiring(request)
+    first = wired.acquirers.first.profile.name
+    name = request.path_params.get("acquirer")
+    return None if name == first else wired.inboxes.get((name or first, kind))
+
+
+async def _hear(request: Request, kind: ChargeKind) -> Response:
+    inbox = await _inbox(request, kind)
+    if inbox is None:
+        return JSONResponse(NOBODY, 404)
     answer = await inbox.receive(await _callback(request), now=datetime.now(UTC))
     crash_point("posted-not-acknowledged")
     return JSONResponse(answer.body, answer.status)

@@ -7,7 +7,7 @@ from uuid import UUID
 from server.announcements import Announcer
 from server.database import Connected, Transactions, autocommit, fetch
 from server.payments import inquiries
-from server.payments.acquirer import Acquirer
+from server.payments.acquirer import Acquirers
 from server.payments.books import Books
 
 
@@ -37,15 +37,15 @@ PAID = """
     LIMIT 2
 """
 SILENT = """
-    SELECT reference FROM charges
-    WHERE (reference = lower($1) OR acquirer = $2 AND acquirer_reference = $1)
-      AND amount_rp = $3 AND paid_at IS NULL AND acquirer = $2
+    SELECT acquirer, reference FROM charges
+    WHERE (reference = lower($1) OR acquirer = ANY($2::text[]) AND acquirer_reference = $1)
+      AND amount_rp = $3 AND paid_at IS NULL AND acquirer = ANY($2::text[])
 """
 
 
 async def find(
     transactions: Transactions,
-    acquirer: Acquirer,
+    acquirers: Acquirers,
     announcer: Announcer,
     books: Books,
     shown: Shown,
@@ -57,11 +57,11 @@ async def find(
         found = await _paid(db, shown)
         if found is not None:
             return found
-        name = acquirer.profile.name
-        silent = await fetch(db, SILENT, shown.reference, name, shown.amount_rp)
+        silent = await fetch(db, SILENT, shown.reference, acquirers.names, shown.amount_rp)
     if not silent:
         return None
-    await inquiries.inquire(transactions, acquirer, announcer, books, silent[0]["reference"], now)
+    for name, reference in silent:  # two acquirers may have given the same reference
+        await inquiries.inquire(transactions, acquirers[name], announcer, books, reference, now)
     async with autocommit(transactions) as db:
         return await _paid(db, shown)
 

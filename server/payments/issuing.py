@@ -27,10 +27,11 @@ from server.faults import crash_point
 from server.group_commit import GroupCommit
 from server.parking import service as parking
 from server.parking.service import Stay
-from server.payments import queries
+from server.payments import choices, queries
 from server.payments.acquirer import (
     Acquirer,
     AcquirerRefused,
+    Acquirers,
     AcquirerUnknown,
     ConsumerPayment,
     IssuedBarcode,
@@ -181,6 +182,10 @@ class OpenCharge:
         return self.request.fingerprint()
 
 
+Chooser = Callable[[UUID, Wanted], tuple[str, timedelta]]
+"""Who issues what is wanted in a zone, and how long that is payable there."""
+
+
 async def open_charge(
     db: Connected, acquirer: str, books: Books, wanted: Wanted
 ) -> OpenCharge | None:
@@ -188,14 +193,14 @@ async def open_charge(
 
     Raises StartedAlready where the same request, sent twice at once, was quicker.
     """
-    [opened] = await _open_charges(db, acquirer, books, [wanted])
+    [opened] = await _open_charges(db, lambda *_: (acquirer, wanted.lifetime), books, [wanted])
     if isinstance(opened, Problem):
         raise opened
     return opened
 
 
 async def _open_charges(
-    db: Connected, acquirer: str, books: Books, group: Sequence[Wanted]
+    db: Connected, chooser: Chooser, books: Books, group: Sequence[Wanted]
 ) -> list[OpenCharge | Problem | None]:
     """As `open_charge` for requests of one moment; of one that is refused, the refusal.
 
@@ -211,7 +216,7 @@ async def _open_charges(
         try:
             known = is_known(wanted.request.charge_id, wanted.request.fingerprint(), asked)
             place = places.get(spots.canonical(wanted.request.spot_code))
-            opened.append(None if known else _opening(wanted, place, tariffs, acquirer, books, now))
+            opened.append(None if known else _opening(wanted, place, tariffs, chooser, books, now))
         except Problem as refusal:
             opened.append(refusal)
     charges = [charge for charge in opened if isinstance(charge, OpenCharge)]
@@ -253,7 +258,7 @@ def _opening(
     wanted: Wanted,
     place: KnownSpot | None,
     tariffs: Mapping[UUID, tuple[UUID, TariffVersion]],
-    acquirer: str,
+    chooser: Chooser,
     books: Books,
     now: datetime,
 ) -> OpenCharge:
@@ -280,7 +285,8 @@ def _opening(
         found_by,
         reserved=request.pooled_for is not None,
     )
-    return OpenCharge(request, stay, tariff_id, quoted, acquirer, now, now + wanted.lifetime)
+    acquirer, lifetime = chooser(place.zone_id, wanted)
+    return OpenCharge(request, stay, tariff_id, quoted, acquirer, now, now + lifetime)
 
 
 def price(
@@ -380,10 +386,10 @@ class Issuer:
     """Where one process has its charges issued."""
 
     def __init__(
-        self, transactions: Transactions, acquirer: Acquirer, announcer: Announcer, books: Books
+        self, transactions: Transactions, acquirers: Acquirers, announcer: Announcer, books: Books
     ) -> None:
         self._transactions = transactions
-        self._acquirer = acquirer
+        self._acquirers = acquirers
         self._announcer = announcer
         self._books = books
         self._openings = GroupCommit(self._open, lambda wanted: (wanted.request.charge_id,))
@@ -391,10 +397,9 @@ class Issuer:
 
     async def request(self, request: PaymentRequest, *, lifetime: timedelta, now: datetime) -> UUID:
         """Quote, record and issue one charge; asked again with the same id, it is the same one."""
-        life = self._acquirer.profile.validity(lifetime)
         began = time.monotonic()
         try:
-            charge = await _together(self._openings, self._open, Wanted(request, life, now))
+            charge = await _together(self._openings, self._open, Wanted(request, lifetime, now))
             if isinstance(charge, Problem):
                 raise charge
         except (parking.StartedAlready, parking.SpotOccupied) as refusal:
@@ -420,19 +425,35 @@ class Issuer:
 
     async def _open(self, group: Sequence[Wanted]) -> list[OpenCharge | Problem | None]:
         async with quick(self._transactions) as db:
-            opened = await _open_charges(db, self._acquirer.profile.name, self._books, group)
+            chosen = await self._choices(db, max(wanted.at for wanted in group))
+
+            def chooser(zone_id: UUID, wanted: Wanted) -> tuple[str, timedelta]:
+                kind = wanted.request.kind
+                profile = choices.issuing_at(self._acquirers, chosen, zone_id, kind).profile
+                return profile.name, profile.validity(wanted.lifetime)
+
+            opened = await _open_charges(db, chooser, self._books, group)
             crash_point("requested-not-committed")
         return opened
+
+    async def acquirer_for(
+        self, db: AsyncSession, zone_id: UUID | None, kind: ChargeKind, now: datetime
+    ) -> Acquirer:
+        """Who issues a charge that is opened now, of a zone, or of none."""
+        return choices.issuing_at(self._acquirers, await self._choices(db, now), zone_id, kind)
+
+    async def _choices(self, db: Connected, now: datetime) -> Sequence[choices.InForce]:
+        """What officers chose; where there is one acquirer only, nobody needs to be asked."""
+        return await choices.in_force(db, now) if len(self._acquirers) > 1 else ()
 
     async def _ask(self, charge: Opened) -> Outcome:
         """Ask the acquirer, with no transaction open. An outcome is data, never an exception."""
         wanted = (charge.reference, charge.amount_rp)
+        acquirer = self._acquirers[charge.acquirer]
         try:
             if charge.kind is ChargeKind.CPM:
-                return await self._acquirer.pay_consumer(
-                    *wanted, charge.consumer_qr, charge.expires_at
-                )
-            barcode = await self._acquirer.generate(*wanted, charge.expires_at)
+                return await acquirer.pay_consumer(*wanted, charge.consumer_qr, charge.expires_at)
+            barcode = await acquirer.generate(*wanted, charge.expires_at)
         except (AcquirerRefused, AcquirerUnknown) as exc:
             return exc
         unfit = unfit_barcode(barcode.qris, charge.amount_rp)

@@ -23,7 +23,7 @@ from server.parking.covered_models import CoveredStay
 from server.parking.models import StayVoid
 from server.parking.service import Stay, StayOver
 from server.payments import arrivals, cancelling, issuing, service, stays
-from server.payments.acquirer import Acquirer
+from server.payments.acquirer import Acquirers
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
 from server.payments.cancelling import CancelUncertain, ChargeNotOpen, ChargeOfAnother
@@ -100,7 +100,6 @@ class CashInHand:
 async def issue(
     transactions: Transactions,
     issuer: Issuer,
-    acquirer: Acquirer,
     books: Books,
     part: PartRequest,
     *,
@@ -109,8 +108,10 @@ async def issue(
 ) -> None:
     """Have a charge issued for the next part; asked again with the same id, it is the same one."""
     began = time.monotonic()
-    expires_at = now + acquirer.profile.validity(lifetime)
     async with transactions.begin() as db:
+        zone_id = await stays.zone_of(db, part.stay_id)
+        acquirer = await issuer.acquirer_for(db, zone_id, part.kind, now)
+        expires_at = now + acquirer.profile.validity(lifetime)
         charge = await open_part(db, acquirer.profile.name, books, part, expires_at, now)
     if charge is not None:
         await issuer.issue(charge, began)
@@ -279,7 +280,7 @@ def _charge(
 
 async def void(
     transactions: Transactions,
-    acquirer: Acquirer,
+    acquirers: Acquirers,
     announcer: Announcer,
     books: Books,
     stay_id: UUID,
@@ -304,7 +305,7 @@ async def void(
     if waiting is not None:
         with suppress(ChargeNotOpen):  # it ended by itself meanwhile
             await cancelling.cancel(
-                transactions, acquirer, announcer, books, waiting.id, by, reason.value, now=now
+                transactions, acquirers, announcer, books, waiting.id, by, reason.value, now=now
             )
     async with transactions.begin() as db:
         account = await stays.lock(db, stay_id, books)

@@ -18,7 +18,6 @@ from server.errors import Problem
 from server.parking import pass_orders
 from server.parking.covered_models import PassOrder, PassPrice
 from server.payments import issuing
-from server.payments.acquirer import Acquirer
 from server.payments.books import Books
 from server.payments.issuing import Issuer
 from server.payments.models import Payment
@@ -99,7 +98,6 @@ class OpenPass:
 async def issue(
     transactions: Transactions,
     issuer: Issuer,
-    acquirer: Acquirer,
     wanted: PassRequest,
     *,
     today: date,
@@ -108,8 +106,9 @@ async def issue(
 ) -> None:
     """Have a charge issued for a pass; asked again with the same id, it is the same one."""
     began = time.monotonic()
-    expires_at = now + acquirer.profile.validity(lifetime)
     async with transactions.begin() as db:
+        acquirer = await issuer.acquirer_for(db, None, ChargeKind.MPM, now)
+        expires_at = now + acquirer.profile.validity(lifetime)
         charge = await _open(db, acquirer.profile.name, wanted, today, expires_at, now)
     if charge is not None:
         await issuer.issue(charge, began)

@@ -16,7 +16,7 @@ from domain.payment import CaseState, ChargeKind, RefundMethod, RefundState
 from server.announcements import Announcer
 from server.database import Transactions
 from server.payments import cases, returning
-from server.payments.acquirer import Acquirer, AcquirerUnknown, InquiryAnswer, PaidStatus
+from server.payments.acquirer import Acquirers, AcquirerUnknown, InquiryAnswer, PaidStatus
 from server.payments.books import Books
 from server.payments.inquiries import OWN_CALL
 from server.payments.models import Case, Charge, Inquiry, Money, Refund
@@ -67,7 +67,7 @@ async def due(db: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:
 
 async def pursue(
     transactions: Transactions,
-    acquirer: Acquirer,
+    acquirers: Acquirers,
     announcer: Announcer,
     books: Books,
     refund_id: UUID,
@@ -80,7 +80,7 @@ async def pursue(
     if charge is None:
         return
     try:
-        answer = await acquirer.inquire(charge.reference, ChargeKind(charge.kind))
+        answer = await acquirers[charge.acquirer].inquire(charge.reference, ChargeKind(charge.kind))
     except AcquirerUnknown as exc:
         answer = InquiryAnswer(PaidStatus.UNKNOWN, {"error": str(exc)})
     async with transactions.begin() as db:

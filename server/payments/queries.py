@@ -37,8 +37,8 @@ async def kind_of(db: AsyncSession, acquirer: str, reference: str) -> ChargeKind
     return ChargeKind(kind or ChargeKind.MPM)
 
 
-async def due_references(db: AsyncSession, now: datetime, limit: int) -> Sequence[str]:
-    """References to be asked about now, each claimed by one worker."""
+async def due_references(db: AsyncSession, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
+    """Acquirers and references to ask them about now, each claimed by one worker."""
     due = (
         select(Charge.id)
         .where(Charge.next_inquiry_at <= now)
@@ -46,13 +46,13 @@ async def due_references(db: AsyncSession, now: datetime, limit: int) -> Sequenc
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    rows = await db.scalars(
+    rows = await db.execute(
         update(Charge)
         .where(Charge.id.in_(due.scalar_subquery()))
         .values(next_inquiry_at=now + CLAIM)
-        .returning(Charge.reference)
+        .returning(Charge.acquirer, Charge.reference)
     )
-    return rows.all()
+    return [(row.acquirer, row.reference) for row in rows]
 
 
 class ChargeView(NamedTuple):

@@ -38,6 +38,7 @@ from server.payments.acquirer import (
     Acquirer,
     AcquirerProfile,
     AcquirerRefused,
+    Acquirers,
     AcquirerUnknown,
     RefundAnswer,
 )
@@ -127,7 +128,7 @@ async def request(
     db: AsyncSession,
     officer_id: UUID,
     wanted: RefundRequest,
-    profile: AcquirerProfile,
+    acquirers: Acquirers,
     limits: RefundLimits,
     books: Books,
     *,
@@ -142,7 +143,7 @@ async def request(
     known = await db.get(Refund, wanted.refund_id)
     if known is not None:
         return _same_or_conflict(known, wanted)
-    await _refuse_unfit(db, money, wanted, profile, limits, now)
+    await _refuse_unfit(db, money, wanted, acquirers[money.acquirer].profile, limits, now)
     name, sequence = await _next_number(db, books.day(now))
     refund = Refund(
         id=wanted.refund_id,
@@ -205,9 +206,7 @@ async def _refuse_unfit(
 
 def _acquirer_can(profile: AcquirerProfile, money: Money, wanted: RefundRequest) -> bool:
     whole = wanted.amount_rp == money.amount_rp
-    return money.acquirer == profile.name and (
-        profile.refunds == "partial" or (profile.refunds == "full" and whole)
-    )
+    return profile.refunds == "partial" or (profile.refunds == "full" and whole)
 
 
 async def _next_number(db: AsyncSession, day: date) -> tuple[str, int]:
@@ -250,7 +249,7 @@ def _refuse_decision(refund: Refund, checker_id: UUID) -> None:
 
 async def approve(
     transactions: Transactions,
-    acquirer: Acquirer,
+    acquirers: Acquirers,
     announcer: Announcer,
     books: Books,
     officer_id: UUID,
@@ -267,7 +266,7 @@ async def approve(
     charge, refund = locked.charge, locked.refund
     if refund.method == RefundMethod.ACQUIRER:
         crash_point("approved-not-sent")
-        outcome = await _send(acquirer, charge, refund)
+        outcome = await _send(acquirers[charge.acquirer], charge, refund)
         crash_point("refunded-not-recorded")
         async with transactions.begin() as db:
             await _record_answer(db, await returning.lock(db, refund_id), outcome, books, now)

@@ -177,7 +177,6 @@ async def _issue(
     await parts.issue(
         transactions,
         wired.issuer,
-        wired.acquirer,
         wired.books,
         part,
         lifetime=lifetime,
@@ -196,7 +195,7 @@ async def void_stay(
     """Take back a stay that was not paid, with a reason; its open charge is cancelled first."""
     await parts.void(
         transactions,
-        wired.acquirer,
+        wired.acquirers,
         wired.announcer,
         wired.books,
         stay_id,

@@ -27,6 +27,7 @@ from server.payments.issuing import price
 from server.payments.models import Payment
 from server.payments.service import IdempotencyConflict
 from server.spots import service as spots
+from server.spots.models import Spot
 from server.spots.service import KnownSpot
 
 LONGEST_OFFLINE = timedelta(hours=12)
@@ -102,6 +103,12 @@ class Account:
 async def lock(db: AsyncSession, stay_id: UUID, books: Books) -> Account:
     """A stay, held until the transaction ends; raises StayNotFound."""
     return await _account(db, await parking.lock(db, stay_id), books)
+
+
+async def zone_of(db: AsyncSession, stay_id: UUID) -> UUID | None:
+    """The zone of a stay's spot; nothing where there is no such stay."""
+    of_spot = select(Spot.zone_id).join(ParkingSession, ParkingSession.spot_id == Spot.id)
+    return await db.scalar(of_spot.where(ParkingSession.id == stay_id))
 
 
 async def look(db: AsyncSession, stay_id: UUID, books: Books) -> Account:

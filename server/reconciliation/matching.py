@@ -24,6 +24,8 @@ class Booked:
     amount_rp: int
     returned_rrn: str | None = None
     """Of a refund: the RRN of the payment it returns, under which some acquirers settle it."""
+    acquirer: str = ""
+    """Whose reference it is; two acquirers may give the same."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Settled:
     recognised: bool = False
     """Two officers decided what it is: nothing is left to explain, though we booked no money."""
     settled_on: date | None = None
+    acquirer: str = ""
 
 
 @dataclass(frozen=True)
@@ -325,11 +328,11 @@ def _pair_by(
             unasked.append(s)
         else:
             amount = s.gross_rp if same_amount else s.gross_rp < 0
-            waiting[s.acquirer_reference, name, amount].append(s)
+            waiting[s.acquirer, s.acquirer_reference, name, amount].append(s)
     pairs, left = [], []
     for b in booked:
         amount = b.amount_rp if same_amount else b.amount_rp < 0
-        alike = waiting.get((b.acquirer_reference, of_ours(b), amount))
+        alike = waiting.get((b.acquirer, b.acquirer_reference, of_ours(b), amount))
         if alike:
             pairs.append(Pair(b, alike.popleft(), reason))
         else:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     insert,
     literal,
     not_,
+    null,
     or_,
     select,
     update,
@@ -206,7 +207,7 @@ async def _post(
     now: datetime,
 ) -> None:
     """Post what settles money we recorded by batches, and all else by lines, each with a case."""
-    settled = {line_id: _settled(row) for line_id, row in rows.items()}
+    settled = {line_id: _settled(row, acquirer) for line_id, row in rows.items()}
     booked = await _speak_of_money(db, acquirer, settled)
     unbooked = {line_id: row for line_id, row in rows.items() if settled[line_id] not in booked}
     entries = [
@@ -253,7 +254,8 @@ def _unbooked_entry(line_id: UUID, row: SettlementRow) -> NewEntry:
     )
 
 
-def _settled(line: SettlementRow | SettlementLine | UnsettledLine) -> Settled:
+def _settled(line: SettlementRow | SettlementLine | UnsettledLine, acquirer: str = "") -> Settled:
+    """`acquirer` is whose file it is, of a row that does not tell."""
     return Settled(
         line.batch_id,
         line.reference,
@@ -263,6 +265,7 @@ def _settled(line: SettlementRow | SettlementLine | UnsettledLine) -> Settled:
         line.mdr_rp,
         line.net_rp,
         settled_on=line.settlement_date,
+        acquirer=acquirer if isinstance(line, SettlementRow) else line.acquirer,
     )
 
 
@@ -299,6 +302,8 @@ async def _booked_under(
             Money.acquirer_reference,
             Money.rrn,
             Money.amount_rp,
+            null(),
+            Money.acquirer,
         )
         .join(Charge, Charge.id == Money.charge_id)
         .where(Money.acquirer == func.coalesce(acquirer, Money.acquirer))
@@ -313,6 +318,7 @@ async def _booked_under(
             Refund.acquirer_refund_number,
             -Refund.amount_rp,
             Money.rrn,
+            Money.acquirer,
         )
         .join(Money, Money.id == Refund.money_id)
         .join(Charge, Charge.id == Refund.charge_id)
@@ -544,7 +550,13 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     await one_at_a_time(db)
     await _explain_settled(db, day, books, now)
     booked = [
-        Booked(charge.reference, money.acquirer_reference, money.rrn, money.amount_rp)
+        Booked(
+            charge.reference,
+            money.acquirer_reference,
+            money.rrn,
+            money.amount_rp,
+            acquirer=money.acquirer,
+        )
         for money, charge in await payments.money_between(db, day, day)
         if money.acquirer not in (CASH, VOUCHER)
     ] + [
@@ -554,6 +566,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
             refund.acquirer_refund_number,
             -refund.amount_rp,
             money.rrn,
+            money.acquirer,
         )
         for refund, charge, money in await refund_queries.made_between(db, day, day)
     ]

@@ -102,7 +102,7 @@ async def test_a_display_goes_from_free_to_paid_by_itself_and_says_when_it_is_cu
     wired: Wiring = app.state.payments
     await inquiries.inquire(
         transactions,
-        wired.acquirer,
+        wired.acquirers.first,
         wired.announcer,
         wired.books,
         charge.reference,

@@ -73,7 +73,7 @@ class Kerb:
     async def ask(self, reference: str, later: timedelta = timedelta()) -> None:
         wired, now = self.wired, datetime.now(UTC) + later
         await inquiries.inquire(
-            self.transactions, wired.acquirer, wired.announcer, wired.books, reference, now
+            self.transactions, wired.acquirers.first, wired.announcer, wired.books, reference, now
         )
 
     async def receive(self, page: Page, amount_rp: int) -> None:

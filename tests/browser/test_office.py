@@ -34,7 +34,7 @@ async def day_end(
         reference = charge["id"].replace("-", "")
         at = datetime.fromisoformat(charge["created_at"])
         await inquiries.inquire(
-            transactions, wired.acquirer, wired.announcer, wired.books, reference, at
+            transactions, wired.acquirers.first, wired.announcer, wired.books, reference, at
         )
     day = (await sandbox.truth())["payments"][0]["business_date"]
     ended = await sandbox.client.post("/sandbox/day-end", json={"date": day})

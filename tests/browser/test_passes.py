@@ -51,7 +51,7 @@ async def pay(page: Page, wired: Wiring, transactions: Transactions, sandbox: Sa
 async def asked(wired: Wiring, transactions: Transactions, charge_id: UUID) -> None:
     now = datetime.now(UTC)
     await inquiries.inquire(
-        transactions, wired.acquirer, wired.announcer, wired.books, charge_id.hex, now
+        transactions, wired.acquirers.first, wired.announcer, wired.books, charge_id.hex, now
     )
 
 

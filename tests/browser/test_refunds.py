@@ -31,11 +31,11 @@ async def paid(
     asked = (references[0], datetime.now(UTC)), (references[1], late)
     for reference, at in asked:
         await inquiries.inquire(
-            transactions, wired.acquirer, wired.announcer, wired.books, reference, at
+            transactions, wired.acquirers.first, wired.announcer, wired.books, reference, at
         )
     await sandbox.pay(charges[1]["qris"])
     await inquiries.inquire(
-        transactions, wired.acquirer, wired.announcer, wired.books, references[1], late
+        transactions, wired.acquirers.first, wired.announcer, wired.books, references[1], late
     )
     shown: dict[str, Any] = (await api.get(f"/v1/charges/{charges[0]['id']}")).json()
     return shown

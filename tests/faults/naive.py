@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS devices (id text, public_key text);
 class Naive:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.acquirer = create_acquirer(settings)
+        self.acquirer = create_acquirer(settings, settings.acquirer_terms[0])
         self.heard: list[tuple[str, str, int]] = []
 
     @asynccontextmanager

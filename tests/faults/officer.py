@@ -32,7 +32,7 @@ class Desk:
         self.transactions = self.app.state.transactions
 
     async def close(self) -> None:
-        await self.wired.acquirer.close()
+        await self.wired.acquirers.close()
         await self.app.state.engine.dispose()
 
     async def _id_of(self, login: str) -> UUID:
@@ -71,7 +71,7 @@ class Desk:
                 db,
                 maker,
                 wanted,
-                self.wired.acquirer.profile,
+                self.wired.acquirers,
                 RefundLimits(self.settings.refund_limit_rp, self.settings.refund_days),
                 self.wired.books,
                 now=datetime.now(UTC),
@@ -83,7 +83,7 @@ class Desk:
         checker = await self._id_of(login)
         await refunds.approve(
             self.transactions,
-            wired.acquirer,
+            wired.acquirers,
             wired.announcer,
             wired.books,
             checker,
@@ -97,7 +97,12 @@ class Desk:
         for refund_id in await self._ids("SELECT id FROM refunds WHERE state = 'unknown'"):
             wired = self.wired
             await pursuit.pursue(
-                self.transactions, wired.acquirer, wired.announcer, wired.books, refund_id, now
+                self.transactions,
+                wired.acquirers,
+                wired.announcer,
+                wired.books,
+                refund_id,
+                now,
             )
         maker, checker = await self._id_of(sample.OFFICER), await self._id_of(sample.CHECKER)
         for case_id in await self._ids("SELECT id FROM cases WHERE kind = 'refund-unknown'"):
@@ -119,7 +124,7 @@ class Desk:
         try:
             await cancelling.cancel(
                 self.transactions,
-                wired.acquirer,
+                wired.acquirers,
                 wired.announcer,
                 wired.books,
                 charge_id,

@@ -34,7 +34,9 @@ from server.inspection import notices
 from server.inspection.models import SignCase
 from server.office import settling
 from server.parking.models import ParkingSession, UnendedStay
+from server.payments import choices
 from server.payments.books import Books
+from server.payments.choices import Wish
 from server.reconciliation import remittances
 from server.reconciliation import service as reconciliation
 from server.spots import proposals, signs
@@ -534,6 +536,28 @@ GUARDS = {
         "I0-guards-stand",
         "was made with other values",
     ),
+    "a choice of an acquirer goes along its table": trigger(
+        "acquirer_choices_only_edges",
+        "acquirer_choices",
+        "UPDATE acquirer_choices SET state = 'requested', decided_by = NULL, decided_at = NULL"
+        " WHERE state = 'declined'",
+        "I0-guards-stand",
+        "may not become requested from declined",
+    ),
+    "a choice of an acquirer starts as requested": trigger(
+        "acquirer_choices_first_state",
+        "acquirer_choices",
+        copied("acquirer_choices", "state = 'declined'", id=NEW_ID),
+        "I0-guards-stand",
+        "may not become declined from nothing",
+    ),
+    "what was chosen of an acquirer stays": trigger(
+        "acquirer_choices_never_changes",
+        "acquirer_choices",
+        "UPDATE acquirer_choices SET acquirer = 'lain'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
     "the prices of a tariff stay": trigger(
         "tariffs_never_changes",
         "tariffs",
@@ -732,6 +756,9 @@ async def town(
         await proposals.decide(
             db, checker, asked, approve=False, why="uji", today=settled, now=after
         )
+        wish = Wish("sandbox", "", "uji")
+        chosen = await choices.switch(db, officer, wish, ["sandbox"], now=after)
+        await choices.decide(db, checker, chosen, approve=False, why="uji", now=after)
     await closes.reopen(transactions, close, now=after)
     await _cases(transactions, handheld.device_id, books, now)
     await pay_shares(transactions, books, now)

@@ -164,7 +164,7 @@ async def sandbox(keys: Path, settings: Settings, tmp_path: Path) -> AsyncIterat
 async def app(settings: Settings, sandbox: Sandbox) -> AsyncIterator[FastAPI]:
     """The server with its acquirer's wire led to the sandbox in this process."""
     application = create_app(settings)
-    acquirer: SnapAcquirer = application.state.payments.acquirer
+    acquirer: SnapAcquirer = application.state.payments.acquirers.first
     await acquirer.close()
     acquirer._client = sandbox.client
     async with application.router.lifespan_context(application):

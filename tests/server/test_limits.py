@@ -102,4 +102,4 @@ async def test_only_a_trusted_proxy_says_for_whom_it_asks(settings: Settings) ->
     assert await ask("127.0.0.1", "198.51.100.9, 192.0.2.2") == 404
     assert await ask("192.0.2.2", "192.0.2.3") == 429
     await app.state.engine.dispose()
-    await app.state.payments.acquirer.close()
+    await app.state.payments.acquirers.first.close()

@@ -123,6 +123,7 @@ UPDATED = {
         "count", "gross_rp", "recognised_rp", "refunded_rp", "held_count", "held_rp", "mdr_rp",
     },
     "takings_swept": {"bound", "waiting_at", "waiting_xid"},
+    "acquirer_choices": {"state", "decided_by", "decided_at", "why"},
     "tariff_proposals": {"state", "decided_by", "decided_at", "why", "tariff_id"},
     "tariffs": {"valid_until", "version"},
     "unended_stays": {"closed_by", "closed_at", "what_was_done"},

@@ -83,7 +83,7 @@ def test_production_refuses_the_tests_crash_points(
 def test_over_rest_the_server_key_is_all_it_needs(settings: Settings) -> None:
     keyless = {"private_key": None, "acquirer_public_key": None, "notify_client_secret": None}
     application = create_app(settings.model_copy(update={"acquirer": "sandbox-rest", **keyless}))
-    assert application.state.payments.acquirer.profile.transport == "rest"
+    assert application.state.payments.acquirers.first.profile.transport == "rest"
     with pytest.raises(NotConfigured, match="KARCIS_ACQUIRER_CLIENT_SECRET is not set"):
         create_app(
             settings.model_copy(update={"acquirer": "sandbox-rest", "acquirer_client_secret": None})

@@ -351,7 +351,7 @@ class ServedOffice(Office):
         wired, transactions = self._ground.wired, self._ground.app.state.transactions
         async with transactions.begin() as db:
             due = await queries.due_references(db, now, 1_000)
-        for reference in due:
+        for _name, reference in due:
             await inquiries.inquire(
                 transactions, self._ground.wire, wired.announcer, wired.books, reference, now
             )

@@ -43,6 +43,7 @@ from server.ledger import postings
 from server.payments import cancelling, inquiries, pursuit, refunds
 from server.payments.acquirer import (
     AcquirerRefused,
+    Acquirers,
     AcquirerUnknown,
     InquiryAnswer,
     IssuedBarcode,
@@ -244,7 +245,7 @@ class MoneyMachine(RuleBasedStateMachine):
     async def _request(self, request: PaymentRequest) -> UUID:
         ground = self.ground
         wired = ground.wired
-        issuer = Issuer(ground.transactions, self.acquirer, wired.announcer, wired.books)
+        issuer = Issuer(ground.transactions, Acquirers(self.acquirer), wired.announcer, wired.books)
         asked: UUID = await issuer.request(request, lifetime=LIFETIME, now=self.now)
         return asked
 
@@ -333,7 +334,7 @@ class MoneyMachine(RuleBasedStateMachine):
         with suppress(Problem):
             work = cancelling.cancel(
                 self.ground.transactions,
-                self.acquirer,
+                Acquirers(self.acquirer),
                 wired.announcer,
                 wired.books,
                 charge_id,
@@ -379,14 +380,14 @@ class MoneyMachine(RuleBasedStateMachine):
         wanted = RefundRequest(
             refund_id, money.id, rupiah, RefundReason.OTHER, "uji", RefundMethod.ACQUIRER
         )
-        profile, limits = self.acquirer.profile, RefundLimits(500_000, 90)
+        acquirers, limits = Acquirers(self.acquirer), RefundLimits(500_000, 90)
         async with ground.transactions.begin() as db:
             await refunds.request(
-                db, ground.maker, wanted, profile, limits, wired.books, now=self.now
+                db, ground.maker, wanted, acquirers, limits, wired.books, now=self.now
             )
         await refunds.approve(
             ground.transactions,
-            self.acquirer,
+            Acquirers(self.acquirer),
             wired.announcer,
             wired.books,
             ground.checker,
@@ -400,7 +401,12 @@ class MoneyMachine(RuleBasedStateMachine):
         ground, wired = self.ground, self.ground.wired
         self.acquirer.mood = "silent" if silent else "answered"
         work = pursuit.pursue(
-            ground.transactions, self.acquirer, wired.announcer, wired.books, refund_id, self.now
+            ground.transactions,
+            Acquirers(self.acquirer),
+            wired.announcer,
+            wired.books,
+            refund_id,
+            self.now,
         )
         ground.run(work)
         self.expected[charge_id].pursued(refund_id.hex, self.now_s, silent=silent)
@@ -409,7 +415,7 @@ class MoneyMachine(RuleBasedStateMachine):
         ground, wired = self.ground, self.ground.wired
         await inquiries.inquire(
             ground.transactions,
-            self.acquirer,
+            Acquirers(self.acquirer),
             wired.announcer,
             wired.books,
             charge_id.hex,

@@ -46,7 +46,7 @@ class Driver:
         wired: Wiring = self.app.state.payments
         await inquiries.inquire(
             self.app.state.transactions,
-            wired.acquirer,
+            wired.acquirers.first,
             wired.announcer,
             wired.books,
             charge_id.hex,

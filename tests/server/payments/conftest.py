@@ -31,7 +31,7 @@ from server.database import Transactions, create_engine, create_transactions, ne
 from server.figures import service as figures
 from server.identity import service as identity
 from server.payments import inquiries, proposals
-from server.payments.acquirer import Acquirer, profile
+from server.payments.acquirer import Acquirer, Acquirers, profile
 from server.payments.callbacks import Answer, Callback
 from server.payments.issuing import Issuer, PaymentRequest
 from server.payments.snap import Credentials, SnapAcquirer
@@ -131,7 +131,7 @@ class Office:
         wired = self.wired
         issuer = wired.issuer
         if acquirer is not None:  # as another process does, which shares no group with this one
-            issuer = Issuer(self.transactions, acquirer, wired.announcer, wired.books)
+            issuer = Issuer(self.transactions, Acquirers(acquirer), wired.announcer, wired.books)
         asked = await issuer.request(
             PaymentRequest(charge_id or new_id(), spot, vehicle_class, plate, minutes),
             lifetime=lifetime,
@@ -205,7 +205,7 @@ class Office:
         wired = self.wired
         await inquiries.inquire(
             self.transactions,
-            acquirer or wired.acquirer,
+            acquirer or wired.acquirers.first,
             wired.announcer,
             wired.books,
             charge_id.hex,
@@ -249,7 +249,9 @@ def meddle(owner: Transactions) -> Callable[..., Awaitable[None]]:
 
 
 @contextlib.asynccontextmanager
-async def on_a_socket(app: FastAPI | Starlette) -> AsyncIterator[str]:
+async def on_a_socket(
+    app: FastAPI | Starlette, bound: socket.socket | None = None
+) -> AsyncIterator[str]:
     """Serve an application, whose lifespan somebody else runs, on a real socket."""
     config = uvicorn.Config(
         app,
@@ -261,8 +263,9 @@ async def on_a_socket(app: FastAPI | Starlette) -> AsyncIterator[str]:
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # Ctrl-C stays pytest's
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+    with bound or socket.socket() as listening:
+        if bound is None:
+            listening.bind(("127.0.0.1", 0))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.005)

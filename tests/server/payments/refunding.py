@@ -15,6 +15,7 @@ from server.database import new_id, plain_url
 from server.payments import proposals, pursuit, refunds
 from server.payments.acquirer import (
     Acquirer,
+    Acquirers,
     AcquirerUnknown,
     InquiryAnswer,
     RefundAnswer,
@@ -87,7 +88,7 @@ class Desk:
     @classmethod
     async def at(cls, office: Office, sandbox: Sandbox, owner_url: str) -> Self:
         ids = {row["login"]: row["id"] for row in await office.rows("SELECT * FROM officers")}
-        line = Line(office.wired.acquirer, sandbox)
+        line = Line(office.wired.acquirers.first, sandbox)
         return cls(office, sandbox, line, owner_url, ids[sample.OFFICER], ids[sample.CHECKER])
 
     async def as_owner(self, statement: str) -> None:
@@ -140,7 +141,7 @@ class Desk:
                 db,
                 by or self.maker,
                 wanted,
-                self.line.profile,
+                Acquirers(self.line),  # type: ignore[arg-type]
                 limits,
                 wired.books,
                 now=now or datetime.now(UTC),
@@ -153,7 +154,7 @@ class Desk:
         wired = self.office.wired
         await refunds.approve(
             self.office.transactions,
-            self.line,  # type: ignore[arg-type]
+            Acquirers(self.line),  # type: ignore[arg-type]
             wired.announcer,
             wired.books,
             by or self.checker,
@@ -170,7 +171,7 @@ class Desk:
         row = await self.refund(refund_id)
         await pursuit.pursue(
             self.office.transactions,
-            self.line,  # type: ignore[arg-type]
+            Acquirers(self.line),  # type: ignore[arg-type]
             wired.announcer,
             wired.books,
             refund_id,

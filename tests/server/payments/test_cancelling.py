@@ -41,7 +41,7 @@ async def cancel(
     (officer,) = await office.rows("SELECT id FROM officers WHERE login = :login", login=login)
     await cancelling.cancel(
         office.transactions,
-        office.wired.acquirer,
+        office.wired.acquirers,
         Mock(announce=announce),
         office.wired.books,
         charge_id,
@@ -53,7 +53,7 @@ async def cancel(
 
 def says(office: Office, status: PaidStatus, refusal: Exception, *, cancels: bool = True) -> None:
     """An acquirer that does not say that the charge is cancelled; asked, it answers `status`."""
-    acquirer = office.wired.acquirer
+    acquirer = office.wired.acquirers.first
     acquirer.profile = replace(acquirer.profile, cancels=cancels)
     acquirer.cancel = AsyncMock(side_effect=refusal)
     acquirer.inquire = AsyncMock(return_value=InquiryAnswer(status, {}))
@@ -63,7 +63,7 @@ async def test_a_cancelled_charge_is_dead_at_the_acquirer_and_frees_its_stay(off
     charge_id, now = await office.request(EXCLUSIVE, minutes=60), datetime.now(UTC)
     heard: list[UUID] = []
     await cancel(office, charge_id, now=now, announce=heard.append)
-    asked_again = office.wired.acquirer.cancel = AsyncMock()
+    asked_again = office.wired.acquirers.first.cancel = AsyncMock()
     await cancel(office, charge_id, announce=heard.append)
     asked_again.assert_not_called()
     assert heard == [charge_id]
@@ -121,7 +121,7 @@ async def test_what_the_acquirer_does_not_confirm_an_inquiry_decides(
     else:
         await cancel(office, charge_id)
     assert (await office.charge(charge_id))["state"] == ends
-    assert office.wired.acquirer.cancel.called == cancels
+    assert office.wired.acquirers.first.cancel.called == cancels
 
 
 async def test_what_is_over_or_unknown_cannot_be_cancelled_nor_by_every_officer(office):

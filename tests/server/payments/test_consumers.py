@@ -10,6 +10,7 @@ import pytest
 from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
 from server.database import new_id
+from server.payments.acquirer import Acquirers
 from server.payments.issuing import Issuer, PaymentRequest
 from server.payments.snap import SnapAcquirer
 from tests.server.conftest import Sandbox
@@ -90,7 +91,7 @@ async def test_a_lost_answer_is_found_out_by_asking(
     text = await shown(socket_sandbox, "pay")
     await socket_sandbox.fault("cpm_payment_no_answer_after_booking")
     wired = office.wired
-    issuer = Issuer(office.transactions, over_socket, wired.announcer, wired.books)
+    issuer = Issuer(office.transactions, Acquirers(over_socket), wired.announcer, wired.books)
     charge_id = await issuer.request(
         PaymentRequest(new_id(), FLAT, VehicleClass.CAR, kind=ChargeKind.CPM, consumer_qr=text),
         lifetime=timedelta(minutes=2),

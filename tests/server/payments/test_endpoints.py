@@ -320,7 +320,7 @@ async def test_a_driver_asks_only_so_often_but_an_attendant_as_often_as_needed(
     settings, sandbox, voice
 ):
     application = create_app(settings.model_copy(update={"driver_charges_per_minute": 2}))
-    acquirer = application.state.payments.acquirer
+    acquirer = application.state.payments.acquirers.first
     await acquirer.close()
     acquirer._client = sandbox.client
     handheld = await Office(application, voice).open_shift()

@@ -23,7 +23,7 @@ from server.app import NotConfigured, create_app
 from server.database import new_id
 from server.parking.service import SpotOccupied
 from server.payments import issuing
-from server.payments.acquirer import Acquirer
+from server.payments.acquirer import Acquirer, Acquirers
 from server.payments.issuing import Issuer, NothingToPay, PaymentRequest, StayNotPriced, Wanted
 from server.payments.service import IdempotencyConflict
 from server.settings import Settings
@@ -78,7 +78,7 @@ async def test_a_payment_is_requested_issued_and_told_from_start_to_end(office, 
 @pytest.fixture(params=["one process", "several"])
 def asked(request, office) -> dict[str, Acquirer | None]:
     """How requests at once are made: to one process, which groups them, or each to its own."""
-    return {"acquirer": office.wired.acquirer if request.param == "several" else None}
+    return {"acquirer": office.wired.acquirers.first if request.param == "several" else None}
 
 
 async def test_twenty_same_requests_at_once_are_one_charge(office, sandbox, asked):
@@ -231,7 +231,9 @@ async def test_not_found_is_not_believed_while_our_own_call_is_under_way(office,
     async def slow(request: httpx.Request) -> httpx.Response:
         asked.set()
         await may_answer.wait()
-        issued = await wired.acquirer.generate(charge_id.hex, CAR_RP, datetime.now(UTC) + LIFETIME)
+        issued = await wired.acquirers.first.generate(
+            charge_id.hex, CAR_RP, datetime.now(UTC) + LIFETIME
+        )
         body = {
             "responseCode": "2004700",
             "referenceNo": issued.acquirer_reference,
@@ -465,7 +467,7 @@ async def test_a_group_that_an_acquirer_mixes_up_loses_only_what_is_mixed_up(off
         return httpx.Response(200, json={"responseCode": "2004700", **issued})
 
     wired = office.wired
-    issuer = Issuer(office.transactions, scripted(answer), wired.announcer, wired.books)
+    issuer = Issuer(office.transactions, Acquirers(scripted(answer)), wired.announcer, wired.books)
     request = partial(PaymentRequest, spot_code=FLAT, vehicle_class=VehicleClass.CAR)
     await asyncio.gather(
         *(

@@ -14,6 +14,7 @@ import pytest
 from server import jobs
 from server.audit.checkpoints import Keeper
 from server.database import Transactions
+from server.payments.acquirer import Acquirers
 from server.workdays import Workdays
 from tests.server.payments.conftest import MakeAcquirer, Office, fields_of
 
@@ -62,7 +63,7 @@ async def worker(office: Office, asked: Asked, database_url: str) -> AsyncIterat
         work = jobs.run(
             database_url,
             office.transactions,
-            asked.acquirer,
+            Acquirers(asked.acquirer),
             wired.announcer,
             wired.books,
             keeper=Keeper(office.transactions, None, None, wired.books.timezone),

@@ -543,7 +543,9 @@ async def test_a_notification_quicker_than_our_own_record_is_kept(office, script
     wired = office.wired
 
     async def quick(request: httpx.Request) -> httpx.Response:
-        issued = await wired.acquirer.generate(charge_id.hex, CAR_RP, datetime.now(UTC) + LIFETIME)
+        issued = await wired.acquirers.first.generate(
+            charge_id.hex, CAR_RP, datetime.now(UTC) + LIFETIME
+        )
         assert (await office.charge(charge_id))["state"] == "issuing"
         assert (await office.tell(charge_id)).code == "2005200"
         body = {
@@ -739,7 +741,7 @@ class Symmetric:
 @pytest.fixture
 async def symmetric(settings, sandbox, voice):
     application = create_app(settings.model_copy(update={"acquirer": "sandbox-symmetric"}))
-    acquirer = application.state.payments.acquirer
+    acquirer = application.state.payments.acquirers.first
     await acquirer.close()
     acquirer._client = sandbox.client
     transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)

@@ -55,7 +55,7 @@ async def order(
         order_id or new_id(), price.id, Plate.of(plate, wired.books), starts or today
     )
     await passes.issue(
-        office.transactions, wired.issuer, wired.acquirer, wanted,
+        office.transactions, wired.issuer, wanted,
         today=today, lifetime=LIFETIME, now=now,
     )  # fmt: skip
     await office.learn(wanted.order_id)
@@ -269,14 +269,14 @@ async def given_back(office: Office, desk: Desk, money_id: UUID) -> None:
             RefundRequest(
                 refund_id, money_id, CAR_RP, RefundReason.PAID_TWICE, "uji", RefundMethod.TRANSFER
             ),
-            office.wired.acquirer.profile,
+            office.wired.acquirers,
             RefundLimits(amount_rp=500_000, days=90),
             office.wired.books,
             now=now,
         )
     wired = office.wired
     await refunds.approve(
-        office.transactions, wired.acquirer, wired.announcer, wired.books, desk.checker,
+        office.transactions, wired.acquirers, wired.announcer, wired.books, desk.checker,
         refund_id, now=now,
     )  # fmt: skip
     async with office.transactions.begin() as db:

@@ -351,7 +351,7 @@ async def test_a_stranger_is_refused_by_the_sandbox(sandbox):
 async def rest_office(settings: Settings, sandbox: Sandbox, voice: Voice) -> AsyncIterator[Office]:
     """The payments slice at work, its acquirer chosen by the settings and reached over REST."""
     application = create_app(settings.model_copy(update={"acquirer": "sandbox-rest"}))
-    made = application.state.payments.acquirer
+    made = application.state.payments.acquirers.first
     await made.close()
     made._client = sandbox.client
     async with application.router.lifespan_context(application):

@@ -11,6 +11,7 @@ from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
 from server.database import new_id
 from server.payments import parts
+from server.payments.acquirer import Acquirers
 from server.payments.issuing import Issuer
 from server.payments.parts import CashInHand, PartRequest, StayChargeOpen
 from server.payments.snap import SnapAcquirer
@@ -85,7 +86,7 @@ async def test_a_wallet_whose_answer_was_lost_is_inquired_about_and_never_asked_
     text = await shown(socket_sandbox, "pay")
     await socket_sandbox.fault("cpm_payment_no_answer_after_booking")
     wired = office.wired
-    issuer = Issuer(office.transactions, over_socket, wired.announcer, wired.books)
+    issuer = Issuer(office.transactions, Acquirers(over_socket), wired.announcer, wired.books)
 
     async def collect(charge_id: UUID) -> None:
         shift_id = kerb.shift.shift_id
@@ -93,7 +94,6 @@ async def test_a_wallet_whose_answer_was_lost_is_inquired_about_and_never_asked_
         await parts.issue(
             office.transactions,
             issuer,
-            over_socket,
             wired.books,
             part,
             lifetime=timedelta(minutes=2),

@@ -50,7 +50,6 @@ class Kerb:
         await parts.issue(
             self.office.transactions,
             wired.issuer,
-            wired.acquirer,
             wired.books,
             part,
             lifetime=LIFETIME,
@@ -87,7 +86,7 @@ class Kerb:
         wired = self.office.wired
         await parts.void(
             self.office.transactions,
-            wired.acquirer,
+            wired.acquirers,
             wired.announcer,
             wired.books,
             stay_id,
@@ -362,7 +361,7 @@ async def test_a_cancelling_in_doubt_leaves_the_stay_as_it_is(
     stay_id = await kerb.start(now)
     await kerb.leave(stay_id, now + HOUR)
     charge_id = await kerb.charge(stay_id, now + HOUR)
-    acquirer = office.wired.acquirer
+    acquirer = office.wired.acquirers.first
     acquirer.cancel = AsyncMock(side_effect=AcquirerUnknown("lost"))
     acquirer.inquire = AsyncMock(return_value=InquiryAnswer(PaidStatus.UNKNOWN, {}))
     with pytest.raises(parts.CancelUncertain):
