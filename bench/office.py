@@ -75,7 +75,7 @@ SELECT id, id, 'mpm', 'sandbox', id::text, 'A' || id, amount_rp, 'paid', 'exact'
     at + interval '15 minutes', at + interval '20 seconds' FROM bench_new;
 INSERT INTO ledger_entries (id, recorded_at, business_day, description, source, legs)
 SELECT id, at + interval '22 seconds', (at AT TIME ZONE 'Asia/Jakarta')::date, 'QRIS',
-    'money:sandbox:' || id, 2 FROM bench_new;
+    'money:sandbox:' || id, 4 FROM bench_new;
 INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp)
 SELECT id, 1, '1120', amount_rp FROM bench_new;
 INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp)
@@ -86,6 +86,16 @@ SELECT id, id, 'sandbox', 'A' || id, n::text, amount_rp, 'exact', at + interval 
     (at AT TIME ZONE 'Asia/Jakarta')::date, id, id FROM bench_new;
 INSERT INTO receipts (number, series, sequence, charge_id, money_id, issued_at, facts)
 SELECT 'BEN-2026-' || n, 'BEN-2026', n, id, id, at, '{}' FROM bench_new;
+INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp)
+SELECT id, 3, '5120', amount_rp / 5 FROM bench_new;
+INSERT INTO ledger_postings (entry_id, line, account_code, amount_rp, party)
+SELECT b.id, 4, '2120', -amount_rp / 5, a.code
+FROM bench_new b JOIN shifts h ON h.id = b.shift_id JOIN attendants a ON a.id = h.attendant_id;
+INSERT INTO settlement_lines (id, file_id, line_number, acquirer, batch_id, settlement_date,
+    paid_at, reference, acquirer_reference, rrn, gross_rp, mdr_rp, net_rp)
+SELECT id, id, n, 'sandbox', 'B', (at AT TIME ZONE 'Asia/Jakarta')::date + 1,
+    at + interval '20 seconds', id::text, 'A' || id, n::text, amount_rp, 8, amount_rp - 8
+FROM bench_new;
 DROP TABLE bench_new
 """
 PLAIN = """

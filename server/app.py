@@ -57,6 +57,7 @@ from server.payments.seals import ProofKeyUnfit
 from server.payments.snap import Credentials, SnapAcquirer
 from server.payments.wire import new_client
 from server.payments.wiring import Wiring
+from server.reports.mailing import Mailer, MailUnfit
 from server.reports.signing import ReportKeyUnfit, ReportSigner, signer_of
 from server.settings import AcquirersUnfit, AcquirerTerms, Settings
 from server.shortcuts import Shortcuts
@@ -165,6 +166,7 @@ def create_app(settings: Settings) -> FastAPI:
         raise NotConfigured(f"the regency's holidays: {exc}") from exc
     app.state.audit_signer = _audit_signer(settings)
     app.state.report_signer = _report_signer(settings)
+    app.state.mailer = _mailer(settings)
     errors.install(app)
     app.add_middleware(Shortcuts, routers=RAW)
     app.add_middleware(
@@ -205,6 +207,13 @@ def _report_signer(settings: Settings) -> ReportSigner | None:
         return signer_of(settings)
     except ReportKeyUnfit as exc:
         raise NotConfigured(f"the key of reports: {exc}") from exc
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    try:
+        return Mailer.of(settings)
+    except MailUnfit as exc:
+        raise NotConfigured(f"the mail server: {exc}") from exc
 
 
 def _portal(settings: Settings) -> Portal | None:
@@ -275,6 +284,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 workdays=app.state.workdays,
                 deposit_working_days=settings.deposit_working_days,
                 evidence_kept=timedelta(days=settings.evidence_days),
+                report_signer=app.state.report_signer,
+                mailer=app.state.mailer,
             )
             await _background(stack, work)
         yield

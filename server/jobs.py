@@ -34,6 +34,9 @@ from server.payments.acquirer import Acquirers
 from server.payments.books import Books
 from server.payments.pool import look_for_unclaimed
 from server.reconciliation import remittances
+from server.reports import mailing, schedules
+from server.reports.mailing import Mailer
+from server.reports.signing import ReportSigner
 from server.webhooks import service as webhooks
 from server.webhooks.delivery import Sender
 from server.workdays import Workdays
@@ -73,6 +76,8 @@ async def run(
     silent_days: int,
     workdays: Workdays,
     deposit_working_days: int,
+    report_signer: ReportSigner | None = None,
+    mailer: Mailer | None = None,
 ) -> None:
     """Work until cancelled, whatever fails on the way: a worker that is gone asks nobody."""
 
@@ -107,6 +112,15 @@ async def run(
                 transactions, workdays, deposit_working_days, books, now=now
             ),
         )
+        works["write_scheduled"] = (
+            EVERY_FIVE_MINUTES,
+            lambda now: schedules.write_due(transactions, books, report_signer, now=now),
+        )
+        if mailer is not None:
+            works["mail_scheduled"] = (
+                EVERY_MINUTE,
+                lambda now: mailing.send_due(transactions, mailer, books, now=now),
+            )
         group.create_task(_repeat(_keep_timetable, database_url, works))
         if sender is not None:
             group.create_task(_repeat(sender.tick))

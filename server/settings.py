@@ -149,6 +149,8 @@ class Settings(BaseSettings):
     report_token_name: str = ""
     report_token_pin: SecretStr | None = None
     report_token_label: str = ""
+    smtp_url: SecretStr | None = None
+    mail_from: str = ""
     grace_minutes: int = Field(default=15, ge=0)
     refund_limit_rp: int = Field(default=500_000, gt=0)
     refund_days: int = Field(default=90, gt=0)

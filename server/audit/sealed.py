@@ -110,6 +110,8 @@ SEALED: Mapping[str, Sealed] = {
     ),
     "reconciliations": Sealed(),
     "report_downloads": Sealed(),
+    # The download it names has the SHA-256 of its content.
+    "scheduled_files": Sealed(left_out=_these("content")),
     "refund_changes": Sealed(),
     "refund_proofs": Sealed(digests=_these("content")),
     "refund_receipts": Sealed(None, digests=_these("facts")),
@@ -152,6 +154,9 @@ RECORDED: Mapping[str, Recorded] = {
     "quarantine_cases": Recorded(),
     "refunds": Recorded(left_out=_these("next_inquiry_at")),
     "remittances": Recorded(),
+    "report_schedules": Recorded(
+        digests=_these("mail_to"), left_out=_these("failed_at", "failure")
+    ),
     "share_rules": Recorded(),
     "shift_differences": Recorded(),
     "signs": Recorded(),
@@ -190,6 +195,7 @@ OUTSIDE: Mapping[str, str] = {
     "receipt_series": "a counter; the receipts are without gaps",
     "refund_wishes": "tells of persons and is destroyed in time; a case and a refund follow",
     "reminders": "addresses of browsers, gone after the stay",
+    "scheduled_mails": "how telling of files went",
     "sign_in_tries": "counts for minutes",
     "sign_cases": "follows from sign checks",
     "sign_checks": "an observation; a device event holds it too",

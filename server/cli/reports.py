@@ -20,12 +20,18 @@ from server.cli.shell import (
 )
 
 target_app = typer.Typer(help="What a year is to bring in (PAD).", no_args_is_help=True)
+MOST_LISTED = 1_000
 DAY = {"formats": ["%Y-%m-%d"]}
 Zone = Annotated[str | None, typer.Option(help="Only this zone; else the whole regency.")]
 
 
 def report(
-    name: Annotated[str | None, typer.Argument(help="Which; without one all are named.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Which; without one all are named; `scheduled`: what is made by itself."
+        ),
+    ] = None,
     first: Annotated[datetime | None, typer.Option("--from", help="First day.", **DAY)] = None,
     last: Annotated[datetime | None, typer.Option("--to", help="Last day.", **DAY)] = None,
     out: Annotated[
@@ -45,6 +51,9 @@ def report(
         for known in catalogue.REPORTS.values():
             print(f"{known.name:<14} {known.title.in_(language)}")
         return
+    if name == "scheduled":
+        _print_scheduled(data)
+        return
     if first is None or last is None or out is None:
         fail("a report needs --from, --to and --out", USAGE)
     try:
@@ -57,6 +66,29 @@ def report(
     with writing(out):
         out.write_bytes(file.content)
     talk.print(f"{out}: {len(file.content)} B", markup=False)
+
+
+def _print_scheduled(data: Path) -> None:
+    """Who has which report made by itself, and which file was the last."""
+    from server.reports import schedules
+
+    async def work(db: Any, _books: Any) -> Any:
+        return await schedules.schedules(db, None, MOST_LISTED), await schedules.files(
+            db, None, MOST_LISTED
+        )
+
+    planned, files = or_say_why(data, work)
+    for shown in planned:
+        plan = shown.schedule
+        told = f"{plan.report} {plan.form} every {plan.every} at {plan.at:%H:%M}"
+        if plan.ended_at is not None:
+            state = f"ended: {plan.ended_why}"
+        else:
+            state = "running" if plan.failure is None else f"failing: {plan.failure}"
+        print(f"{shown.login:<12} {told:<40} {state}")
+    for made in files:
+        told = f"{made.file.first_day} {made.file.last_day} {made.download.sha256.hex()}"
+        print(f"{made.download.who:<12} {made.file.name:<40} {told}")
 
 
 def _making(

@@ -37,6 +37,7 @@ from server.office import (
     queries,
     refunds,
     reports,
+    scheduled,
     shifts,
     signal,
     signing_in,
@@ -56,7 +57,7 @@ from server.reconciliation.service import Imported
 from server.webhooks import queries as webhooks
 
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
-# Signal stands before the devices, whose own paths hold any word.
+# Signal stands before the devices, scheduled before the reports: those take any word.
 for right, parts in (
     (Right.SEE_BOOKS, (days, deposits, payouts, ledger, refunds, cases, money, tariffs)),
     (
@@ -72,6 +73,7 @@ for right, parts in (
             voids,
             spots,
             places,
+            scheduled,
             reports,
         ),
     ),

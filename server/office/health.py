@@ -37,6 +37,10 @@ ASKED = """
         (SELECT coalesce(sum(r.unsynced_count), 0) FROM device_reports r
             JOIN devices d ON d.id = r.device_id WHERE d.state = 'active') AS unsynced,
         (SELECT count(*) FROM quarantine_cases WHERE closed_at IS NULL) AS quarantined,
+        (SELECT count(*) FROM report_schedules
+            WHERE ended_at IS NULL AND failed_at IS NOT NULL) AS unwritten,
+        (SELECT count(*) FROM scheduled_mails
+            WHERE sent_at IS NULL AND tries > 0 AND failure IS NOT NULL) AS unmailed,
         pg_database_size(current_database()) AS bytes
 """
 JOBS = """
@@ -100,7 +104,15 @@ def _happened(row: Any, now: datetime) -> Iterator[Fact]:
 
 def _waits(row: Any) -> Iterator[Fact]:
     """How many wait that should not; records of handhelds may."""
-    for name in ("late_inquiries", "late_refunds", "untold", "undelivered", "quarantined"):
+    for name in (
+        "late_inquiries",
+        "late_refunds",
+        "untold",
+        "undelivered",
+        "quarantined",
+        "unwritten",
+        "unmailed",
+    ):
         yield Fact(name, count=row[name], well=row[name] == 0)
     yield Fact("unsynced", count=int(row["unsynced"]))
 

@@ -17,8 +17,9 @@ from server.identity.service import Right
 from server.office.signed_in import OfficerDep
 from server.pages import DayOrNone
 from server.payments.wiring import WiringDep
-from server.reports import catalogue, downloads, table
+from server.reports import catalogue, downloads, schedules, table
 from server.reports.downloads import Form, Reader
+from server.reports.schedules import Every
 from server.reports.table import Asked, Comparison, Filter, Kind, Period, Report
 from server.spots import service as spots
 
@@ -26,7 +27,7 @@ router = APIRouter(prefix="/reports")
 TEMPLATES = Path(__file__).parent / "templates"
 ROWS = 100
 """On one page of a screen."""
-DOWNLOADS = 50
+DOWNLOADS, SCHEDULED = 50, 5
 
 Text = Annotated[Annotated[str, Field(max_length=80)] | None, pages.Blank]
 
@@ -59,7 +60,7 @@ async def asked(
 AskedDep = Annotated[Asked, Depends(asked)]
 
 
-def _of(report: Report, wanted: Asked, rights: frozenset[Right]) -> Asked:
+def narrowed(report: Report, wanted: Asked, rights: frozenset[Right]) -> Asked:
     """What the report offers this reader of what was asked for."""
     offered = report.offered(rights)
     known = {name: value for name, value in wanted.filters.items() if name in offered}
@@ -86,6 +87,8 @@ async def reports_page(
         books=wired.books,
         catalogue=found,
         downloads=await downloads.newest(db, DOWNLOADS) if sees_audit else None,
+        scheduled=await schedules.files(db, officer.id, SCHEDULED),
+        title_of=title_of,
     )
 
 
@@ -103,7 +106,7 @@ async def report_file(
     file = await downloads.make(
         transactions,
         report,
-        _of(report, wanted, rights),
+        narrowed(report, wanted, rights),
         form,
         Reader(officer.login, rights, language_of(request)),
         request.app.state.report_signer,
@@ -130,7 +133,7 @@ async def report_page(
     rights: frozenset[Right] = request.state.rights
     language = language_of(request)
     report = catalogue.find(name, rights)
-    made = await table.build(db, report, _of(report, wanted, rights), rights)
+    made = await table.build(db, report, narrowed(report, wanted, rights), rights)
     last_page = max(1, -(-len(made.rows) // ROWS))
     page = min(page, last_page)
     return pages.render(
@@ -153,11 +156,19 @@ async def report_page(
         kinds=Kind,
         shown=table.shown,
         say=language,
+        every=Every,
+        mails=request.app.state.mailer is not None,
     )
 
 
 async def _zones(db: AsyncSession, report: Report) -> list[tuple[str, str]]:
     return await spots.zone_names(db) if Filter.ZONE in report.filters else []
+
+
+def title_of(name: str, language: str) -> str:
+    """A report's title; its name where it is of a version that knew it."""
+    report = catalogue.REPORTS.get(name)
+    return name if report is None else report.title.in_(language)
 
 
 def _query(wanted: Asked) -> dict[str, str]:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.audit import checkpoints
-from server.database import Transactions
+from server.database import Transactions, new_id
 from server.errors import Problem
 from server.identity.service import Right
 from server.reports import sheets
@@ -71,7 +71,24 @@ async def make(
     *,
     now: datetime,
 ) -> File:
-    """Raises ReportTooLong or ReportNotSigned."""
+    """Also writes down that it was taken out; raises ReportTooLong or ReportNotSigned."""
+    file, record = await draw(transactions, report, asked, form, reader, signer, now=now)
+    async with transactions.begin() as db:
+        db.add(record)
+    return file
+
+
+async def draw(
+    transactions: Transactions,
+    report: Report,
+    asked: Asked,
+    form: Form,
+    reader: Reader,
+    signer: ReportSigner | None,
+    *,
+    now: datetime,
+) -> tuple[File, ReportDownload]:
+    """The file, and what is to be written down before anybody has it."""
     async with transactions.begin() as db:
         table = await build(db, report, asked, reader.rights)
         checkpoint = await checkpoints.newest(db) if form is Form.PDF else None
@@ -80,22 +97,20 @@ async def make(
     made = now.astimezone(asked.books.timezone)
     imprint = Imprint(reader.who, made, None if signer is None else signer.name, checkpoint)
     content = await asyncio.to_thread(_written, table, form, reader.language, imprint, signer)
-    async with transactions.begin() as db:
-        db.add(
-            ReportDownload(
-                who=reader.who,
-                report=report.name,
-                form=form.value,
-                first_day=asked.period.first,
-                last_day=asked.period.last,
-                filters=_told(asked),
-                row_count=len(table.rows),
-                sha256=hashlib.sha256(content).digest(),
-                made_at=now,
-            )
-        )
+    record = ReportDownload(
+        id=new_id(),
+        who=reader.who,
+        report=report.name,
+        form=form.value,
+        first_day=asked.period.first,
+        last_day=asked.period.last,
+        filters=_told(asked),
+        row_count=len(table.rows),
+        sha256=hashlib.sha256(content).digest(),
+        made_at=now,
+    )
     days = f"{asked.period.first}-{asked.period.last}"
-    return File(f"laporan-{report.name}-{days}.{form}", TYPES[form], content)
+    return File(f"laporan-{report.name}-{days}.{form}", TYPES[form], content), record
 
 
 def _told(asked: Asked) -> dict[str, str]:

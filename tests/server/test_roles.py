@@ -36,7 +36,7 @@ INSERT_ONLY = {
     "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
     "refund_changes",
     "refund_proofs", "refund_receipts", "remitted_days", "settlement_lines", "shift_closings",
-    "report_downloads", "revenue_targets",
+    "report_downloads", "revenue_targets", "scheduled_files",
     "sign_changes", "sign_checks", "stay_checks", "head_counts", "held_lines",
     "unsettled_lines", "matching_rules",
     "statement_lines", "stay_voids",
@@ -105,6 +105,8 @@ UPDATED = {
         "transferred_on", "proof_id", "statement_line_id", "refunded_at", "business_day",
         "due_entry_id", "done_entry_id", "reversal_entry_id",
     },
+    "report_schedules": {"ended_at", "ended_why", "failed_at", "failure"},
+    "scheduled_mails": {"tries", "next_try_at", "sent_at", "failure"},
     "remittances": {
         "state", "decided_by", "decided_at", "why", "entry_id", "statement_line_id",
     },

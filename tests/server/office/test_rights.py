@@ -64,6 +64,8 @@ RIGHTS = {
     "/office/officers/{officer_id}/switch-off": Right.MANAGE_OFFICERS,
     "/office/officers/{officer_id}/setup-code": Right.MANAGE_OFFICERS,
     "/office/officers/{officer_id}/sign-ins/{sign_in_id}/end": Right.MANAGE_OFFICERS,
+    "/office/reports/{name}/schedules": Right.SEE_WORK,
+    "/office/reports/schedules/{schedule_id}/end": Right.SEE_WORK,
     "/office/notices/{number}/withdraw": Right.SETTLE_NOTICE,
     "/office/notices/{number}/paid": Right.SETTLE_NOTICE,
 }
