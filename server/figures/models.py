@@ -27,6 +27,9 @@ CELL = (
 )
 """What tells one sum from another; a code is empty where there is none, as of a pass's spot."""
 
+PARTY = ("business_day", "account_code", "party")
+FEES = ("settlement_date", "acquirer", "paid_on", "gross_rp")
+
 NO_SHIFT = UUID(int=0)
 
 
@@ -61,8 +64,41 @@ class TakingsCell(Base):
     mdr_rp: Mapped[int] = mapped_column(BigInteger)
 
 
+class PartySum(Base):
+    """What one business day added to and took off a party of a ledger account, as `Posting`s say.
+
+    Debits are added, credits taken: negative, as they are posted.
+    """
+
+    __tablename__ = "party_sums"
+
+    account_code: Mapped[str] = mapped_column(Text, primary_key=True)
+    party: Mapped[str] = mapped_column(Text, primary_key=True)
+    business_day: Mapped[date] = mapped_column(primary_key=True)
+    added_rp: Mapped[int] = mapped_column(BigInteger)
+    taken_rp: Mapped[int] = mapped_column(BigInteger)
+
+
+class FeeSum(Base):
+    """What an acquirer settled on a day of the payments of one day that were of one amount."""
+
+    __tablename__ = "fee_sums"
+
+    settlement_date: Mapped[date] = mapped_column(primary_key=True)
+    acquirer: Mapped[str] = mapped_column(Text, primary_key=True)
+    paid_on: Mapped[date] = mapped_column(primary_key=True)
+    gross_rp: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
+    mdr_rp: Mapped[int] = mapped_column(BigInteger)
+    vat_rp: Mapped[int] = mapped_column(BigInteger)
+    withheld_rp: Mapped[int] = mapped_column(BigInteger)
+    net_rp: Mapped[int] = mapped_column(BigInteger)
+
+
 class TakingsSwept(Base):
     """How far the sums go: every fact whose UUIDv7 is before `bound` is in them. One row.
+
+    `reports_bound` is the same of the sums of parties and of fees, which were kept later.
 
     `waiting_at` is how far they may go next, once no transaction runs that had begun by then: its
     number would be under `waiting_xid`.
@@ -73,5 +109,6 @@ class TakingsSwept(Base):
 
     single: Mapped[bool] = mapped_column(primary_key=True, default=True)
     bound: Mapped[UUID]
+    reports_bound: Mapped[UUID] = mapped_column(default=UUID(int=0))
     waiting_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     waiting_xid: Mapped[int | None] = mapped_column(BigInteger)

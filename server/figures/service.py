@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.ids import uuid7
 from server.database import Transactions, fetch
 from server.figures.models import CELL, NO_SHIFT
+from server.figures.sums import FEE_LINES, PARTIES, REPORTED, REPORTED_ASTRAY, Sums
 from server.payments.models import CASH, VOUCHER
 
 log = structlog.get_logger()
@@ -167,41 +168,16 @@ FACTS = f"""
 """Every fact that is summed, as rows of the table of sums; `$1` is the regency's time zone."""
 
 
-def _facts(entries: str, lines: str) -> str:
-    return FACTS.replace("{entries}", entries).replace("{lines}", lines)
-
-
-def _summed(facts: str) -> str:
-    cell, sums = ", ".join(CELL), ", ".join(f"sum({name}) AS {name}" for name in SUMS)
-    # In the order of their keys, so that sweeps and mends lock rows in one order.
-    return f"SELECT {cell}, {sums} FROM ({facts}) f GROUP BY {cell} ORDER BY {cell}"
-
-
-def _adding(facts: str) -> str:
-    """Add what is summed to the sums."""
-    names = ", ".join((*CELL, *SUMS))
-    added = ", ".join(f"{name} = takings.{name} + excluded.{name}" for name in SUMS)
-    return f"""
-        INSERT INTO takings ({names}) {_summed(facts)}
-        ON CONFLICT ({", ".join(CELL)}) DO UPDATE SET {added}"""
-
-
-SWEEP = _adding(_facts("e.id >= $2 AND e.id < $3", "l.id >= $2 AND l.id < $3"))
-COUNT_DAY = _adding(
-    _facts("e.business_day = $2 AND e.id < $3", "l.settlement_date = $2 AND l.id < $3")
-)
-# The first bound is what the plan is made for; the second holds in the statement's own snapshot,
-# and is never before it.
-_LATER = "{id} >= $2 AND {id} >= (SELECT bound FROM takings_swept)"
-NOT_SWEPT = _facts(_LATER.format(id="e.id"), _LATER.format(id="l.id"))
+TAKINGS = Sums("takings", CELL, SUMS, FACTS)
+BOUNDS = {"bound": (TAKINGS,), "reports_bound": REPORTED}
+"""The tables of sums by the column that says how far they go."""
 
 
 async def takings(
     db: AsyncSession, wanted: Wanted, timezone: ZoneInfo, by: Sequence[Part] = ()
 ) -> list[Takings]:
     """Sums of takings, told apart and ordered by some parts; one sum of all without any."""
-    bound = (await fetch(db, "SELECT bound FROM takings_swept"))[0]["bound"]
-    values: list[Any] = [str(timezone), bound, wanted.first, wanted.last]
+    values: list[Any] = [str(timezone), await _bound(db, "bound"), wanted.first, wanted.last]
     of = ["business_day BETWEEN $3 AND $4"]
     for part in Part:
         value = None if part is Part.DAY else getattr(wanted, part)
@@ -210,12 +186,10 @@ async def takings(
             of.append(f"{part} = ${len(values)}")
     parts = ", ".join(by)
     sums = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in SUMS)
-    names = ", ".join((*CELL, *SUMS))
     sql = f"""
         SELECT {parts + ", " if by else ""}{sums} FROM (
-            SELECT {names} FROM takings WHERE {" AND ".join(of)}
-            UNION ALL SELECT {names} FROM ({NOT_SWEPT}) n WHERE {" AND ".join(of)}
-        ) t {f"GROUP BY {parts} ORDER BY {parts}" if by else ""}"""
+            {TAKINGS.with_later("bound")}
+        ) t WHERE {" AND ".join(of)} {f"GROUP BY {parts} ORDER BY {parts}" if by else ""}"""
     return [Takings(**row) for row in await fetch(db, sql, *values)]
 
 
@@ -225,16 +199,78 @@ def total(rows: Sequence[Takings]) -> Takings:
     return Takings(**of)
 
 
+@dataclass(frozen=True)
+class Party:
+    """Of one party of an account: what stood before a period, and what it added and took off."""
+
+    party: str
+    before_rp: int
+    added_rp: int
+    taken_rp: int
+
+
+async def parties(
+    db: AsyncSession, account: str, first: date, last: date, timezone: ZoneInfo
+) -> list[Party]:
+    """Every party of a ledger account until a day, in the order of their names."""
+    sql = f"""
+        SELECT party,
+            coalesce(sum(added_rp + taken_rp) FILTER (WHERE business_day < $4), 0)::bigint
+                AS before_rp,
+            coalesce(sum(added_rp) FILTER (WHERE business_day >= $4), 0)::bigint AS added_rp,
+            coalesce(sum(taken_rp) FILTER (WHERE business_day >= $4), 0)::bigint AS taken_rp
+        FROM ({PARTIES.with_later("reports_bound")}) t
+        WHERE account_code = $3 AND business_day <= $5 GROUP BY 1 ORDER BY 1"""
+    values = (str(timezone), await _bound(db, "reports_bound"), account, first, last)
+    return [Party(**row) for row in await fetch(db, sql, *values)]
+
+
+@dataclass(frozen=True)
+class Fees:
+    """What was settled on a day of payments of one amount and one day, and what was kept of it."""
+
+    settlement_date: date
+    acquirer: str
+    paid_on: date
+    gross_rp: int
+    count: int
+    mdr_rp: int
+    vat_rp: int
+    withheld_rp: int
+    net_rp: int
+
+
+async def fees(
+    db: AsyncSession, first: date, last: date, timezone: ZoneInfo, acquirer: str | None = None
+) -> list[Fees]:
+    """What acquirers settled in a period, in the order of days; `gross_rp` is of one payment."""
+    cell = ", ".join(FEE_LINES.cell)
+    sums = ", ".join(f"sum({name})::bigint AS {name}" for name in FEE_LINES.sums)
+    sql = f"""
+        SELECT {cell}, {sums} FROM ({FEE_LINES.with_later("reports_bound")}) t
+        WHERE settlement_date BETWEEN $3 AND $4 AND ($5::text IS NULL OR acquirer = $5)
+        GROUP BY {cell} ORDER BY {cell}"""
+    values = (str(timezone), await _bound(db, "reports_bound"), first, last, acquirer)
+    return [Fees(**row) for row in await fetch(db, sql, *values)]
+
+
+async def _bound(db: AsyncSession, name: str) -> UUID:
+    found: UUID = (await fetch(db, f"SELECT {name} AS bound FROM takings_swept"))[0]["bound"]
+    return found
+
+
 async def sweep(transactions: Transactions, timezone: ZoneInfo, *, now: datetime) -> int:
     """Count what no running transaction can add to any more; how many sums it added to."""
     bound = await _may_go_to(transactions, now)
     added = 0
-    while bound is not None:
-        async with transactions.begin() as db:
-            count, done = await _count_page(db, bound, timezone)
-        added += count
-        if done:
-            break
+    if bound is None:
+        return added
+    for name, kept in BOUNDS.items():
+        done = False
+        while not done:
+            async with transactions.begin() as db:
+                count, done = await _count_page(db, name, kept, bound, timezone)
+            added += count
     if added:
         log.info("takings_swept", count=added)
     return added
@@ -267,9 +303,11 @@ def _made_at(moment: datetime) -> UUID:
     return uuid7(int(moment.timestamp() * 1000), bytes(10))
 
 
-async def _count_page(db: AsyncSession, last: UUID, timezone: ZoneInfo) -> tuple[int, bool]:
+async def _count_page(
+    db: AsyncSession, name: str, kept: Sequence[Sums], last: UUID, timezone: ZoneInfo
+) -> tuple[int, bool]:
     """Count the next facts before an id; how many sums it added to, and whether that was all."""
-    (swept,) = await fetch(db, "SELECT bound FROM takings_swept FOR UPDATE")
+    (swept,) = await fetch(db, f"SELECT {name} AS bound FROM takings_swept FOR UPDATE")
     bound = swept["bound"]
     if bound >= last:
         return 0, True
@@ -282,10 +320,12 @@ async def _count_page(db: AsyncSession, last: UUID, timezone: ZoneInfo) -> tuple
         bound,
         last,
     )
-    until = page["until"]
-    rows = await fetch(db, f"{SWEEP} RETURNING 1", str(timezone), bound, until)
-    await fetch(db, "UPDATE takings_swept SET bound = $1", until)
-    return len(rows), until == last
+    until, count = page["until"], 0
+    for sums in kept:
+        added = await fetch(db, f"{sums.sweep()} RETURNING 1", str(timezone), bound, until)
+        count += len(added)
+    await fetch(db, f"UPDATE takings_swept SET {name} = $1", until)
+    return count, until == last
 
 
 ASTRAY = f"""
@@ -310,6 +350,7 @@ ASTRAY = f"""
         SELECT settlement_date AS business_day, sum(mdr_rp) AS rp FROM settlement_lines
         WHERE id < (SELECT bound FROM takings_swept) GROUP BY 1
     ) settled USING (business_day) WHERE coalesce(told.rp, 0) <> coalesce(settled.rp, 0)
+    UNION {REPORTED_ASTRAY}
 """
 """The business days of which the sums are not what ledger, money and settlement lines say."""
 
@@ -322,9 +363,11 @@ async def mend(transactions: Transactions, timezone: ZoneInfo) -> list[date]:
     for day in days:
         async with transactions.begin() as db:
             await fetch(db, "SET LOCAL statement_timeout = '10min'")
-            (swept,) = await fetch(db, "SELECT bound FROM takings_swept FOR UPDATE")
-            await fetch(db, "DELETE FROM takings WHERE business_day = $1", day)
-            await fetch(db, COUNT_DAY, str(timezone), day, swept["bound"])
+            (swept,) = await fetch(db, "SELECT * FROM takings_swept FOR UPDATE")
+            for name, kept in BOUNDS.items():
+                for sums in kept:
+                    await fetch(db, f"DELETE FROM {sums.table} WHERE {sums.cell[0]} = $1", day)
+                    await fetch(db, sums.count_day(), str(timezone), day, swept[name])
     if days:
         log.warning("takings_counted_anew", count=len(days))
     return days

@@ -9,11 +9,11 @@ from sqlalchemy.orm import aliased
 
 from domain.mdr import mdr, rule_on
 from domain.payment import RefundMethod, RefundReason, RefundState
+from server.figures import service as figures
 from server.identity.models import Officer
 from server.ledger import service as ledger
 from server.parking.models import ParkingSession
 from server.payments.models import Charge, Payment, Refund
-from server.reconciliation.models import SettlementLine
 from server.reports import takings
 from server.reports.table import Asked, Column, Filter, Kind, Report, Row, Said
 from server.reports.takings import By
@@ -45,38 +45,30 @@ METHODS = {
 
 async def _fees(db: AsyncSession, asked: Asked) -> Sequence[Row]:
     """Lines of one amount, paid on one day, have one fee due: they are reckoned together."""
-    timezone = str(asked.books.timezone)
-    paid_on = cast(func.timezone(timezone, SettlementLine.paid_at), Date)
-    line = SettlementLine
-    keys = (line.settlement_date, line.acquirer, paid_on, line.gross_rp)
-    sums = (line.mdr_rp, line.vat_rp, line.withheld_rp, line.net_rp)
-    lines = (
-        select(*keys, func.count(), *(func.sum(each) for each in sums))
-        .where(line.settlement_date.between(asked.period.first, asked.period.last))
-        .group_by(*keys)
-        .order_by(*keys)
+    period, rules = asked.period, await ledger.mdr_rules(db)
+    told = await figures.fees(
+        db, period.first, period.last, asked.books.timezone, asked.of(Filter.ACQUIRER)
     )
-    if (wanted := asked.of(Filter.ACQUIRER)) is not None:
-        lines = lines.where(line.acquirer == wanted)
-    rules = await ledger.mdr_rules(db)
     rows: dict[tuple[date, str], dict[str, int]] = {}
-    for found in await db.execute(lines):
-        settled_on, acquirer, day, gross_rp, count = found[:5]
-        mdr_rp, vat_rp, withheld_rp, net_rp = map(int, found[5:])
-        row = rows.setdefault((settled_on, acquirer), {})
-        rule = rule_on(rules, asked.books.merchant_criteria, day)
-        due_rp = count * mdr(gross_rp, rule) if rule and gross_rp >= 0 else mdr_rp
-        told = {
-            "count": count,
-            "gross_rp": count * gross_rp,
-            "mdr_rp": mdr_rp,
+    for lines in told:
+        row = rows.setdefault((lines.settlement_date, lines.acquirer), {})
+        rule = rule_on(rules, asked.books.merchant_criteria, lines.paid_on)
+        due_rp = (
+            lines.count * mdr(lines.gross_rp, rule)
+            if rule and lines.gross_rp >= 0
+            else lines.mdr_rp
+        )
+        sums = {
+            "count": lines.count,
+            "gross_rp": lines.count * lines.gross_rp,
+            "mdr_rp": lines.mdr_rp,
             "due_rp": due_rp,
-            "difference_rp": mdr_rp - due_rp,
-            "vat_rp": vat_rp,
-            "withheld_rp": withheld_rp,
-            "net_rp": net_rp,
+            "difference_rp": lines.mdr_rp - due_rp,
+            "vat_rp": lines.vat_rp,
+            "withheld_rp": lines.withheld_rp,
+            "net_rp": lines.net_rp,
         }
-        for name, value in told.items():
+        for name, value in sums.items():
             row[name] = row.get(name, 0) + value
     return [{"day": day, "acquirer": acquirer, **row} for (day, acquirer), row in rows.items()]
 

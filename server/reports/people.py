@@ -5,16 +5,16 @@ A figure that stands out is a reason to look, and no more: the reports say so.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.figures import service as figures
 from server.identity.models import Attendant, Shift, ShiftClosing, ShiftDifference
 from server.identity.service import Right
 from server.ledger import postings
-from server.ledger.models import Entry, Posting
 from server.parking.models import StayVoid
 from server.payments import cases
 from server.payments.models import Case, Money, PooledCharge
@@ -125,41 +125,22 @@ async def _by_attendant(db: AsyncSession, query: Any) -> Sequence[Any]:
 
 
 def _moments(asked: Asked) -> tuple[datetime, datetime]:
-    """From when, and until when: the period's first and last midnight."""
-    timezone, period = asked.books.timezone, asked.period
-    after = period.last + timedelta(days=1)
-    return (
-        datetime.combine(period.first, time(), timezone),
-        datetime.combine(after, time(), timezone),
-    )
+    """From when, and until when: as payments are counted, by business days."""
+    days, period = asked.books.business_days, asked.period
+    return days.bounds(period.first)[0], days.bounds(period.last)[1]
 
 
 async def _balances(
     db: AsyncSession, asked: Asked, account: str
 ) -> dict[str, tuple[int, int, int]]:
     """Of each party of an account: what stood at first, what was added, and what was taken off."""
-    amount, day = Posting.amount_rp, Entry.business_day
-    within = day.between(asked.period.first, asked.period.last)
-
-    def total(*conditions: Any) -> Any:
-        return func.coalesce(func.sum(amount).filter(and_(*conditions)), 0)
-
-    found = (
-        select(
-            Posting.party,
-            total(day < asked.period.first),
-            total(within, amount > 0),
-            total(within, amount < 0),
-        )
-        .join(Entry, Entry.id == Posting.entry_id)
-        .where(Posting.account_code == account, day <= asked.period.last)
-        .group_by(Posting.party)
-        .order_by(Posting.party)
-    )
-    if (attendant := asked.of(Filter.ATTENDANT)) is not None:
-        found = found.where(Posting.party == attendant)
-    rows = await db.execute(found)
-    return {row[0] or "": (int(row[1]), int(row[2]), int(row[3])) for row in rows}
+    period, attendant = asked.period, asked.of(Filter.ATTENDANT)
+    told = await figures.parties(db, account, period.first, period.last, asked.books.timezone)
+    return {
+        one.party: (one.before_rp, one.added_rp, one.taken_rp)
+        for one in told
+        if attendant in (None, one.party)
+    }
 
 
 async def _deposits(db: AsyncSession, asked: Asked) -> Sequence[Row]:

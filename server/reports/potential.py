@@ -6,7 +6,6 @@ by as much. Where nobody counted, an assumption stands in its place, and says th
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -58,9 +57,8 @@ async def _zones(db: AsyncSession, asked: Asked) -> Sequence[Any]:
 
 async def _head_counts(db: AsyncSession, asked: Asked) -> tuple[Tally, Mapping[str, int]]:
     """What was counted and what of it was recorded, by zone and class; and how often."""
-    timezone = asked.books.timezone
-    first = datetime.combine(asked.period.first, time(), timezone)
-    after = datetime.combine(asked.period.last + timedelta(days=1), time(), timezone)
+    days = asked.books.business_days
+    first, after = days.bounds(asked.period.first)[0], days.bounds(asked.period.last)[1]
     found = await db.execute(
         select(Zone.code, HeadCount.counted, HeadCount.recorded)
         .join(Spot, Spot.id == HeadCount.spot_id)

@@ -29,7 +29,7 @@ from server.complaints.states import ComplaintKind
 from server.database import Transactions
 from server.identity import devices
 from server.identity import service as identity
-from server.identity.models import Shift, ShiftClosing, ShiftDifference
+from server.identity.models import Officer, Shift, ShiftClosing, ShiftDifference
 from server.inspection import notices
 from server.inspection.models import SignCase
 from server.office import settling
@@ -39,6 +39,10 @@ from server.payments.books import Books
 from server.payments.choices import Wish
 from server.reconciliation import remittances
 from server.reconciliation import service as reconciliation
+from server.reports import schedules
+from server.reports.catalogue import REPORTS
+from server.reports.downloads import Form
+from server.reports.schedules import Every
 from server.spots import proposals, signs
 from server.spots import service as spots
 from tests.server.handhelds import on_shift, pending
@@ -558,6 +562,14 @@ GUARDS = {
         "I0-guards-stand",
         "was made with other values",
     ),
+    "what a schedule of reports was made with stays": trigger(
+        "report_schedules_never_changes",
+        "report_schedules",
+        "UPDATE report_schedules SET officer_id = (SELECT id FROM officers ORDER BY id DESC"
+        " LIMIT 1), report = 'uji'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
     "the prices of a tariff stay": trigger(
         "tariffs_never_changes",
         "tariffs",
@@ -759,6 +771,11 @@ async def town(
         wish = Wish("sandbox", "", "uji")
         chosen = await choices.switch(db, officer, wish, ["sandbox"], now=after)
         await choices.decide(db, checker, chosen, approve=False, why="uji", now=after)
+        maker = await db.get_one(Officer, officer)
+        planned = schedules.Wish(
+            REPORTS["zona"], {}, None, Every.DAY, after.time(), Form.CSV, "id", ""
+        )
+        await schedules.plan(db, maker, planned, books, mails=False, now=after)
     await closes.reopen(transactions, close, now=after)
     await _cases(transactions, handheld.device_id, books, now)
     await pay_shares(transactions, books, now)

@@ -105,6 +105,8 @@ UPDATED = {
         "transferred_on", "proof_id", "statement_line_id", "refunded_at", "business_day",
         "due_entry_id", "done_entry_id", "reversal_entry_id",
     },
+    "party_sums": {"added_rp", "taken_rp"},
+    "fee_sums": {"count", "mdr_rp", "vat_rp", "withheld_rp", "net_rp"},
     "report_schedules": {"ended_at", "ended_why", "failed_at", "failure"},
     "scheduled_mails": {"tries", "next_try_at", "sent_at", "failure"},
     "remittances": {
@@ -124,7 +126,7 @@ UPDATED = {
     "takings": {
         "count", "gross_rp", "recognised_rp", "refunded_rp", "held_count", "held_rp", "mdr_rp",
     },
-    "takings_swept": {"bound", "waiting_at", "waiting_xid"},
+    "takings_swept": {"bound", "reports_bound", "waiting_at", "waiting_xid"},
     "acquirer_choices": {"state", "decided_by", "decided_at", "why"},
     "tariff_proposals": {"state", "decided_by", "decided_at", "why", "tariff_id"},
     "tariffs": {"valid_until", "version"},
@@ -144,6 +146,7 @@ DELETED = {
     "complaint_photos", "device_nonces", "officer_passkeys", "officer_recovery_codes",
     "officer_setup_codes", "officer_sign_ins", "officer_totps", "outbox", "passkey_challenges",
     "reminders", "sign_in_tries", "sign_on_attempts", "spot_links", "takings", "used_nonces",
+    "party_sums", "fee_sums",
 }  # fmt: skip
 QUEUE = {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics"}
 """The job library's own, with every right but to truncate."""
