@@ -12,10 +12,14 @@ from server.cli.shell import (
     AsJson,
     DataDir,
     Day,
+    From,
+    To,
     fail,
+    login,
     print_json,
     talk,
     with_transactions,
+    writing,
 )
 
 audit_app = typer.Typer(help="The audit log: rows sealed in a chain.", no_args_is_help=True)
@@ -100,6 +104,49 @@ def export(
 
     rows = with_transactions(data, work)
     talk.print(f"{rows} baris / rows; python3 {out / 'periksa.py'} {out}", markup=False)
+
+
+@audit_app.command("package")
+def package(
+    first: From,
+    last: To,
+    out: Annotated[Path, typer.Argument(help="The ZIP to write.", dir_okay=False)],
+    proofs: Annotated[
+        bool,
+        typer.Option(help="With the audit log's rows and their proofs: takes long."),
+    ] = True,
+    data: DataDir = Path("data"),
+) -> None:
+    """Write the books of a period as CSV for an auditor: with sums, proofs and signature."""
+    from server.payments.books import Books
+    from server.reports import package as packing
+    from server.reports.signing import ReportKeyUnfit, signer_of
+    from server.reports.table import Period
+
+    if out.exists():
+        fail(f"{out} is there already")
+
+    async def work(transactions: Any, settings: Any) -> packing.Package:
+        try:
+            signer = signer_of(settings)
+        except ReportKeyUnfit as exc:
+            fail(f"the key of reports: {exc}")
+        wanted = packing.Wanted(Period(first.date(), last.date()), proofs, login())
+        with writing(out):
+            return await packing.make(
+                transactions,
+                out,
+                wanted,
+                Books.of(settings),
+                signer,
+                _signer(settings),
+                now=datetime.now(UTC),
+            )
+
+    made = with_transactions(data, work)
+    for name, rows in made.rows.items():
+        talk.print(f"{rows:>12,} {name}", markup=False)
+    print(f"{made.sha256.hex()}  {out}")
 
 
 @audit_app.command("verify")

@@ -3,6 +3,7 @@
 The signature certifies: whoever changes the file afterwards, in whatever way, breaks it.
 """
 
+import asyncio
 import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -55,6 +56,18 @@ class ReportSigner:
         except ReportKeyUnfit as exc:
             raise ReportNotSigned(str(exc)) from exc
         return out.getvalue()
+
+    def detached(self, data: bytes) -> bytes:
+        """A signature that stands beside what it signs (CMS, DER), as `openssl cms` checks it.
+
+        Raises ReportNotSigned. Not to be called in an event loop.
+        """
+        try:
+            with self._open() as signer:
+                made = signer.async_sign_general_data(data, "sha256", detached=True)
+                return bytes(asyncio.run(made).dump())
+        except ReportKeyUnfit as exc:
+            raise ReportNotSigned(str(exc)) from exc
 
 
 def signer_of(settings: Settings) -> ReportSigner | None:

@@ -1,0 +1,388 @@
+"""What an auditor's package holds: each CSV with its columns, and the question that fills it.
+
+`:first` and `:last` are the period's business days, `:start` and `:until` its moments. The words
+are Bahasa Indonesia: they go into the package's README and its `datapackage.json`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """`columns` are name, kind and meaning; `sql` selects them in this order."""
+
+    name: str
+    title: str
+    columns: Sequence[tuple[str, str, str]]
+    sql: str
+
+
+ID, TEXT, RP, COUNT, DAY, AT, BOOL = (
+    "string", "string", "integer", "integer", "date", "datetime", "boolean",
+)  # fmt: skip
+MASKED = (
+    "regexp_replace({}, '\\m[A-Za-z]{{1,2}}[ .-]?[0-9]{{1,4}}[ .-]?[A-Za-z]{{1,3}}\\M', '•••', 'g')"
+)
+"""A text of officers in which whatever looks like a plate is left out."""
+SETTLED = """
+    SELECT l.id, f.name, l.line_number, l.acquirer, l.batch_id, l.settlement_date, l.paid_at,
+        l.reference, l.acquirer_reference, l.rrn, l.gross_rp, l.mdr_rp, l.vat_rp, l.withheld_rp,
+        l.net_rp
+    FROM {table} l LEFT JOIN imported_files f ON f.id = l.file_id
+    WHERE l.settlement_date BETWEEN :first AND :last ORDER BY l.settlement_date, l.id"""
+OF_LINES = (
+    ("id", ID, "nomor baris"),
+    ("file", TEXT, "nama berkas pencairan"),
+    ("line_number", COUNT, "baris ke berapa dalam berkas"),
+    ("acquirer", TEXT, "acquirer"),
+    ("batch_id", TEXT, "nomor pencairan (batch) menurut acquirer"),
+    ("settlement_date", DAY, "tanggal pencairan"),
+    ("paid_at", AT, "kapan dibayar, menurut acquirer"),
+    ("reference", TEXT, "nomor tagihan kita"),
+    ("acquirer_reference", TEXT, "nomor acquirer"),
+    ("rrn", TEXT, "nomor jaringan (RRN)"),
+    ("gross_rp", RP, "jumlah yang dibayar pengemudi; negatif untuk pengembalian"),
+    ("mdr_rp", RP, "potongan acquirer (MDR)"),
+    ("vat_rp", RP, "PPN atas potongan"),
+    ("withheld_rp", RP, "PPh yang dipotong"),
+    ("net_rp", RP, "yang dicairkan = gross - mdr - vat - withheld"),
+)
+
+SHEETS = (
+    Sheet(
+        "ledger_accounts",
+        "Bagan akun",
+        (
+            ("code", TEXT, "kode akun"),
+            ("name", TEXT, "nama akun"),
+            ("kind", TEXT, "asset, liability, revenue, atau expense"),
+        ),
+        "SELECT code, name, kind FROM ledger_accounts ORDER BY code",
+    ),
+    Sheet(
+        "opening_balances",
+        "Saldo awal: semua posting sebelum hari pertama, per akun dan pihak",
+        (
+            ("account_code", TEXT, "kode akun"),
+            ("party", TEXT, "pihak, untuk akun yang punya buku pembantu"),
+            ("amount_rp", RP, "saldo; debit positif, kredit negatif"),
+        ),
+        """SELECT g.account_code, g.party, sum(g.amount_rp) FROM ledger_postings g
+           JOIN ledger_entries e ON e.id = g.entry_id WHERE e.business_day < :first
+           GROUP BY 1, 2 ORDER BY 1, 2""",
+    ),
+    Sheet(
+        "ledger_entries",
+        "Jurnal: satu baris untuk satu kejadian",
+        (
+            ("id", ID, "nomor jurnal"),
+            ("recorded_at", AT, "kapan dicatat"),
+            ("business_day", DAY, "hari usaha"),
+            ("description", TEXT, "uraian"),
+            ("source", TEXT, "kejadian yang dicatat; tidak ada yang dicatat dua kali"),
+            ("legs", COUNT, "banyaknya posting"),
+        ),
+        """SELECT id, recorded_at, business_day, description, source, legs FROM ledger_entries
+           WHERE business_day BETWEEN :first AND :last ORDER BY id""",
+    ),
+    Sheet(
+        "ledger_postings",
+        "Posting: debit dan kredit setiap jurnal; jumlahnya nol per jurnal",
+        (
+            ("entry_id", ID, "nomor jurnal"),
+            ("line", COUNT, "baris ke berapa"),
+            ("account_code", TEXT, "kode akun"),
+            ("party", TEXT, "pihak, untuk akun yang punya buku pembantu"),
+            ("amount_rp", RP, "debit positif, kredit negatif"),
+        ),
+        """SELECT g.entry_id, g.line, g.account_code, g.party, g.amount_rp
+           FROM ledger_entries e JOIN ledger_postings g ON g.entry_id = e.id
+           WHERE e.business_day BETWEEN :first AND :last ORDER BY g.entry_id, g.line""",
+    ),
+    Sheet(
+        "charges",
+        "Tagihan yang dibuat dalam masa ini (QRIS, tunai, voucher)",
+        (
+            ("id", ID, "nomor tagihan"),
+            ("payment_id", ID, "nomor pembayaran; satu pembayaran bisa beberapa tagihan"),
+            ("kind", TEXT, "jenis: mpm, cpm, cash, voucher"),
+            ("acquirer", TEXT, "acquirer, atau cash / voucher"),
+            ("reference", TEXT, "nomor tagihan pada acquirer"),
+            ("acquirer_reference", TEXT, "nomor acquirer"),
+            ("amount_rp", RP, "jumlah yang ditagih"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("money_flag", TEXT, "uangnya tepat, terlambat, lebih, kurang, atau ganda"),
+            ("created_at", AT, "kapan dibuat"),
+            ("paid_at", AT, "kapan dibayar"),
+            ("spot", TEXT, "kode titik parkir"),
+            ("vehicle_class", TEXT, "jenis kendaraan"),
+            ("plate_masked", TEXT, "nomor polisi tersamar, selama belum dimusnahkan"),
+            ("receipt", TEXT, "nomor karcis"),
+        ),
+        """SELECT c.id, c.payment_id, c.kind, c.acquirer, c.reference, c.acquirer_reference,
+               c.amount_rp, c.state, c.money_flag, c.created_at, c.paid_at, s.code,
+               v.vehicle_class, v.plate_masked, r.number
+           FROM charges c JOIN payments p ON p.id = c.payment_id
+           LEFT JOIN parking_sessions v ON v.id = p.parking_session_id
+           LEFT JOIN spots s ON s.id = v.spot_id LEFT JOIN receipts r ON r.charge_id = c.id
+           WHERE c.created_at >= :start AND c.created_at < :until ORDER BY c.id""",
+    ),
+    Sheet(
+        "money",
+        "Uang yang terbukti masuk",
+        (
+            ("id", ID, "nomor uang"),
+            ("charge_id", ID, "nomor tagihan"),
+            ("acquirer", TEXT, "acquirer, atau cash / voucher"),
+            ("acquirer_reference", TEXT, "nomor acquirer"),
+            ("rrn", TEXT, "nomor jaringan (RRN)"),
+            ("amount_rp", RP, "jumlah"),
+            ("flag", TEXT, "exact: tepat; selain itu titipan sampai dikenali"),
+            ("paid_at", AT, "kapan dibayar"),
+            ("business_day", DAY, "hari usaha"),
+            ("evidence", TEXT, "bukti: notification, inquiry, settlement, shift, voucher"),
+            ("evidence_id", ID, "nomor bukti"),
+            ("entry_id", ID, "nomor jurnal"),
+        ),
+        """SELECT id, charge_id, acquirer, acquirer_reference, rrn, amount_rp, flag, paid_at,
+               business_day, CASE WHEN notification_id IS NOT NULL THEN 'notification'
+                   WHEN inquiry_id IS NOT NULL THEN 'inquiry'
+                   WHEN settlement_line_id IS NOT NULL THEN 'settlement'
+                   WHEN shift_id IS NOT NULL THEN 'shift' ELSE 'voucher' END,
+               coalesce(notification_id::text, inquiry_id::text, settlement_line_id::text,
+                   shift_id::text, voucher_serial::text), entry_id
+           FROM money WHERE business_day BETWEEN :first AND :last ORDER BY business_day, id""",
+    ),
+    Sheet(
+        "refunds",
+        "Pengembalian yang diminta atau diputuskan dalam masa ini",
+        (
+            ("id", ID, "nomor baris"),
+            ("number", TEXT, "nomor pengembalian"),
+            ("charge_id", ID, "nomor tagihan"),
+            ("money_id", ID, "nomor uang"),
+            ("amount_rp", RP, "jumlah"),
+            ("reason", TEXT, "alasan"),
+            ("explanation", TEXT, "penjelasan; nomor polisi di dalamnya disamarkan"),
+            ("method", TEXT, "lewat acquirer atau transfer"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("requested_by", TEXT, "pengusul"),
+            ("requested_at", AT, "kapan diusulkan"),
+            ("decided_by", TEXT, "pemutus"),
+            ("decided_at", AT, "kapan diputuskan"),
+            ("refunded_at", AT, "kapan terbukti sampai"),
+            ("business_day", DAY, "hari usaha"),
+            ("due_entry_id", ID, "jurnal terutangnya"),
+            ("done_entry_id", ID, "jurnal selesainya"),
+            ("reversal_entry_id", ID, "jurnal pembaliknya"),
+        ),
+        f"""SELECT r.id, r.number, r.charge_id, r.money_id, r.amount_rp, r.reason,
+               {MASKED.format("r.explanation")}, r.method, r.state, m.login, r.requested_at,
+               k.login, r.decided_at, r.refunded_at, r.business_day, r.due_entry_id,
+               r.done_entry_id, r.reversal_entry_id
+           FROM refunds r LEFT JOIN officers m ON m.id = r.requested_by
+           LEFT JOIN officers k ON k.id = r.decided_by
+           WHERE (r.requested_at >= :start AND r.requested_at < :until)
+               OR (r.decided_at >= :start AND r.decided_at < :until)
+               OR r.business_day BETWEEN :first AND :last ORDER BY r.id""",
+    ),
+    Sheet(
+        "settlement_lines",
+        "Baris berkas pencairan acquirer",
+        OF_LINES,
+        SETTLED.format(table="settlement_lines"),
+    ),
+    Sheet(
+        "held_lines",
+        "Baris yang ditahan acquirer",
+        OF_LINES,
+        SETTLED.format(table="held_lines"),
+    ),
+    Sheet(
+        "bank_movements",
+        "Mutasi rekening koran",
+        (
+            ("id", ID, "nomor baris"),
+            ("file", TEXT, "nama berkas"),
+            ("line_number", COUNT, "baris ke berapa dalam berkas"),
+            ("account", TEXT, "nomor rekening"),
+            ("statement_reference", TEXT, "nomor rekening koran"),
+            ("value_date", DAY, "tanggal nilai"),
+            ("amount_rp", RP, "kredit positif, debit negatif"),
+            ("narrative", TEXT, "berita dari bank"),
+            ("cleared_as", TEXT, "dicocokkan dengan apa; kosong: belum"),
+        ),
+        """SELECT s.id, f.name, s.line_number, s.account, s.statement_reference, s.value_date,
+               s.amount_rp, s.narrative, c.name
+           FROM statement_lines s LEFT JOIN imported_files f ON f.id = s.file_id
+           LEFT JOIN cleared_movements c ON c.statement_line_id = s.id
+           WHERE s.value_date BETWEEN :first AND :last ORDER BY s.value_date, s.id""",
+    ),
+    Sheet(
+        "cases",
+        "Kasus tentang uang yang terbuka atau dibuka dalam masa ini",
+        (
+            ("id", ID, "nomor kasus"),
+            ("kind", TEXT, "jenis"),
+            ("amount_rp", RP, "jumlah"),
+            ("owner", TEXT, "penanggung jawab"),
+            ("opened_at", AT, "kapan dibuka"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("outcome", TEXT, "hasil"),
+            ("reason", TEXT, "alasan; nomor polisi di dalamnya disamarkan"),
+            ("proposed_by", TEXT, "pengusul"),
+            ("decided_by", TEXT, "pemutus"),
+            ("closed_at", AT, "kapan ditutup"),
+            ("money_id", ID, "nomor uang"),
+            ("charge_id", ID, "nomor tagihan"),
+            ("refund_id", ID, "nomor pengembalian"),
+            ("settlement_line_id", ID, "baris pencairan"),
+            ("statement_line_id", ID, "mutasi bank"),
+            ("entry_id", ID, "nomor jurnal"),
+        ),
+        f"""SELECT c.id, c.kind, c.amount_rp, c.owner, c.opened_at, c.state, c.outcome,
+               {MASKED.format("c.reason")}, m.login, k.login, c.closed_at, c.money_id, c.charge_id,
+               c.refund_id, c.settlement_line_id, c.statement_line_id, c.entry_id
+           FROM cases c LEFT JOIN officers m ON m.id = c.proposed_by
+           LEFT JOIN officers k ON k.id = c.decided_by
+           WHERE c.opened_at < :until AND (c.closed_at IS NULL OR c.closed_at >= :start)
+           ORDER BY c.id""",
+    ),
+    Sheet(
+        "discrepancies",
+        "Selisih pencocokan yang terbuka atau dibuka dalam masa ini",
+        (
+            ("id", ID, "nomor selisih"),
+            ("kind", TEXT, "jenis"),
+            ("subject", TEXT, "tentang apa"),
+            ("business_day", DAY, "hari usaha"),
+            ("difference_rp", RP, "selisih"),
+            ("owner", TEXT, "penanggung jawab"),
+            ("opened_at", AT, "kapan ditemukan"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("outcome", TEXT, "hasil"),
+            ("entry_id", ID, "nomor jurnal"),
+        ),
+        """SELECT id, kind, subject, business_day, difference_rp, owner, opened_at, state, outcome,
+               entry_id FROM discrepancies d
+           WHERE opened_at < :until AND (state <> 'closed' OR opened_at >= :start OR EXISTS (
+               SELECT FROM case_steps s WHERE s.kind = 'discrepancy' AND s.case_id = d.id
+                   AND s.at >= :start)) ORDER BY id""",
+    ),
+    Sheet(
+        "case_history",
+        "Riwayat kasus dan selisih: setiap langkah, keterangan, dan penugasan dalam masa ini",
+        (
+            ("at", AT, "kapan"),
+            ("kind", TEXT, "jenis kasus"),
+            ("case_id", ID, "nomor kasus atau selisih"),
+            ("act", TEXT, "apa: langkah, comment, atau assigned"),
+            ("state_before", TEXT, "keadaan sebelumnya"),
+            ("state_after", TEXT, "keadaan sesudahnya"),
+            ("who", TEXT, "siapa"),
+            ("outcome", TEXT, "hasil"),
+            ("words", TEXT, "keterangan; nomor polisi di dalamnya disamarkan"),
+        ),
+        f"""SELECT at, kind, case_id, act, state_before, state_after, who, outcome,
+               {MASKED.format("words")} FROM (
+               SELECT s.at, s.kind, s.case_id, s.event AS act, s.state_before, s.state_after,
+                   o.login AS who, s.outcome, s.why AS words
+               FROM case_steps s LEFT JOIN officers o ON o.id = s.officer_id
+               UNION ALL
+               SELECT c.changed_at, 'suspense', c.case_id, 'changed', c.state_before,
+                   c.state_after, c.who, NULL, c.why FROM case_changes c
+               UNION ALL
+               SELECT c.written_at, c.kind, c.case_id, 'comment', NULL, NULL, o.login, NULL,
+                   c.words FROM case_comments c LEFT JOIN officers o ON o.id = c.written_by
+               UNION ALL
+               SELECT a.assigned_at, a.kind, a.case_id, 'assigned', NULL, NULL, b.login,
+                   o.login, NULL FROM case_assignments a
+               LEFT JOIN officers b ON b.id = a.assigned_by
+               LEFT JOIN officers o ON o.id = a.officer_id
+           ) h WHERE at >= :start AND at < :until ORDER BY at, kind, case_id""",
+    ),
+    Sheet(
+        "tariffs",
+        "Tarif yang berlaku dalam masa ini",
+        (
+            ("id", ID, "nomor tarif"),
+            ("zone", TEXT, "kode zona"),
+            ("regulation", TEXT, "dasar hukum"),
+            ("valid_from", DAY, "berlaku mulai"),
+            ("valid_until", DAY, "berlaku sampai; kosong: masih berlaku"),
+            ("version", TEXT, "isi tarif (JSON)"),
+        ),
+        """SELECT t.id, z.code, t.regulation, t.valid_from, t.valid_until, t.version::text
+           FROM tariffs t JOIN zones z ON z.id = t.zone_id
+           WHERE t.valid_from <= :last AND (t.valid_until IS NULL OR t.valid_until >= :first)
+           ORDER BY z.code, t.valid_from""",
+    ),
+    Sheet(
+        "day_closes",
+        "Penutupan hari usaha dengan potret angkanya",
+        (
+            ("day", DAY, "hari usaha"),
+            ("number", COUNT, "penutupan ke berapa"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("prepared_by", TEXT, "penyiap"),
+            ("prepared_at", AT, "kapan disiapkan"),
+            ("decided_by", TEXT, "pengunci"),
+            ("decided_at", AT, "kapan diputuskan"),
+            ("note", TEXT, "catatan"),
+            ("sha256", TEXT, "SHA-256 potret seperti ditandatangani"),
+            ("snapshot", TEXT, "potret angka (JSON)"),
+        ),
+        """SELECT c.day, c.number, c.state, m.login, c.prepared_at, k.login, c.decided_at, c.note,
+               encode(c.sha256, 'hex'), c.snapshot::text
+           FROM day_closes c LEFT JOIN officers m ON m.id = c.prepared_by
+           LEFT JOIN officers k ON k.id = c.decided_by
+           WHERE c.day BETWEEN :first AND :last ORDER BY c.day, c.number""",
+    ),
+    Sheet(
+        "remittances",
+        "STS: setoran ke kas daerah, dan hari yang disetor",
+        (
+            ("number", TEXT, "nomor STS"),
+            ("day", DAY, "hari usaha yang disetor"),
+            ("day_amount_rp", RP, "jumlah hari itu"),
+            ("amount_rp", RP, "jumlah seluruh STS"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("prepared_by", TEXT, "penyiap"),
+            ("prepared_at", AT, "kapan disiapkan"),
+            ("decided_by", TEXT, "pemutus"),
+            ("decided_at", AT, "kapan diputuskan"),
+            ("entry_id", ID, "nomor jurnal"),
+            ("statement_line_id", ID, "mutasi bank"),
+        ),
+        """SELECT r.number, d.day, d.amount_rp, r.amount_rp, r.state, m.login, r.prepared_at,
+               k.login, r.decided_at, r.entry_id, r.statement_line_id
+           FROM remittances r LEFT JOIN remitted_days d ON d.remittance_id = r.id
+           LEFT JOIN officers m ON m.id = r.prepared_by LEFT JOIN officers k ON k.id = r.decided_by
+           WHERE d.day BETWEEN :first AND :last
+               OR (r.prepared_at >= :start AND r.prepared_at < :until) ORDER BY r.number, d.day""",
+    ),
+    Sheet(
+        "cash_deposits",
+        "TBP: setoran tunai juru parkir dan penjual voucher",
+        (
+            ("id", ID, "nomor baris"),
+            ("series", TEXT, "seri TBP"),
+            ("sequence", COUNT, "nomor urut TBP"),
+            ("attendant", TEXT, "kode juru parkir"),
+            ("payer", TEXT, "penyetor lain"),
+            ("amount_rp", RP, "jumlah"),
+            ("reference", TEXT, "nomor slip bank"),
+            ("deposited_on", DAY, "tanggal setor"),
+            ("received_by", TEXT, "penerima"),
+            ("recorded_at", AT, "kapan dicatat"),
+            ("entry_id", ID, "nomor jurnal"),
+        ),
+        """SELECT d.id, d.series, d.sequence, a.code, d.payer, d.amount_rp, d.reference,
+               d.deposited_on, o.login, d.recorded_at, d.entry_id
+           FROM cash_deposits d LEFT JOIN attendants a ON a.id = d.attendant_id
+           LEFT JOIN officers o ON o.id = d.received_by
+           WHERE d.deposited_on BETWEEN :first AND :last
+               OR (d.recorded_at >= :start AND d.recorded_at < :until) ORDER BY d.id""",
+    ),
+)
