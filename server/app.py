@@ -66,7 +66,7 @@ from server.sync import endpoints as sync
 from server.webhooks import endpoints as webhooks
 from server.webhooks.delivery import Sender
 from server.webhooks.sealing import Seal
-from server.workdays import HolidaysUnfit, Workdays
+from server.workdays import HolidaysUnfit
 
 OFFICE_TRIES_PER_MINUTE = 10
 PORTAL_TIMEOUT_S = 5.0
@@ -160,10 +160,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.spot_pages = SpotPages(transactions, books, settings, app.state.scans)
     app.state.push = _push(settings)
     app.state.portal = _portal(settings)
-    try:
-        app.state.workdays = Workdays.read(settings.holidays)
-    except HolidaysUnfit as exc:
-        raise NotConfigured(f"the regency's holidays: {exc}") from exc
+    app.state.workdays = books.workdays
     app.state.audit_signer = _audit_signer(settings)
     app.state.report_signer = _report_signer(settings)
     app.state.mailer = _mailer(settings)
@@ -390,6 +387,8 @@ def _books(settings: Settings) -> Books:
         return Books.of(settings)
     except ProofKeyUnfit as exc:
         raise NotConfigured(f"the key of proofs: {exc}") from exc
+    except HolidaysUnfit as exc:
+        raise NotConfigured(f"the regency's holidays: {exc}") from exc
 
 
 def _private_key(path: Path | None, name: str) -> RSAPrivateKey:

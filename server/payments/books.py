@@ -11,6 +11,7 @@ from domain.plate import PlateError, keyed
 from domain.proof import Seal
 from server.payments.seals import read_retired, read_seal
 from server.settings import Settings
+from server.workdays import Workdays
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Books:
     """What proofs are signed with; without it none are given."""
     retired_keys: Mapping[str, bytes] = field(default_factory=dict)
     """Public keys of former seals whose proofs are still taken, by key id."""
+    workdays: Workdays = field(default_factory=lambda: Workdays({}))
+    """On which days the office is open."""
     plate_key: bytes | None = field(default=None, repr=False)
     """What plates are hashed with; without it none can be found again."""
 
@@ -72,6 +75,7 @@ class Books:
             base_url=settings.base_url,
             merchant_criteria=settings.merchant_criteria,
             deposits_from=settings.deposits_from,
+            workdays=Workdays.read(settings.holidays),
             seal=None if settings.proof_key is None else read_seal(settings.proof_key),
             retired_keys=(
                 {}
