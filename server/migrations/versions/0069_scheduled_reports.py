@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from server.migrations.grants import changeable, insert_only, never_changes, recorded
 
 revision = '0069'
-down_revision = '0063'
+down_revision = '0068'
 
 INSTANT = sa.DateTime(timezone=True)
 MADE_WITH = (
