@@ -149,6 +149,7 @@ class Settings(BaseSettings):
     report_token_name: str = ""
     report_token_pin: SecretStr | None = None
     report_token_label: str = ""
+    report_tsa_url: str = ""
     smtp_url: SecretStr | None = None
     mail_from: str = ""
     grace_minutes: int = Field(default=15, ge=0)

@@ -47,12 +47,16 @@ PADDING, TEXT_ROOM = 4, 12 * mm
 
 @dataclass(frozen=True)
 class Imprint:
-    """By whom and when (in the regency's time) a file is made, and who signs it, if anybody."""
+    """By whom and when (in the regency's time) a file is made, and who signs it, if anybody.
+
+    `stamped` where its time is stamped by others, or should have been; None where nobody asked.
+    """
 
     who: str
     made: datetime
     signer: str | None
     checkpoint: AuditCheckpoint | None
+    stamped: bool | None = None
 
 
 def _style(name: str, size: float, font: str = NORMAL, **more: Any) -> ParagraphStyle:
@@ -242,6 +246,19 @@ def _notes(table: Table, language: str) -> list[Any]:
     ]
 
 
+TIMES = {
+    None: Said("", ""),
+    True: Said(
+        " Waktunya dicap oleh layanan cap waktu (RFC 3161).",
+        " Its time is stamped by a time stamp service (RFC 3161).",
+    ),
+    False: Said(
+        " TANPA CAP WAKTU: layanan cap waktu tidak menjawab saat berkas ini dibuat.",
+        " WITHOUT A TIME STAMP: the time stamp service did not answer when this file was made.",
+    ),
+}
+
+
 def _proof(imprint: Imprint, language: str) -> list[Any]:
     """Whether it is signed, and the checkpoint with its QR, together on one page."""
     title = Said("Tanda tangan dan catatan audit", "Signature and audit log").in_(language)
@@ -250,11 +267,13 @@ def _proof(imprint: Imprint, language: str) -> list[Any]:
         "THIS FILE IS NOT SIGNED electronically: the office has set no key.",
     )
     if imprint.signer is not None:
+        level = "B-T" if imprint.stamped else "B-B"
+        time = TIMES[imprint.stamped]
         signed = Said(
-            f"Ditandatangani secara elektronik (PAdES B-B) oleh: {imprint.signer}. Perubahan apa"
-            " pun pada berkas ini terlihat saat tanda tangannya diperiksa.",
-            f"Signed electronically (PAdES B-B) by: {imprint.signer}. Any change of this file shows"
-            " when its signature is checked.",
+            f"Ditandatangani secara elektronik (PAdES {level}) oleh: {imprint.signer}. Perubahan"
+            f" apa pun pada berkas ini terlihat saat tanda tangannya diperiksa.{time.bahasa}",
+            f"Signed electronically (PAdES {level}) by: {imprint.signer}. Any change of this file"
+            f" shows when its signature is checked.{time.english}",
         )
     told = [Paragraph(title, HEADING), Paragraph(escape(signed.in_(language)), SMALL)]
     if imprint.checkpoint is None:

@@ -6,10 +6,11 @@ The file is made outside of any transaction and written down before anybody has 
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,8 +21,10 @@ from server.identity.service import Right
 from server.reports import sheets
 from server.reports.documents import Imprint, as_pdf
 from server.reports.models import ReportDownload
-from server.reports.signing import ReportSigner
+from server.reports.signing import NoTimeStamp, ReportSigner
 from server.reports.table import Asked, Report, Table, build
+
+log = structlog.get_logger()
 
 
 class Form(StrEnum):
@@ -127,8 +130,23 @@ def _written(
         case Form.XLSX:
             return sheets.as_xlsx(table, language, imprint.made)
         case Form.PDF:
-            pdf = as_pdf(table, language, imprint)
-            return pdf if signer is None else signer.sign(pdf)
+            return _signed_pdf(table, language, imprint, signer)
+
+
+def _signed_pdf(
+    table: Table, language: str, imprint: Imprint, signer: ReportSigner | None
+) -> bytes:
+    """A PDF says itself what it has: without its time stamp it is drawn anew, and says so."""
+    if signer is None:
+        return as_pdf(table, language, imprint)
+    if not signer.stamps_at:
+        return signer.sign(as_pdf(table, language, imprint))
+    try:
+        stamped = replace(imprint, stamped=True)
+        return signer.sign(as_pdf(table, language, stamped), stamped=True)
+    except NoTimeStamp as exc:
+        log.warning("report_without_time_stamp", error=str(exc))
+        return signer.sign(as_pdf(table, language, replace(imprint, stamped=False)))
 
 
 async def newest(db: AsyncSession, limit: int) -> Sequence[ReportDownload]:

@@ -1,28 +1,37 @@
 """Signing a report's PDF (PAdES B-B), by a key in a PKCS#12 file or in a PKCS#11 token.
 
-The signature certifies: whoever changes the file afterwards, in whatever way, breaks it.
+The signature certifies: whoever changes the file afterwards, in whatever way, breaks it. With a
+service of time stamps (RFC 3161) it is PAdES B-T: when it was signed is vouched for by others.
 """
 
 import asyncio
 import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyhanko.config.pkcs11 import TokenCriteria
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
 from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
+from pyhanko.sign.timestamps.api import TimeStamper
+from pyhanko.sign.timestamps.common_utils import TimestampRequestError
+from pyhanko.sign.timestamps.requests_client import RequestsHTTPTimeStamper
 
 from server.errors import Problem
 from server.settings import Settings
 
 FIELD = "Karcis"
+STAMP_S = 5
 
 
 class ReportKeyUnfit(Exception):
     """The settings of the reports' key name none that can be used; the message says why."""
+
+
+class NoTimeStamp(Exception):
+    """The service of time stamps gave none: away, slow, or not one."""
 
 
 class ReportNotSigned(Problem):
@@ -38,9 +47,14 @@ class ReportSigner:
 
     name: str
     _open: Callable[[], AbstractContextManager[signers.Signer]]
+    stamps_at: str = ""
+    """Where time stamps are asked for, if anywhere."""
 
-    def sign(self, pdf: bytes) -> bytes:
-        """The file, signed; raises ReportNotSigned. Not to be called in an event loop."""
+    def sign(self, pdf: bytes, *, stamped: bool = False) -> bytes:
+        """The file, signed; raises ReportNotSigned or NoTimeStamp. Not to be called in an event
+        loop.
+        """
+        stamper = _stamper(self.stamps_at) if stamped else None
         meta = signers.PdfSignatureMetadata(
             field_name=FIELD,
             md_algorithm="sha256",
@@ -52,7 +66,11 @@ class ReportSigner:
         try:
             with self._open() as signer:
                 writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
-                signers.PdfSigner(meta, signer).sign_pdf(writer, output=out)
+                signers.PdfSigner(meta, signer, timestamper=stamper).sign_pdf(writer, output=out)
+        except (TimestampRequestError, OSError, ValueError) as exc:
+            if not stamped:
+                raise
+            raise NoTimeStamp(type(exc).__name__) from exc
         except ReportKeyUnfit as exc:
             raise ReportNotSigned(str(exc)) from exc
         return out.getvalue()
@@ -73,13 +91,20 @@ class ReportSigner:
 def signer_of(settings: Settings) -> ReportSigner | None:
     """Whom the settings name; None where they name none. Raises ReportKeyUnfit."""
     if settings.report_token_module is not None:
-        return _of_token(settings)
-    if settings.report_signing_key is None:
+        found = _of_token(settings)
+    elif settings.report_signing_key is None:
         return None
-    secret = settings.report_signing_password
-    return _of_file(
-        settings.report_signing_key, None if secret is None else secret.get_secret_value()
-    )
+    else:
+        secret = settings.report_signing_password
+        found = _of_file(
+            settings.report_signing_key, None if secret is None else secret.get_secret_value()
+        )
+    return replace(found, stamps_at=settings.report_tsa_url)
+
+
+def _stamper(url: str) -> TimeStamper:
+    found: TimeStamper = RequestsHTTPTimeStamper(url, timeout=STAMP_S)  # type: ignore[no-untyped-call]
+    return found
 
 
 def _of_file(path: Path, password: str | None) -> ReportSigner:

@@ -6,33 +6,47 @@ import io
 import os
 import shutil
 import subprocess
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import formulas
 import numpy as np
 import pypdfium2
 import pytest
+from asn1crypto import x509 as asn1_x509
+from asn1crypto.keys import PrivateKeyInfo
+from asn1crypto.tsp import TimeStampReq
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from openpyxl import load_workbook
 from pydantic import SecretStr
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.timestamps.dummy_client import DummyTimeStamper
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko.sign.validation.status import PdfSignatureStatus
 from pyhanko_certvalidator import ValidationContext
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from attendant_app.scanner import decode
 from server.audit.models import AuditCheckpoint
 from server.identity.service import Right
 from server.payments.books import Books
-from server.reports import sheets, table
+from server.reports import downloads, sheets, table
 from server.reports.documents import Imprint, as_pdf
 from server.reports.signing import ReportKeyUnfit, ReportSigner, signer_of
 from server.reports.table import Asked, Column, Kind, Period, Report, Row, Said, Table
 from server.settings import Settings
 from server.system import REPORT_SIGNER, make_report_key
+from tests.server.payments.conftest import on_a_socket
 
 EVIL = (
     '=HYPERLINK("http://evil.example";"klik")',
@@ -300,3 +314,59 @@ async def test_a_key_in_a_token_signs_as_well(
     wrong = token.model_copy(update={"report_token_pin": SecretStr("9999")})
     with pytest.raises(ReportKeyUnfit, match="does not open"):
         await asyncio.to_thread(signer_of, wrong)
+
+
+def _stamper() -> DummyTimeStamper:
+    """A service of time stamps with a certificate of its own."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CONTOH: cap waktu karangan")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
+        .sign(key, SHA256())
+    )
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return DummyTimeStamper(
+        asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER)),
+        PrivateKeyInfo.load(der),
+    )
+
+
+async def test_a_time_stamp_is_fetched_and_its_absence_holds_up_nothing(
+    rows: list[Row], settings: Settings, signer: ReportSigner
+) -> None:
+    service, broken = _stamper(), False
+
+    async def stamp(request: Request) -> Response:
+        if broken:
+            return Response(b"none", media_type="application/timestamp-reply")
+        asked = TimeStampReq.load(await request.body())
+        answer = await service.async_request_tsa_response(asked)
+        return Response(answer.dump(), media_type="application/timestamp-reply")
+
+    told = await made(rows, settings)
+    imprint = Imprint("bendahara", MADE, signer.name, None)
+
+    def written(at: str) -> bytes:
+        return downloads._signed_pdf(told, "id", imprint, replace(signer, stamps_at=at))
+
+    async with on_a_socket(Starlette(routes=[Route("/", stamp, methods=["POST"])])) as url:
+        pdf = await asyncio.to_thread(written, f"{url}/")
+        found = await asyncio.to_thread(status, pdf, signer)
+        assert found.timestamp_validity is not None
+        assert (found.intact, found.valid, found.timestamp_validity.intact) == (True, True, True)
+        assert "PAdES B-T" in texts(pdf)[-1]
+        broken = True
+        pdf = await asyncio.to_thread(written, f"{url}/")
+    assert "TANPA CAP WAKTU" in texts(pdf)[-1]
+    pdf = await asyncio.to_thread(written, f"{url}/")  # nobody listens there any more
+    found = await asyncio.to_thread(status, pdf, signer)
+    assert (found.bottom_line, found.timestamp_validity) == (True, None)
+    assert "TANPA CAP WAKTU" in texts(pdf)[-1]
