@@ -113,7 +113,7 @@ def _answer(request: Request, problem: problems.Problem) -> Response:
     path = request.url.path
     if path.startswith(("/api/", "/static/", "/fragments/")):
         return JSONResponse(problem.body(), problem.status, media_type="application/problem+json")
-    if isinstance(problem, (problems.NotSignedIn, problems.NotEnrolled)):
+    if isinstance(problem, (problems.NotSignedIn, problems.NotEnrolled, problems.AttendantStopped)):
         return RedirectResponse("/", 303)
     return pages.problem_page(request, problem)
 

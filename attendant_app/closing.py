@@ -81,7 +81,7 @@ async def close(handheld: Handheld, counted_rp: int, held_seen: int) -> Closing:
     `held_seen` is how many records held by the office the attendant was shown. Raises NotSignedIn,
     UnsyncedRecords, HeldUnseen, ServerUnreachable, InvalidRequest.
     """
-    shift = shifts.on_shift(handheld)
+    shift = shifts.signed_in(handheld)
     if of_shift(handheld, shift.id) is None:
         if not 0 <= counted_rp <= MOST_RP:
             raise problems.InvalidRequest("counted_rp")

@@ -15,7 +15,7 @@ FIELDS = len(closing.NOTES_RP) + 4
 async def count(request: Request) -> Response:
     """Where a count was made already, that count: it is a fact and cannot be made again."""
     handheld = handheld_of(request)
-    shift = shifts.on_shift(handheld)
+    shift = shifts.signed_in(handheld)
     if closing.of_shift(handheld, shift.id) is not None:
         return RedirectResponse(f"/shifts/{shift.id}", 303)
     return page(request, "count.html", notes=closing.NOTES_RP)
@@ -24,7 +24,7 @@ async def count(request: Request) -> Response:
 async def confirm(request: Request) -> Response:
     """What was counted against what this device recorded, asked once more."""
     handheld = handheld_of(request)
-    shift = shifts.on_shift(handheld)
+    shift = shifts.signed_in(handheld)
     async with request.form(max_files=0, max_fields=FIELDS) as form:
         counted_rp = _counted(form)
     shown_rp = closing.expected_rp(handheld, shift.id)
@@ -47,7 +47,7 @@ def _whole(form: FormData, name: str) -> int:
 
 async def close(request: Request) -> Response:
     handheld = handheld_of(request)
-    shift = shifts.on_shift(handheld)
+    shift = shifts.signed_in(handheld)
     async with request.form(max_files=0, max_fields=FIELDS) as form:
         counted_rp, held_seen = _whole(form, "counted_rp"), _whole(form, "held_seen")
     try:

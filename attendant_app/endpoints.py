@@ -120,14 +120,14 @@ def _text_or_none(body: dict[str, Any], name: str) -> str | None:
 
 async def get_charges(request: Request) -> Response:
     handheld = handheld_of(request)
-    shifts.on_shift(handheld)
+    shifts.signed_in(handheld)
     charges = [service.view(handheld, charge) for charge in handheld.store.charges()]
     return JSONResponse({"charges": charges})
 
 
 def _charge_view(request: Request) -> dict[str, Any]:
     handheld = handheld_of(request)
-    shifts.on_shift(handheld)
+    shifts.signed_in(handheld)
     charge = service.charge_or_problem(handheld, request.path_params["charge_id"])
     return service.view(handheld, charge)
 

@@ -79,6 +79,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "pin": ("PIN", "PIN"),
     "erase": ("Hapus", "Erase"),
     "sign-in": ("Masuk", "Sign in"),
+    "attendant-stopped": (
+        "Kantor menghentikan tugas Anda. Hitung uang, tutup tugas, hubungi koordinator.",
+        "The office has stopped your work. Count the cash, end the shift, call the coordinator.",
+    ),
     "sign-in-lapsed": (
         "Waktu tugas habis. Masuk lagi agar catatan terkirim.",
         "Your shift has lapsed. Sign in again so that records are sent.",

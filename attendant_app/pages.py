@@ -153,8 +153,11 @@ async def start(request: Request) -> Response:
     handheld = handheld_of(request)
     if handheld.store.device() is None:
         return _go("/enrol")
-    if handheld.store.shift() is None:
+    shift = handheld.store.shift()
+    if shift is None:
         return _go("/sign-in")
+    if handheld.store.is_stopped(shift.attendant):
+        return _go("/shift")
     spot = request.cookies.get("spot", "")
     known = prices.spot_in(handheld.store.master_data(), spot)
     return _go(f"/spots/{known['code']}" if known else "/spots")
@@ -204,7 +207,7 @@ async def shift(request: Request) -> Response:
 
 def _today(handheld: Handheld) -> dict[str, Any]:
     """What this device recorded, and the office's last word on what the attendant earned."""
-    own = shifts.on_shift(handheld)
+    own = shifts.signed_in(handheld)
     return {"takings": shifts.takings(handheld), "earned": earnings.last(handheld, own.attendant)}
 
 

@@ -54,6 +54,8 @@ async def fill(handheld: Handheld) -> None:
     size = int((master.get("offline") or {}).get("pool_size", 0))
     if shift is None or shift.token is None or spot is None:
         return
+    if handheld.store.is_stopped(shift.attendant):
+        return
     _drop(handheld, shift.attendant)
     for wheels in VehicleClass:
         offer = prices.offer(master, spot, wheels, handheld.office_time())

@@ -91,6 +91,15 @@ class SignInRefused(Problem):
     title_en = "Wrong code or PIN"
 
 
+class AttendantStopped(Problem):
+    """Only counting the cash and closing the shift is left to do."""
+
+    slug = "attendant-stopped"
+    status = 403
+    title_id = "Kantor menghentikan tugas Anda; hubungi koordinator"
+    title_en = "The office has stopped your work; call the coordinator"
+
+
 class ServerUnreachable(Problem):
     slug = "server-unreachable"
     status = 503

@@ -108,8 +108,9 @@ async def ask(
             raise refused_by_server(no_answer.problem) from no_answer
         raise problems.ServerUnreachable from no_answer
     except Refusal as refusal:
-        if refusal.slug == problems.SignInRefused.slug:
-            raise problems.SignInRefused from refusal
+        for known in (problems.SignInRefused, problems.AttendantStopped):
+            if refusal.slug == known.slug:
+                raise known from refusal
         raise refused_by_server(refusal.problem) from refusal
     handheld.link.learn_time(answer.server_time)
     return answer.body

@@ -391,6 +391,7 @@ def status(handheld: Handheld) -> dict[str, Any]:
         "device_state": handheld.link.state,
         "fingerprint": handheld.key.fingerprint(),
         "signed_in": shift is not None,
+        "stopped": shift is not None and store.is_stopped(shift.attendant),
         "sign_in_lapsed": shift is not None and shift.token is None,
         "closing": closing.waiting(handheld) is not None,
         "attendant": shift and {"code": shift.attendant, "name": shift.attendant_name},

@@ -43,6 +43,9 @@ async def sign_in(handheld: Handheld, attendant: str, pin: str) -> Shift:
     attendant = attendant.strip().upper()
     if not 1 <= len(attendant) <= 40 or not 4 <= len(pin) <= 12:
         raise problems.SignInRefused
+    # Online the office is asked: it may have changed its mind since.
+    if not handheld.link.online and handheld.store.is_stopped(attendant):
+        raise problems.AttendantStopped
     _may_take_over(handheld, attendant)
     nonce = (await server_api.ask(handheld, "POST", f"/v1/devices/{device.device_id}/nonce"))[
         "nonce"
@@ -104,14 +107,24 @@ def _replace_shift(handheld: Handheld, shift: Shift, now: datetime) -> None:
             handheld.record(EventKind.SHIFT_CLOSED, {"shift_id": before.id}, now)
             handheld.store.end_shift(before.id, now)
         handheld.store.start_shift(shift)
+        handheld.store.note_resumed(shift.attendant)
         body = {"shift_id": shift.id, "attendant": shift.attendant}
         handheld.record(EventKind.SHIFT_OPENED, body, now)
 
 
-def on_shift(handheld: Handheld) -> Shift:
+def signed_in(handheld: Handheld) -> Shift:
+    """The shift that is open here, also of an attendant who may only count and close it."""
     shift = handheld.store.shift()
     if shift is None:
         raise problems.NotSignedIn
+    return shift
+
+
+def on_shift(handheld: Handheld) -> Shift:
+    """The shift of an attendant who may work; raises NotSignedIn, AttendantStopped."""
+    shift = signed_in(handheld)
+    if handheld.store.is_stopped(shift.attendant):
+        raise problems.AttendantStopped
     return shift
 
 
@@ -142,7 +155,7 @@ class Takings:
 
 def takings(handheld: Handheld) -> Takings:
     """Today's, by the regency's clock: QRIS only once paid, cash from the moment it was taken."""
-    shift = on_shift(handheld)
+    shift = signed_in(handheld)
     today = handheld.office_time().astimezone(prices.zone_of(handheld.store.master_data()))
     midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
     own = handheld.store.charges_of(shift.attendant, midnight)

@@ -28,7 +28,7 @@ def _slip(request: Request) -> tuple[str, str]:
     if kind not in PAGES:
         raise problems.NotFound
     if PAGES[kind] != "shifts":  # what is left of a closed shift is printed after it
-        shifts.on_shift(handheld_of(request))
+        shifts.signed_in(handheld_of(request))
     return kind, record_id
 
 

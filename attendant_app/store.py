@@ -241,6 +241,7 @@ CREATE TABLE notice_photos (
     CHECK ((jpeg IS NULL) = (state = 'sent'))
 ) STRICT;
 """,
+    "CREATE TABLE stopped_attendants (code TEXT PRIMARY KEY) STRICT;",
 )
 """What each version of the file adds to the one before; a file knows how many it has."""
 
@@ -464,12 +465,28 @@ class Store:
         return row["fetched_at"] if row else None
 
     def save_master_data(self, body: dict[str, Any], now: datetime) -> None:
-        self.db.execute(
-            "INSERT INTO master_data VALUES (1, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE"
-            " SET body = excluded.body, fetched_at = excluded.fetched_at",
-            (json.dumps(body), stamp(now)),
-        )
+        stopped = (body.get("attendants") or {}).get("stopped") or ()
+        with self.transaction():
+            self.db.execute(
+                "INSERT INTO master_data VALUES (1, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE"
+                " SET body = excluded.body, fetched_at = excluded.fetched_at",
+                (json.dumps(body), stamp(now)),
+            )
+            self.db.execute("DELETE FROM stopped_attendants")
+            for code in stopped:
+                self.note_stopped(str(code))
+
+    def note_stopped(self, code: str) -> None:
+        """The office lets this attendant work no more, until it says otherwise."""
+        self.db.execute("INSERT OR IGNORE INTO stopped_attendants VALUES (?)", (code,))
+
+    def note_resumed(self, code: str) -> None:
+        self.db.execute("DELETE FROM stopped_attendants WHERE code = ?", (code,))
+
+    def is_stopped(self, code: str) -> bool:
+        row = self.db.execute("SELECT 1 FROM stopped_attendants WHERE code = ?", (code,)).fetchone()
+        return row is not None
 
     # Charges
 

@@ -140,6 +140,8 @@ async def _ask_state(handheld: Handheld, device_id: str) -> bool:
         _learn_from(handheld, refusal)
         return False
     _set_state(handheld, str(orders.get("state")))
+    if orders.get("stopped"):
+        _note_stopped(handheld, str(orders["stopped"]))
     if orders.get("wipe") is True:
         with suppress(problems.Problem):  # told again at its next report, it tries again
             await shifts.wipe(handheld, device_id)
@@ -204,9 +206,18 @@ def _learn_from(handheld: Handheld, refusal: server_api.Refusal) -> None:
     shift = handheld.store.shift()
     if refusal.slug in NOT_ACTIVE:
         _set_state(handheld, NOT_ACTIVE[refusal.slug])
+    elif refusal.slug == problems.AttendantStopped.slug and shift is not None:
+        _note_stopped(handheld, shift.attendant)
     elif refusal.status == 401 and shift is not None and shift.token is not None:
         handheld.store.forget_token(shift.id)
         handheld.bell.ring()
+
+
+def _note_stopped(handheld: Handheld, attendant: str) -> None:
+    """Kept on the disk: it holds without a connection too. The next master data may take it back"""
+    if not handheld.store.is_stopped(attendant):
+        handheld.store.note_stopped(attendant)
+        handheld.nudge()
 
 
 async def _fill_pool(handheld: Handheld) -> None:

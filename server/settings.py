@@ -160,6 +160,7 @@ class Settings(BaseSettings):
     deposits_from: date | None = None
     revenue_code: str = "4.1.02.01.04"
     rkud: str = ""
+    person_key: SecretStr | None = Field(default=None, min_length=32)
     payee_key: SecretStr | None = Field(default=None, min_length=32)
     payout_columns: str = "rekening=account,nama=holder,bank=bank,jumlah=amount,berita=reference"
     jobs: bool = True

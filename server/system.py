@@ -167,6 +167,7 @@ def sample_secrets(data_dir: Path) -> dict[str, str]:
         "plate_key": secrets.token_urlsafe(32),
         "contact_key": secrets.token_urlsafe(32),
         "payee_key": secrets.token_urlsafe(32),
+        "person_key": secrets.token_urlsafe(32),
         "sign_in_key": secrets.token_urlsafe(32),
         "report_signing_password": secrets.token_urlsafe(24),
         "officer_password": secrets.token_urlsafe(9),
@@ -366,6 +367,7 @@ class System:
             "KARCIS_PLATE_KEY": self.secrets["plate_key"],
             "KARCIS_CONTACT_KEY": self.secrets["contact_key"],
             "KARCIS_PAYEE_KEY": self.secrets["payee_key"],
+            "KARCIS_PERSON_KEY": self.secrets["person_key"],
             "KARCIS_SIGN_IN_KEY": self.secrets["sign_in_key"],
         }
 

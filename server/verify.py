@@ -100,6 +100,7 @@ TRIGGERS = (
     "acquirer_choices_first_state",
     "acquirer_choices_never_changes",
     "acquirer_choices_only_edges",
+    "attendant_changes_insert_only",
     "audit_changes_insert_only",
     "audit_checkpoints_insert_only",
     "audit_leaves_insert_only",

@@ -15,7 +15,8 @@ async function refresh(element) {
   const url = element.dataset.fragment;
   const response = await fetch(url, { cache: "no-store" });
   if (!response.ok) {
-    if (response.status === 401) location.assign("/");
+    // Signed out, or stopped by the office: the start knows where to go on.
+    if (response.status === 401 || response.status === 403) location.assign("/");
     return;
   }
   const html = await response.text();

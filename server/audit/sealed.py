@@ -58,6 +58,7 @@ OF_CHANGED = (
 )
 
 SEALED: Mapping[str, Sealed] = {
+    "attendant_changes": Sealed(),
     "audit_changes": Sealed("at"),
     "case_assignments": Sealed(),
     "case_changes": Sealed(),
@@ -133,8 +134,10 @@ RECORDED: Mapping[str, Recorded] = {
     "acquirer_choices": Recorded(),
     "api_keys": Recorded(digests=_these("key_hash")),
     "attendant_cards": Recorded(),
+    "attendant_requests": Recorded(),
     "attendants": Recorded(
-        digests=_these("pin_hash"), left_out=_these("failed_tries", "locked_until")
+        digests=_these("pin_hash", "nik_digest"),
+        left_out=_these("failed_tries", "locked_until", "nik_ending"),
     ),
     "cases": Recorded(),
     "day_closes": Recorded(digests=_these("snapshot")),
@@ -160,6 +163,7 @@ RECORDED: Mapping[str, Recorded] = {
     "share_rules": Recorded(),
     "shift_differences": Recorded(),
     "signs": Recorded(),
+    "spot_assignments": Recorded(),
     "spots": Recorded(left_out=_these("written_in")),
     "tariff_proposals": Recorded(),
     "tariffs": Recorded(),

@@ -1,4 +1,4 @@
-"""Commands of attendants' cards (KTA)."""
+"""Commands of attendants: who may work, and their cards (KTA)."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -6,11 +6,27 @@ from typing import Annotated, Any
 
 import typer
 
-from server.cli.shell import USAGE, DataDir, fail, in_transaction, or_say_why, talk, writing
+from server.cli.shell import (
+    APPROVAL_NEEDED,
+    USAGE,
+    AsJson,
+    DataDir,
+    InputFile,
+    acting_as,
+    fail,
+    in_transaction,
+    or_say_why,
+    print_json,
+    talk,
+    writing,
+)
 
 attendant_app = typer.Typer(help="Attendants and their cards.", no_args_is_help=True)
 
 LIFETIME_DAYS = 365
+ByOfficer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
+Why = Annotated[str, typer.Option("--why", help="Why, for the record.")]
+Code = Annotated[str, typer.Argument(help="The attendant's code, J-001.")]
 
 
 @attendant_app.command("card")
@@ -34,7 +50,7 @@ def make_card(
 ) -> None:
     """Issue cards that the office signed, all or none, and draw them. Needs KARCIS_PROOF_KEY."""
     from domain import card as kta
-    from server.cli import cards
+    from server.identity import card_pictures as cards
     from server.identity import cards as issued
 
     if bool(codes) == every:
@@ -87,3 +103,109 @@ def revoke_cards(
     except Problem as exc:
         fail(f"{code}: {exc.title_id} / {exc.title_en}")
     print(count)
+
+
+@attendant_app.command("list")
+def list_attendants(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
+    """Every attendant: code, whether he may work, name, letter of assignment."""
+    from server.identity import attendants
+
+    async def work(db: Any, _books: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "code": one.code,
+                "state": one.state,
+                "name": one.name,
+                "sk_number": one.sk_number,
+                "sk_until": one.sk_until,
+            }
+            for one in await attendants.everybody(db)
+        ]
+
+    told = or_say_why(data, work)
+    if as_json:
+        print_json(told)
+        return
+    for one in told:
+        print(f"{one['code']}  {one['state']}  {one['name']}  {one['sk_number'] or ''}".rstrip())
+
+
+@attendant_app.command("add")
+def add(
+    code: Code,
+    name: Annotated[str, typer.Option(help="The person's name.")],
+    officer: ByOfficer,
+    why: Why,
+    data: DataDir = Path("data"),
+) -> None:
+    """Ask that somebody may work; another officer decides it, so this exits with 4.
+
+    The NIK and the letter of assignment are filled in on the page, or by `import`: on a command
+    line others of this machine would read them.
+    """
+    from server.identity import attendants
+    from server.identity.attendants import Particulars
+
+    async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> None:
+        told = Particulars(name)
+        await attendants.add(db, officer_id, code.upper(), told, why, None, now=now)
+
+    acting_as(data, officer, work)
+    _wait_for_another()
+
+
+@attendant_app.command("import")
+def import_attendants(
+    file: InputFile,
+    officer: ByOfficer,
+    why: Why,
+    data: DataDir = Path("data"),
+    dry_run: Annotated[bool, typer.Option(help="Check the file, change nothing.")] = False,
+) -> None:
+    """Ask for every attendant of a CSV, all or none; every bad line is named. Exits with 4."""
+    from server.settings import Settings
+    from server.spots import rosters
+
+    async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> int:
+        key, today = Settings().person_key, books.day(now)
+        count = await rosters.take_in(db, officer_id, text, why, key, today=today, now=now)
+        if dry_run:
+            await db.rollback()
+        return count
+
+    try:
+        text = file.read_text(encoding="utf-8")
+        count = acting_as(data, officer, work)
+    except (rosters.RosterUnfit, UnicodeDecodeError) as exc:
+        fail(f"{file.name}: {exc}")
+    print(f"{count} attendants{' would be' if dry_run else ''} asked for")
+    if not dry_run:
+        _wait_for_another()
+
+
+@attendant_app.command("stop")
+def stop(code: Code, officer: ByOfficer, why: Why, data: DataDir = Path("data")) -> None:
+    """Stop an attendant at once: no sign-in, no token, no card is good from now on."""
+    from server.identity import attendants
+
+    async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> None:
+        await attendants.stop(db, officer_id, await attendants.named(db, code), why, now=now)
+
+    acting_as(data, officer, work)
+
+
+@attendant_app.command("resume")
+def resume(code: Code, officer: ByOfficer, why: Why, data: DataDir = Path("data")) -> None:
+    """Ask that a stopped attendant may work again; another officer decides it. Exits with 4."""
+    from server.identity import attendants
+
+    async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> None:
+        await attendants.propose(db, officer_id, await attendants.named(db, code), why, now=now)
+
+    acting_as(data, officer, work)
+    _wait_for_another()
+
+
+def _wait_for_another() -> None:
+    talk.print("karcis: another officer decides it, in the office (Juru parkir)", markup=False)
+    raise typer.Exit(APPROVAL_NEEDED)

@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from server.database import Transaction, TransactionsDep
 from server.identity import api_keys, devices, service, signed_requests
 from server.identity.api_keys import KeyHolder, Scope, ScopeMissing
-from server.identity.service import DeviceRevoked, NotSignedIn, OnShift
+from server.identity.service import AttendantStopped, DeviceRevoked, NotSignedIn, OnShift
 
 shift_token = HTTPBearer(
     scheme_name="shift",
@@ -67,7 +67,7 @@ async def pushing_device(
     """The device that signed, also between shifts: what it recorded is wanted at any time."""
     try:
         return (await required_shift(request, transactions, token)).device_id
-    except (NotSignedIn, DeviceRevoked):
+    except (NotSignedIn, DeviceRevoked, AttendantStopped):
         device_id = signed_requests.claimed_device(request)
         if device_id is None:
             raise

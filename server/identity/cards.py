@@ -11,6 +11,9 @@ from domain.card import Card
 from server.database import new_id
 from server.identity.models import Attendant, AttendantCard
 from server.identity.service import AttendantNotFound
+from server.identity.states import AttendantState
+
+_GOOD = AttendantCard.revoked_at.is_(None) & (Attendant.state == AttendantState.ACTIVE)
 
 
 async def issue(db: AsyncSession, attendant: str, valid_until: date, *, now: datetime) -> Card:
@@ -25,8 +28,9 @@ async def issue(db: AsyncSession, attendant: str, valid_until: date, *, now: dat
 
 
 async def everybody(db: AsyncSession) -> Sequence[str]:
-    """The codes of all attendants."""
-    return (await db.scalars(select(Attendant.code).order_by(Attendant.code))).all()
+    """The codes of all attendants who may work."""
+    active = Attendant.state == AttendantState.ACTIVE
+    return (await db.scalars(select(Attendant.code).where(active).order_by(Attendant.code))).all()
 
 
 async def revoke(db: AsyncSession, attendant: str, why: str, *, now: datetime) -> int:
@@ -44,17 +48,35 @@ async def revoke(db: AsyncSession, attendant: str, why: str, *, now: datetime) -
     return len(rows.all())
 
 
+async def current(db: AsyncSession, attendant_id: UUID) -> Card | None:
+    """The newest card of an attendant that was not taken back."""
+    found = await db.execute(
+        select(AttendantCard.id, Attendant.code, Attendant.name, AttendantCard.valid_until)
+        .join(Attendant, Attendant.id == AttendantCard.attendant_id)
+        .where(AttendantCard.attendant_id == attendant_id, AttendantCard.revoked_at.is_(None))
+        .order_by(AttendantCard.id.desc())
+        .limit(1)
+    )
+    row = found.one_or_none()
+    return None if row is None else Card(*row)
+
+
 async def revoked(db: AsyncSession, day: date) -> Sequence[UUID]:
-    """The cards that were taken back before their last day, as handhelds need to know them."""
+    """The cards that are good no more before their last day, as handhelds need to know them."""
     rows = await db.scalars(
         select(AttendantCard.id)
-        .where(AttendantCard.revoked_at.is_not(None), AttendantCard.valid_until >= day)
+        .join(Attendant, Attendant.id == AttendantCard.attendant_id)
+        .where(~_GOOD, AttendantCard.valid_until >= day)
         .order_by(AttendantCard.id)
     )
     return rows.all()
 
 
 async def is_good(db: AsyncSession, card_id: UUID) -> bool:
-    """Whether the office has issued a card and not taken it back."""
-    row = await db.get(AttendantCard, card_id)
-    return row is not None and row.revoked_at is None
+    """Whether the office has issued a card, not taken it back, and lets its owner work."""
+    found = await db.scalar(
+        select(AttendantCard.id)
+        .join(Attendant, Attendant.id == AttendantCard.attendant_id)
+        .where(_GOOD, AttendantCard.id == card_id)
+    )
+    return found is not None

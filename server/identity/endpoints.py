@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from domain.device import DeviceState
 from server.database import Transaction, TransactionsDep
-from server.identity import devices, schemas, service
+from server.identity import attendants, devices, schemas, service
 from server.identity.auth import SigningDevice
 from server.identity.models import Device
 
@@ -32,7 +32,9 @@ async def report_device(
     device_id: SigningDevice, body: schemas.ReportDevice, db: Transaction
 ) -> schemas.DeviceOrders:
     """What a device tells of itself; it learns where it stands, also while it may not work."""
-    return _orders(await devices.report(db, device_id, body, now=datetime.now(UTC)))
+    orders = _orders(await devices.report(db, device_id, body, now=datetime.now(UTC)))
+    orders.stopped = await attendants.stopped_on(db, device_id)
+    return orders
 
 
 @router.post("/devices/{device_id}/wiped")

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.device import DeviceState
 from server.database import Base, new_id
+from server.identity.states import AttendantState
 
 Instant = DateTime(timezone=True)
 
@@ -206,14 +207,73 @@ class OfficerChange(Base):
 
 
 class Attendant(Base):
+    """Of the NIK only a keyed digest, which finds a person again, and its last four digits.
+
+    `sk_…` is the letter of assignment; without `pin_hash` nobody signs in.
+    """
+
     __tablename__ = "attendants"
+    __table_args__ = (
+        CheckConstraint(
+            f"state IN ({', '.join(repr(state.value) for state in AttendantState)})", name="state"
+        ),
+        CheckConstraint("num_nulls(nik_digest, nik_ending) IN (0, 2)", name="nik"),
+        CheckConstraint(
+            "num_nulls(sk_number, sk_from) IN (0, 2) AND (sk_until IS NULL OR sk_until >= sk_from)",
+            name="sk",
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     code: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
-    pin_hash: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text, default=AttendantState.ACTIVE.value)
+    nik_digest: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)
+    nik_ending: Mapped[str | None] = mapped_column(Text)
+    sk_number: Mapped[str | None] = mapped_column(Text)
+    sk_from: Mapped[date | None]
+    sk_until: Mapped[date | None]
+    pin_hash: Mapped[str | None] = mapped_column(Text)
     failed_tries: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class AttendantRequest(Base):
+    """That an attendant may work, for the first time or again: one asks, another decides."""
+
+    __tablename__ = "attendant_requests"
+    __table_args__ = (
+        CheckConstraint("proposed_by <> decided_by", name="maker_checker"),
+        CheckConstraint("num_nulls(decided_by, decided_at, approved) IN (0, 3)", name="decided"),
+        Index(
+            "uq_attendant_requests_open",
+            "attendant_id",
+            unique=True,
+            postgresql_where=text("decided_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    attendant_id: Mapped[UUID] = mapped_column(ForeignKey("attendants.id"), index=True)
+    proposed_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    proposed_at: Mapped[datetime] = mapped_column(Instant)
+    why: Mapped[str] = mapped_column(Text)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    approved: Mapped[bool | None]
+
+
+class AttendantChange(Base):
+    """Whatever changed about an attendant: when, what, by whom, why. Insert-only."""
+
+    __tablename__ = "attendant_changes"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    attendant_id: Mapped[UUID] = mapped_column(ForeignKey("attendants.id"), index=True)
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    act: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(Text)
 
 
 class AttendantCard(Base):

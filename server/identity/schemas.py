@@ -58,6 +58,10 @@ class DeviceOrders(BaseModel):
     device_id: UUID
     state: DeviceState
     wipe: bool
+    stopped: str | None = Field(
+        default=None,
+        description="The code of an attendant who may not work any more, with a shift open here.",
+    )
 
 
 class Nonce(BaseModel):

@@ -32,6 +32,7 @@ from server.identity.models import (
     ShiftClosing,
 )
 from server.identity.passwords import hash_secret, matches
+from server.identity.states import AttendantState
 
 NONCE_LIFETIME = timedelta(minutes=2)
 SHIFT_LIFETIME = timedelta(hours=16)
@@ -78,6 +79,15 @@ class PasswordRefused(Problem):
     status = 403
     title_id = "Kata sandi salah; tidak ada yang dilakukan"
     title_en = "Wrong password; nothing was done"
+
+
+class AttendantStopped(Problem):
+    """Of a signed-in attendant too: the shift stays open until its cash is counted."""
+
+    slug = "attendant-stopped"
+    status = 403
+    title_id = "Kantor menghentikan tugas juru parkir ini; hubungi koordinator"
+    title_en = "The office has stopped this attendant; call the coordinator"
 
 
 class DeviceNotActive(Problem):
@@ -148,6 +158,8 @@ class Right(StrEnum):
     WORK_CASE = "work_case"
     MANAGE_DEVICES = "manage_devices"
     APPROVE_DEVICE = "approve_device"
+    MANAGE_ATTENDANTS = "manage_attendants"
+    APPROVE_ATTENDANT = "approve_attendant"
     CLOSE_SHIFT = "close_shift"
     EXPLAIN_COUNT = "explain_count"
     SETTLE_SIGN = "settle_sign"
@@ -205,6 +217,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.DECIDE_CASE,
                 Right.WORK_CASE,
                 Right.APPROVE_DEVICE,
+                Right.APPROVE_ATTENDANT,
                 Right.ANSWER_COMPLAINT,
                 Right.SETTLE_NOTICE,
                 Right.APPROVE_OFFICER,
@@ -219,6 +232,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.SWITCH_ACQUIRER,
                 Right.WORK_CASE,
                 Right.MANAGE_DEVICES,
+                Right.MANAGE_ATTENDANTS,
                 Right.CLOSE_SHIFT,
                 Right.MANAGE_OFFICERS,
                 Right.SEE_OFFICERS,
@@ -230,6 +244,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
             {
                 Right.SWITCH_ACQUIRER,
                 Right.WORK_CASE,
+                Right.MANAGE_ATTENDANTS,
                 Right.CLOSE_SHIFT,
                 Right.SETTLE_SIGN,
                 Right.ANSWER_COMPLAINT,
@@ -341,6 +356,8 @@ async def open_shift(
         failure = _check_pin(attendant, pin, now)
     if failure is not None or attendant is None:
         raise failure or SignInRefused()
+    if attendant.state != AttendantState.ACTIVE:
+        raise AttendantStopped
     token = secrets.token_urlsafe(32)
     expires_at = now + SHIFT_LIFETIME
     async with transactions.begin() as db:
@@ -391,7 +408,7 @@ def signed_by(public_key: bytes, signature: str, message: bytes) -> bool:
 
 
 async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnShift:
-    """The shift a bearer token belongs to; raises NotSignedIn or DeviceNotActive."""
+    """The shift of a bearer token; raises NotSignedIn, DeviceNotActive or AttendantStopped."""
     newest_key = (
         select(DeviceKey.public_key)
         .where(DeviceKey.device_id == Device.id)
@@ -407,6 +424,7 @@ async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnS
                 Attendant.id,
                 Attendant.code,
                 Attendant.name,
+                Attendant.state,
                 newest_key.scalar_subquery(),
             )
             .join(Device, Device.id == Shift.device_id)
@@ -417,8 +435,10 @@ async def who_is_on_shift(db: AsyncSession, token: str, *, now: datetime) -> OnS
     ).one_or_none()
     if row is None:
         raise NotSignedIn
-    shift_id, device_id, device_state, attendant_id, code, name, key = row
+    shift_id, device_id, device_state, attendant_id, code, name, state, key = row
     refuse_unless_active(device_state)
+    if state != AttendantState.ACTIVE:
+        raise AttendantStopped
     return OnShift(shift_id, device_id, attendant_id, code, name, key)
 
 

@@ -14,6 +14,7 @@ from server.identity.service import NotSignedIn, Right
 from server.identity.sign_ins import SecondFactorNeeded
 from server.office import (
     acquirers,
+    attendants,
     audit,
     cases,
     casework,
@@ -68,6 +69,7 @@ for right, parts in (
             notices,
             signal,
             devices,
+            attendants,
             shifts,
             quarantine,
             voids,

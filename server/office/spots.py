@@ -1,6 +1,5 @@
-"""The spots of every zone with what hangs there, and the attendants with what they do now."""
+"""The spots of every zone with what hangs there."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -24,15 +23,6 @@ SPOTS = """
     WHERE ($1::text IS NULL OR z.code = $1) AND ($2::text IS NULL OR s.code > $2)
     ORDER BY s.code LIMIT $3
 """
-ATTENDANTS = """
-    SELECT a.code, a.name, x.opened_at, (x.id IS NOT NULL) AS on_shift
-    FROM attendants a LEFT JOIN LATERAL (
-        SELECT h.id, h.opened_at FROM shifts h WHERE h.attendant_id = a.id AND h.expires_at > $1
-        AND NOT EXISTS (SELECT FROM shift_closings c WHERE c.shift_id = h.id)
-        ORDER BY h.opened_at DESC LIMIT 1
-    ) x ON true
-    WHERE $2::text IS NULL OR a.code > $2 ORDER BY a.code LIMIT $3
-"""
 After = Annotated[str | None, Query(max_length=40)]
 
 
@@ -54,20 +44,5 @@ async def spots_page(
         spots=rows[:PAGE],
         zone=zone,
         zones=await spots.zone_names(db),
-        after=rows[PAGE - 1]["code"] if len(rows) > PAGE else None,
-    )
-
-
-@router.get("/attendants")
-async def attendants_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, after: After = None
-) -> Response:
-    rows = await fetch(db, ATTENDANTS, datetime.now(UTC), after, PAGE + 1)
-    return pages.render(
-        request,
-        TEMPLATES,
-        "attendants.html",
-        books=wired.books,
-        attendants=rows[:PAGE],
         after=rows[PAGE - 1]["code"] if len(rows) > PAGE else None,
     )

@@ -1,6 +1,6 @@
 """Zones, the spots in them, their printed signs, and the dated tariffs in force there."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
@@ -187,3 +187,31 @@ class SignPhoto(Base):
     jpeg: Mapped[bytes] = mapped_column(LargeBinary)
     kept_at: Mapped[datetime] = mapped_column(Instant)
     kept_by: Mapped[str] = mapped_column(Text)
+
+
+class SpotAssignment(Base):
+    """That an attendant works a spot, on which days of the week (1 is Monday) and hours.
+
+    It gives no right: whoever is on shift may collect anywhere. One that ends a day before its
+    first never held.
+    """
+
+    __tablename__ = "spot_assignments"
+    __table_args__ = (
+        CheckConstraint(
+            "cardinality(days) > 0 AND days <@ '{1,2,3,4,5,6,7}'::integer[]", name="days"
+        ),
+        CheckConstraint("starts <> ends", name="hours"),
+        CheckConstraint("valid_until IS NULL OR valid_until >= valid_from - 1", name="period"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    attendant_id: Mapped[UUID] = mapped_column(ForeignKey("attendants.id"), index=True)
+    spot_id: Mapped[UUID] = mapped_column(ForeignKey("spots.id"), index=True)
+    days: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    starts: Mapped[time]
+    ends: Mapped[time]
+    valid_from: Mapped[date]
+    valid_until: Mapped[date | None]
+    assigned_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    assigned_at: Mapped[datetime] = mapped_column(Instant)

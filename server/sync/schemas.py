@@ -123,8 +123,16 @@ class Signs(BaseModel):
     checked: dict[str, CheckedSign] = Field(description="The last check of each spot's sign.")
 
 
+class Attendants(BaseModel):
+    """The codes of those who may not work any more."""
+
+    stopped: list[str]
+
+
 class Cards(BaseModel):
-    """Attendants' cards that were taken back; the keys of proofs read the others."""
+    """Attendants' cards that were taken back, or whose owners were stopped; the keys of proofs read
+    the others.
+    """
 
     revoked: list[UUID]
 
@@ -184,6 +192,7 @@ class MasterData(BaseModel):
     exemptions: list[Exemption]
     signs: Signs
     notices: Notices
+    attendants: Attendants
     cards: Cards
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import qris
 from domain.card import is_card
 from domain.device import DeviceState
-from domain.events import GENESIS, Event, EventError, canonical, event_hash
+from domain.events import GENESIS, Event, EventError, EventKind, canonical, event_hash
 from domain.parking import SpotCodeError, parse_spot_code
 from domain.payment import ChargeState
 from domain.proof import ProofError, is_proof, verify
@@ -26,9 +26,10 @@ from domain.receipt import ReceiptNumberError, parse_receipt_number
 from domain.tariff import VehicleClass
 from server.database import Transactions, autocommit
 from server.errors import Problem
+from server.identity import attendants
 from server.identity import cards as identity_cards
 from server.identity import service as identity
-from server.identity.service import OnShift
+from server.identity.service import AttendantStopped, OnShift
 from server.inspection import facts, notices, signs, stays
 from server.parking import covered
 from server.payments import pool, proofs, receipts, refund_queries, vouchers
@@ -57,7 +58,9 @@ async def push(
 ) -> list[schemas.EventOutcome]:
     """Apply a batch in its chain's order; every event is accepted, known already, or quarantined.
 
-    All that a revoked device still had is quarantined: kept and looked at, never posted.
+    All that a revoked device still had is quarantined: kept and looked at, never posted. So is what
+    a stopped attendant recorded and had not sent, save the count: by whatever clock, as that may be
+    set back. It stays in the chain, so that whoever works with the device next can go on.
     """
     async with transactions.begin() as db:
         state, keys = await identity.device_keys(db, device_id)
@@ -65,7 +68,9 @@ async def push(
             identity.refuse_unless_active(state)
         # One batch of a device at a time, so that two do not race for the same place in its chain.
         await db.execute(select(func.pg_advisory_xact_lock(device_id.int % 2**62)))
-        source = _Source(device_id, keys, revoked=state is DeviceState.REVOKED)
+        people = {str(event.body.get("attendant")) for event in events if _storable(event.body)}
+        halted = frozenset(await attendants.stopped(db, people))
+        source = _Source(device_id, keys, halted, revoked=state is DeviceState.REVOKED)
         proofs_of = await takings.lock(db, events)
         in_order = sorted(range(len(events)), key=lambda place: events[place].seq)
         outcomes = {
@@ -78,6 +83,8 @@ async def push(
 class _Source:
     device_id: UUID
     keys: list[bytes]
+    halted: frozenset[str]
+    """Attendants who are stopped, of those named in the batch."""
     revoked: bool
 
 
@@ -100,6 +107,10 @@ async def _take(
         await quarantine.keep(db, source.device_id, _as_it_came(signed), reason, now=now)
         return schemas.EventOutcome(seq=signed.seq, outcome="quarantined", reason=reason)
     await db.execute(insert(DeviceEvent).values(**signed.model_dump(), received_at=now))
+    if str(signed.body.get("attendant")) in source.halted and signed.kind != EventKind.SHIFT_CLOSED:
+        reason = AttendantStopped.slug
+        await quarantine.keep(db, source.device_id, _as_it_came(signed), reason, now=now)
+        return schemas.EventOutcome(seq=signed.seq, outcome="quarantined", reason=reason)
     await takings.noticed(db, signed, proofs_of, now)
     unfit = await wishes.noticed(db, signed, now) or await notices.take(
         db, source.device_id, signed.kind, signed.seq, signed.body, now=now
@@ -261,6 +272,7 @@ async def master_data(
         notices=schemas.Notices(
             objection_days=settings.objection_days, keys=await notices.keys_as_text(db)
         ),
+        attendants=schemas.Attendants(stopped=await attendants.stopped(db)),
         cards=schemas.Cards(revoked=list(await identity_cards.revoked(db, books.day(now)))),
     )
 

@@ -41,6 +41,7 @@ WEBHOOK_KEY = "kunci uji webhook, tiga puluh dua"
 PLATE_KEY = "kunci uji nomor polisi, tiga puluh"
 SIGN_IN_KEY = "kunci uji masuk kantor, tiga puluh dua"
 PAYEE_KEY = "kunci uji rekening, tiga puluh dua"
+PERSON_KEY = "kunci uji juru parkir, tiga puluh dua"
 CONTACT_KEY = "kunci uji kontak, tiga puluh dua ya"
 _numbers = itertools.count(1)
 
@@ -105,6 +106,7 @@ def settings(database_url: str, keys: Path, tmp_path: Path) -> Settings:
         plate_key=SecretStr(PLATE_KEY),
         contact_key=SecretStr(CONTACT_KEY),
         payee_key=SecretStr(PAYEE_KEY),
+        person_key=SecretStr(PERSON_KEY),
         sign_in_key=SecretStr(SIGN_IN_KEY),
         reports_per_minute=10_000,
         picture_checks_per_minute=10_000,

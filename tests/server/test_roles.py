@@ -26,6 +26,7 @@ from server.database import (
 from tests.server.cluster import database_named
 
 INSERT_ONLY = {
+    "attendant_changes",
     "audit_changes", "audit_checkpoints", "audit_leaves", "audit_sweeps", "audit_tiles",
     "case_assignments", "case_changes", "case_comments", "case_steps",
     "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
@@ -49,7 +50,11 @@ INSERT_ONLY = {
 UPDATED = {
     "api_keys": {"revoked_at"},
     "attendant_cards": {"revoked_at", "why"},
-    "attendants": {"failed_tries", "locked_until"},
+    "attendant_requests": {"decided_by", "decided_at", "approved"},
+    "attendants": {
+        "failed_tries", "locked_until", "name", "state", "pin_hash", "nik_digest", "nik_ending",
+        "sk_number", "sk_from", "sk_until",
+    },
     "cases": {
         "state", "proposed_outcome", "zone_id", "reason", "proposed_by", "proposed_at",
         "decided_by", "outcome", "closed_at", "entry_id",
@@ -121,6 +126,7 @@ UPDATED = {
     "sign_in_tries": {"tries", "last_at", "locked_until"},
     "sign_cases": {"closed_by", "closed_at", "what_was_done"},
     "sign_on_attempts": set(),
+    "spot_assignments": {"valid_until"},
     "spot_links": {"pulses", "lost", "answer_ms"},
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},
     "takings": {
@@ -154,6 +160,8 @@ READ = {"alembic_version"}
 
 HIDDEN = {
     "api_keys.key_hash",
+    "attendants.nik_digest",
+    "attendants.nik_ending",
     "attendants.pin_hash",
     "device_keys.code_hash",
     "device_nonces.nonce",
@@ -174,7 +182,7 @@ HIDDEN = {
 }
 """What would help somebody in; auditors read everything else."""
 SECRET = re.compile(
-    "password|pin_hash|token|code_hash|key_hash|nonce$|secret|reminders.*[^_](auth|endpoint|p256dh)"
+    "password|pin_hash|nik_|token|code_hash|key_hash|nonce$|secret|reminders.*[^_](auth|endpoint|p256dh)"
 )
 OF_DRIVERS = {
     "notice_photos.jpeg",

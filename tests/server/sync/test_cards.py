@@ -12,8 +12,8 @@ from domain import card as kta
 from domain.card import Card
 from domain.proof import Seal
 from server import sample
-from server.cli import cards as drawing
 from server.database import Transactions
+from server.identity import card_pictures as drawing
 from server.identity import cards
 from server.identity.service import AttendantNotFound
 from server.payments.books import Books
