@@ -96,6 +96,7 @@ class Office:
         }
         self.claims: dict[str, bytes] = {}
         self.state = "active"
+        self.stopped: set[str] = set()
         self.wipe = False
         self.wiped: list[str] = []
         self.reports: list[dict[str, Any]] = []
@@ -300,6 +301,8 @@ class Office:
         pin, name = PINS.get(body["attendant"], ("", ""))
         if not pin or pin != body["pin"]:
             return problem(401, "sign-in-refused")
+        if body["attendant"] in self.stopped:
+            return problem(403, "attendant-stopped")
         token = str(uuid4())
         self.tokens[token] = body["attendant"]
         answer = {
@@ -383,6 +386,8 @@ class Office:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.state != "active":
             return problem(403, f"device-{self.state}")
+        if self.tokens.get(token) in self.stopped:
+            return problem(403, "attendant-stopped")
         return None if token in self.tokens else problem(401, "not-signed-in")
 
     async def _master_data(self, request: Request) -> Response:
@@ -394,6 +399,7 @@ class Office:
                 "vouchers": {"revoked": self.voided},
                 "notices": {"objection_days": 14, "keys": self._notice_keys()},
                 "cards": {"revoked": self.revoked_cards},
+                "attendants": {"stopped": sorted(self.stopped)},
                 "passes": {"revoked": self.revoked_passes},
                 "exemptions": self.exemptions,
                 "offline": self.offline,

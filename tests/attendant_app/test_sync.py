@@ -161,6 +161,56 @@ def test_a_suspended_device_says_so_and_keeps_its_records_until_it_is_resumed(
     until(lambda: device.status()["device_state"] == "active")
 
 
+def test_a_stopped_attendant_counts_and_closes_and_does_nothing_else_also_offline(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    cash = device.cash(SPOT)
+    until(lambda: device.status()["unsynced"] == 0)
+    office.stop()
+    until(lambda: not device.status()["online"])
+    late = device.cash(SPOT)
+    office.stopped = {"J-001"}
+    office.start()
+    until(lambda: device.get(f"/api/charges/{late['id']}")["sync"] == "refused")
+    until(lambda: device.status()["stopped"] and device.status()["unsynced"] == 0)
+    office.stop()
+    until(lambda: not device.status()["online"])
+    device.kill()
+    device.start()
+    page = device.http.get("/", headers={"Accept": "text/html"}, follow_redirects=True)
+    assert page.url.path == "/shift"
+    assert "Kantor menghentikan tugas Anda" in page.text
+    body = {"spot": SPOT, "vehicle_class": "motorcycle"}
+    for path in ("/api/charges", "/api/cash-charges"):
+        refused = device.http.post(path, json=body)
+        assert (refused.status_code, refused.json()["slug"]) == (403, "attendant-stopped")
+    assert device.get(f"/api/charges/{cash['id']}")["state"] == "paid"
+    office.start()
+    until(lambda: device.status()["online"])
+    closed = device.close(cash["amount_rp"], held_seen=device.status()["quarantined"])
+    assert closed.status_code == 200, closed.text
+    until(lambda: not device.status()["signed_in"])
+
+    # The relief's master data tells of it: a sign-in without a connection says why not.
+    device.sign_in("J-002", "222222")
+    refused = device.http.post("/api/sign-in", json={"attendant": "J-001", "pin": "123456"})
+    assert refused.json()["slug"] == "already-signed-in"
+    assert device.close(0, held_seen=device.status()["quarantined"]).status_code == 200
+    until(lambda: not device.status()["signed_in"])
+    for online in (True, False):
+        if not online:
+            office.stop()
+            until(lambda: not device.status()["online"])
+        refused = device.http.post("/api/sign-in", json={"attendant": "J-001", "pin": "123456"})
+        assert (refused.status_code, refused.json()["slug"]) == (403, "attendant-stopped")
+    office.stopped.clear()
+    office.start()
+    until(lambda: device.status()["online"])
+    device.sign_in()
+    assert device.status()["stopped"] is False
+
+
 def test_a_device_that_waits_for_approval_starts_working_by_itself(
     device: Device, office: Office
 ) -> None:
