@@ -67,7 +67,12 @@ async def test_a_device_that_lost_its_right_is_told_where_it_stands(
     synced = await api.post("/v1/sync", json={"events": []}, auth=handheld.signed)
     assert synced.status_code == (200 if state == "revoked" else 403)
     told = (await api.post(f"{own}/report", json={}, auth=handheld.signed)).json()
-    assert told == {"device_id": str(handheld.device_id), "state": state, "wipe": False}
+    assert told == {
+        "device_id": str(handheld.device_id),
+        "state": state,
+        "wipe": False,
+        "stopped": None,
+    }
 
 
 async def test_a_device_waits_for_a_second_officer_and_is_told_so_in_both_languages(
