@@ -1,4 +1,5 @@
-"""The office's first page over five million payments, by the sums that the sweep keeps.
+"""The office's first page and a month's reports over five million payments, by the sums that the
+sweep keeps.
 
 The payments are put there by SQL; the sums are made by the real sweep, and two minutes of payments
 are left to be counted, as at any moment of a day. The baseline asks for the same sums of the
@@ -27,6 +28,8 @@ AT_ONCE = 250_000
 DAYS, SPOTS, SHIFTS_A_DAY = 31, 1_000, 100
 VISITS, ROUNDS = 60, 3
 PROMISED_MS = 300
+REPORTS = ("mdr", "setoran", "bagi-hasil", "tunggakan", "zona", "juru-parkir")
+REPORT_MS = 1_000
 JAKARTA = ZoneInfo("Asia/Jakarta")
 
 PLACES = f"""
@@ -117,6 +120,7 @@ def measure() -> list[Figure]:
         form = {"login": sample.OFFICER, "password": "bench"}
         client.post("/office/sign-in", data=form)
         rounds = [(_page_ms(client), asyncio.run(_plain_ms(ground))) for _ in range(ROUNDS)]
+        reports = [(_report_ms(client), REPORT_MS) for _ in range(ROUNDS)]
     note = f"{PAYMENTS:,} payments over {DAYS} days at {SPOTS} spots; {VISITS} visits a round."
     return [
         Figure.of_rounds(
@@ -124,6 +128,13 @@ def measure() -> list[Figure]:
         ),
         Figure.of_rounds(
             "office-plain", "ms, p95", rounds, "its sums alone, of the payments themselves", note
+        ),
+        Figure.of_rounds(
+            "office-reports",
+            "ms, slowest",
+            reports,
+            "promised",
+            f"{note} Of {', '.join(REPORTS)}, a month each.",
         ),
     ]
 
@@ -137,6 +148,20 @@ def _page_ms(client: httpx.Client) -> float:
         if 'id="live"' not in answer.text:
             raise RuntimeError(f"answered {answer.status_code} {answer.text[:300]}")
     return quantiles(taken, n=20)[18]
+
+
+def _report_ms(client: httpx.Client) -> float:
+    """The slowest of the reports of the last month."""
+    today = datetime.now(JAKARTA).date()
+    days = {"from": str(today - timedelta(days=DAYS - 1)), "to": str(today)}
+    taken = []
+    for name in REPORTS:
+        started = time.perf_counter()
+        answer = client.get(f"/office/reports/{name}", params=days)
+        taken.append((time.perf_counter() - started) * 1000)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{name} answered {answer.status_code} {answer.text[:300]}")
+    return max(taken)
 
 
 async def _plain_ms(ground: Ground) -> float:

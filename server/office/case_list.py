@@ -172,7 +172,9 @@ def _starts(books: Books, day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=books.timezone)
 
 
-async def page(db: AsyncSession, books: Books, wanted: Wanted, *, now: datetime) -> Page:
+async def page(
+    db: AsyncSession, books: Books, wanted: Wanted, *, now: datetime, size: int = PAGE
+) -> Page:
     today = books.day(now)
     column, direction, beyond = SORTED[wanted.order]
     conditions = ["t.kind = ANY(:kinds)", OF_STATE[wanted.state], OF_WHOM[wanted.whose]]
@@ -201,12 +203,12 @@ async def page(db: AsyncSession, books: Books, wanted: Wanted, *, now: datetime)
                     WHERE a.kind = t.kind AND a.case_id = t.id ORDER BY a.id DESC LIMIT 1
                 ) g ON true LEFT JOIN officers o ON o.id = g.officer_id
                 WHERE {" AND ".join(conditions)}
-                ORDER BY {column} {direction}, t.id {direction} LIMIT {PAGE + 1}"""),
+                ORDER BY {column} {direction}, t.id {direction} LIMIT {size + 1}"""),
             values,
         )
     ).all()
-    listed = [_listed(row, books, today) for row in rows[:PAGE]]
-    more = len(rows) > PAGE
+    listed = [_listed(row, books, today) for row in rows[:size]]
+    more = len(rows) > size
     return Page(listed, _after(listed[-1], wanted.order) if more else "")
 
 

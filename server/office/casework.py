@@ -6,7 +6,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,11 +18,12 @@ from server.casework.models import MOST_WORDS, CaseKind
 from server.casework.service import CaseNotFound, CaseNotReopenable, OutcomeUnfit
 from server.complaints import service as complaints
 from server.complaints.models import Complaint
-from server.database import Transaction
+from server.database import Transaction, TransactionsDep
+from server.errors import language_of
 from server.identity.models import Officer, Role
 from server.identity.service import Right, RoleNotAllowed
 from server.inspection.models import SignCase
-from server.office import case_list, queries, settling
+from server.office import case_files, case_list, queries, settling
 from server.office.boards import board, place, plain_board
 from server.office.case_list import Band, Order, State, Wanted, Whose
 from server.office.refunds import Reason
@@ -35,6 +36,7 @@ from server.payments.wiring import WiringDep
 from server.reconciliation import discrepancies
 from server.reconciliation.discrepancies import Resolution
 from server.reconciliation.models import Discrepancy
+from server.reports.downloads import Reader
 from server.spots.models import Spot
 
 router = APIRouter()
@@ -56,12 +58,8 @@ def back(kind: CaseKind, case_id: UUID) -> Response:
 # The list
 
 
-@router.get("/cases")
-async def cases_page(
-    request: Request,
+def asked(
     officer: OfficerDep,
-    db: Transaction,
-    wired: WiringDep,
     kind: Annotated[CaseKind | None, Blank] = None,
     whose: Whose = Whose.ALL,
     age: Annotated[str, Query(pattern="^(|0-1|2-3|4-7|8-)$")] = "",
@@ -69,18 +67,52 @@ async def cases_page(
     q: Annotated[str, Query(max_length=100)] = "",
     order: Order = Order.AGE,
     after: Annotated[str, Query(max_length=100)] = "",
-) -> Response:
-    """All cases that the role sees, filtered by what the address says."""
+) -> Wanted:
+    """What the address says, of what the role sees; raises RoleNotAllowed."""
     seen = casework.seen_by(Role(officer.role))
     if kind is not None and kind not in seen:
         raise RoleNotAllowed
-    now = datetime.now(UTC)
     band = Band(age) if age else None
     kinds = seen if kind is None else [kind]
-    wanted = Wanted(kinds, officer.id, whose, band, state, q.strip(), order, after)
+    return Wanted(kinds, officer.id, whose, band, state, q.strip(), order, after)
+
+
+AskedDep = Annotated[Wanted, Depends(asked)]
+
+
+@router.get("/cases.csv")
+async def cases_file(
+    request: Request,
+    officer: OfficerDep,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+    wanted: AskedDep,
+) -> Response:
+    """The same cases on one page; that they were taken out is on record."""
+    now = datetime.now(UTC)
+    reader = Reader(officer.login, request.state.rights, language_of(request))
+    content = await case_files.make(transactions, wired.books, wanted, reader, now=now)
+    name = f"kasus-{wired.books.day(now)}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(content, headers=headers, media_type="text/csv; charset=utf-8")
+
+
+@router.get("/cases")
+async def cases_page(
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    wanted: AskedDep,
+    kind: Annotated[CaseKind | None, Blank] = None,
+    age: str = "",
+) -> Response:
+    """All cases that the role sees, filtered by what the address says."""
+    now, seen = datetime.now(UTC), casework.seen_by(Role(officer.role))
     shown = await case_list.page(db, wired.books, wanted, now=now)
     chosen = {
-        "kind": kind or "", "whose": whose, "age": age, "state": state, "q": q, "order": order,
+        "kind": kind or "", "whose": wanted.whose, "age": age, "state": wanted.state,
+        "q": wanted.text, "order": wanted.order,
     }  # fmt: skip
     return pages.render(
         request,
@@ -92,7 +124,7 @@ async def cases_page(
         chosen=chosen,
         next_page=urlencode({**chosen, "after": shown.after}),
         first_page=urlencode(chosen),
-        is_first=not after,
+        is_first=not wanted.after,
         kinds=seen,
         bands=list(Band),
         states=list(State),

@@ -38,7 +38,7 @@ ABOVE = 4
 def as_csv(table: Table, language: str) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
-    writer.writerow([_harmless(column.title.in_(language)) for column in table.columns])
+    writer.writerow([harmless(column.title.in_(language)) for column in table.columns])
     for row in table.rows:
         cells = zip(row, table.columns, strict=True)
         writer.writerow([_plain(value, column, language) for value, column in cells])
@@ -50,13 +50,13 @@ def _plain(value: Value, column: Column, language: str) -> str:
     if isinstance(value, Said):
         value = value.in_(language)
     if isinstance(value, str):
-        return _harmless(value)
+        return harmless(value)
     if isinstance(value, int) and column.kind is Kind.PERCENT:
         return percent(value, "." if language == "en" else ",")
     return "" if value is None else str(value)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """What a spreadsheet would take for a formula gets a quote before it."""
     return f"'{text}" if text.lstrip(" \n").startswith(FORMULA_STARTS) else text
 

@@ -1,5 +1,7 @@
 """The inbox of cases over HTTP: what each role sees, finds and may do, and nothing done by one."""
 
+import csv
+import hashlib
 import html
 import re
 from datetime import datetime, timedelta
@@ -9,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from server import sample, verify
@@ -26,6 +28,7 @@ from server.limits import RateLimit
 from server.office import case_list
 from server.payments.books import Books
 from server.reconciliation.models import Discrepancy
+from server.reports.models import ReportDownload
 from server.spots import service as spots
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.deciding import close_by_two
@@ -68,6 +71,28 @@ async def sign_case(transactions: Transactions, now: datetime) -> UUID:
 
 async def as_checker(api: httpx.AsyncClient) -> None:
     await sign_in(api, login=sample.CHECKER, password=CHECKER_PASSWORD)
+
+
+async def test_the_list_is_taken_home_as_it_is_filtered(
+    api: httpx.AsyncClient, transactions: Transactions, now: datetime
+) -> None:
+    await differ(transactions, now, *((day % 10, 1000 * day) for day in range(1, 70)))
+    await sign_in(api)
+    address = "/office/cases.csv?state=waiting&kind=discrepancy&age=4-7&order=amount"
+    answer = await api.get(address)
+    assert answer.headers["content-type"].startswith("text/csv")
+    head, *lines = csv.reader(answer.text.removeprefix("\ufeff").splitlines(), delimiter=";")
+    assert head[:4] == ["Jenis", "Rincian", "Tentang", "Jumlah"]
+    amounts = [1000 * day for day in range(1, 70) if 4 <= day % 10 <= 7]
+    assert [int(line[3]) for line in lines] == sorted(amounts, reverse=True)
+    assert {line[0] for line in lines} == {"selisih pencocokan"}
+    english = await api.get(address, headers={"Accept-Language": "en"})
+    assert "difference;not-settled;" in english.text
+    async with transactions.begin() as db:
+        taken = (await db.scalars(select(ReportDownload))).first()
+    assert taken is not None
+    assert (taken.report, taken.row_count, taken.who) == ("kasus", len(amounts), sample.OFFICER)
+    assert taken.sha256 == hashlib.sha256(answer.content).digest()
 
 
 def found(page: httpx.Response) -> list[str]:

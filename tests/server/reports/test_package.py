@@ -31,6 +31,7 @@ from tests.server.booking import book
 from tests.server.cluster import PASSWORD
 from tests.server.office.test_endpoints import sign_in
 from tests.server.reports.test_files import signer  # noqa: F401 - a fixture, found by its name
+from tests.server.test_cli import Karcis
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -187,3 +188,14 @@ async def test_the_page_gives_it_to_auditors_and_to_nobody_else(
         "/office/audit/package.zip", params=days | {"from": str(booked.first - timedelta(days=400))}
     )
     assert long.json()["slug"] == "report-period-unfit"
+
+
+async def test_the_command_writes_it_where_it_is_told(
+    booked: Period, database_url: str, tmp_path: Path
+) -> None:
+    karcis, out = Karcis(database_url, tmp_path), tmp_path / "paket.zip"
+    days = ("--from", str(booked.first), "--to", str(booked.last))
+    done = await karcis("audit", "package", *days, str(out))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(hashlib.sha256(out.read_bytes()).hexdigest())
+    assert (await karcis("audit", "package", *days, str(out))).returncode == 1

@@ -30,6 +30,7 @@ from server.settings import Settings
 from server.system import free_ports
 from tests.server.cluster import PASSWORD
 from tests.server.office.test_endpoints import sign_in
+from tests.server.test_cli import Karcis
 
 AT = time(6)
 MADE = datetime(2026, 11, 23, 3, tzinfo=UTC)
@@ -310,3 +311,15 @@ def test_a_mail_server_that_cannot_be_used_is_said_at_the_start(
 ) -> None:
     with pytest.raises(MailUnfit):
         Mailer.of(settings.model_copy(update={"smtp_url": SecretStr(url), "mail_from": sender}))
+
+
+async def test_the_command_lists_schedules_and_their_files(
+    transactions: Transactions, books: Books, maker: Officer, database_url: str, tmp_path: Path
+) -> None:
+    await planned(transactions, books, maker)
+    await schedules.write_due(transactions, books, None, now=MADE + timedelta(days=1))
+    told = (await Karcis(database_url, tmp_path)("report", "scheduled")).stdout
+    (made,) = await made_files(transactions)
+    assert "harian csv every day at 06:00" in told
+    assert f"{made.file.name}" in told
+    assert made.download.sha256.hex() in told
