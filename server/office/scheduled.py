@@ -19,6 +19,7 @@ from server.payments.wiring import WiringDep
 from server.reports import catalogue, schedules
 from server.reports.downloads import Form
 from server.reports.schedules import Every, Wish
+from server.reports.table import FILTERS
 
 router = APIRouter(prefix="/reports")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -51,6 +52,7 @@ async def scheduled_page(
         sees_all=sees_all,
         everybody=of is None,
         title_of=title_of,
+        filters=FILTERS,
     )
 
 

@@ -35,7 +35,7 @@ async def test_a_report_is_scheduled_fetched_and_ended(
     await page.get_by_label("Kabari lewat surel").fill("bendahara@kabupaten.example")
     await page.get_by_role("button", name="Jadwalkan").click()
     await expect(page.locator("h1")).to_have_text("Laporan terjadwal")
-    await expect(page.locator("tbody")).to_contain_text("zone PSR")
+    await expect(page.locator("tbody")).to_contain_text("zona PSR")
     await expect(page.get_by_text("Belum ada berkas.")).to_be_visible()
     later = now + timedelta(days=2)
     assert await schedules.write_due(transactions, books, None, now=later) >= 1
