@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from attendant_app import closing, prices, problems, shifts
+from attendant_app import closing, prices, problems, service, shifts
 from attendant_app.runtime import Handheld, device_time
 from domain.covered import Pass, verify
 from domain.events import EventKind
@@ -117,6 +117,7 @@ def _record(
     try:
         stay(handheld, stay_id)
     except problems.NotFound:
+        service.refuse_where_closed(handheld, handheld.store.master_data(), spot)
         body = {"stay_id": stay_id, "shift_id": shift.id, "spot": spot, **fact}
         with handheld.store.transaction():
             handheld.record(kind, body, device_time())

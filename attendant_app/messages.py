@@ -139,6 +139,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Daftar titik belum ada. Sambungkan ke kantor dulu.",
         "No spots yet. Connect to the office first.",
     ),
+    "spot-closed": ("DITUTUP", "CLOSED"),
+    "closed-until": ("Sampai {when}.", "Until {when}."),
+    "closed-further": ("Sampai ada kabar dari kantor.", "Until the office says otherwise."),
+    "closed-running": (
+        "Jangan terima kendaraan baru. Yang sudah parkir tetap diakhiri dan membayar.",
+        "Take no new vehicle. Those parked already still end and pay.",
+    ),
     "open-charges": ("Menunggu bayar", "Waiting for payment"),
     "recent-charges": ("Baru saja", "Just now"),
     "nothing-open": ("Belum ada kendaraan", "No vehicles yet"),

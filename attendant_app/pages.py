@@ -34,6 +34,7 @@ from attendant_app.prices import Offer
 from attendant_app.runtime import Handheld, device_time, new_id
 from attendant_app.settings import LANGUAGES
 from attendant_app.store import Sync
+from domain.closure import ClosureReason
 from domain.money import format_rp
 from domain.payment import ChargeKind
 from domain.tariff import VehicleClass
@@ -105,9 +106,16 @@ def page(request: Request, name: str, status: int = 200, **values: object) -> Re
         "oldest_age": messages.age(oldest, language) if oldest is not None else "",
         "time_left": messages.time_left(facts["offline"]["left_s"], language),
         "class_label": lambda name: VehicleClass(name).label(language),
+        "reason_label": lambda name: ClosureReason(name).label(language),
+        "day_time": lambda told: _day_time(handheld, told),
         **values,
     }
     return TEMPLATES.TemplateResponse(request, name, context, status_code=status)
+
+
+def _day_time(handheld: Handheld, told: str) -> str:
+    local = datetime.fromisoformat(told).astimezone(prices.zone_of(handheld.store.master_data()))
+    return local.strftime("%d-%m %H.%M")
 
 
 def _news(handheld: Handheld, language: str) -> list[dict[str, Any]]:
@@ -286,12 +294,20 @@ def _spot(request: Request) -> dict[str, Any]:
 
 
 async def cash(request: Request) -> Response:
-    return page(request, "cash.html", spot=_spot(request), classes=list(VehicleClass))
+    spot = _open_spot(request)
+    return page(request, "cash.html", spot=spot, classes=list(VehicleClass))
+
+
+def _open_spot(request: Request) -> dict[str, Any]:
+    """The spot, where a vehicle may come to it now."""
+    handheld, spot = handheld_of(request), _spot(request)
+    service.refuse_where_closed(handheld, handheld.store.master_data(), spot["code"])
+    return spot
 
 
 async def confirm_cash(request: Request) -> Response:
     """Asks once more: cash, once recorded, is the attendant's debt."""
-    spot, vehicle_class = _spot(request), request.path_params["vehicle_class"]
+    spot, vehicle_class = _open_spot(request), request.path_params["vehicle_class"]
     if vehicle_class not in spot["offers"]:
         raise problems.NotFound
     offer = spot["offers"][vehicle_class]

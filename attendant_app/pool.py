@@ -56,6 +56,8 @@ async def fill(handheld: Handheld) -> None:
         return
     if handheld.store.is_stopped(shift.attendant):
         return
+    if prices.closed(master, spot, handheld.office_time()) is not None:
+        return
     _drop(handheld, shift.attendant)
     for wheels in VehicleClass:
         offer = prices.offer(master, spot, wheels, handheld.office_time())

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from domain import closure
+from domain.closure import Closure, ClosureReason
 from domain.money import MoneyError
 from domain.tariff import (
     FlatRate,
@@ -88,6 +90,22 @@ def tariff(master: Mapping[str, Any] | None, spot_code: str, at: datetime) -> Ta
     try:
         return _in_force(master, spot_code, at)[0]
     except (TariffError, MoneyError, KeyError, TypeError):
+        return None
+
+
+def closed(master: Mapping[str, Any] | None, spot_code: str, at: datetime) -> Closure | None:
+    """What closes a spot then, as far as the office told; also what it told days ahead."""
+    found = [_closure(told) for told in (master or {}).get("closures") or ()]
+    return closure.closed([each for each in found if each], spot_code, at)
+
+
+def _closure(told: Mapping[str, Any]) -> Closure | None:
+    """None for one that this device cannot read: the office refuses what it must."""
+    try:
+        ends = told["ends"] and datetime.fromisoformat(told["ends"])
+        starts = datetime.fromisoformat(told["starts"])
+        return Closure(told["zone"], told["spot"], starts, ends, ClosureReason(told["reason"]))
+    except (KeyError, TypeError, ValueError):
         return None
 
 

@@ -197,6 +197,13 @@ class UnknownSpot(Problem):
     title_en = "This spot is not known"
 
 
+class SpotClosed(Problem):
+    slug = "spot-closed"
+    status = 409
+    title_id = "Titik parkir ini sedang ditutup"
+    title_en = "This parking spot is closed for now"
+
+
 class NoPrice(Problem):
     slug = "no-price"
     status = 409

@@ -16,6 +16,7 @@ import qris
 from attendant_app import closing, offline, pool, prices, problems, server_api, shifts
 from attendant_app.runtime import Handheld, device_time, new_id
 from attendant_app.store import Charge, Outgoing, Sync, stamp
+from domain.closure import Closure
 from domain.events import EventKind
 from domain.parking import SpotCodeError, parse_spot_code
 from domain.payment import ChargeKind
@@ -222,9 +223,17 @@ def known_place(handheld: Handheld, spot: str, vehicle_class: str) -> tuple[str,
         raise problems.UnknownSpot(str(error)) from error
     except ValueError as error:
         raise problems.InvalidRequest("vehicle_class") from error
-    if prices.spot_in(handheld.store.master_data(), code) is None:
+    master = handheld.store.master_data()
+    if prices.spot_in(master, code) is None:
         raise problems.UnknownSpot(code)
+    refuse_where_closed(handheld, master, code)
     return code, wheels
+
+
+def refuse_where_closed(handheld: Handheld, master: Mapping[str, Any] | None, code: str) -> None:
+    """No stay begins where the office closed; those that run are ended and paid as ever."""
+    if prices.closed(master, code, handheld.office_time()) is not None:
+        raise problems.SpotClosed(code)
 
 
 def known_plate(text: str | None) -> str | None:
@@ -357,6 +366,14 @@ def merchant_of(text: str | None) -> str:
         return ""
 
 
+def _told_closed(closure: Closure | None) -> dict[str, Any] | None:
+    """Why and until when, as screens and the local API tell it; None where it is open."""
+    if closure is None:
+        return None
+    ends = closure.ends and closure.ends.isoformat()
+    return {"reason": closure.reason.value, "until": ends}
+
+
 def spots(handheld: Handheld) -> list[dict[str, Any]]:
     """The spots this attendant may charge for, each with its prices right now."""
     master = handheld.store.master_data()
@@ -372,6 +389,7 @@ def spots(handheld: Handheld) -> list[dict[str, Any]]:
             "place": spot["place"],
             "zone": spot["zone"],
             "offers": offers(spot["code"]),
+            "closed": _told_closed(prices.closed(master, spot["code"], now)),
         }
         for spot in (master or {}).get("spots", ())
     ]

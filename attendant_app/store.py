@@ -488,6 +488,15 @@ class Store:
         row = self.db.execute("SELECT 1 FROM stopped_attendants WHERE code = ?", (code,)).fetchone()
         return row is not None
 
+    def save_closures(self, closures: list[dict[str, Any]]) -> bool:
+        """Keep what is closed, apart from all else that the office told. Whether it is news."""
+        body = self.master_data()
+        if body is None or body.get("closures") == closures:
+            return False
+        body["closures"] = closures
+        self.db.execute("UPDATE master_data SET body = ?", (json.dumps(body),))
+        return True
+
     # Charges
 
     def charge(self, charge_id: str) -> Charge | None:

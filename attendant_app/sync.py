@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 PULSE_S = 1.2
 # Pulse and its timeout together stay under the three seconds in which a screen must say "offline".
 REFRESH_S = 300.0
+CLOSURES_S = 30.0
 ASK_S = 60.0
 IDLE_S = 5.0
 AGAIN_S = 1.0
@@ -78,6 +79,7 @@ async def run(handheld: Handheld) -> None:
             _watch_late_money,
             _watch_wishes,
             _refresh,
+            _follow_closures,
             earnings.follow,
             stays.follow,
             _fill_pool,
@@ -197,6 +199,32 @@ async def _pull_master_data(handheld: Handheld) -> bool:
     news = answer.body != handheld.store.master_data()
     handheld.store.save_master_data(answer.body, handheld.office_time())
     if news:
+        handheld.nudge()
+    return True
+
+
+async def _follow_closures(handheld: Handheld) -> None:
+    """A street that is stopped at once is known here within half a minute."""
+    while True:
+        heard = handheld.bell.rings
+        if handheld.link.online and await _pull_closures(handheld):
+            await asyncio.sleep(CLOSURES_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreading load
+        else:
+            await handheld.bell.wait(heard, IDLE_S)
+
+
+async def _pull_closures(handheld: Handheld) -> bool:
+    shift = handheld.store.shift()
+    if shift is None or shift.token is None:
+        return False
+    try:
+        answer = await server_api.call(handheld.http, "GET", "/v1/closures", token=shift.token)
+    except server_api.NoAnswer:
+        return False
+    except server_api.Refusal as refusal:
+        _learn_from(handheld, refusal)
+        return False
+    if handheld.store.save_closures(answer.body.get("closures") or []):
         handheld.nudge()
     return True
 

@@ -20,6 +20,8 @@ HIGHEST_RP = 10_000_000
 """The most a tariff may name: what one QRIS payment can carry (PADG 24/1/PADG/2022)."""
 LONGEST_STAY = timedelta(days=366)
 EVERY_DAY = frozenset(range(1, 8))
+LONGEST_EVENT = 30
+"""Characters: a receipt's line has room for it."""
 
 
 class TariffError(ValueError):
@@ -129,7 +131,9 @@ class TariffVersion:
     """What a regulation prices from one day until another.
 
     ``valid_until`` is the last day, included; None means until further notice. ``id`` is whatever
-    the keeper of versions calls this one. Raises TariffError naming the field that is wrong.
+    the keeper of versions calls this one. ``event`` names a market day or another occasion: such a
+    version stands above the ordinary one for its days, and must say its last. Raises TariffError
+    naming the field that is wrong.
     """
 
     regulation: str
@@ -137,10 +141,17 @@ class TariffVersion:
     valid_until: date | None
     rates: Mapping[VehicleClass, ClassRate] = field(hash=False)
     id: str | None = None
+    event: str = ""
 
     def __post_init__(self) -> None:
         if not self.regulation.strip():
             raise TariffError("regulation: must name the rule the prices come from")
+        if len(self.event) > LONGEST_EVENT or self.event != " ".join(self.event.split()):
+            raise TariffError(f"event: want one line of at most {LONGEST_EVENT} characters")
+        if self.event and not self.event.isprintable():
+            raise TariffError("event: holds a character that cannot be printed")
+        if self.event and self.valid_until is None:
+            raise TariffError("valid_until: an event must have a last day")
         if self.valid_until is not None and self.valid_until < self.valid_from:
             raise TariffError("valid_until: is before valid_from")
         if not self.rates:
@@ -153,10 +164,14 @@ class TariffVersion:
 
 
 def in_force(versions: Iterable[TariffVersion], day: date) -> TariffVersion:
-    """The one version in force on a local day; raises TariffError for none and for two."""
-    found = [version for version in versions if version.covers(day)]
-    if not found:
+    """The one version in force on a local day, an event's before the ordinary one.
+
+    Raises TariffError for none, for two, and for two events.
+    """
+    covering = [version for version in versions if version.covers(day)]
+    if not covering:
         raise TariffError(f"valid_from: no tariff is in force on {day}")
+    found = [version for version in covering if version.event] or covering
     if len(found) > 1:
         names = " and ".join(version.regulation for version in found)
         raise TariffError(f"valid_until: more than one tariff is in force on {day}: {names}")
@@ -208,6 +223,7 @@ def quote(
     - Free minutes: a stay no longer than these costs nothing; a longer one is charged from its
       start. They are grace, not a deduction.
     - Cap: each 24 hours, counted from the start, cost no more than ``daily_cap_rp``.
+    - Event: the version of a market day names it in each line of its prices.
     - Rounding: none; every price is whole rupiah and times are compared exactly.
 
     Raises TariffError for a naive time, an end before its start or over 366 days after it, an
@@ -218,11 +234,11 @@ def quote(
     if rate is None:
         raise TariffError(f"rates: no price for {vehicle_class}")
     if isinstance(rate, FlatRate):
-        lines = [_flat_line(rate, start)]
+        lines = [_flat_line(rate, start, tariff.event)]
     elif end is None:
         raise TariffError("end: an hourly rate needs the time at which the stay ends")
     else:
-        lines = _hourly_lines(rate, start, _elapsed(start, end))
+        lines = _hourly_lines(rate, start, _elapsed(start, end), tariff.event)
     return Quote(sum(line.amount_rp for line in lines), tuple(lines), tariff.regulation)
 
 
@@ -239,13 +255,21 @@ def _elapsed(start: datetime, end: datetime) -> timedelta:
     return end.astimezone(UTC) - start.astimezone(UTC)
 
 
-def _flat_line(rate: FlatRate, start: datetime) -> QuoteLine:
+def _flat_line(rate: FlatRate, start: datetime, event: str) -> QuoteLine:
     band = _band_at(rate.bands, start)
     price_rp = rate.amount_rp if band is None else band.first_rp
-    return _line("Sekali parkir", "One parking", band, 1, price_rp)
+    return _line(*_of_event(event, "Sekali parkir", "One parking"), band, 1, price_rp)
 
 
-def _hourly_lines(rate: HourlyRate, start: datetime, stay: timedelta) -> list[QuoteLine]:
+def _of_event(event: str, label_id: str, label_en: str) -> tuple[str, str]:
+    if not event:
+        return label_id, label_en
+    return f"Tarif {event}: {label_id.lower()}", f"Prices of {event}: {label_en.lower()}"
+
+
+def _hourly_lines(
+    rate: HourlyRate, start: datetime, stay: timedelta, event: str
+) -> list[QuoteLine]:
     free = timedelta(minutes=rate.free_minutes)
     if free and stay <= free:
         minutes = rate.free_minutes
@@ -253,7 +277,7 @@ def _hourly_lines(rate: HourlyRate, start: datetime, stay: timedelta) -> list[Qu
     hours = max(1, -(-stay // timedelta(hours=1)))
     priced = [_hour(rate, start, index) for index in range(hours)]
     lines = [
-        _line(*_hour_labels(first), band, quantity, price_rp)
+        _line(*_of_event(event, *_hour_labels(first)), band, quantity, price_rp)
         for (first, band, price_rp), quantity in Counter(priced).items()
     ]
     return lines + _cap_lines(rate.daily_cap_rp, [price_rp for *_, price_rp in priced])
@@ -334,12 +358,14 @@ def tariff_from_json(data: object) -> TariffVersion:
              "daily_cap_rp": 10000, "free_minutes": 10, "bands": [
              {"from": "22:00", "until": "05:00", "first_hour_rp": 3000, "next_hour_rp": 1500}]}}}
 
-    ``id``, ``valid_until``, ``daily_cap_rp``, ``free_minutes``, ``bands`` and ``weekdays`` may be
-    left out; ``until`` may be "24:00". Raises TariffError naming the field for anything missing,
-    misspelt or out of range.
+    ``id``, ``valid_until``, ``event``, ``daily_cap_rp``, ``free_minutes``, ``bands`` and
+    ``weekdays`` may be left out; ``until`` may be "24:00". Raises TariffError naming the field for
+    anything missing, misspelt or out of range.
     """
-    fields = _object(data, "tariff", {"regulation", "valid_from", "rates"}, {"id", "valid_until"})
-    until = fields.get("valid_until")
+    fields = _object(
+        data, "tariff", {"regulation", "valid_from", "rates"}, {"id", "valid_until", "event"}
+    )
+    until, event = fields.get("valid_until"), fields.get("event")
     rates = _object(fields["rates"], "rates", set(), set(VehicleClass))
     return TariffVersion(
         regulation=_text(fields["regulation"], "regulation"),
@@ -347,12 +373,17 @@ def tariff_from_json(data: object) -> TariffVersion:
         valid_until=None if until is None else _day(until, "valid_until"),
         rates={VehicleClass(key): _rate(rate, f"rates.{key}") for key, rate in rates.items()},
         id=None if fields.get("id") is None else _text(fields["id"], "id"),
+        event="" if event is None else _text(event, "event"),
     )
 
 
 def tariff_to_json(tariff: TariffVersion) -> dict[str, Any]:
-    """The JSON form that ``tariff_from_json`` reads; every field is written out."""
-    return {
+    """The JSON form that ``tariff_from_json`` reads; every field is written out, an event's name
+    where there is one.
+    """
+    # A handheld of before events refuses a field that it does not know.
+    named = {"event": tariff.event} if tariff.event else {}
+    return named | {
         "id": tariff.id,
         "regulation": tariff.regulation,
         "valid_from": tariff.valid_from.isoformat(),

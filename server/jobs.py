@@ -37,6 +37,7 @@ from server.reconciliation import remittances
 from server.reports import mailing, schedules
 from server.reports.mailing import Mailer
 from server.reports.signing import ReportSigner
+from server.sync import closed_streets
 from server.webhooks import service as webhooks
 from server.webhooks.delivery import Sender
 from server.workdays import Workdays
@@ -175,6 +176,10 @@ def _timetable(
         async with transactions.begin() as db:
             await look_for_unclaimed(db, now=now)
 
+    async def paid_while_closed(now: datetime) -> None:
+        async with transactions.begin() as db:
+            await closed_streets.look(db, now=now)
+
     return {
         "verify_recent": (
             EVERY_FIVE_MINUTES,
@@ -188,6 +193,7 @@ def _timetable(
         ),
         "mend_takings": (EVERY_NIGHT, lambda _: figures.mend(transactions, books.timezone)),
         "unclaimed": (EVERY_FIVE_MINUTES, unclaimed),
+        "paid_while_closed": (EVERY_FIVE_MINUTES, paid_while_closed),
         "watch_fleet": (EVERY_FIVE_MINUTES, lambda now: fleet.watch(transactions, now=now)),
         "watch_cases": (EVERY_FIVE_MINUTES, lambda now: case_list.watch(transactions, now=now)),
         "prune_nonces": (

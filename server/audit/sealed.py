@@ -77,6 +77,8 @@ SEALED: Mapping[str, Sealed] = {
     ),
     "cleared_movements": Sealed(None),
     "closed_days": Sealed("closed_at"),
+    "closure_ends": Sealed("ended_at"),
+    "closures": Sealed(),
     "covered_stays": Sealed("recorded_at"),
     "day_close_changes": Sealed(),
     "device_changes": Sealed(),

@@ -10,12 +10,15 @@ import typer
 
 from server.cli.shell import (
     USAGE,
+    AsJson,
     DataDir,
     InputFile,
+    acting_as,
     fail,
     in_transaction,
     login,
     or_say_why,
+    print_json,
     talk,
     writing,
 )
@@ -33,17 +36,97 @@ def import_spots(
     data: DataDir = Path("data"),
     dry_run: Annotated[bool, typer.Option(help="Check the file, change nothing.")] = False,
 ) -> None:
-    """Take in spots from CSV, all or nothing; known codes are updated."""
+    """Take in spots from CSV or GeoJSON, all or nothing; known codes are updated.
+
+    A GeoJSON file is known by its name, .geojson or .json; it may have the zones' outlines too.
+    """
     from server.ledger import service as ledger
+    from server.spots import geojson
     from server.spots import service as spots
 
+    is_geojson = file.suffix.lower() in (".geojson", ".json")
+    take_in = geojson.import_features if is_geojson else spots.import_spots
+
     async def read(db: Any, text: str) -> int:
-        count = await spots.import_spots(db, text)
+        count = await take_in(db, text)
         await ledger.open_accounts(db, await spots.zone_names(db))
         return count
 
     count = _taken_in(data, file, dry_run, read, spots.SpotFileError)
     print(f"{count} spots{' would be' if dry_run else ''} imported")
+
+
+class Reason(StrEnum):
+    ROAD = "road"
+    EVENT = "event"
+    WORKS = "works"
+    SAFETY = "safety"
+
+
+Officer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
+CLOCK = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+
+
+@spot_app.command("close")
+def close_spot(
+    place: Annotated[str, typer.Argument(help="A spot's code, or a zone's for all of it.")],
+    reason: Annotated[Reason, typer.Option(help="Why, as drivers are told.")],
+    officer: Officer,
+    starts: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=CLOCK, help="The regency's clock; else at once."),
+    ] = None,
+    ends: Annotated[
+        datetime | None,
+        typer.Option("--until", formats=CLOCK, help="Else until it is opened again."),
+    ] = None,
+    note: Annotated[str, typer.Option(help="For the record.")] = "",
+    data: DataDir = Path("data"),
+    as_json: AsJson = False,
+) -> None:
+    """Close a spot or a zone: nothing is asked for there, on handhelds within half a minute."""
+    from domain.closure import ClosureReason
+    from server.spots import closures
+
+    async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
+        starts_at, ends_at = (
+            told and told.replace(tzinfo=books.timezone) for told in (starts, ends)
+        )
+        return await closures.close(
+            db,
+            officer_id,
+            place.upper(),
+            ClosureReason(reason.value),
+            starts=starts_at,
+            ends=ends_at,
+            note=note,
+            now=now,
+        )
+
+    made = acting_as(data, officer, work)
+    if as_json:
+        print_json({"id": str(made)})
+    else:
+        print(made)
+
+
+@spot_app.command("open")
+def open_spot(
+    place: Annotated[str, typer.Argument(help="As it was closed: a spot's code, or a zone's.")],
+    officer: Officer,
+    why: Annotated[str, typer.Option(help="Why, for the record.")],
+    data: DataDir = Path("data"),
+) -> None:
+    """End what closes a spot or a zone now, and call off what would."""
+    from server.spots import closures
+
+    async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
+        return await closures.end_all(db, officer_id, place.upper(), why, now=now)
+
+    count = acting_as(data, officer, work)
+    if not count:
+        fail(f"{place} is not closed")
+    print(f"{count} closures ended")
 
 
 class SheetSize(StrEnum):
@@ -148,7 +231,8 @@ async def _planned(
     seal = books.seal
     planned = await signs.plan(db, wanted, seal.key_id, replace=replace)
     today = books.day(datetime.now(UTC))
-    tariffs = await spots.tariffs_on(db, {spot.zone_id for spot in wanted}, today)
+    zones = {spot.zone_id for spot in wanted}
+    tariffs = await spots.tariffs_on(db, zones, today, ordinary=True)
     sheets = []
     for spot, version in ((each.spot, each.version) for each in planned):
         if spot.zone_id not in tariffs:

@@ -53,7 +53,8 @@ def list_tariffs(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
         return
     for zone, version in tariffs:
         until = version.get("valid_until") or "..."
-        print(f"{zone}  {version['valid_from']} - {until}  {version['regulation']}")
+        event = f"  {version['event']}" if version.get("event") else ""
+        print(f"{zone}  {version['valid_from']} - {until}  {version['regulation']}{event}")
     for one in proposed:
         print(f"{one.zone}  {one.version.valid_from}  {one.state}  {one.id}  {one.reason}")
 

@@ -17,6 +17,7 @@ from uuid import UUID
 from starlette.datastructures import QueryParams
 
 import qris
+from domain.closure import Closure, closed
 from domain.sign_link import PARAMETER, Newest, SignVerdict
 from domain.tariff import HourlyRate, TariffVersion, VehicleClass
 from server import pages
@@ -27,8 +28,8 @@ from server.group_commit import GroupCommit
 from server.payments import queries
 from server.payments.books import Books
 from server.settings import Settings
+from server.spots import closures, signs
 from server.spots import service as spots
-from server.spots import signs
 from server.spots.scans import Scans
 from server.spots.service import KnownSpot, NoTariff, SpotNotFound
 
@@ -58,11 +59,15 @@ class Visit(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A spot on a local day, and whether a sign's link is to be judged."""
+    """A spot at a local time, and whether a sign's link is to be judged."""
 
     code: str
-    day: date
+    at: datetime
     signed: bool
+
+    @property
+    def day(self) -> date:
+        return self.at.date()
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +78,9 @@ class Facts:
     tariff: TariffVersion
     sign: Newest | None
     merchant: str | None
+    closed: Closure | None = None
+    near: tuple[KnownSpot, ...] = ()
+    """Where a driver may park instead, where it is closed."""
 
 
 class SpotPages:
@@ -92,7 +100,7 @@ class SpotPages:
     async def show(self, code: str, visit: Visit, choice: Choice, *, seen: bool = True) -> bytes:
         """The page; raises SpotCodeMistyped, SpotNotFound or NoTariff."""
         signed = bool(visit.query) and _token(visit) is not None
-        facts = await self._readings.do(Asked(spots.canonical(code), visit.at.date(), signed))
+        facts = await self._readings.do(Asked(spots.canonical(code), visit.at, signed))
         if isinstance(facts, Problem):
             raise facts
         if signed and self._verdict(visit, facts) is SignVerdict.GENUINE:
@@ -102,7 +110,7 @@ class SpotPages:
         # A tariff's bands begin and end at whole minutes, so that within one all prices stand.
         minute = visit._replace(at=visit.at.replace(second=0, microsecond=0))
         before, after = self._drawn(minute, facts, choice.vehicle_class, choice.minutes)
-        return b"%s%s%s" % (before, str(choice.id).encode(), after)
+        return before if after is None else b"%s%s%s" % (before, str(choice.id).encode(), after)
 
     async def _read(self, asked: Sequence[Asked]) -> list[Facts | Problem]:
         async with autocommit(self._transactions) as db:
@@ -113,6 +121,13 @@ class SpotPages:
             signed = {each.code for each in asked if each.signed}
             newest = await signs.newest(db, signed) if signed else {}
             merchant = self._merchant_name or _merchant(await queries.newest_barcode(db))
+            standing = await closures.standing(db, min(each.at for each in asked))
+            shut = {each: closed(standing, each.code, each.at) for each in set(asked)}
+            near = {
+                each: await closures.open_near(db, found[each.code], standing, each.at)
+                for each, closure in shut.items()
+                if closure is not None and each.code in found
+            }
 
         def of(each: Asked) -> Facts | Problem:
             spot, sign = found.get(each.code), newest.get(each.code)
@@ -121,20 +136,21 @@ class SpotPages:
             if spot.zone_id not in tariffs[each.day]:
                 return NoTariff()
             tariff = _same(tariffs[each.day][spot.zone_id][1])
-            return self._facts(
-                spot, tariff, sign.newest if each.signed and sign else None, merchant
-            )
+            newest_sign = sign.newest if each.signed and sign else None
+            return self._facts(spot, tariff, newest_sign, merchant, shut[each], near.get(each, ()))
 
         facts = {each: of(each) for each in set(asked)}
         return [facts[each] for each in asked]
 
     def _draw_for_all(
         self, visit: Visit, facts: Facts, vehicle_class: VehicleClass | None, minutes: int
-    ) -> tuple[bytes, bytes]:
-        """The page before and after its visitor's own id."""
+    ) -> tuple[bytes, bytes | None]:
+        """The page before and after its visitor's own id; whole where it has none."""
         choice = Choice(NOBODY, vehicle_class, minutes)
         page = self._draw(visit, facts, choice, seen=True)
-        before, _, after = page.partition(f'value="{NOBODY}"')
+        before, found, after = page.partition(f'value="{NOBODY}"')
+        if not found:  # a closed spot asks for nothing
+            return page.encode(), None
         return f'{before}value="'.encode(), f'"{after}'.encode()
 
     def _verdict(self, visit: Visit, facts: Facts) -> SignVerdict | None:
@@ -146,6 +162,19 @@ class SpotPages:
 
     def _draw(self, visit: Visit, facts: Facts, choice: Choice, *, seen: bool) -> str:
         spot, tariff, books = facts.spot, facts.tariff, self._books
+        if facts.closed is not None:
+            return pages.text(
+                TEMPLATES,
+                "spot-closed.html",
+                books=books,
+                language=visit.language,
+                path=visit.path,
+                query=visit.query,
+                spot=spot,
+                sign=self._verdict(visit, facts),
+                closed=facts.closed,
+                near=facts.near,
+            )
         offers = prices.offers(tariff, visit.at, visit.language)
         chosen = choice.vehicle_class if choice.vehicle_class in tariff.rates else None
         chosen = chosen or offers[0].vehicle_class

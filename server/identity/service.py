@@ -162,6 +162,7 @@ class Right(StrEnum):
     APPROVE_ATTENDANT = "approve_attendant"
     CLOSE_SHIFT = "close_shift"
     EXPLAIN_COUNT = "explain_count"
+    CLOSE_STREET = "close_street"
     SETTLE_SIGN = "settle_sign"
     ANSWER_COMPLAINT = "answer_complaint"
     SETTLE_NOTICE = "settle_notice"
@@ -198,6 +199,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.MANAGE_DEVICES,
                 Right.CLOSE_SHIFT,
                 Right.EXPLAIN_COUNT,
+                Right.CLOSE_STREET,
                 Right.SETTLE_SIGN,
                 Right.ANSWER_COMPLAINT,
                 Right.SETTLE_NOTICE,
@@ -218,6 +220,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.WORK_CASE,
                 Right.APPROVE_DEVICE,
                 Right.APPROVE_ATTENDANT,
+                Right.CLOSE_STREET,
                 Right.ANSWER_COMPLAINT,
                 Right.SETTLE_NOTICE,
                 Right.APPROVE_OFFICER,
@@ -246,6 +249,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.WORK_CASE,
                 Right.MANAGE_ATTENDANTS,
                 Right.CLOSE_SHIFT,
+                Right.CLOSE_STREET,
                 Right.SETTLE_SIGN,
                 Right.ANSWER_COMPLAINT,
                 Right.SEE_WORK,

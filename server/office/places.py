@@ -16,6 +16,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.closure import closed
 from server import pages
 from server.database import Transaction, fetch
 from server.errors import NotFound
@@ -23,6 +24,7 @@ from server.identity import fleet
 from server.office.signal import drawn
 from server.office.signed_in import OfficerDep
 from server.payments.wiring import WiringDep
+from server.spots import closures, geojson
 from server.spots import service as spots
 
 router = APIRouter(prefix="/map")
@@ -45,6 +47,7 @@ class TileNotFound(NotFound):
 class Standing(StrEnum):
     """What is shown of a spot, the most pressing first."""
 
+    CLOSED = "closed"
     SIGN = "sign"
     UNPAID = "unpaid"
     PAID = "paid"
@@ -61,9 +64,12 @@ class Place:
     paid: int
     unpaid: int
     sign_wrong: bool
+    closed: bool = False
 
     @property
     def standing(self) -> Standing:
+        if self.closed:
+            return Standing.CLOSED
         if self.sign_wrong:
             return Standing.SIGN
         if self.unpaid:
@@ -96,6 +102,7 @@ async def map_page(
 ) -> Response:
     now = datetime.now(UTC)
     places = await _places(db, zone, now)
+    outlines = [outline for _, outline in await geojson.outlines(db, zone)]
     return pages.render(
         request,
         TEMPLATES,
@@ -103,7 +110,8 @@ async def map_page(
         books=wired.books,
         now=now,
         found=places,
-        map=drawn(places),
+        map=drawn(places, [ring for outline in outlines for ring in geojson.rings(outline)]),
+        outlines=outlines,
         zone=zone,
         zones=await spots.zone_names(db),
         most=MOST,
@@ -115,7 +123,8 @@ async def map_page(
 
 async def _places(db: AsyncSession, zone: str, now: datetime) -> list[Place]:
     rows = await fetch(db, PLACES, now, now - WITHOUT_TIME, now - PARKED, zone, MOST)
-    return [Place(**row) for row in rows]
+    standing = await closures.standing(db, now)
+    return [Place(**row, closed=closed(standing, row["code"], now) is not None) for row in rows]
 
 
 @router.get("/tiles/{zoom}/{column}/{row}")

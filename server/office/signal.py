@@ -69,9 +69,10 @@ class Street:
 
 @dataclass(frozen=True)
 class Map:
-    """Where each one stands in a drawing of WIDTH by HEIGHT, north up."""
+    """Where each one stands in a drawing of WIDTH by HEIGHT, north up; `rings` around them."""
 
     places: Sequence[tuple[int, int]] = field(default_factory=list)
+    rings: Sequence[Sequence[tuple[int, int]]] = field(default_factory=list)
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -139,8 +140,11 @@ class Placed(Protocol):
     def longitude(self) -> float: ...
 
 
-def drawn(found: Sequence[Placed]) -> Map:
-    """What was found by its coordinates: one scale both ways, the middle in the middle."""
+def drawn(found: Sequence[Placed], rings: Sequence[Sequence[Sequence[float]]] = ()) -> Map:
+    """What was found by its coordinates: one scale both ways, the middle in the middle.
+
+    `rings` are drawn as far as they come into view, in GeoJSON's order of coordinates.
+    """
     if not found:
         return Map()
     shrink = cos(radians(found[0].latitude))  # degrees of longitude are shorter than of latitude
@@ -151,9 +155,13 @@ def drawn(found: Sequence[Placed]) -> Map:
         (room - 2 * MARGIN) / max(span, 1e-9)
         for room, span in zip((WIDTH, HEIGHT), spans, strict=True)
     )
+    middle_east, middle_south = ((max(values) + min(values)) / 2 for values in (east, south))
 
-    def along(values: list[float], room: int) -> list[int]:
-        middle = (max(values) + min(values)) / 2
-        return [int((value - middle) * scale) + room // 2 for value in values]
+    def at(longitude: float, latitude: float) -> tuple[int, int]:
+        along = int((longitude * shrink - middle_east) * scale) + WIDTH // 2
+        return along, int((-latitude - middle_south) * scale) + HEIGHT // 2
 
-    return Map(list(zip(along(east, WIDTH), along(south, HEIGHT), strict=True)))
+    return Map(
+        [at(place.longitude, place.latitude) for place in found],
+        [[at(corner[0], corner[1]) for corner in ring] for ring in rings],
+    )

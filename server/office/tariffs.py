@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tariff import (
+    LONGEST_EVENT,
     ClassRate,
     FlatRate,
     TariffError,
@@ -29,10 +30,11 @@ from domain.tariff import (
 )
 from server import pages
 from server.database import Transaction, fetch
-from server.errors import InvalidRequest
+from server.errors import InvalidRequest, Problem
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office.signed_in import OfficerDep, confirmed
+from server.pages import DayOrNone
 from server.payments.books import Books
 from server.payments.wiring import WiringDep
 from server.spots import proposals
@@ -46,6 +48,13 @@ LOOKED_BACK = timedelta(days=30)
 MOST_STAYS = 5_000
 SHOWN = 50
 FIELDS = ("first_hour_rp", "next_hour_rp", "daily_cap_rp", "free_minutes")
+
+
+class EventNeedsBoth(Problem):
+    slug = "event-needs-both"
+    status = 422
+    title_id = "Tarif hari pasar atau acara butuh nama dan hari terakhirnya"
+    title_en = "The tariff of a market day or event needs its name and its last day"
 
 
 @dataclass(frozen=True)
@@ -137,14 +146,20 @@ async def propose(
     valid_from: Annotated[date, Form()],
     regulation: Annotated[str, Form(min_length=1, max_length=200)],
     reason: Annotated[str, Form(min_length=1, max_length=500)],
+    event: Annotated[str, Form(max_length=LONGEST_EVENT)] = "",
+    last: Annotated[DayOrNone, Form()] = None,
 ) -> Response:
-    """`version` is the draft that the page showed, as JSON."""
+    """`version` is the draft that the page showed, as JSON; `event` and `last` of a market day."""
     try:
         draft = tariff_to_json(tariff_from_json(json.loads(version)))
     except (ValueError, RecursionError) as exc:
         raise InvalidRequest(str(exc)) from exc
+    if bool(event.strip()) != (last is not None):
+        raise EventNeedsBoth
     now = datetime.now(UTC)
-    told = (zone, draft | {"regulation": regulation, "valid_until": None}, valid_from, reason)
+    ends = {"valid_until": last and last.isoformat()}
+    named = {"event": " ".join(event.split()) or None}
+    told = (zone, draft | {"regulation": regulation} | ends | named, valid_from, reason)
     asked = await proposals.propose(db, officer.id, *told, today=wired.books.day(now), now=now)
     return RedirectResponse(f"/office/tariffs/proposals/{asked}", 303)
 
@@ -203,8 +218,12 @@ async def withdraw(
 
 
 def _in_force(tariffs: list[Dated], day: date) -> dict[str, TariffVersion]:
-    """By zone."""
-    return {dated.zone: dated.version for dated in tariffs if dated.version.covers(day)}
+    """The ordinary ones, by zone: those of events stand above them for their days only."""
+    return {
+        dated.zone: dated.version
+        for dated in tariffs
+        if dated.version.covers(day) and not dated.version.event
+    }
 
 
 def _blank(today: date) -> TariffVersion:
@@ -216,12 +235,22 @@ async def _effect(
 ) -> dict[str, Any]:
     """What a draft would have earned, as pages show it."""
     stays = await _stays(db, zone, now - LOOKED_BACK, books.timezone)
+    cut_off = len(stays) == MOST_STAYS
+    if draft.event:
+        stays = [stay for stay in stays if stay.starts.isoweekday() in _weekdays(draft)]
     return {
         "effects": await asyncio.to_thread(lambda: list(_effects(draft, stays))),
         "days": LOOKED_BACK.days,
-        "cut_off": len(stays) == MOST_STAYS,
+        "cut_off": cut_off,
         "most": MOST_STAYS,
     }
+
+
+def _weekdays(event: TariffVersion) -> set[int]:
+    """Those on which an event is: of other days nothing can be told about it."""
+    assert event.valid_until is not None
+    days = min((event.valid_until - event.valid_from).days + 1, 7)
+    return {(event.valid_from + timedelta(days=day)).isoweekday() for day in range(days)}
 
 
 async def _all(db: AsyncSession) -> list[Dated]:

@@ -21,6 +21,7 @@ from server.payments import choices
 from server.payments.books import Books
 from server.payments.choices import Doing
 from server.reports import targets
+from server.spots import closures
 from server.spots import service as spots
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -95,6 +96,7 @@ async def today_page(request: Request, db: AsyncSession, books: Books) -> Respon
         waits=await _waits(db, now),
         failing=await _failing(db, now),
         switches=await choices.waiting(db, now),
+        closed=await closures.count_closed(db, now=now),
         latest=await queries.newest_money(db, SHOWN),
         difference_count=differences,
         case_count=cases,

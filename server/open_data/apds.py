@@ -159,7 +159,8 @@ def _rate_table(
     timezone: ZoneInfo,
 ) -> dict[str, Any]:
     starts = instant(_midnight(version.valid_from, timezone))
-    window = "" if band is None else f" {band.starts:%H.%M}-{band.ends:%H.%M}"
+    window = f" {version.event}" if version.event else ""
+    window += "" if band is None else f" {band.starts:%H.%M}-{band.ends:%H.%M}"
     id_ = uuid5(OURS, f"{zone}|{version.regulation}|{starts}|{kind}|{window}")
     days = [] if band is None else [DAYS[day - 1] for day in sorted(band.weekdays)]
     collection = {

@@ -127,7 +127,8 @@ def policies(version: TariffVersion, timezone: ZoneInfo) -> list[dict[str, Any]]
         for band in (None, *rate.bands):
             policy = {
                 "published_date": timestamp(_midnight(version.valid_from, timezone)),
-                "priority": 2 if band is None else 1,
+                # An event's go before the ordinary ones, as its prices do.
+                "priority": (2 if band is None else 1) - (2 if version.event else 0),
                 "rules": [
                     {
                         "activity": "parking",

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from domain.closure import Closure
 from domain.tariff import Band, FlatRate, TariffVersion, VehicleClass
 from server.open_data.service import HourOfUse, Occupancy, Zone, blur
 
@@ -74,8 +75,18 @@ TARIFFS = Dataset(
         "until",
         "valid_from",
         "valid_until",
+        "event",
         "regulation",
     ),
+)
+CLOSURES = Dataset(
+    "closures",
+    "Penutupan sementara",
+    "Temporary closures",
+    "Titik dan zona yang sedang atau akan ditutup, dan mengapa; tanpa titik berarti seluruh zona.",
+    "Spots and zones that are closed now or will be, and why; without a spot, all of the zone.",
+    ("zone", "spot", "reason", "from", "until"),
+    fresh="PT1M",
 )
 OCCUPANCY = Dataset(
     "occupancy",
@@ -95,7 +106,7 @@ HOURLY_USE = Dataset(
     ("zone", "vehicle_class", "hour", "arrivals", "standing"),
     fresh="PT1H",
 )
-DATASETS = {it.name: it for it in (ZONES, SPOTS, TARIFFS, OCCUPANCY, HOURLY_USE)}
+DATASETS = {it.name: it for it in (ZONES, SPOTS, TARIFFS, CLOSURES, OCCUPANCY, HOURLY_USE)}
 
 
 def zone_rows(zones: Sequence[Zone]) -> list[Row]:
@@ -159,8 +170,22 @@ def _tariff_row(zone: str, version: TariffVersion, kind: VehicleClass, band: Ban
         "until": None if band is None else f"{band.ends:%H:%M}",
         "valid_from": version.valid_from.isoformat(),
         "valid_until": None if version.valid_until is None else version.valid_until.isoformat(),
+        "event": version.event or None,
         "regulation": version.regulation,
     }
+
+
+def closure_rows(closures: Sequence[Closure], timezone: ZoneInfo) -> list[Row]:
+    return [
+        {
+            "zone": closure.zone,
+            "spot": closure.spot or None,
+            "reason": closure.reason.value,
+            "from": closure.starts.astimezone(timezone).isoformat(),
+            "until": closure.ends and closure.ends.astimezone(timezone).isoformat(),
+        }
+        for closure in closures
+    ]
 
 
 def occupancy_rows(zones: Sequence[Zone], counted: Sequence[Occupancy]) -> list[Row]:

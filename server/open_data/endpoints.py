@@ -16,6 +16,7 @@ from server.open_data import datasets, dcat, service
 from server.open_data.answers import Asked, AskedDep, From, Until
 from server.open_data.datasets import DATASETS, Dataset, Row
 from server.open_data.service import HOUR, QUARTER
+from server.spots import closures
 
 router = APIRouter(prefix="/open-data", include_in_schema=False)
 TEMPLATES = Path(__file__).parent / "templates"
@@ -50,6 +51,15 @@ async def tariffs(format_: str, asked: AskedDep, db: Transaction) -> Response:
     today = asked.books.day(asked.now)
     rows = datasets.tariff_rows(await service.tariffs(db, today))
     return asked.answer(*_written(asked, datasets.TARIFFS, format_, rows))
+
+
+@router.get("/closures.{format_}")
+async def standing_closures(format_: str, asked: AskedDep, db: Transaction) -> Response:
+    """What is closed now or will be."""
+    standing = await closures.standing(db, asked.now)
+    rows = datasets.closure_rows(standing, asked.books.timezone)
+    written = _written(asked, datasets.CLOSURES, format_, rows)
+    return asked.answer(*written, kept=timedelta(minutes=1))
 
 
 @router.get("/occupancy.{format_}")

@@ -41,6 +41,7 @@ PROOF_TAKEN_TWICE = "proof-taken-twice"
 VOUCHER_REFUSED = "voucher-refused"
 NEVER_CLAIMED = "never-claimed"
 REFUND_WISHED = "refund-wished"
+PAID_WHILE_CLOSED = "paid-while-closed"
 
 APPROVED = frozenset(RefundState) - REFUND_VOID - {RefundState.REQUESTED}
 

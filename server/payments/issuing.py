@@ -45,6 +45,7 @@ from server.payments.service import (
     release_stay,
     unfit_barcode,
 )
+from server.spots import closures
 from server.spots import service as spots
 from server.spots.service import KnownSpot
 
@@ -96,6 +97,13 @@ class PaymentRequest:
     """The stay to collect a further part of; without one, the payment starts a stay."""
     told_rp: int = 0
     """The cash in hand, where only the handheld could say how much was owed."""
+    taken_offline: bool = False
+    """Whether the voucher was taken while nobody could be asked."""
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether it tells of what was taken already: that is booked, whatever is in its way."""
+        return self.kind is ChargeKind.CASH or self.taken_offline
 
     def fingerprint(self) -> bytes:
         # The plate only as it is kept, so that nobody can find it by trying hashes.
@@ -211,11 +219,14 @@ async def _open_charges(
     places = await spots.find_all(db, [wanted.request.spot_code for wanted in group])
     zones = {place.zone_id for place in places.values()}
     tariffs = await spots.tariffs_on(db, zones, books.day(now))
+    standing = await closures.standing(db, now)
     opened: list[OpenCharge | Problem | None] = []
     for wanted in group:
         try:
             known = is_known(wanted.request.charge_id, wanted.request.fingerprint(), asked)
             place = places.get(spots.canonical(wanted.request.spot_code))
+            if place is not None and not known and not wanted.request.is_in_hand:
+                closures.refuse(standing, place.code, now)
             opened.append(None if known else _opening(wanted, place, tariffs, chooser, books, now))
         except Problem as refusal:
             opened.append(refusal)

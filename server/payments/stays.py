@@ -26,12 +26,15 @@ from server.payments.books import Books
 from server.payments.issuing import price
 from server.payments.models import Payment
 from server.payments.service import IdempotencyConflict
+from server.spots import closures
 from server.spots import service as spots
 from server.spots.models import Spot
 from server.spots.service import KnownSpot
 
 LONGEST_OFFLINE = timedelta(hours=12)
 """How long ago a handheld may say that something was recorded offline; no longer is believed."""
+STILL_THERE = timedelta(seconds=30)
+"""How long after it was recorded a stay may be refused, as its driver can still be told."""
 
 
 def believed(told: datetime | None, now: datetime) -> datetime:
@@ -180,6 +183,8 @@ async def start(db: AsyncSession, books: Books, request: StartRequest, *, now: d
             raise IdempotencyConflict
         return
     started_at = believed(request.told_at, now)
+    if now - started_at < STILL_THERE:
+        closures.refuse(await closures.standing(db, now), place.code, now)
     _, tariff = await spots.tariff_on(db, place.zone_id, books.day(started_at))
     # Nobody shall stand where nothing can be asked of him when he leaves.
     price(tariff, request.vehicle_class, started_at.astimezone(books.timezone), started_at)

@@ -220,7 +220,8 @@ async def redeem(
         voucher = vouchers.verify(text, books.proof_keys)
     except ProofError as exc:
         raise VoucherInvalid(exc.reason) from exc
-    request = replace(request, voucher=voucher.serial)
+    offline = taken_at is not None
+    request = replace(request, voucher=voucher.serial, taken_offline=offline)
     try:
         try:
             paid = await _pay(transactions, books, request, voucher, taken_at, now)

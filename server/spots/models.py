@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
+from domain.closure import ClosureReason
 from domain.sign import SignState
 from server.database import WRITTEN_IN, Base, new_id
 from server.spots.states import ProposalState
@@ -34,6 +35,8 @@ class Zone(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     code: Mapped[str] = mapped_column(Text, unique=True)
     name: Mapped[str] = mapped_column(Text)
+    outline: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """A Polygon or MultiPolygon of GeoJSON, where one was given: maps draw it, nothing asks it."""
 
 
 class Spot(Base):
@@ -54,7 +57,8 @@ class Spot(Base):
 class Tariff(Base):
     """One dated version of a zone's prices, `version` as `domain.tariff` writes it.
 
-    Only its end changes, when another version takes its place.
+    Only its end changes, when another version takes its place. That of an `event` stands above the
+    ordinary one for its days, which goes on beneath it and after it.
     """
 
     __tablename__ = "tariffs"
@@ -65,7 +69,17 @@ class Tariff(Base):
             (text("daterange(valid_from, valid_until, '[]')"), "&&"),
             name="ex_tariffs_one_in_force",
             using="gist",
+            where=text("event IS NULL"),
         ),
+        ExcludeConstraint(
+            ("zone_id", "="),
+            (text("daterange(valid_from, valid_until, '[]')"), "&&"),
+            name="ex_tariffs_one_event",
+            using="gist",
+            where=text("event IS NOT NULL"),
+        ),
+        CheckConstraint("event IS NULL OR valid_until IS NOT NULL", name="event_ends"),
+        CheckConstraint("event IS NOT DISTINCT FROM version->>'event'", name="event"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -74,10 +88,12 @@ class Tariff(Base):
     valid_from: Mapped[date]
     valid_until: Mapped[date | None]
     version: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    event: Mapped[str | None] = mapped_column(Text)
 
 
 Instant = DateTime(timezone=True)
 _STATES = ", ".join(repr(state.value) for state in SignState)
+_REASONS = ", ".join(repr(reason.value) for reason in ClosureReason)
 _PROPOSAL_STATES = ", ".join(repr(state.value) for state in ProposalState)
 
 
@@ -118,6 +134,43 @@ class TariffProposal(Base):
     decided_at: Mapped[datetime | None] = mapped_column(Instant)
     why: Mapped[str] = mapped_column(Text, default="")
     tariff_id: Mapped[UUID | None] = mapped_column(ForeignKey("tariffs.id"), unique=True)
+
+
+class Closure(Base):
+    """That a spot, or all of a zone, takes no vehicles from one moment until another. Insert-only.
+
+    Without an end it lasts until an officer ends it. It is never written afterwards: money of an
+    hour that was open cannot be made money of a closed one.
+    """
+
+    __tablename__ = "closures"
+    __table_args__ = (
+        CheckConstraint(f"reason IN ({_REASONS})", name="reason"),
+        CheckConstraint("starts_at >= closed_at", name="not_afterwards"),
+        CheckConstraint("ends_at IS NULL OR ends_at > starts_at", name="period"),
+        Index("ix_closures_starts_at", "starts_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    zone_id: Mapped[UUID] = mapped_column(ForeignKey("zones.id"))
+    spot_id: Mapped[UUID | None] = mapped_column(ForeignKey("spots.id"))
+    starts_at: Mapped[datetime] = mapped_column(Instant)
+    ends_at: Mapped[datetime | None] = mapped_column(Instant)
+    reason: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    closed_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    closed_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ClosureEnd(Base):
+    """That an officer ended a closure before its time, and why. Insert-only."""
+
+    __tablename__ = "closure_ends"
+
+    closure_id: Mapped[UUID] = mapped_column(ForeignKey("closures.id"), primary_key=True)
+    ended_at: Mapped[datetime] = mapped_column(Instant)
+    ended_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    why: Mapped[str] = mapped_column(Text)
 
 
 class Sign(Base):

@@ -70,6 +70,13 @@ class TariffToCome(Problem):
     title_en = "This zone has a tariff already that begins on that day or later"
 
 
+class EventOverlaps(Problem):
+    slug = "event-overlaps"
+    status = 409
+    title_id = "Zona ini sudah punya tarif hari pasar atau acara pada salah satu hari itu"
+    title_en = "This zone has a market day's or event's tariff already on one of those days"
+
+
 @dataclass(frozen=True)
 class Proposed:
     """A proposal with its names, as people see it."""
@@ -101,7 +108,8 @@ async def propose(
 ) -> UUID:
     """Ask that `draft` is in force from a day on, whatever day it says itself. Returns the id.
 
-    Raises RoleNotAllowed, ZoneNotFound, InvalidRequest, TariffTooSoon, TariffToCome, ProposalOpen.
+    Raises RoleNotAllowed, ZoneNotFound, InvalidRequest, TariffTooSoon, TariffToCome, EventOverlaps
+    or ProposalOpen.
     """
     maker = await identity.acting(db, officer_id, Right.PROPOSE_TARIFF)
     zone_id = await service.zone_id(db, zone)
@@ -111,7 +119,7 @@ async def propose(
         version = tariff_from_json({**draft, "id": None, "valid_from": valid_from.isoformat()})
     except TariffError as exc:
         raise InvalidRequest(str(exc)) from exc
-    await _refuse_unless_fit(db, zone_id, valid_from, today)
+    await _refuse_unless_fit(db, zone_id, version, today)
     made = TariffProposal(
         id=new_id(),
         zone_id=zone_id,
@@ -145,8 +153,8 @@ async def decide(
 ) -> None:
     """Put what another officer proposed in force from its day on, or decline it.
 
-    Raises RoleNotAllowed, ProposalNotFound, OwnProposal, ProposalDecided, TariffTooSoon or
-    TariffToCome.
+    An event's version stands above the ordinary one, which it does not end. Raises RoleNotAllowed,
+    ProposalNotFound, OwnProposal, ProposalDecided, TariffTooSoon, TariffToCome or EventOverlaps.
     """
     checker = await identity.acting(db, officer_id, Right.DECIDE_TARIFF)
     row = await _locked(db, proposal_id)
@@ -155,8 +163,10 @@ async def decide(
     event = ProposalEvent.APPROVED if approve else ProposalEvent.DECLINED
     after = _after(row, event)
     if approve:
-        await _refuse_unless_fit(db, row.zone_id, row.valid_from, today)
-        await service.end_before(db, row.zone_id, row.valid_from)
+        version = tariff_from_json(row.version)
+        await _refuse_unless_fit(db, row.zone_id, version, today)
+        if not version.event:
+            await service.end_before(db, row.zone_id, row.valid_from)
         row.tariff_id = await service.put_in_force(db, row.zone_id, row.version)
     row.state, row.decided_by, row.decided_at, row.why = after, checker.id, now, why.strip()
     await db.flush()
@@ -241,11 +251,21 @@ def _after(row: TariffProposal, event: ProposalEvent) -> str:
 
 
 async def _refuse_unless_fit(
-    db: AsyncSession, zone_id: UUID, valid_from: date, today: date
+    db: AsyncSession, zone_id: UUID, version: TariffVersion, today: date
 ) -> None:
     """What is quoted today has been told to drivers; what is to come was decided by two already."""
-    if valid_from <= today:
+    if version.valid_from <= today:
         raise TariffTooSoon
-    later = select(Tariff.id).where(Tariff.zone_id == zone_id, Tariff.valid_from >= valid_from)
-    if await db.scalar(later.limit(1)) is not None:
+    of_zone = select(Tariff.id).where(Tariff.zone_id == zone_id).limit(1)
+    if version.event:
+        others = of_zone.where(
+            Tariff.event.is_not(None),
+            Tariff.valid_from <= version.valid_until,
+            Tariff.valid_until >= version.valid_from,
+        )
+        if await db.scalar(others) is not None:
+            raise EventOverlaps
+        return
+    later = of_zone.where(Tariff.event.is_(None), Tariff.valid_from >= version.valid_from)
+    if await db.scalar(later) is not None:
         raise TariffToCome

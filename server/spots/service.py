@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -109,10 +109,12 @@ async def all_spots(db: Connected) -> list[KnownSpot]:
     return [KnownSpot(*row) for row in await fetch(db, SPOTS + "ORDER BY s.code")]
 
 
+# A market day's stands above the ordinary one.
 IN_FORCE = """
-    SELECT zone_id, id, version FROM tariffs
+    SELECT DISTINCT ON (zone_id) zone_id, id, version FROM tariffs
     WHERE zone_id = ANY($1::uuid[]) AND valid_from <= $2
-      AND (valid_until IS NULL OR valid_until >= $2)
+      AND (valid_until IS NULL OR valid_until >= $2) AND (event IS NULL OR NOT $3)
+    ORDER BY zone_id, event IS NULL
 """
 
 
@@ -125,10 +127,13 @@ async def tariff_on(db: Connected, zone_id: UUID, day: date) -> tuple[UUID, Tari
 
 
 async def tariffs_on(
-    db: Connected, zone_ids: Collection[UUID], day: date
+    db: Connected, zone_ids: Collection[UUID], day: date, *, ordinary: bool = False
 ) -> dict[UUID, tuple[UUID, TariffVersion]]:
-    """The versions in force on a local day, by zone; a zone without one is left out."""
-    rows = await fetch(db, IN_FORCE, zone_ids, day)
+    """The versions in force on a local day, by zone; a zone without one is left out.
+
+    The `ordinary` one is what stands on a sign, also on a market day.
+    """
+    rows = await fetch(db, IN_FORCE, zone_ids, day, ordinary)
     return {zone_id: (id_, tariff_from_json(version)) for zone_id, id_, version in rows}
 
 
@@ -160,6 +165,19 @@ class SpotFileError(ValueError):
     """A spot file that cannot be taken in; the message names the line and the column."""
 
 
+@dataclass(frozen=True)
+class SpotRow:
+    """A spot as a file tells of it."""
+
+    zone: str
+    zone_name: str
+    code: str
+    place: str
+    latitude: float
+    longitude: float
+    exclusive: bool
+
+
 SPOT_FILE_COLUMNS = ("zone", "zone_name", "spot", "place", "latitude", "longitude", "exclusive")
 
 TOLD_OF_A_SPOT = ("zone_id", "place", "latitude", "longitude", "exclusive")
@@ -168,7 +186,13 @@ TOLD_OF_A_SPOT = ("zone_id", "place", "latitude", "longitude", "exclusive")
 async def import_spots(db: AsyncSession, text: str) -> int:
     """Take in spots from CSV, all or nothing; a known code is updated. Returns how many."""
     rows = _spot_rows(text)
-    zones = {row.zone: await _put_zone(db, row.zone, row.zone_name) for row in rows}
+    await put(db, rows)
+    return len(rows)
+
+
+async def put(db: AsyncSession, rows: Sequence[SpotRow]) -> None:
+    """Put spots and their zones in; known ones are updated where they differ."""
+    zones = {row.zone: await put_zone(db, row.zone, row.zone_name) for row in rows}
     for row in rows:
         statement = upsert(Spot).values(
             id=new_id(),
@@ -188,21 +212,9 @@ async def import_spots(db: AsyncSession, text: str) -> int:
                 where=tuple_(*known) != tuple_(*told.values()),
             )
         )
-    return len(rows)
 
 
-@dataclass(frozen=True)
-class _SpotRow:
-    zone: str
-    zone_name: str
-    code: str
-    place: str
-    latitude: float
-    longitude: float
-    exclusive: bool
-
-
-def _spot_rows(text: str) -> list[_SpotRow]:
+def _spot_rows(text: str) -> list[SpotRow]:
     reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True)
     if tuple(reader.fieldnames or ()) != SPOT_FILE_COLUMNS:
         raise SpotFileError(f"the first line must be: {','.join(SPOT_FILE_COLUMNS)}")
@@ -210,7 +222,7 @@ def _spot_rows(text: str) -> list[_SpotRow]:
         lines = [(reader.line_num, row) for row in reader]
     except csv.Error as exc:
         raise SpotFileError(f"line {reader.line_num + 1}: {exc}") from exc
-    rows: list[_SpotRow] = []
+    rows: list[SpotRow] = []
     zone_names: dict[str, str] = {}
     seen: set[str] = set()
     for number, line in lines:
@@ -227,7 +239,7 @@ def _spot_rows(text: str) -> list[_SpotRow]:
     return rows
 
 
-def _spot_row(row: dict[str, str]) -> _SpotRow:
+def _spot_row(row: dict[str, str]) -> SpotRow:
     """One line's values; raises ValueError in words."""
     if None in row or None in row.values():
         raise ValueError("not as many fields as the first line has")
@@ -245,7 +257,7 @@ def _spot_row(row: dict[str, str]) -> _SpotRow:
         raise ValueError("exclusive must be yes or no")
     place = " ".join(row["place"].split())
     exclusive = row["exclusive"] == "yes"
-    return _SpotRow(row["zone"], row["zone_name"], code, place, latitude, longitude, exclusive)
+    return SpotRow(row["zone"], row["zone_name"], code, place, latitude, longitude, exclusive)
 
 
 def _one_line(row: dict[str, str]) -> list[str]:
@@ -253,7 +265,7 @@ def _one_line(row: dict[str, str]) -> list[str]:
     return [" ".join(value.splitlines()) for value in row.values()]
 
 
-async def _put_zone(db: AsyncSession, code: str, name: str) -> UUID:
+async def put_zone(db: AsyncSession, code: str, name: str) -> UUID:
     statement = upsert(Zone).values(id=new_id(), code=code, name=name)
     put: UUID | None = await db.scalar(
         statement.on_conflict_do_update(
@@ -274,7 +286,9 @@ async def add_tariff(db: AsyncSession, zone_code: str, version: dict[str, Any]) 
     of_zone = await zone_id(db, zone_code)
     known = await db.scalar(
         select(Tariff.version).where(
-            Tariff.zone_id == of_zone, Tariff.valid_from == tariff.valid_from
+            Tariff.zone_id == of_zone,
+            Tariff.valid_from == tariff.valid_from,
+            Tariff.event.is_(None) if not tariff.event else Tariff.event == tariff.event,
         )
     )
     until = version.get("valid_until")
@@ -293,6 +307,7 @@ async def put_in_force(db: AsyncSession, of_zone: UUID, version: dict[str, Any])
         valid_from=tariff.valid_from,
         valid_until=tariff.valid_until,
         version=version,
+        event=tariff.event or None,
     )
     db.add(made)
     await db.flush()
@@ -300,12 +315,12 @@ async def put_in_force(db: AsyncSession, of_zone: UUID, version: dict[str, Any])
 
 
 async def end_before(db: AsyncSession, of_zone: UUID, day: date) -> None:
-    """Let the version in force on `day`, which began before it, end the day before."""
+    """Let the ordinary version in force on `day`, which began before it, end the day before."""
     await db.execute(
         text(
             """UPDATE tariffs SET valid_until = CAST(:day AS date) - 1, version = jsonb_set(version,
                     '{valid_until}', to_jsonb(to_char(CAST(:day AS date) - 1, 'YYYY-MM-DD')))
-                WHERE zone_id = :zone AND valid_from < :day
+                WHERE zone_id = :zone AND event IS NULL AND valid_from < :day
                   AND (valid_until IS NULL OR valid_until >= :day)"""
         ),
         {"zone": of_zone, "day": day},

@@ -6,6 +6,7 @@ const rows = [...document.querySelectorAll("tr[data-latitude]")];
 const SHAPES = {
   free: "<circle r='6'/>", paid: "<circle r='8'/>",
   unpaid: "<path d='M0-10 10 8H-10z'/>", sign: "<path d='M-8-8 8 8M8-8-8 8'/>",
+  closed: "<path d='M-8-8H8V8H-8zM-8 0H8'/>",
 };
 
 /** A grid, where the regency has no tiles of its own: nobody else's server is asked. */
@@ -43,6 +44,9 @@ if (box && rows.length) {
   L.control.zoom({ zoomInTitle: box.dataset.nearer, zoomOutTitle: box.dataset.farther }).addTo(map);
   const tiles = box.dataset.tiles ? L.tileLayer(box.dataset.tiles, { maxZoom: 19 }) : new Grid();
   tiles.addTo(map);
+  for (const geometry of JSON.parse(box.dataset.outlines ?? "[]")) {
+    L.geoJSON(geometry, { style: { className: "zone-outline" }, interactive: false }).addTo(map);
+  }
   const places = rows.map((row) => {
     const name = `${row.cells[0].textContent}, ${row.cells[3].textContent}`;
     return L.marker([Number(row.dataset.latitude), Number(row.dataset.longitude)],

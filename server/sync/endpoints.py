@@ -23,6 +23,13 @@ async def master_data(
     return await service.master_data(db, wired.books, wired.settings, now=datetime.now(UTC))
 
 
+@router.get("/closures")
+async def standing_closures(shift: RequiredShift, db: Transaction) -> schemas.Closures:
+    """Of the master data only what must be known at once: asked for every half minute."""
+    told = await service.standing_closures(db, now=datetime.now(UTC))
+    return schemas.Closures(closures=told)
+
+
 @router.get("/zones/{zone}/live-stays")
 async def live_stays(
     zone: str, shift: RequiredShift, db: Transaction, wired: WiringDep

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.closure import ClosureReason
 from domain.sign import SignFault
 from domain.tariff import VehicleClass
 from server.moments import Moment
@@ -36,6 +37,22 @@ class Spot(BaseModel):
 class ZoneTariff(BaseModel):
     zone: str
     version: dict[str, Any]
+
+
+class Closure(BaseModel):
+    """A spot, or a whole zone where `spot` is empty, that takes no vehicles for a while."""
+
+    zone: str
+    spot: str
+    starts: datetime
+    ends: datetime | None = Field(description="Empty where it lasts until further notice.")
+    reason: ClosureReason
+
+
+class Closures(BaseModel):
+    """What is closed now or will be."""
+
+    closures: list[Closure]
 
 
 class Proofs(BaseModel):
@@ -194,6 +211,7 @@ class MasterData(BaseModel):
     notices: Notices
     attendants: Attendants
     cards: Cards
+    closures: list[Closure]
 
 
 class ResolveBarcode(BaseModel):

@@ -40,6 +40,7 @@ from server.payments.schemas import Charge
 from server.payments.service import ChargeNotFound
 from server.payments.wiring import Wiring
 from server.settings import Settings
+from server.spots import closures
 from server.spots import service as spots
 from server.spots import signs as registry
 from server.spots.service import KnownSpot
@@ -274,7 +275,14 @@ async def master_data(
         ),
         attendants=schemas.Attendants(stopped=await attendants.stopped(db)),
         cards=schemas.Cards(revoked=list(await identity_cards.revoked(db, books.day(now)))),
+        closures=await standing_closures(db, now=now),
     )
+
+
+async def standing_closures(db: AsyncSession, *, now: datetime) -> list[schemas.Closure]:
+    """What is closed now, and what will be with its times."""
+    standing = await closures.standing(db, now)
+    return [schemas.Closure.model_validate(each, from_attributes=True) for each in standing]
 
 
 async def live_stays(

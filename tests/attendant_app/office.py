@@ -108,6 +108,7 @@ class Office:
         self.requests: list[tuple[str, str]] = []
         self.card: dict[str, Any] = {}
         self.revoked_cards: list[str] = []
+        self.closures: list[dict[str, Any]] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._receipts = 0
@@ -229,6 +230,7 @@ class Office:
                 ),
                 Route("/v1/shifts/current/earnings", self._earnings),
                 Route("/v1/masterdata", self._master_data),
+                Route("/v1/closures", self._closures),
                 Route("/v1/zones/{zone}/live-stays", self._live_stays),
                 Route("/v1/spots/{spot}/charges", self._new_charge, methods=["POST"]),
                 Route("/v1/spots/{spot}/cash-charges", self._take_cash, methods=["POST"]),
@@ -403,8 +405,12 @@ class Office:
                 "passes": {"revoked": self.revoked_passes},
                 "exemptions": self.exemptions,
                 "offline": self.offline,
+                "closures": self.closures,
             }
         )
+
+    async def _closures(self, request: Request) -> Response:
+        return self._denied(request) or JSONResponse({"closures": self.closures})
 
     def _notice_keys(self) -> dict[str, list[str]]:
         return {

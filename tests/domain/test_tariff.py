@@ -390,6 +390,41 @@ def full(path, value):
     return data
 
 
+EVENT = replace(
+    NEW,
+    event="Hari pasar Legi",
+    valid_from=date(2027, 1, 24),
+    valid_until=date(2027, 1, 25),
+    rates={CAR: HourlyRate(5000, 3000, 6000)},
+)
+
+
+def test_an_events_version_stands_above_the_ordinary_one_for_its_days():
+    days = [date(2027, 1, day) for day in (23, 24, 25, 26)]
+    assert [in_force([NEW, EVENT], day).event for day in days] == ["", *[EVENT.event] * 2, ""]
+    with pytest.raises(TariffError):
+        in_force([NEW, EVENT, replace(EVENT, event="Pawai")], days[1])
+    lines = quote(
+        EVENT, CAR, datetime(2027, 1, 24, 9, tzinfo=UTC), datetime(2027, 1, 24, 11, tzinfo=UTC)
+    ).lines
+    assert [(line.label_id, line.amount_rp) for line in lines] == [
+        ("Tarif Hari pasar Legi: jam pertama", 5000),
+        ("Tarif Hari pasar Legi: jam berikutnya", 3000),
+        ("Batas harian", -2000),
+    ]
+    assert tariff_from_json(tariff_to_json(EVENT)) == EVENT
+    assert "event" not in tariff_to_json(NEW)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"valid_until": None}, {"event": "x" * 31}, {"event": " Legi"}, {"event": "a\x07b"}],
+)
+def test_an_event_has_a_short_name_and_a_last_day(wrong):
+    with pytest.raises(TariffError):
+        replace(EVENT, **wrong)
+
+
 def test_a_tariff_is_read_from_json_and_written_as_it_was_read():
     version = tariff_from_json(FULL)
     assert version == TariffVersion(

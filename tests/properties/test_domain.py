@@ -1,5 +1,6 @@
 import string
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ from domain.tariff import (
     TariffError,
     TariffVersion,
     VehicleClass,
+    in_force,
     quote,
     tariff_from_json,
     tariff_to_json,
@@ -72,7 +74,9 @@ def tariffs(draw, rates=flat_rates | hourly_rates):
     start, until = draw(days), draw(st.none() | days)
     assume(until is None or start <= until)
     priced = draw(st.dictionaries(st.sampled_from(VehicleClass), rates, min_size=1))
-    return TariffVersion("Perda 1/2024", start, until, priced, draw(st.none() | st.text()))
+    event = draw(st.sampled_from(["", "Hari pasar Legi"])) if until else ""
+    named = draw(st.none() | st.text())
+    return TariffVersion("Perda 1/2024", start, until, priced, named, event)
 
 
 starts = st.timedeltas(timedelta(0), timedelta(days=365)).map(
@@ -132,6 +136,15 @@ def test_a_quote_is_the_sum_of_its_hours_one_at_a_time(tariff, start, stay):
         if stay <= timedelta(minutes=rate.free_minutes) and rate.free_minutes:
             wanted_rp = 0
         assert quote(tariff, vehicle_class, start, start + stay).amount_rp == wanted_rp
+
+
+@given(tariffs(), st.dates(date(2026, 1, 2), date(2026, 12, 30)), st.integers(0, 40))
+def test_the_days_of_an_event_are_its_own_and_all_others_are_as_before(ordinary, first, lasts):
+    last = first + timedelta(days=lasts)
+    always = replace(ordinary, valid_from=date(2025, 1, 1), valid_until=None, event="")
+    event = replace(ordinary, valid_from=first, valid_until=last, event="Pasar")
+    for day in (first - timedelta(days=1), first, last, last + timedelta(days=1)):
+        assert in_force([always, event], day) is (event if event.covers(day) else always)
 
 
 @given(tariffs())

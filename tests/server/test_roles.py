@@ -30,6 +30,7 @@ INSERT_ONLY = {
     "audit_changes", "audit_checkpoints", "audit_leaves", "audit_sweeps", "audit_tiles",
     "case_assignments", "case_changes", "case_comments", "case_steps",
     "cash_deposits", "charge_changes", "cleared_movements", "closed_days",
+    "closure_ends", "closures",
     "complaint_changes", "day_close_changes",
     "device_changes", "device_events", "device_keys", "imported_files", "inquiries",
     "ledger_entries", "ledger_postings", "money", "notifications", "officer_changes",
@@ -144,7 +145,7 @@ UPDATED = {
         "url", "types", "secret", "previous_secret", "previous_until", "disabled_at",
         "disabled_why",
     },
-    "zones": {"name"},
+    "zones": {"name", "outline"},
 }  # fmt: skip
 """The other tables that the application adds rows to, and the columns it may change there."""
 

@@ -65,6 +65,8 @@ RIGHTS = {
     "/office/attendants/{attendant_id}/cards": Right.MANAGE_ATTENDANTS,
     "/office/shifts/{shift_id}/end": Right.CLOSE_SHIFT,
     "/office/complaints/{complaint_id}/answer": Right.ANSWER_COMPLAINT,
+    "/office/closures": Right.CLOSE_STREET,
+    "/office/closures/{closure_id}/end": Right.CLOSE_STREET,
     "/office/signs/{code}/changes": Right.SETTLE_SIGN,
     "/office/signs/{code}/photo": Right.SETTLE_SIGN,
     "/office/officers": Right.MANAGE_OFFICERS,

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import delete, select, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.tariff import VehicleClass, tariff_from_json
+from domain.tariff import VehicleClass, in_force, quote, tariff_from_json
 from server import sample, verify
 from server.database import Transactions, new_id
 from server.errors import InvalidRequest
@@ -20,6 +20,7 @@ from server.payments.issuing import PaymentRequest
 from server.spots import proposals, service
 from server.spots.models import Tariff, TariffProposal
 from server.spots.proposals import (
+    EventOverlaps,
     NotOwnProposal,
     OwnProposal,
     ProposalDecided,
@@ -192,6 +193,65 @@ async def test_what_was_declined_or_withdrawn_changes_nothing_and_frees_the_zone
         await decide(transactions, new_id())
     async with transactions.begin() as db:
         assert (await db.scalars(select(Tariff.version))).all() == before
+
+
+MARKET = DRAFT | {
+    "event": "Hari pasar Legi",
+    "valid_until": "2027-01-03",
+    "rates": {kind: {"kind": "flat", "amount_rp": 3000} for kind in ("motorcycle", "car", "truck")},
+}
+
+
+async def test_a_market_days_prices_stand_above_the_ordinary_ones_which_go_on_by_themselves(
+    app: FastAPI, transactions: Transactions
+) -> None:
+    books = app.state.payments.books
+    days = [date(2027, 1, day) for day in range(1, 5)]
+    noons = [datetime(2027, 1, day.day, 12, tzinfo=books.timezone) for day in days]
+    before = await asked_of_a_car(app, transactions, NOON)
+    await decide(transactions, await propose(transactions, first=days[1], draft=MARKET))
+    asked = [await asked_of_a_car(app, transactions, noon) for noon in noons]
+    assert asked == [before, 3000, 3000, before]
+    # A new ordinary tariff begins meanwhile; the event stays above it.
+    await decide(transactions, await propose(transactions, first=days[2]))
+    asked = [await asked_of_a_car(app, transactions, noon) for noon in noons]
+    assert asked == [before, 3000, 3000, 7000]
+    # The handheld, which has all versions, says the same, and both name the event.
+    async with transactions.begin() as db:
+        told = [version for zone, version in await service.tariffs_from(db, TODAY) if zone == "PSR"]
+        zone = await service.zone_id(db, "PSR")
+        ordinary = await service.tariffs_on(db, [zone], days[1], ordinary=True)
+        assert not ordinary[zone][1].event
+        lines = await db.scalar(text("SELECT quote FROM payments ORDER BY requested_at LIMIT 1"))
+        named = await db.scalars(
+            text("SELECT quote->0->>'label_id' FROM payments WHERE amount_rp = 3000")
+        )
+        assert set(named) == {"Tarif Hari pasar Legi: sekali parkir"}
+        assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
+    assert lines[0]["label_id"] == "Sekali parkir"
+    versions = [tariff_from_json(version) for version in told]
+    quoted = [quote(in_force(versions, n.date()), VehicleClass.CAR, n, None) for n in noons]
+    assert [one.amount_rp for one in quoted] == asked
+    assert quoted[1].lines[0].label_en == "Prices of Hari pasar Legi: one parking"
+
+
+async def test_two_events_of_a_zone_never_share_a_day(
+    owner: Transactions, transactions: Transactions
+) -> None:
+    first = await propose(transactions, first=date(2027, 1, 2), draft=MARKET)
+    await decide(transactions, first)
+    with pytest.raises(EventOverlaps):
+        await propose(transactions, first=date(2027, 1, 3), draft=MARKET)
+    with pytest.raises(InvalidRequest):
+        await propose(transactions, draft=MARKET | {"valid_until": None})
+    await propose(
+        transactions, first=date(2027, 1, 4), draft=MARKET | {"valid_until": "2027-01-04"}
+    )
+    async with transactions.begin() as db:
+        zone = await service.zone_id(db, "PSR")
+    with pytest.raises(DBAPIError, match="ex_tariffs_one_event"):
+        async with owner.begin() as db:
+            await service.put_in_force(db, zone, MARKET | {"valid_from": "2027-01-03"})
 
 
 async def test_a_tariff_begins_tomorrow_at_the_earliest_also_when_it_is_approved_late(
