@@ -127,6 +127,8 @@ TRIGGERS = (
     "complaints_first_state",
     "complaints_never_changes",
     "complaints_only_edges",
+    "closure_ends_insert_only",
+    "closures_insert_only",
     "covered_stays_insert_only",
     "day_close_changes_insert_only",
     "day_closes_first_state",

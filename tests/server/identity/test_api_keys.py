@@ -112,6 +112,7 @@ PUBLIC = {
     # open data, which says nothing of anybody
     "GET /open-data", "GET /open-data/catalog.jsonld", "GET /open-data/{name}.{format_}",
     "GET /open-data/tariffs.{format_}", "GET /open-data/occupancy.{format_}",
+    "GET /open-data/closures.{format_}",
     "GET /open-data/hourly-use.{format_}",
     "GET /open-data/cds/curbs/zones", "GET /open-data/cds/curbs/zones/{id_}",
     "GET /open-data/cds/curbs/areas", "GET /open-data/cds/curbs/areas/{id_}",
