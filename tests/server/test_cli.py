@@ -406,6 +406,58 @@ async def test_a_tariff_is_proposed_by_one_officer_and_decided_by_another(karcis
     assert (broken.returncode, broken.stderr.count("\n")) == (1, 1)
 
 
+async def test_an_acquirer_is_chosen_by_two_officers_or_at_once(karcis: Karcis) -> None:
+    secret = karcis.file("secret", "rahasia")
+    further = karcis.file(
+        "acquirers.toml",
+        '[b]\nprofile = "sandbox"\nurl = "http://127.0.0.1:9"\nclient_key = "k"\n'
+        f'client_secret_file = "{secret}"\nmerchant_id = "B"\nsettlement_mapping = "sandbox"\n',
+    )
+    two = {"KARCIS_ACQUIRERS": str(further)}
+    why = ("--reason", "tidak menjawab", "--officer", "bendahara", "--json")
+    unknown = await karcis("acquirer", "use", "b", "--at-once", *why)
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (1, 1)
+    switched = await karcis("acquirer", "use", "b", "--at-once", *why, **two)
+    assert switched.returncode == 0, switched.stderr
+    choice = json.loads(switched.stdout)
+    assert (choice["state"], choice["at_once"]) == ("requested", True)
+    asked = await karcis("acquirer", "use", "sandbox", "--from", "2099-01-01", *why, **two)
+    assert asked.returncode == 4, asked.stderr
+    decide = ("acquirer", "decide", choice["id"], "approve", "--why", "sesuai", "--officer")
+    assert (await karcis(*decide, "bendahara")).returncode == 1
+    assert (await karcis(*decide, "verifikator")).stdout.split()[-1] == "approved"
+    shown, listed = await asyncio.gather(
+        karcis("acquirer", "list", **two), karcis("acquirer", "list", "--json", **two)
+    )
+    assert "in force: all zones  b  tidak menjawab" in shown.stdout, shown.stderr
+    told = json.loads(listed.stdout)
+    assert [each["name"] for each in told["acquirers"]] == ["sandbox", "b"]
+    assert [each["acquirer"] for each in told["waiting"]] == ["sandbox"]
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ("", "cannot read"),
+        ("[b", "acquirers.toml: "),
+        ('[b]\nclient_secret = "rahasia"', "write the secret to a file"),
+        ('[b]\nclient_secret_file = "nirgendwo"', "cannot read"),
+        ('[b]\nprofile = "sandbox"', "Field required"),
+        ("b = 1", "acquirers.toml: "),
+        ('["Nama Besar"]\nprofile = "sandbox"', "acquirers.toml: "),
+    ],
+)
+async def test_a_wrong_file_of_acquirers_is_told_in_words_without_a_secret(
+    karcis: Karcis, table: str, says: str
+) -> None:
+    path = karcis.file("acquirers.toml", table) if table else karcis.folder / "acquirers.toml"
+    told = await karcis("doctor", KARCIS_ACQUIRERS=str(path))
+    assert told.returncode == 1
+    assert "SALAH acquirers: KARCIS_ACQUIRERS: " in told.stdout
+    assert says in told.stdout
+    assert "rahasia" not in told.stdout + told.stderr
+
+
 async def test_keys_and_webhooks_are_managed_from_the_command_line(karcis: Karcis) -> None:
     unknown = await karcis("key", "issue", "Bapenda", "--scope", "everything")
     assert unknown.returncode == 2

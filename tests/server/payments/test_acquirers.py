@@ -1,5 +1,6 @@
 """Two acquirers at once, each a sandbox on a socket of its own, with its own keys and files."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import RefundMethod, RefundReason
-from server import sample
+from server import doctor, sample
 from server.app import create_app
 from server.database import new_id
 from server.identity import service as identity
@@ -320,3 +321,28 @@ async def test_an_acquirer_that_the_settings_no_longer_name_is_not_asked(two: Tw
         maker = await identity.officer_named(db, sample.OFFICER)
         with pytest.raises(refunds.MethodUnfit):
             await refunds.request(db, maker, wanted, left, limits, wired.books, now=now)
+
+
+async def test_the_doctor_asks_each_acquirer(
+    two: Two, keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = two.office.wired.settings
+    for name, value in {
+        "ACQUIRER_URL": settings.acquirer_url,
+        "ACQUIRER_CLIENT_SECRET": CLIENT_SECRET,
+        "NOTIFY_CLIENT_SECRET": CLIENT_SECRET,
+        "ACQUIRER_PUBLIC_KEY": str(keys / "acquirer.pub.pem"),
+        "PRIVATE_KEY": str(keys / "karcis.pem"),
+        "ACQUIRERS": str(settings.acquirers),
+        "ACQUIRER_TIMEOUT_S": "60",
+    }.items():
+        monkeypatch.setenv(f"KARCIS_{name}", value)
+
+    async def told() -> dict[str, doctor.Finding]:
+        return {found.what: found for found in await asyncio.to_thread(doctor.examine, tmp_path)}
+
+    well = await told()
+    assert (well["acquirer sandbox"].ok, well[f"acquirer {B}"].ok) == (True, True), well
+    (tmp_path / "secret-b").write_text("lain")
+    ill = await told()
+    assert (ill["acquirer sandbox"].ok, ill[f"acquirer {B}"].ok) == (True, False), ill

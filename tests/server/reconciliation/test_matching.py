@@ -36,6 +36,19 @@ def charged(mdr_rp: int, due_rp: int | None) -> Settled:
     return replace(theirs(mdr_rp=mdr_rp), mdr_due_rp=due_rp)
 
 
+def test_lines_of_one_acquirer_are_never_taken_for_anothers_money() -> None:
+    """Two may give the same reference, and the one tells no RRN."""
+    booked = [replace(ours(None), acquirer="a"), replace(ours(None, 2000), acquirer="b")]
+    settled = [
+        replace(theirs(None, gross_rp=2000, mdr_rp=0, batch="BCH-A2"), acquirer="b"),
+        replace(theirs(None, mdr_rp=0), acquirer="a"),
+    ]
+    paid = [credit(4000), credit(2000, "BATCH BCH-A2", "bank/2")]
+    assert match(booked, settled, paid).differences == ()
+    crossed = match(booked[:1], [replace(settled[1], acquirer="b")], paid[:1])
+    assert [d.kind.value for d in crossed.differences] == ["not-booked", "not-settled"]
+
+
 def returned(amount_rp: int = 4000) -> Booked:
     return replace(ours("RFD1", -amount_rp), returned_rrn=RRN)
 
