@@ -54,10 +54,12 @@ class Office:
                 paid_at = datetime.fromisoformat(line["paid_at"])
                 await book(db, self.books, **{**line, "paid_at": paid_at})
 
-    async def settle(self, content: bytes, name: str = "settlement.csv") -> Imported:
+    async def settle(
+        self, content: bytes, name: str = "settlement.csv", acquirer: str = "sandbox"
+    ) -> Imported:
         async with self.transactions.begin() as db:
             return await service.import_settlement(
-                db, "sandbox", name, content, self.books, now=self.now
+                db, acquirer, name, content, self.books, now=self.now
             )
 
     async def bank(self, content: bytes, name: str = "statement.sta") -> Imported:
@@ -621,3 +623,18 @@ def test_the_fixtures_say_what_each_of_them_is() -> None:
     told = (FIXTURES / "README.md").read_text()
     for file in FIXTURES.glob("*.[cs]*"):
         assert f"`{file.name}`" in told
+
+
+async def test_two_acquirers_may_give_the_same_reference_on_one_day(office: Office) -> None:
+    """Each file settles the money of its own acquirer, where neither tells an RRN."""
+    at, names = f"{DAY}T08:00:00+07:00", ("sandbox", "bank-lain")
+    told = {"acquirer_reference": "ACQ-1", "rrn": None, "paid_at": at, "amount_rp": 4000}
+    await office.book([{**told, "reference": f"kami-{name}", "acquirer": name} for name in names])
+    await office.bank(statement(DAY, (4000, "BATCH BCH-SANDBOX"), (4000, "BATCH BCH-BANK-LAIN")))
+    for number, name in enumerate(names, 1):
+        file = settlement(line(1, at, batch=f"BCH-{name.upper()}", gross_rp=4000, rrn=""))
+        assert (await office.settle(file, f"{name}.csv", name)).lines == 1
+        report = await office.reconcile()
+        pairs = {(m.booked.acquirer, m.settled.acquirer) for m in report.matched}
+        assert pairs == {(each, each) for each in names[:number]}
+    assert report.differences == ()
