@@ -26,7 +26,7 @@ from server.identity.service import MAY, Right
 from server.office import boards, queries
 from server.office.signed_in import OfficerDep, confirmed
 from server.payments import cancelling, refunds
-from server.payments.models import Refund, RefundProof
+from server.payments.models import Charge, Refund, RefundProof
 from server.payments.queries import charge_view
 from server.payments.refunds import RefundLimits, RefundRequest
 from server.payments.returning import RefundNotFound
@@ -72,6 +72,7 @@ async def charge_page(
         "charge.html",
         books=wired.books,
         charge=charge,
+        acquirer=(await db.get_one(Charge, charge_id)).acquirer,
         money=await queries.money_of(db, charge_id),
         refunds=await queries.refunds_of(db, charge_id),
         wish=await wishes.of_charge(db, charge_id),
