@@ -15,15 +15,18 @@ from sqlalchemy import select, text
 from domain.parking import spot_code
 from server import schema
 from server.database import APP_ROLE, Transactions, as_role
+from server.identity import service as identity
+from server.identity.models import Role
 from server.payments.books import Books
 from server.sample import CHECKER, OFFICER
 from server.settings import Settings
 from server.spots.models import Spot
+from server.spots.rosters import COLUMNS
 from server.spots.service import SPOT_FILE_COLUMNS
 from tests import forks
 from tests.server.booking import book
 from tests.server.cluster import database_named
-from tests.server.conftest import WEBHOOK_KEY
+from tests.server.conftest import PERSON_KEY, WEBHOOK_KEY
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "settlements"
 
@@ -456,6 +459,42 @@ async def test_a_wrong_file_of_acquirers_is_told_in_words_without_a_secret(
     assert "SALAH acquirers: KARCIS_ACQUIRERS: " in told.stdout
     assert says in told.stdout
     assert "rahasia" not in told.stdout + told.stderr
+
+
+async def test_an_attendant_is_asked_for_stopped_and_taken_in_by_files(
+    karcis: Karcis, transactions: Transactions
+) -> None:
+    async with transactions.begin() as db:
+        await identity.add_officer(
+            db, login="koord", name="Koordinator", role=Role.KOORDINATOR, password="uji"
+        )
+    by = ("--officer", "koord", "--why", "uji")
+    asked = await karcis("attendant", "add", "j-002", "--name", "Siti Contoh", *by)
+    assert asked.returncode == 4, asked.stderr
+    lines = "J-011,Ani,6202011204800003,SK 1,2026-01-02,,PSR-001-U,15,07:00,15:00"
+    good = karcis.file("jukir.csv", f"{','.join(COLUMNS)}\n{lines}\n")
+    bad = karcis.file("rusak.csv", f"{','.join(COLUMNS)}\n{lines}\nJ-002,Lagi,,,,,,,,\n")
+    refused, money, tried, stopped = await asyncio.gather(
+        karcis("attendant", "import", bad, *by, KARCIS_PERSON_KEY=PERSON_KEY),
+        karcis("attendant", "stop", "J-001", "--officer", "bendahara", "--why", "uji"),
+        karcis("attendant", "import", good, "--dry-run", *by, KARCIS_PERSON_KEY=PERSON_KEY),
+        karcis("attendant", "stop", "J-001", *by),
+    )
+    assert (refused.returncode, "line 3: Another attendant has this code" in refused.stderr) == (
+        1, True,
+    )  # fmt: skip
+    assert (money.returncode, "Peran Anda" in money.stderr) == (1, True)
+    assert (tried.returncode, tried.stdout) == (0, "1 attendants would be asked for\n")
+    assert stopped.returncode == 0, stopped.stderr
+    taken, again = await asyncio.gather(
+        karcis("attendant", "import", good, *by, KARCIS_PERSON_KEY=PERSON_KEY),
+        karcis("attendant", "resume", "J-001", *by),
+    )
+    assert (taken.returncode, again.returncode) == (4, 4), taken.stderr + again.stderr
+    listed = await karcis("attendant", "list", "--json")
+    assert [(one["code"], one["state"]) for one in json.loads(listed.stdout)] == [
+        ("J-001", "stopped"), ("J-002", "requested"), ("J-011", "requested"),
+    ]  # fmt: skip
 
 
 async def test_keys_and_webhooks_are_managed_from_the_command_line(karcis: Karcis) -> None:
