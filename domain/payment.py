@@ -299,7 +299,8 @@ class CaseOutcome(StrEnum):
     tried again. NOT_MADE: the acquirer did not make a refund that was in doubt. CLARIFIED: how a
     proof or a voucher came to be taken that was no good is known. TAKEN_BACK: what had been posted
     for a case that was opened again is undone, and the case stays open. REFUNDED: the money went
-    back. EXPLAINED: a later file says what it was.
+    back. EXPLAINED: a later file says what it was. CLAIM_PAID: all of it paid what we claimed of a
+    fee, as two people decided about the claim.
     """
 
     RECOGNISED = "recognised"
@@ -309,6 +310,7 @@ class CaseOutcome(StrEnum):
     TAKEN_BACK = "taken_back"
     REFUNDED = "refunded"
     EXPLAINED = "explained"
+    CLAIM_PAID = "claim_paid"
 
 
 class CaseState(StrEnum):

@@ -319,7 +319,7 @@ async def _import_and_compare(chain: Run) -> tuple[Report, dict[str, list[str]]]
             await reconciliation.import_settlement(
                 db, Settings().acquirer, "settlement.csv", settlement, books, now=now
             )
-            await reconciliation.import_statement(db, "statement.sta", statement, now=now)
+            await reconciliation.import_statement(db, "statement.sta", statement, books, now=now)
             report = await reconciliation.reconcile(db, day, books, now=now)
             return report, await verify.broken(db)
     finally:

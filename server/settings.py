@@ -161,7 +161,9 @@ class Settings(BaseSettings):
     revenue_code: str = "4.1.02.01.04"
     rkud: str = ""
     person_key: SecretStr | None = Field(default=None, min_length=32)
+    rkud_account: str = ""
     payee_key: SecretStr | None = Field(default=None, min_length=32)
+    payout_result_mapping: str = "bank"
     payout_columns: str = "rekening=account,nama=holder,bank=bank,jumlah=amount,berita=reference"
     jobs: bool = True
 

@@ -142,6 +142,8 @@ TRIGGERS = (
     "discrepancies_never_changes",
     "discrepancies_two_officers",
     "evidence_destroyed_insert_only",
+    "fee_claims_never_changes",
+    "fee_claims_two_officers",
     "imported_files_insert_only",
     "inquiries_insert_only",
     "ledger_entries_balance",
@@ -215,6 +217,7 @@ TRIGGERS = (
     "tariff_proposals_never_changes",
     "tariff_proposals_only_edges",
     "tariffs_never_changes",
+    "transfer_cases_two_officers",
     "unended_stays_two_officers",
     "voucher_batches_insert_only",
     "voucher_ends_insert_only",
@@ -436,7 +439,10 @@ INVARIANTS = (
                 AND r.state IN ('sending', 'unknown', 'transfer_due', 'done')) r,
            (SELECT coalesce(-sum(p.amount_rp), 0) AS balance FROM ledger_postings p
             WHERE p.account_code = '2190') s,
-           LATERAL (SELECT opened - returned AS held) h
+           (SELECT coalesce(sum(f.amount_rp), 0) AS claimed FROM fee_claims f
+            JOIN cases c ON c.id = f.case_id
+            WHERE f.ended_entry_id IS NOT NULL AND c.state <> 'closed' AND c.entry_id IS NULL) f,
+           LATERAL (SELECT opened - returned - claimed AS held) h
            WHERE held <> balance""",
     ),
     Invariant(
@@ -450,7 +456,8 @@ INVARIANTS = (
         """SELECT posted - moved FROM
            (SELECT coalesce(sum(amount_rp), 0) AS posted FROM ledger_postings
             WHERE account_code = '1110') p,
-           (SELECT coalesce(sum(amount_rp), 0) AS moved FROM statement_lines) s
+           (SELECT coalesce(sum(amount_rp), 0) AS moved FROM statement_lines
+            WHERE ledger_account IS NULL) s
            WHERE posted <> moved""",
     ),
     Invariant(
@@ -460,16 +467,87 @@ INVARIANTS = (
     ),
     Invariant(
         "I7-remitted-as-approved",
-        "the regency's account holds the approved STS, and each is the sum of the days it lists",
+        "the regency's account holds the approved STS and what was paid straight into it, and each"
+        " STS is the sum of the days it lists",
         """SELECT 'all' FROM
            (SELECT coalesce(sum(amount_rp), 0) AS posted FROM ledger_postings
             WHERE account_code = '1100') p,
            (SELECT coalesce(sum(amount_rp), 0) AS approved FROM remittances
-            WHERE entry_id IS NOT NULL) r
-           WHERE posted <> approved
+            WHERE entry_id IS NOT NULL) r,
+           (SELECT coalesce(sum(l.amount_rp), 0) AS direct FROM statement_lines l
+            JOIN cleared_movements c ON c.statement_line_id = l.id
+            WHERE l.ledger_account = '1100'
+                AND NOT EXISTS (SELECT FROM remittances m WHERE m.number = c.name)) d
+           WHERE posted <> approved + direct
            UNION ALL SELECT r.number FROM remittances r
            LEFT JOIN remitted_days d ON d.remittance_id = r.id
            GROUP BY r.id HAVING r.amount_rp <> coalesce(sum(d.amount_rp), 0)""",
+    ),
+    Invariant(
+        "I7-remitted-in-transit",
+        "what was handed in and is still on the collecting account is the STS not yet seen leaving",
+        """SELECT posted + sent FROM
+           (SELECT coalesce(sum(amount_rp), 0) AS posted FROM ledger_postings
+            WHERE account_code = '1161') p,
+           (SELECT coalesce(sum(amount_rp), 0) AS sent FROM remittances
+            WHERE state = 'approved' AND NOT direct) r
+           WHERE posted <> -sent""",
+    ),
+    Invariant(
+        "I7-collected-as-handed-in",
+        "the collecting account holds what came and no STS has taken out, by the days that each"
+        " STS lists",
+        """SELECT posted - (came - taken) FROM
+           (SELECT coalesce(sum(amount_rp), 0) AS posted FROM ledger_postings
+            WHERE account_code = '1110') p,
+           (SELECT coalesce(sum(l.amount_rp), 0) AS came FROM statement_lines l
+            WHERE l.ledger_account IS NULL AND NOT EXISTS (
+                SELECT FROM remittances r WHERE r.statement_line_id = l.id)) s,
+           (SELECT coalesce(sum(d.amount_rp), 0) AS taken FROM remitted_days d
+            JOIN remittances r ON r.id = d.remittance_id WHERE r.state = 'seen') r
+           WHERE posted <> came - taken""",
+    ),
+    Invariant(
+        "I7-confirmed-as-told",
+        "an STS is confirmed exactly when the regency's statement tells of its whole sum",
+        """SELECT r.number FROM remittances r LEFT JOIN LATERAL (
+               SELECT coalesce(sum(l.amount_rp), 0) AS rp FROM statement_lines l
+               JOIN cleared_movements c ON c.statement_line_id = l.id
+               WHERE l.ledger_account = '1100' AND c.name = r.number
+           ) came ON true
+           WHERE NOT r.direct AND r.state IN ('approved', 'seen')
+               AND (r.confirmed_on IS NOT NULL) <> (came.rp = r.amount_rp)""",
+    ),
+    Invariant(
+        "I7-shares-in-transit",
+        "shares on their way are what the bank said was paid, less what left the account for them",
+        """SELECT posted - (taken - paid) FROM
+           (SELECT coalesce(sum(amount_rp), 0) AS posted FROM ledger_postings
+            WHERE account_code = '1162') p,
+           (SELECT coalesce(sum(amount_rp), 0) AS paid FROM payout_lines
+            WHERE state = 'paid') l,
+           (SELECT coalesce(-sum(s.amount_rp), 0) AS taken FROM statement_lines s
+            WHERE s.ledger_account IS NULL AND s.id IN (
+                SELECT statement_line_id FROM payout_runs
+                UNION SELECT c.statement_line_id FROM cleared_movements c
+                JOIN payout_runs r ON r.number = c.name)) s
+           WHERE posted <> taken - paid""",
+    ),
+    Invariant(
+        "I7-claims-as-decided",
+        "what acquirers are claimed to owe of their fees is the claims that have not ended",
+        """SELECT posted - claimed FROM
+           (SELECT coalesce(sum(amount_rp), 0) AS posted FROM ledger_postings
+            WHERE account_code = '1190') p,
+           (SELECT coalesce(sum(amount_rp), 0) AS claimed FROM fee_claims
+            WHERE ended_entry_id IS NULL AND outcome IS DISTINCT FROM 'withdrawn') f
+           WHERE posted <> claimed""",
+    ),
+    Invariant(
+        "I7-failed-shares-have-a-case",
+        "a share that the bank did not pay has a case with an owner",
+        """SELECT l.id FROM payout_lines l LEFT JOIN transfer_cases t ON t.payout_line_id = l.id
+           WHERE l.state = 'failed' AND t.id IS NULL""",
     ),
     Invariant(
         "I7-paid-out-as-told",
@@ -688,9 +766,10 @@ INVARIANTS = (
     ),
     Invariant(
         "I12-resolutions-are-steps",
-        "what is posted for a difference is a decision's, and stands as long as it says",
+        "what is posted for a difference or a claim is a decision's, and stands as long as it says",
         """SELECT e.id FROM ledger_entries e LEFT JOIN case_steps s ON s.entry_id = e.id
-           WHERE (e.source LIKE 'resolved:%' OR e.source LIKE 'unresolved:%')
+           WHERE (e.source LIKE 'resolved:%' OR e.source LIKE 'unresolved:%'
+                   OR e.source LIKE 'claim:%' OR e.source LIKE 'unclaim:%')
                <> (s.entry_id IS NOT NULL)
            UNION ALL SELECT d.id FROM discrepancies d
            LEFT JOIN case_steps s ON s.entry_id = d.entry_id AND s.case_id = d.id

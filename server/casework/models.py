@@ -25,6 +25,8 @@ class CaseKind(StrEnum):
     QUARANTINE = "quarantine"
     COMPLAINT = "complaint"
     SIGN = "sign"
+    CLAIM = "claim"
+    TRANSFER = "transfer"
 
 
 class CaseAssignment(Base):

@@ -81,6 +81,8 @@ RIGHTS: Mapping[CaseKind, Rights] = MappingProxyType(
         CaseKind.COUNT: Rights(Right.SEE_WORK, Right.EXPLAIN_COUNT, Right.DECIDE_CASE),
         CaseKind.QUARANTINE: Rights(Right.SEE_WORK, Right.MANAGE_DEVICES, Right.DECIDE_CASE),
         CaseKind.COMPLAINT: Rights(Right.SEE_WORK, Right.ANSWER_COMPLAINT, Right.ANSWER_COMPLAINT),
+        CaseKind.CLAIM: Rights(Right.SEE_BOOKS, Right.PROPOSE_CASE, Right.DECIDE_CASE),
+        CaseKind.TRANSFER: Rights(Right.SEE_BOOKS, Right.PROPOSE_CASE, Right.DECIDE_CASE),
         CaseKind.SIGN: Rights(Right.SEE_SIGNS, Right.SETTLE_SIGN, Right.DECIDE_CASE),
     }
 )

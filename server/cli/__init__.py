@@ -64,6 +64,7 @@ for name, group in (
     ("mdr-rule", accounting.mdr_rule_app),
     ("settlement", reconciliation.settlement_app),
     ("statement", reconciliation.statement_app),
+    ("payout", reconciliation.payout_app),
     ("tariff", tariffs.tariff_app),
     ("target", reports.target_app),
     ("voucher", vouchers.voucher_app),

@@ -26,6 +26,9 @@ settlement_app = typer.Typer(help="Settlement files of the acquirer.", no_args_i
 statement_app = typer.Typer(help="Bank statements.", no_args_is_help=True)
 settlement_mapping_app = typer.Typer(help="How settlement files are read.", no_args_is_help=True)
 statement_mapping_app = typer.Typer(help="How statements are read.", no_args_is_help=True)
+payout_app = typer.Typer(help="Payouts of shares.", no_args_is_help=True)
+payout_mapping_app = typer.Typer(help="How banks' results are read.", no_args_is_help=True)
+payout_app.add_typer(payout_mapping_app, name="mapping")
 settlement_app.add_typer(settlement_mapping_app, name="mapping")
 statement_app.add_typer(statement_mapping_app, name="mapping")
 
@@ -138,11 +141,69 @@ def import_statement(
 
     how = _mapping(mappings.StatementMapping, mapping or Settings().statement_mapping)
 
-    async def work(db: Any, _books: Any) -> Any:
+    async def work(db: Any, books: Any) -> Any:
         take_in = previews.statement if dry_run else service.import_statement
-        return await take_in(db, file.name, file.read_bytes(), now=datetime.now(UTC), mapping=how)
+        content = file.read_bytes()
+        return await take_in(db, file.name, content, books, now=datetime.now(UTC), mapping=how)
 
     _take_in(file, data, work, as_json)
+
+
+@payout_app.command("result")
+def import_payout_result(
+    file: InputFile,
+    data: DataDir = Path("data"),
+    mapping: Mapping = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what the bank tells of payouts (CSV, XLSX); the same again changes nothing."""
+    from domain.money import format_rp
+    from server.reconciliation import mappings, previews, results
+    from server.reconciliation.files import FileRefused
+    from server.settings import Settings
+
+    how = _mapping(mappings.PayoutMapping, mapping or Settings().payout_result_mapping)
+
+    async def work(db: Any, books: Any) -> Any:
+        take_in = previews.results if dry_run else results.take_in
+        content = file.read_bytes()
+        return await take_in(db, file.name, content, books, mapping=how, now=datetime.now(UTC))
+
+    try:
+        told = in_transaction(data, work)
+    except FileRefused as exc:
+        _refuse(file, exc)
+    if as_json:
+        print_json({**asdict(told), "dry_run": dry_run})
+        return
+    print(
+        f"{file.name}: {'PRATINJAU, tidak ada yang disimpan: ' if dry_run else ''}"
+        f"{told.paid} dibayar, {format_rp(told.paid_rp)}; {told.failed} gagal, "
+        f"{format_rp(told.failed_rp)}; {told.known} sudah dikenal"
+    )
+
+
+@payout_mapping_app.command("show")
+def show_payout_mappings() -> None:
+    """Print the ready mappings, to begin one of one's own from."""
+    from server.reconciliation import mappings
+
+    print(mappings.ready_text(mappings.PayoutMapping), end="")
+
+
+@payout_mapping_app.command("check")
+def check_payout_mapping(mapping: InputFile, sample: InputFile) -> None:
+    """Read a sample by a mapping of one's own, and say what was understood."""
+    from domain.money import format_rp
+    from server.reconciliation import mappings, results
+
+    how = _mapping(mappings.PayoutMapping, str(mapping))
+    rows = _read(sample, lambda content: results.read(content, how))
+    for row in rows[:10]:
+        said = "dibayar" if row.paid else "gagal"
+        print(f"baris {row.line_number}: {row.run}/{row.position}  {said}  {row.evidence}")
+    print(f"{sample.name}: {len(rows)} baris, {format_rp(sum(row.amount_rp for row in rows))}")
 
 
 @settlement_app.command("held")

@@ -234,13 +234,14 @@ def for_explained_settlement(gross_rp: int) -> tuple[Leg, ...]:
     return _balanced(Leg(SUSPENSE, gross_rp), Leg(RECEIVABLE, -gross_rp))
 
 
-def for_bank_credit(amount_rp: int, clears: str = IN_TRANSIT) -> tuple[Leg, ...]:
+def for_bank_credit(amount_rp: int, clears: str = IN_TRANSIT, into: str = BANK) -> tuple[Leg, ...]:
     """A movement on the collecting account, negative for a debit, which an account awaits.
 
     `clears` names that account: a batch's payout, a deposit, a refund's transfer, what was
-    handed in to the regency, or a payout of shares.
+    handed in to the regency, or a payout of shares. `into` is the RKUD where the acquirer settles
+    straight into it.
     """
-    return _balanced(Leg(BANK, amount_rp), Leg(clears, -amount_rp))
+    return _balanced(Leg(into, amount_rp), Leg(clears, -amount_rp))
 
 
 def for_unknown_movement(amount_rp: int) -> tuple[Leg, ...]:
@@ -265,6 +266,19 @@ def for_written_off(difference_rp: int, awaits: str) -> tuple[Leg, ...]:
 def for_fee_claimed(excess_rp: int) -> tuple[Leg, ...]:
     """The acquirer kept more than its fee: that is its debt, and no cost of ours."""
     return _balanced(Leg(FEE_CLAIMS, excess_rp), Leg(MDR_EXPENSE, -excess_rp))
+
+
+def for_claim_paid(amount_rp: int, out_of: str) -> tuple[Leg, ...]:
+    """The acquirer paid what was claimed of it.
+
+    `out_of` is where its money was posted: suspense, or the fee where a line gives it back.
+    """
+    return _balanced(Leg(out_of, amount_rp), Leg(FEE_CLAIMS, -amount_rp))
+
+
+def for_claim_refused(amount_rp: int) -> tuple[Leg, ...]:
+    """The acquirer will not pay what was claimed of it: that is a loss."""
+    return _balanced(Leg(WRITTEN_OFF, amount_rp), Leg(FEE_CLAIMS, -amount_rp))
 
 
 def reverse(legs: Sequence[Leg]) -> tuple[Leg, ...]:

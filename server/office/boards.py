@@ -14,6 +14,7 @@ from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import settling
 from server.office.settling import PLAIN
+from server.reconciliation.claims import Source
 
 PLACES = {
     CaseKind.DISCREPANCY: "/office/discrepancies/{}",
@@ -24,6 +25,8 @@ PLACES = {
     CaseKind.QUARANTINE: "/office/quarantine/{}",
     CaseKind.COMPLAINT: "/office/complaints/{}",
     CaseKind.SIGN: "/office/sign-cases/{}",
+    CaseKind.CLAIM: "/office/claims/{}",
+    CaseKind.TRANSFER: "/office/transfers/{}",
 }
 """The page of a case of each kind."""
 
@@ -49,6 +52,8 @@ class Board:
     may_propose: bool
     may_decide: bool
     may_reopen: bool
+    sources: Sequence[Source] = ()
+    """What may be named as the money that ends the case."""
     most_words: int = MOST_WORDS
 
     @property
@@ -64,6 +69,7 @@ async def board(
     state: CaseState,
     *,
     outcomes: Sequence[str] = (),
+    sources: Sequence[Source] = (),
     reopenable: bool,
 ) -> Board:
     """`outcomes` are those to choose from, of a case that is ended on this very board."""
@@ -81,6 +87,7 @@ async def board(
         comments=await casework.comments(db, kind, case_id),
         history=history,
         outcomes=outcomes,
+        sources=sources,
         proposed=next((t for t in reversed(history) if waiting and t.event == "proposed"), None),
         may_work=Right.WORK_CASE in rights,
         may_propose=state is CaseState.OPEN

@@ -16,6 +16,7 @@ from server.database import Transactions
 from server.errors import InvalidRequest
 from server.payments.books import Books
 from server.payments.models import OWNER
+from server.reconciliation.transfers import MENDED
 
 PAGE = 50
 MOST_RP = 2**62
@@ -76,6 +77,16 @@ CASES = f"""
     SELECT 'sign', n.id, n.fault, p.code, NULL, n.owner, n.opened_at,
         {_state("sign", "n.id", "n.closed_at IS NOT NULL")}, NULL
     FROM sign_cases n JOIN spots p ON p.id = n.spot_id
+    UNION ALL
+    SELECT 'claim', f.id, '', d.subject, f.amount_rp, f.owner, f.opened_at, f.state, NULL
+    FROM fee_claims f JOIN discrepancies d ON d.id = f.discrepancy_id
+    UNION ALL
+    SELECT 'transfer', t.id, t.detail, coalesce(s.number, r.number || '/' || l.position),
+        t.amount_rp, t.owner, t.opened_at,
+        {_state("transfer", "t.id", f"t.closed_at IS NOT NULL OR {MENDED}")}, NULL
+    FROM transfer_cases t LEFT JOIN remittances s ON s.id = t.remittance_id
+    LEFT JOIN payout_lines l ON l.id = t.payout_line_id
+    LEFT JOIN payout_runs r ON r.id = l.run_id
 """
 
 

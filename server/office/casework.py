@@ -33,9 +33,17 @@ from server.pages import Blank
 from server.payments import proposals, unended
 from server.payments.models import Case, Refund
 from server.payments.wiring import WiringDep
-from server.reconciliation import discrepancies
+from server.reconciliation import claims, discrepancies, transfers
+from server.reconciliation.claims import Ending
 from server.reconciliation.discrepancies import Resolution
-from server.reconciliation.models import Discrepancy
+from server.reconciliation.models import (
+    Discrepancy,
+    FeeClaim,
+    Remittance,
+    SettlementLine,
+    TransferCase,
+)
+from server.reconciliation.payout_models import PayoutLine, PayoutRun
 from server.reports.downloads import Reader
 from server.spots.models import Spot
 
@@ -47,6 +55,7 @@ ROWS = {
     CaseKind.SUSPENSE: Case,
     CaseKind.REFUND: Refund,
     CaseKind.COMPLAINT: Complaint,
+    CaseKind.CLAIM: FeeClaim,
 }
 """The tables of the kinds that are not PLAIN."""
 
@@ -182,13 +191,17 @@ async def propose(
     officer: Annotated[Officer, confirmed(Right.WORK_CASE)],
     db: Transaction,
     why: Reason,
-    outcome: Annotated[Resolution | None, Form()] = None,
+    outcome: Annotated[Resolution | Ending | None, Form()] = None,
+    source: Annotated[str, Form(max_length=50)] = "",
 ) -> Response:
+    """`source` names the money that ends a claim."""
     now = datetime.now(UTC)
     if kind in PLAIN:
         await settling.propose(db, officer.id, kind, case_id, why, now=now)
-    elif kind is CaseKind.DISCREPANCY and outcome is not None:
-        await discrepancies.propose(db, officer.id, case_id, outcome, why, now=now)
+    elif kind is CaseKind.DISCREPANCY and outcome in set(Resolution):
+        await discrepancies.propose(db, officer.id, case_id, Resolution(outcome), why, now=now)
+    elif kind is CaseKind.CLAIM and outcome in set(Ending):
+        await claims.propose(db, officer.id, case_id, Ending(outcome), source, why, now=now)
     else:
         raise OutcomeUnfit
     return back(kind, case_id)
@@ -211,6 +224,8 @@ async def decide(
         await discrepancies.decide(
             db, officer.id, case_id, wired.books, accept=accept, why=why, now=now
         )
+    elif kind is CaseKind.CLAIM:
+        await claims.decide(db, officer.id, case_id, wired.books, accept=accept, why=why, now=now)
     else:
         raise OutcomeUnfit
     return back(kind, case_id)
@@ -229,6 +244,8 @@ async def reopen(
         await settling.reopen(db, officer.id, kind, case_id, why, now=now)
     elif kind is CaseKind.DISCREPANCY:
         await discrepancies.reopen(db, officer.id, case_id, why, now=now)
+    elif kind is CaseKind.CLAIM:
+        await claims.reopen(db, officer.id, case_id, why, now=now)
     elif kind is CaseKind.SUSPENSE:
         await proposals.reopen(db, officer.id, case_id, why, now=now)
     elif kind is CaseKind.COMPLAINT:
@@ -263,6 +280,12 @@ async def discrepancy_page(
         row=row,
         age_days=max(0, (wired.books.day(now) - wired.books.day(row.opened_at)).days),
         suspense=await queries.case_of_difference(db, row),
+        claim=await db.scalar(
+            select(FeeClaim.id)
+            .where(FeeClaim.discrepancy_id == row.id)
+            .order_by(FeeClaim.opened_at.desc())
+            .limit(1)
+        ),
         board=await board(
             db,
             officer,
@@ -272,6 +295,75 @@ async def discrepancy_page(
             outcomes=fitting,
             reopenable=row.outcome is not None,
         ),
+    )
+
+
+@router.get("/claims/{case_id}")
+async def claim_page(
+    case_id: UUID,
+    request: Request,
+    officer: Annotated[Officer, allowed(Right.SEE_BOOKS)],
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    claim = await db.get(FeeClaim, case_id)
+    if claim is None:
+        raise CaseNotFound
+    state = CaseState(claim.state)
+    sources = await claims.sources(db, claim) if state is CaseState.OPEN else ()
+    fitting = claims.fitting(claim)
+    if claim.ended_entry_id is None and not sources:
+        fitting = tuple(one for one in fitting if one is not Ending.PAID)
+    now = datetime.now(UTC)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "claim.html",
+        books=wired.books,
+        claim=claim,
+        difference=await db.get_one(Discrepancy, claim.discrepancy_id),
+        age_days=max(0, (wired.books.day(now) - wired.books.day(claim.opened_at)).days),
+        line=await db.get(SettlementLine, claim.settlement_line_id)
+        if claim.settlement_line_id
+        else None,
+        board=await board(
+            db,
+            officer,
+            CaseKind.CLAIM,
+            case_id,
+            state,
+            outcomes=fitting,
+            sources=sources if claim.ended_entry_id is None else (),
+            reopenable=claim.outcome in (Ending.PAID, Ending.REFUSED),
+        ),
+    )
+
+
+@router.get("/transfers/{case_id}")
+async def transfer_page(
+    case_id: UUID,
+    request: Request,
+    officer: Annotated[Officer, allowed(Right.SEE_BOOKS)],
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    case = await db.get(TransferCase, case_id)
+    if case is None:
+        raise CaseNotFound
+    line = await db.get(PayoutLine, case.payout_line_id) if case.payout_line_id else None
+    now = datetime.now(UTC)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "transfer.html",
+        books=wired.books,
+        case=case,
+        line=line,
+        run=await db.get(PayoutRun, line.run_id) if line else None,
+        remittance=await db.get(Remittance, case.remittance_id) if case.remittance_id else None,
+        mended=await transfers.is_mended(db, case_id),
+        age_days=max(0, (wired.books.day(now) - wired.books.day(case.opened_at)).days),
+        board=await plain_board(db, officer, CaseKind.TRANSFER, case_id),
     )
 
 

@@ -16,7 +16,7 @@ from server.office import queries
 from server.office.signed_in import OfficerDep, confirmed
 from server.payments.books import Books
 from server.payments.wiring import WiringDep
-from server.reconciliation import deposits, numbers, papers, remittances
+from server.reconciliation import deposits, numbers, papers, remittances, rkud, transfers
 from server.reconciliation.models import CashDeposit, Remittance
 from server.reconciliation.papers import DepositSlip, Letterhead, ReceiptOfDeposit
 from server.reconciliation.remittances import RemittanceNotFound
@@ -41,6 +41,7 @@ async def deposits_page(
         "deposits.html",
         books=wired.books,
         waiting=waiting,
+        direct=await remittances.waiting(db, workdays, within, wired.books, today, direct=True),
         ready_rp=sum(one.amount_rp for one in waiting if one.is_closed),
         within=within,
         remittances=await remittances.latest(db, SHOWN),
@@ -57,8 +58,11 @@ async def make(
     officer: Annotated[Officer, confirmed(Right.MAKE_REMITTANCE)],
     db: Transaction,
     wired: WiringDep,
+    direct: Annotated[bool, Form()] = False,
 ) -> Response:
-    made = await remittances.prepare(db, officer.id, wired.books, now=datetime.now(UTC))
+    """With `direct` a paper over what acquirers paid into the regency's account themselves."""
+    now = datetime.now(UTC)
+    made = await remittances.prepare(db, officer.id, wired.books, direct=direct, now=now)
     return RedirectResponse(f"/office/deposits/{made.id}", 303)
 
 
@@ -81,6 +85,7 @@ async def remittance_page(
         books=wired.books,
         made=made,
         days=days,
+        transfer_cases=await transfers.of_remittance(db, made.id),
         made_by=await queries.officer_name(db, made.prepared_by),
         decided_by=await queries.officer_name(db, made.decided_by),
         may_decide=made.state == "prepared"
@@ -111,7 +116,7 @@ async def deposit_slip(
     remittance_id: UUID, officer: OfficerDep, db: Transaction, wired: WiringDep
 ) -> Response:
     made = await _found(db, remittance_id)
-    approved = made.entry_id is not None
+    approved = made.state in rkud.HANDED_IN
     content = papers.deposit_slip(
         _letterhead(wired.books),
         DepositSlip(

@@ -165,7 +165,7 @@ async def take_in_statement(
     async def work(name: str, content: bytes) -> Imported:
         how = chosen(StatementMapping, mapping, wired.settings.statement_mapping)
         return await reconciliation.import_statement(
-            db, name, content, now=datetime.now(UTC), mapping=how, by=officer.id
+            db, name, content, wired.books, now=datetime.now(UTC), mapping=how, by=officer.id
         )
 
     return await _take_in(day, file, work)
@@ -175,7 +175,7 @@ async def _take_in(
     day: date, file: UploadFile, work: Callable[[str, bytes], Awaitable[Imported]]
 ) -> Response:
     try:
-        imported = await work(_name(file), await file.read(MAX_BYTES + 1))
+        imported = await work(name_of(file), await file.read(MAX_BYTES + 1))
     except FileRefused as exc:
         raise FileNotTaken(exc) from exc
     except MappingRefused as exc:
@@ -184,7 +184,7 @@ async def _take_in(
     return RedirectResponse(f"/office/reconciliation?{told}", 303)
 
 
-def _name(file: UploadFile) -> str:
+def name_of(file: UploadFile) -> str:
     return (file.filename or "berkas").replace("\0", "")[:200]
 
 
@@ -244,7 +244,9 @@ async def preview_statement(
 
     async def look(name: str, content: bytes) -> previews.StatementPreview:
         how = chosen(StatementMapping, mapping, configured)
-        return await previews.statement(db, name, content, now=datetime.now(UTC), mapping=how)
+        return await previews.statement(
+            db, name, content, wired.books, now=datetime.now(UTC), mapping=how
+        )
 
     names = choices(StatementMapping, configured)
     return await _preview(request, wired, "statement", day, file, look, (mapping, names))
@@ -261,7 +263,7 @@ async def _preview(
     acquirer: str = "",
 ) -> Response:
     """`mapping` is the one that was chosen, and those that there are."""
-    name = _name(file)
+    name = name_of(file)
     shown: dict[str, Any] = {"preview": None, "faults": ()}
     try:
         shown["preview"] = await look(name, await file.read(MAX_BYTES + 1))

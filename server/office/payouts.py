@@ -3,10 +3,10 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
 from server import pages
@@ -14,10 +14,13 @@ from server.database import Transaction
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
-from server.office.signed_in import OfficerDep, confirmed
+from server.office.imports import MOST_SHOWN, Chosen, FileNotTaken, name_of
+from server.office.signed_in import OfficerDep, allowed, confirmed
 from server.pages import Day
 from server.payments.wiring import WiringDep
-from server.reconciliation import papers, payouts
+from server.reconciliation import papers, payouts, previews, results, transfers
+from server.reconciliation.files import MAX_BYTES, FileRefused
+from server.reconciliation.mappings import MappingRefused, PayoutMapping, choices, chosen
 from server.reconciliation.papers import Letterhead, ShareSlip
 from server.reconciliation.payout_models import PayoutRun
 from server.reconciliation.payouts import PayoutNotFound, ToldAccount
@@ -32,8 +35,13 @@ BULK_FILE = "berkas-bank"
 
 @router.get("")
 async def payouts_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    taken: Annotated[str, Query(pattern=r"^(|\d{1,9}-\d{1,9}-\d{1,9})$")] = "",
 ) -> Response:
+    """`taken` is what a bank's result just told: how many paid, failed, and known before."""
     return pages.render(
         request,
         TEMPLATES,
@@ -43,6 +51,8 @@ async def payouts_page(
         runs=await payouts.latest(db, SHOWN),
         yesterday=wired.books.day(datetime.now(UTC)) - timedelta(days=1),
         keeps=wired.settings.payee_key is not None,
+        mappings=choices(PayoutMapping, wired.settings.payout_result_mapping),
+        taken=taken,
         may_pay=Right.PAY_SHARES in MAY[Role(officer.role)],
     )
 
@@ -75,6 +85,76 @@ async def prepare(
     return RedirectResponse(f"/office/payouts/{run.id}", 303)
 
 
+@router.get("/results/preview")
+async def back_to_payouts(officer: Annotated[Officer, allowed(Right.PAY_SHARES)]) -> Response:
+    """Where the page leads whoever asks for it in the other language: its file is not kept."""
+    return RedirectResponse("/office/payouts", 303)
+
+
+@router.post("/results/preview")
+async def preview_results(
+    file: UploadFile,
+    request: Request,
+    officer: Annotated[Officer, allowed(Right.PAY_SHARES)],
+    db: Transaction,
+    wired: WiringDep,
+    mapping: Chosen = "",
+) -> Response:
+    """What taking in a bank's result would do, or everything that is wrong with it."""
+    configured = wired.settings.payout_result_mapping
+    shown: dict[str, Any] = {"preview": None, "faults": ()}
+    try:
+        shown["preview"] = await previews.results(
+            db,
+            name_of(file),
+            await file.read(MAX_BYTES + 1),
+            wired.books,
+            mapping=chosen(PayoutMapping, mapping, configured),
+            now=datetime.now(UTC),
+        )
+    except FileRefused as exc:
+        shown["faults"] = exc.faults
+    except MappingRefused as exc:
+        shown["faults"] = (exc,)
+    return pages.render(
+        request,
+        TEMPLATES,
+        "payout-result.html",
+        books=wired.books,
+        status=422 if shown["faults"] else 200,
+        name=name_of(file),
+        most=MOST_SHOWN,
+        chosen=mapping,
+        mappings=choices(PayoutMapping, configured),
+        **shown,
+    )
+
+
+@router.post("/results")
+async def take_in_results(
+    file: UploadFile,
+    officer: Annotated[Officer, confirmed(Right.PAY_SHARES)],
+    db: Transaction,
+    wired: WiringDep,
+    mapping: Chosen = "",
+) -> Response:
+    try:
+        told = await results.take_in(
+            db,
+            name_of(file),
+            await file.read(MAX_BYTES + 1),
+            wired.books,
+            mapping=chosen(PayoutMapping, mapping, wired.settings.payout_result_mapping),
+            by=officer.id,
+            now=datetime.now(UTC),
+        )
+    except FileRefused as exc:
+        raise FileNotTaken(exc) from exc
+    except MappingRefused as exc:
+        raise FileNotTaken(FileRefused(exc.english, exc.indonesian)) from exc
+    return RedirectResponse(f"/office/payouts?taken={told.paid}-{told.failed}-{told.known}", 303)
+
+
 @router.get("/{run_id}")
 async def run_page(
     run_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
@@ -89,6 +169,7 @@ async def run_page(
         run=run,
         lines=await payouts.lines_of(db, run_id),
         firsts=await payouts.never_paid_before(db, run_id),
+        failures=await transfers.of_run(db, run_id),
         made_by=await queries.officer_name(db, run.prepared_by),
         decided_by=await queries.officer_name(db, run.decided_by),
         may_decide=run.state == "prepared"

@@ -23,6 +23,8 @@ from server.identity.models import ShiftDifference
 from server.inspection.models import SignCase
 from server.parking.models import UnendedStay
 from server.payments import unended
+from server.reconciliation import transfers
+from server.reconciliation.models import TransferCase
 from server.sync import quarantine
 from server.sync.models import QuarantineCase
 
@@ -64,6 +66,12 @@ PLAIN: Mapping[CaseKind, Columns] = MappingProxyType(
             UnendedStay.closed_by,
             UnendedStay.what_was_done,
         ),
+        CaseKind.TRANSFER: Columns(
+            TransferCase.id,
+            TransferCase.closed_at,
+            TransferCase.closed_by,
+            TransferCase.what_was_done,
+        ),
         CaseKind.SIGN: Columns(
             SignCase.id, SignCase.closed_at, SignCase.closed_by, SignCase.what_was_done
         ),
@@ -80,13 +88,17 @@ async def state(
     row = (await db.execute(which.with_for_update() if lock else which)).one_or_none()
     if row is None:
         raise CaseNotFound
-    paid = kind is CaseKind.UNENDED and await unended.is_paid(db, case_id)
+    mended = False
+    if kind is CaseKind.UNENDED:
+        mended = await unended.is_paid(db, case_id)
+    elif kind is CaseKind.TRANSFER:
+        mended = await transfers.is_mended(db, case_id)
     steps = await casework.steps_of(db, kind, case_id)
-    return casework.state_of(steps, closed=row[0] is not None or paid)
+    return casework.state_of(steps, closed=row[0] is not None or mended)
 
 
 async def closed_by_officers(db: AsyncSession, kind: CaseKind, case_id: UUID) -> bool:
-    """Not so an unended stay that was paid: there is nothing to ask about any more."""
+    """Not so an unended stay that was paid, or a transfer that arrived: nothing is left to ask."""
     columns = PLAIN[kind]
     closed = select(columns.key).where(columns.key == case_id, columns.closed_at.is_not(None))
     return await db.scalar(closed) is not None

@@ -28,6 +28,8 @@ class Books:
     """The line by which the tax office's seal of its karcis is told, as receipts state it."""
     deposits_from: date | None = None
     """The first business day whose money is handed in by STS; None for all of them."""
+    rkud_account: str = ""
+    """The number of the regency's own account, as its statements write it."""
     seal: Seal | None = None
     """What proofs are signed with; without it none are given."""
     retired_keys: Mapping[str, bytes] = field(default_factory=dict)
@@ -76,6 +78,7 @@ class Books:
             merchant_criteria=settings.merchant_criteria,
             deposits_from=settings.deposits_from,
             workdays=Workdays.read(settings.holidays),
+            rkud_account=settings.rkud_account,
             seal=None if settings.proof_key is None else read_seal(settings.proof_key),
             retired_keys=(
                 {}

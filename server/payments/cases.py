@@ -172,7 +172,7 @@ async def held_rp(db: AsyncSession, case: Case) -> int:
     if case.state == CaseState.CLOSED or case.entry_id is not None or not is_about_suspense(case):
         return 0
     if case.money_id is None:
-        return case.amount_rp
+        return case.amount_rp - case.claims_rp
     returned = await db.scalar(
         select(func.coalesce(func.sum(Refund.amount_rp), 0))
         .where(Refund.money_id == case.money_id, Refund.from_suspense)
@@ -222,19 +222,24 @@ async def explained(
         recognised = await db.get_one(Entry, case.entry_id)
         await undo_recognition(db, case, recognised.business_day, now)
     if case.state == CaseState.CLOSED:
-        await advance(
-            db,
-            case,
-            CaseEvent.REOPENED,
-            who="books",
-            why=why,
-            now=now,
-            decided_by=None,
-            outcome=None,
-            closed_at=None,
-            **NO_PROPOSAL,
-        )
+        await reopen_by_books(db, case, why, now)
     await settle(db, case, CaseOutcome.EXPLAINED, why, now)
+
+
+async def reopen_by_books(db: AsyncSession, case: Case, why: str, now: datetime) -> None:
+    """What was decided of a locked case holds no longer."""
+    await advance(
+        db,
+        case,
+        CaseEvent.REOPENED,
+        who="books",
+        why=why,
+        now=now,
+        decided_by=None,
+        outcome=None,
+        closed_at=None,
+        **NO_PROPOSAL,
+    )
 
 
 async def undo_recognition(db: AsyncSession, case: Case, day: date, now: datetime) -> None:

@@ -268,12 +268,14 @@ class Case(Base):
     nobody knew, a refund that was refused or is in doubt, a charge whose proof was taken twice, or
     a voucher that was taken offline and then refused. `amount_rp` is what went into suspense,
     negative where it went out; of a charge it is what it is for, of a voucher what it was worth.
+    `claims_rp` of it paid what we claimed of an acquirer's fee.
     People propose and decide an outcome; `entry_id` is what they had posted, as long as it stands.
     """
 
     __tablename__ = "cases"
     __table_args__ = (
         CheckConstraint("amount_rp <> 0", name="amount"),
+        CheckConstraint("claims_rp = 0 OR claims_rp BETWEEN 0 AND amount_rp", name="claims"),
         CheckConstraint(one_of("state", CaseState), name="state"),
         CheckConstraint(one_of("outcome", CaseOutcome), name="outcome"),
         CheckConstraint(
@@ -324,6 +326,7 @@ class Case(Base):
         ForeignKey("voucher_refusals.id"), unique=True
     )
     amount_rp: Mapped[int] = mapped_column(BigInteger)
+    claims_rp: Mapped[int] = mapped_column(BigInteger, server_default="0", default=0)
     owner: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(Instant)
     state: Mapped[str] = mapped_column(Text, default=CaseState.OPEN.value)

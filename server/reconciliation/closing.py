@@ -27,7 +27,7 @@ from server.ledger.models import Entry, Posting
 from server.payments import changes
 from server.payments.books import Books
 from server.payments.models import Case, Money, Refund
-from server.reconciliation import discrepancies, service
+from server.reconciliation import discrepancies, service, turns
 from server.reconciliation.models import DayClose, DayCloseChange, Reconciliation
 from server.reconciliation.service import Report
 from server.reconciliation.states import CLOSED, LIVE, CloseEvent, CloseState, advance_close
@@ -97,7 +97,7 @@ async def prepare(
     maker = await identity.acting(db, officer_id, Right.CLOSE_DAY)
     if day >= books.business_day(now):
         raise DayNotOver
-    await service.one_at_a_time(db)
+    await turns.one_at_a_time(db)
     if (standing := await live(db, day)) is not None:
         return standing
     if await last_reconciled(db, day) is None:

@@ -21,7 +21,7 @@ from server.ledger import postings, reports
 from server.ledger import service as ledger
 from server.ledger.postings import Leg
 from server.payments.books import Books
-from server.reconciliation import closing, movements, numbers, service
+from server.reconciliation import closing, movements, numbers, rkud, turns
 from server.reconciliation.files import SHORTEST_BATCH
 from server.reconciliation.models import CashDeposit, SettlementLine
 from server.reconciliation.movements import PAID_OUT_WITHIN
@@ -97,7 +97,7 @@ async def record_paid_in(
         received_by=officer_id,
         recorded_at=now,
     )
-    await _book(db, row, paid.legs, f"Setoran {paid.payer}, slip {reference}")
+    await _book(db, row, books, paid.legs, f"Setoran {paid.payer}, slip {reference}")
 
 
 async def record(
@@ -135,7 +135,7 @@ async def record(
         recorded_at=now,
     )
     legs = postings.for_cash_deposit(deposit.amount_rp, deposit.attendant)
-    await _book(db, row, legs, f"Setoran tunai {deposit.attendant}, slip {reference}")
+    await _book(db, row, books, legs, f"Setoran tunai {deposit.attendant}, slip {reference}")
 
 
 async def _slip(
@@ -147,7 +147,7 @@ async def _slip(
         raise SlipUnfit
     if deposited_on > books.business_day(now):  # which in the evening may be tomorrow
         raise InvalidRequest("deposited_on: a day that has not come yet")
-    await service.one_at_a_time(db)
+    await turns.one_at_a_time(db)
     return reference
 
 
@@ -157,7 +157,9 @@ async def _refuse_unfit(db: AsyncSession, reference: str, deposited_on: date) ->
         raise DayAlreadyClosed
 
 
-async def _book(db: AsyncSession, row: CashDeposit, legs: Sequence[Leg], description: str) -> None:
+async def _book(
+    db: AsyncSession, row: CashDeposit, books: Books, legs: Sequence[Leg], description: str
+) -> None:
     """Post a deposit, number its receipt (TBP) and keep it.
 
     The bank's movement that came before it is explained by it.
@@ -174,7 +176,10 @@ async def _book(db: AsyncSession, row: CashDeposit, legs: Sequence[Leg], descrip
     )
     db.add(row)
     await db.flush()
-    await movements.explain_slip(db, row.reference, row.deposited_on, row.recorded_at)
+    now, since = row.recorded_at, row.deposited_on
+    await movements.explain_slip(db, row.reference, since, books, now)
+    slip = (await movements.slips_since(db, since, books))[row.reference]
+    await rkud.explain(db, (), since, now, {row.reference: slip})
 
 
 def _can_be_found(reference: str) -> bool:

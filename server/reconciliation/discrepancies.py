@@ -27,6 +27,7 @@ from server.casework.service import (
 from server.ledger import postings
 from server.ledger import service as ledger
 from server.payments.books import Books
+from server.reconciliation import claims
 from server.reconciliation.matching import Difference, DifferenceKind, Outcome
 from server.reconciliation.models import CashDeposit, Discrepancy
 
@@ -67,7 +68,10 @@ OUTCOMES: Mapping[DifferenceKind, tuple[Resolution, ...]] = MappingProxyType(
 
 
 async def fitting(db: AsyncSession, row: Discrepancy) -> tuple[Resolution, ...]:
-    """What may be proposed: first what was posted is taken back, unless it is as it should be."""
+    """What may be proposed: first what was posted is taken back, unless it is as it should be.
+
+    A claim that the acquirer paid or refused is taken back after its end is.
+    """
     if row.entry_id is None:
         return tuple(
             outcome
@@ -75,16 +79,14 @@ async def fitting(db: AsyncSession, row: Discrepancy) -> tuple[Resolution, ...]:
             if outcome is not Resolution.CLAIMED or row.difference_rp < 0
         )
     legs = await ledger.legs_of(db, row.entry_id)
+    claim = await claims.of_entry(db, row.entry_id)
+    undoable = (Resolution.TAKEN_BACK,) if claim is None or claim.ended_entry_id is None else ()
     posted_rp = sum(leg.amount_rp for leg in legs if leg.amount_rp > 0)
     steps = await casework.steps_of(db, KIND, row.id)
     stands = next(
         Resolution(step.outcome) for step in reversed(steps) if step.entry_id and step.outcome
     )
-    return (
-        (Resolution.TAKEN_BACK, stands)
-        if posted_rp == abs(row.difference_rp)
-        else (Resolution.TAKEN_BACK,)
-    )
+    return (*undoable, stands) if posted_rp == abs(row.difference_rp) else undoable
 
 
 async def lock(db: AsyncSession, discrepancy_id: UUID) -> Discrepancy:
@@ -153,9 +155,15 @@ async def decide(
         entry_id=entry_id,
         now=now,
     )
+    if outcome is Resolution.TAKEN_BACK and accept and row.entry_id is not None:
+        claim = await claims.of_entry(db, row.entry_id)
+        if claim is not None:
+            await claims.withdraw(db, claim, proposed.why, now)
     row.state = after.value
     for name, value in values.items():
         setattr(row, name, value)
+    if outcome is Resolution.CLAIMED and entry_id is not None:
+        db.add(claims.open_claim(row.id, entry_id, -row.difference_rp, now))
     await db.flush()
 
 

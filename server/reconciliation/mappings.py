@@ -1,7 +1,7 @@
 """How the files of one acquirer or bank are read: a mapping, kept as data in TOML.
 
-Ready ones stand in settlements.toml and statements.toml beside this file; an office adds its own
-as a file of its own. docs/settlements.md tells every field.
+Ready ones stand in settlements.toml, statements.toml and payouts.toml beside this file; an office
+adds its own as a file of its own. docs/settlements.md tells every field.
 """
 
 import tomllib
@@ -22,7 +22,9 @@ from pydantic import (
 
 from server.reconciliation.files import SHORTEST_BATCH
 
-Says = Literal["payment", "refund", "settled", "held", "unsettled", "credit", "debit"]
+Says = Literal[
+    "payment", "refund", "settled", "held", "unsettled", "credit", "debit", "paid", "failed"
+]
 Text = Annotated[str, Field(min_length=1)]
 Columns = Annotated[
     tuple[Text, ...], BeforeValidator(lambda told: (told,) if isinstance(told, str) else told)
@@ -167,10 +169,31 @@ class StatementMapping(Mapping):
         return self
 
 
+class PayoutColumns(Part):
+    """The reference that the bulk file gave each line, its amount, and what the bank says of it."""
+
+    reference: Text
+    amount: Text
+    evidence: Columns
+
+
+class PayoutMapping(Mapping):
+    """What one bank tells of a bulk file as CSV or XLSX; its words say `paid` or `failed`."""
+
+    columns: PayoutColumns
+
+    @model_validator(mode="after")
+    def _says_what_became_of_it(self) -> "PayoutMapping":
+        if not {"paid", "failed"} <= {says for word in self.words for says in word.values.values()}:
+            raise ValueError("words must say what is paid and what is failed")
+        return self
+
+
 Kind = TypeVar("Kind", bound=Mapping)
 READY: dict[type[Mapping], str] = {
     SettlementMapping: "settlements.toml",
     StatementMapping: "statements.toml",
+    PayoutMapping: "payouts.toml",
 }
 
 

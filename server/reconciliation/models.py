@@ -26,10 +26,12 @@ Instant = DateTime(timezone=True)
 
 
 class ImportedFile(Base):
-    """A settlement file or bank statement, kept as it came; its hash makes a repeat harmless."""
+    """What an acquirer or a bank sent, kept as it came; its hash makes a repeat harmless."""
 
     __tablename__ = "imported_files"
-    __table_args__ = (CheckConstraint("kind IN ('settlement', 'statement')", name="kind"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('settlement', 'statement', 'payout')", name="kind"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[str] = mapped_column(Text)
@@ -122,12 +124,17 @@ class MatchingRule(Base):
 
 
 class StatementLine(Base):
-    """One credit or debit on the regency's bank account; credits positive."""
+    """One credit or debit on an account of the regency; credits positive.
+
+    `ledger_account` is empty on the collecting account, where each movement is posted. Of the
+    regency's own account (RKUD) only what is money of ours is.
+    """
 
     __tablename__ = "statement_lines"
     __table_args__ = (
         UniqueConstraint("account", "statement_reference", "line_number"),
         CheckConstraint("form IN ('mt940', 'camt053', 'table')", name="form"),
+        CheckConstraint("ledger_account = '1100'", name="ledger_account"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -139,10 +146,11 @@ class StatementLine(Base):
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     narrative: Mapped[str] = mapped_column(Text)
     form: Mapped[str] = mapped_column(Text, server_default="mt940")
+    ledger_account: Mapped[str | None] = mapped_column(Text)
 
 
 class ClearedMovement(Base):
-    """The batch, slip or run of shares whose money a movement is, by its name. Insert-only.
+    """The batch, slip, run of shares or STS whose money a movement is, by its name. Insert-only.
 
     A narrative may name several, and what is awaited changes: the books keep which was chosen.
     """
@@ -191,7 +199,9 @@ class Remittance(Base):
     """A deposit of the office to the regency's account, by an STS; made by one officer, approved
     by another.
 
-    `number` is never missing in its year, also of one that was declined.
+    `number` is never missing in its year, also of one that was declined. A `direct` one is a paper
+    over money that acquirers paid into the regency's account themselves: it moves nothing.
+    `confirmed_on` is when the whole sum had come there, as that account's statement says.
     """
 
     __tablename__ = "remittances"
@@ -205,8 +215,9 @@ class Remittance(Base):
             name="decided",
         ),
         CheckConstraint(
-            "(state IN ('approved', 'seen')) = (entry_id IS NOT NULL)"
-            " AND (state = 'seen') = (statement_line_id IS NOT NULL)",
+            "(NOT direct AND state IN ('approved', 'seen')) = (entry_id IS NOT NULL)"
+            " AND (state = 'seen') = (statement_line_id IS NOT NULL)"
+            " AND (confirmed_on IS NULL OR state IN ('approved', 'seen'))",
             name="evidence",
         ),
         UniqueConstraint("series", "sequence"),
@@ -227,6 +238,8 @@ class Remittance(Base):
     statement_line_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("statement_lines.id"), unique=True
     )
+    confirmed_on: Mapped[date | None]
+    direct: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
 
 
 class RemittedDay(Base):
@@ -271,6 +284,82 @@ class Discrepancy(Base):
     state: Mapped[str] = mapped_column(Text, default=CaseState.OPEN.value)
     outcome: Mapped[str | None] = mapped_column(Text)
     entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+
+
+class FeeClaim(Base):
+    """What two officers claim of an acquirer's fee, until it is paid, refused or withdrawn.
+
+    `entry_id` posted the claim and `ended_entry_id` its end, as long as that stands. What pays it
+    is money in suspense, whose `case_id` it is, or a settlement line that gives the fee back.
+    """
+
+    __tablename__ = "fee_claims"
+    __table_args__ = (
+        CheckConstraint("amount_rp > 0", name="amount"),
+        CheckConstraint(one_of("state", CaseState), name="state"),
+        CheckConstraint("outcome IN ('paid', 'refused', 'withdrawn')", name="outcome"),
+        CheckConstraint("(outcome IS NOT NULL) = (state = 'closed')", name="decided"),
+        CheckConstraint(
+            "outcome IS NULL OR (outcome IN ('paid', 'refused')) = (ended_entry_id IS NOT NULL)",
+            name="entry",
+        ),
+        CheckConstraint(
+            "num_nonnulls(case_id, settlement_line_id) <= 1"
+            " AND (outcome <> 'paid' OR num_nonnulls(case_id, settlement_line_id) = 1)",
+            name="evidence",
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    discrepancy_id: Mapped[UUID] = mapped_column(ForeignKey("discrepancies.id"), index=True)
+    entry_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    owner: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(Text, default=CaseState.OPEN.value)
+    outcome: Mapped[str | None] = mapped_column(Text)
+    ended_entry_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("ledger_entries.id"), unique=True
+    )
+    case_id: Mapped[UUID | None] = mapped_column(ForeignKey("cases.id"), index=True)
+    settlement_line_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("settlement_lines.id"), index=True
+    )
+
+
+class TransferCase(Base):
+    """A transfer of the office that went wrong, until it is mended or two officers explain it.
+
+    `detail` says how; `amount_rp` is what did not arrive, or what came less (negative) or more.
+    """
+
+    __tablename__ = "transfer_cases"
+    __table_args__ = (
+        CheckConstraint(
+            "(detail = 'payout-failed' AND num_nulls(payout_line_id, remittance_id) = 1"
+            " AND remittance_id IS NULL)"
+            " OR (detail IN ('sts-not-seen', 'sts-unconfirmed', 'sts-differs')"
+            " AND remittance_id IS NOT NULL AND payout_line_id IS NULL)",
+            name="detail",
+        ),
+        CheckConstraint(
+            "(closed_at IS NULL) = (closed_by IS NULL)"
+            " AND (closed_at IS NULL) = (what_was_done IS NULL)",
+            name="closed",
+        ),
+        UniqueConstraint("remittance_id", "detail"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    detail: Mapped[str] = mapped_column(Text)
+    payout_line_id: Mapped[UUID | None] = mapped_column(ForeignKey("payout_lines.id"), unique=True)
+    remittance_id: Mapped[UUID | None] = mapped_column(ForeignKey("remittances.id"))
+    amount_rp: Mapped[int] = mapped_column(BigInteger)
+    owner: Mapped[str] = mapped_column(Text)
+    opened_at: Mapped[datetime] = mapped_column(Instant)
+    closed_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    closed_at: Mapped[datetime | None] = mapped_column(Instant)
+    what_was_done: Mapped[str | None] = mapped_column(Text)
 
 
 class Reconciliation(Base):

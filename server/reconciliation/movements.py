@@ -22,6 +22,7 @@ from server.ledger import service as ledger
 from server.ledger.models import Entry
 from server.ledger.service import NewEntry
 from server.payments import cases, refund_queries
+from server.payments.books import Books
 from server.payments.models import Case, Refund
 from server.reconciliation.files import StatementRow
 from server.reconciliation.matching import (
@@ -62,13 +63,14 @@ EXPLAINED = "explained:"
 class Slip:
     """A bank's slip of cash paid in: since when, and how much of it has not come yet."""
 
-    deposited_on: date
+    since: date
+    """The calendar day on which its business day began: in the evening before, by some rules."""
     left_rp: int
 
     def fits(self, line: StatementRow | StatementLine) -> bool:
         """Whether a movement that names the slip can be its cash; any other names it by chance."""
-        last = self.deposited_on + PAID_OUT_WITHIN
-        return 0 < line.amount_rp <= self.left_rp and self.deposited_on <= line.value_date <= last
+        last = self.since + PAID_OUT_WITHIN
+        return 0 < line.amount_rp <= self.left_rp and self.since <= line.value_date <= last
 
 
 @dataclass
@@ -102,6 +104,7 @@ async def record(
     db: AsyncSession,
     file_id: UUID,
     rows: Sequence[StatementRow],
+    books: Books,
     now: datetime,
 ) -> None:
     """Keep new movements, and post each as what it is, or else into suspense."""
@@ -111,13 +114,16 @@ async def record(
         **await _handed_in(db),
     }
     awaited = Awaited(
-        await _batches(db, since), await _slips(db, since), transfers, await _paid_out(db)
+        await batches_since(db, since),
+        await slips_since(db, since, books),
+        transfers,
+        await _paid_out(db),
     )
     lines = {new_id(): row for row in rows}
     insertions = Insertions()
     insertions.add(
         StatementLine,
-        [{"id": line_id, "file_id": file_id, **_kept(row)} for line_id, row in lines.items()],
+        [{"id": line_id, "file_id": file_id, **kept(row)} for line_id, row in lines.items()],
     )
     entries, cleared, held = [], [], []
     transferred, seen = {}, dict[str, UUID]()
@@ -133,7 +139,7 @@ async def record(
             run.taken_rp -= row.amount_rp
             seen.setdefault(run.run.number, line_id)
             cleared.append({"statement_line_id": line_id, "name": run.run.number})
-        elif (name := _clears(row, awaited)) is not None:
+        elif (name := clears(row, awaited.batches, awaited.slips)) is not None:
             account = postings.IN_TRANSIT
             if name not in awaited.batches:
                 account = postings.DEPOSITS_IN_TRANSIT
@@ -155,10 +161,12 @@ async def record(
     await cases.open_cases(db, DifferenceKind.UNKNOWN_MOVEMENT, "statement_line_id", held, now)
 
 
-def _clears(row: StatementRow, awaited: Awaited) -> str | None:
+def clears(
+    row: StatementRow | StatementLine, batches: Collection[str], slips: Mapping[str, Slip]
+) -> str | None:
     """The batch or slip whose money a movement is; None for one nobody knows."""
-    fitting = [reference for reference, slip in awaited.slips.items() if slip.fits(row)]
-    return batch_named(row.narrative, {*awaited.batches, *fitting})
+    fitting = [reference for reference, slip in slips.items() if slip.fits(row)]
+    return batch_named(row.narrative, {*batches, *fitting})
 
 
 def _in_transit(transfer: Transfer) -> str:
@@ -175,7 +183,7 @@ async def _handed_in(db: AsyncSession) -> dict[str, Remittance]:
     """What was handed in to the regency by transfers that no movement was matched with yet."""
     rows = await db.scalars(
         select(Remittance)
-        .where(Remittance.state == RemittanceState.APPROVED)
+        .where(Remittance.state == RemittanceState.APPROVED, Remittance.direct.is_(False))
         .with_for_update()
         .execution_options(populate_existing=True)
     )
@@ -213,7 +221,7 @@ async def _paid_out(db: AsyncSession) -> dict[str, Leaving]:
 
 def _run_named(row: StatementRow, runs: Mapping[str, Leaving]) -> Leaving | None:
     """The run that a debit pays, or that a credit gives back a part of."""
-    number = _number_named(row, runs)
+    number = number_named(row, runs)
     return runs[number] if number is not None and runs[number].fits(row) else None
 
 
@@ -221,12 +229,12 @@ def _transfer_named(
     row: StatementRow | StatementLine, transfers: Mapping[str, Transfer]
 ) -> Transfer | None:
     """What a debit transfers, of just that sum."""
-    number = _number_named(row, transfers)
+    number = number_named(row, transfers)
     found = None if number is None else transfers[number]
     return found if found is not None and found.amount_rp == -row.amount_rp else None
 
 
-def _number_named(row: StatementRow | StatementLine, numbers: Collection[str]) -> str | None:
+def number_named(row: StatementRow | StatementLine, numbers: Collection[str]) -> str | None:
     """The number a narrative names, with or without hyphens."""
     spelled = {
         spelling: number for number in numbers for spelling in (number, number.replace("-", ""))
@@ -235,7 +243,7 @@ def _number_named(row: StatementRow | StatementLine, numbers: Collection[str]) -
     return None if named is None else spelled[named]
 
 
-def _kept(row: StatementRow) -> dict[str, Any]:
+def kept(row: StatementRow) -> dict[str, Any]:
     """All of a movement but where its file has it."""
     return {name: value for name, value in vars(row).items() if name != "place"}
 
@@ -270,6 +278,31 @@ async def explain_batches(
             await _explain(db, line, name, postings.IN_TRANSIT, now)
 
 
+async def seen_before_approval(db: AsyncSession) -> list[UUID]:
+    """The debits in suspense that name an STS which nobody has decided yet, of just its sum."""
+    prepared = await db.scalars(
+        select(Remittance).where(
+            Remittance.state == RemittanceState.PREPARED, Remittance.direct.is_(False)
+        )
+    )
+    waiting: dict[str, Transfer] = {remittance.number: remittance for remittance in prepared}
+    if not waiting:
+        return []
+    sums = [-transfer.amount_rp for transfer in waiting.values()]
+    lines = await db.scalars(
+        select(StatementLine)
+        .where(_in_suspense(), StatementLine.amount_rp.in_(sums))
+        .where(not_(recognised(Case.statement_line_id, StatementLine.id)))
+        .order_by(StatementLine.value_date, StatementLine.id)
+    )
+    found = []
+    for line in lines:
+        if (transfer := _transfer_named(line, waiting)) is not None:
+            del waiting[transfer.number]
+            found.append(line.id)
+    return found
+
+
 async def explain_remittance(db: AsyncSession, remittance: Remittance, now: datetime) -> None:
     """A debit that came before the STS it is was approved; what officers have decided stands."""
     unexplained = await db.scalars(
@@ -287,16 +320,18 @@ async def explain_remittance(db: AsyncSession, remittance: Remittance, now: date
             return
 
 
-async def explain_slip(db: AsyncSession, reference: str, since: date, now: datetime) -> None:
+async def explain_slip(
+    db: AsyncSession, reference: str, since: date, books: Books, now: datetime
+) -> None:
     """Credits that came before the deposit they are; first that of the very sum still awaited.
 
     A deposit is an officer's word: what two officers have decided stands.
     """
-    slip = (await _slips(db, since))[reference]
+    slip = (await slips_since(db, since, books))[reference]
     unexplained = await db.scalars(
         select(StatementLine)
         .where(_in_suspense(), not_(recognised(Case.statement_line_id, StatementLine.id)))
-        .where(StatementLine.value_date >= slip.deposited_on)
+        .where(StatementLine.value_date >= slip.since)
         .order_by(
             StatementLine.amount_rp != slip.left_rp,
             StatementLine.value_date,
@@ -338,7 +373,11 @@ async def to_compare(
     And further batches that a sum pays together with one of them: all of these are compared whole.
     """
     since = day - PAID_OUT_WITHIN
-    of_day = and_(ClearedMovement.name.is_(None), StatementLine.value_date == day)
+    of_day = and_(
+        ClearedMovement.name.is_(None),
+        StatementLine.value_date == day,
+        StatementLine.ledger_account.is_(None),
+    )
     rows = await db.execute(
         select(
             StatementLine,
@@ -352,7 +391,7 @@ async def to_compare(
         .where(not_(exists().where(Remittance.statement_line_id == StatementLine.id)))
         .where(not_(exists().where(PayoutRun.statement_line_id == StatementLine.id)))
     )
-    batches = await _batches(db, since)
+    batches = await batches_since(db, since)
     lines = [(line, name, decided, _named(line, name, batches)) for line, name, decided in rows]
     together = named_together(awaited, [named for *_, named in lines])
     moved = [
@@ -379,14 +418,14 @@ def _named(line: StatementLine, name: str | None, batches: Collection[str]) -> s
     return {name, *batches_named(line.narrative, batches)}
 
 
-async def _batches(db: AsyncSession, since: date) -> set[str]:
+async def batches_since(db: AsyncSession, since: date) -> set[str]:
     batches = await db.scalars(
         select(SettlementLine.batch_id).distinct().where(SettlementLine.settlement_date >= since)
     )
     return set(batches)
 
 
-async def _slips(db: AsyncSession, since: date) -> dict[str, Slip]:
+async def slips_since(db: AsyncSession, since: date, books: Books) -> dict[str, Slip]:
     """The slips with which cash was paid in since a day, for all who paid in with them."""
     recent = select(CashDeposit.reference).where(CashDeposit.deposited_on >= since)
     rows = await db.execute(
@@ -406,14 +445,31 @@ async def _slips(db: AsyncSession, since: date) -> dict[str, Slip]:
     )
     came_rp = {name: int(amount_rp) for name, amount_rp in came}
     return {
-        reference: Slip(first, int(amount_rp) - came_rp.get(reference, 0))
+        reference: Slip(
+            books.day(books.business_days.bounds(first)[0]),
+            int(amount_rp) - came_rp.get(reference, 0),
+        )
         for reference, first, amount_rp in rows
     }
 
 
 def _in_suspense() -> ColumnElement[bool]:
-    """Whether a movement was unknown when it came, and no file or deposit has explained it."""
-    return and_(posted(MOVEMENT, StatementLine.id), not_(posted(EXPLAINED, StatementLine.id)))
+    """Whether a movement was unknown when it came, and no file or deposit has explained it.
+
+    Nor have two officers found that it paid a claim.
+    """
+    return and_(
+        posted(MOVEMENT, StatementLine.id),
+        not_(posted(EXPLAINED, StatementLine.id)),
+        not_(paid_claims(Case.statement_line_id, StatementLine.id)),
+    )
+
+
+def paid_claims(
+    subject: InstrumentedAttribute[UUID | None], line_id: InstrumentedAttribute[UUID]
+) -> ColumnElement[bool]:
+    """Whether two officers found that money of a line paid claims on an acquirer."""
+    return exists().where(subject == line_id, Case.claims_rp > 0)
 
 
 def posted(prefix: str, line_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
@@ -424,5 +480,6 @@ def posted(prefix: str, line_id: InstrumentedAttribute[UUID]) -> ColumnElement[b
 def recognised(
     subject: InstrumentedAttribute[UUID | None], line_id: InstrumentedAttribute[UUID]
 ) -> ColumnElement[bool]:
-    """Whether two officers closed the case of a line."""
-    return exists().where(subject == line_id, Case.outcome == CaseOutcome.RECOGNISED)
+    """Whether two officers closed the case of a line, or what it paid."""
+    decided = (CaseOutcome.RECOGNISED, CaseOutcome.CLAIM_PAID)
+    return exists().where(subject == line_id, Case.outcome.in_(decided))

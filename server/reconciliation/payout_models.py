@@ -86,7 +86,7 @@ class PayoutLine(Base):
         CheckConstraint("amount_rp > 0", name="amount"),
         CheckConstraint(one_of("state", LineState), name="state"),
         CheckConstraint(
-            "(state IN ('paid', 'failed')) = (told_by IS NOT NULL)"
+            "(state IN ('paid', 'failed')) = (num_nonnulls(told_by, result_file_id) > 0)"
             " AND (state IN ('paid', 'failed')) = (evidence <> '')"
             " AND (state = 'paid') = (entry_id IS NOT NULL)",
             name="evidence",
@@ -113,3 +113,5 @@ class PayoutLine(Base):
     told_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
     told_at: Mapped[datetime | None] = mapped_column(Instant)
     entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+    result_file_id: Mapped[UUID | None] = mapped_column(ForeignKey("imported_files.id"))
+    """The bank's file that said so; nobody's, where an officer did."""

@@ -1,7 +1,7 @@
 """Paying attendants and third parties their shares, in runs by the bank's bulk file.
 
 A share stays payable until the bank has said that its line was paid; a line that failed is owed as
-before, and comes with the next run.
+before, comes with the next run, and is a case until it is paid.
 """
 
 import csv
@@ -28,7 +28,7 @@ from server.ledger import service as ledger
 from server.ledger.models import Entry, Posting
 from server.ledger.reports import cell
 from server.payments.books import Books
-from server.reconciliation import numbers, service
+from server.reconciliation import numbers, transfers, turns
 from server.reconciliation.payout_models import PayeeAccount, PayoutLine, PayoutRun
 from server.reconciliation.states import (
     LineEvent,
@@ -174,7 +174,7 @@ async def prepare(
     Raises NothingToPayOut or RoleNotAllowed.
     """
     maker = await identity.acting(db, officer_id, Right.PAY_SHARES)
-    await service.one_at_a_time(db)
+    await turns.one_at_a_time(db)
     owed = [
         (one, one.account)
         for one in await payees(db, until)
@@ -269,14 +269,42 @@ async def tell(
         raise PayoutNotFound
     event = LineEvent.PAID if paid else LineEvent.FAILED
     for line in found:
-        try:
-            after = advance_line(LineState(line.state), event)
-        except TransitionRefused as exc:
-            raise PayoutNotPossible from exc
-        entry_id = await _post(db, run, line, books, now) if paid else None
-        line.state, line.evidence, line.entry_id = after.value, evidence.strip()[:200], entry_id
-        line.told_by, line.told_at = teller.id, now
+        said = Said(event, evidence.strip(), now, by=teller.id)
+        await advance(db, run, line, said, books)
     await db.flush()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the bank said of a line: told by an officer, or by a file of its."""
+
+    event: LineEvent
+    evidence: str
+    at: datetime
+    by: UUID | None = None
+    file_id: UUID | None = None
+
+
+async def advance(
+    db: AsyncSession, run: PayoutRun, line: PayoutLine, said: Said, books: Books
+) -> None:
+    """What became of a line of an approved run; one that failed is a case.
+
+    Raises PayoutNotPossible.
+    """
+    try:
+        after = advance_line(LineState(line.state), said.event)
+    except TransitionRefused as exc:
+        raise PayoutNotPossible from exc
+    paid = said.event is LineEvent.PAID
+    entry_id = await _post(db, run, line, books, said.at) if paid else None
+    line.state, line.evidence, line.entry_id = after.value, said.evidence[:200], entry_id
+    line.told_by, line.told_at, line.result_file_id = said.by, said.at, said.file_id
+    await db.flush()
+    if not paid:
+        await transfers.open_case(
+            db, transfers.PAYOUT_FAILED, line.amount_rp, said.at, payout_line_id=line.id
+        )
 
 
 async def _post(

@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.payments.books import Books
 from server.payments.models import Refund
-from server.reconciliation import movements, service, settlements, statements
-from server.reconciliation.mappings import SettlementMapping, StatementMapping
+from server.reconciliation import movements, rkud, service, settlements, statements
+from server.reconciliation import results as payout_results
+from server.reconciliation.mappings import PayoutMapping, SettlementMapping, StatementMapping
 from server.reconciliation.models import ClearedMovement, SettlementLine, StatementLine
+from server.reconciliation.results import Told
 from server.reconciliation.service import UNBOOKED, Imported
 from server.reconciliation.settlements import SANDBOX
 from server.reconciliation.statements import BANK
@@ -41,13 +43,17 @@ class SettlementPreview:
 
 @dataclass(frozen=True)
 class StatementPreview:
-    """`matched` of the new movements are awaited; the others would be held, each with a case."""
+    """`matched` of the new movements are awaited; the others would be held, each with a case.
+
+    Of the regency's own account (RKUD) the others are no money of ours, and no case.
+    """
 
     imported: Imported
     matched: int
     credit_rp: int
     debit_rp: int
     accounts: tuple[str, ...]
+    is_rkud: bool = False
 
 
 async def settlement(
@@ -90,6 +96,7 @@ async def statement(
     db: AsyncSession,
     name: str,
     content: bytes,
+    books: Books,
     *,
     now: datetime,
     mapping: StatementMapping = BANK,
@@ -98,7 +105,9 @@ async def statement(
     rows = statements.read(content, mapping)
     async with _undone(db):
         before = await _awaited(db)
-        imported = await service.import_statement(db, name, content, now=now, mapping=mapping)
+        imported = await service.import_statement(
+            db, name, content, books, now=now, mapping=mapping
+        )
         matched = await _awaited(db) - before
     return StatementPreview(
         imported=imported,
@@ -106,7 +115,22 @@ async def statement(
         credit_rp=sum(row.amount_rp for row in rows if row.amount_rp > 0),
         debit_rp=sum(row.amount_rp for row in rows if row.amount_rp < 0),
         accounts=tuple(sorted({row.account for row in rows})),
+        is_rkud=bool(rows) and rkud.is_rkud(rows[0].account, books),
     )
+
+
+async def results(
+    db: AsyncSession,
+    name: str,
+    content: bytes,
+    books: Books,
+    *,
+    mapping: PayoutMapping,
+    now: datetime,
+) -> Told:
+    """What a bank tells of payouts; raises FileRefused as taking it in would."""
+    async with _undone(db):
+        return await payout_results.take_in(db, name, content, books, mapping=mapping, now=now)
 
 
 @asynccontextmanager

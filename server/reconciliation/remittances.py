@@ -2,6 +2,7 @@
 
 An STS hands in what moved on the collecting account on days that are closed, and that no STS before
 it listed: so that nothing is handed in twice and what comes late to a day goes with the next one.
+Of what acquirers paid straight into the RKUD it is a paper that moves nothing.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.models import Entry, Posting
 from server.payments.books import Books
-from server.reconciliation import movements, numbers, service
+from server.reconciliation import movements, numbers, rkud, transfers, turns
 from server.reconciliation.models import DayClose, Remittance, RemittedDay
 from server.reconciliation.states import (
     CLOSED,
@@ -79,11 +80,20 @@ class Waiting:
 
 
 async def waiting(
-    db: AsyncSession, workdays: Workdays, within: int, books: Books, today: date
+    db: AsyncSession,
+    workdays: Workdays,
+    within: int,
+    books: Books,
+    today: date,
+    *,
+    direct: bool = False,
 ) -> list[Waiting]:
-    """Day by day; `within` is how many working days after it a day's money is to be handed in."""
+    """Day by day; `within` is how many working days after it a day's money is to be handed in.
+
+    With `direct` what is in the RKUD already, and in no STS.
+    """
     closed = set(await db.scalars(select(DayClose.day).where(DayClose.state.in_(CLOSED))))
-    left = await _left(db, books.deposits_from)
+    left = await _left(db, books.deposits_from, direct)
     due = {day: workdays.after(day, within) for day, _ in left}
     return [
         Waiting(day, amount_rp, day in closed, due[day], workdays.late(due[day], today))
@@ -91,10 +101,11 @@ async def waiting(
     ]
 
 
-async def _left(db: AsyncSession, since: date | None) -> list[tuple[date, int]]:
+async def _left(db: AsyncSession, since: date | None, direct: bool) -> list[tuple[date, int]]:
     """What moved on the collecting account by business day, less what an STS lists of it.
 
-    Days before `since` were handed in without an STS of ours.
+    With `direct` what moved on the regency's instead. Days before `since` were handed in without
+    an STS of ours.
     """
     handed_in = exists().where(
         Posting.entry_id == Entry.id, Posting.account_code == postings.REMITTED_IN_TRANSIT
@@ -104,18 +115,22 @@ async def _left(db: AsyncSession, since: date | None) -> list[tuple[date, int]]:
     seen_first = select(
         literal(movements.MOVEMENT) + cast(Remittance.statement_line_id, Text)
     ).where(Remittance.statement_line_id.is_not(None))
+    undecided = [
+        f"{movements.MOVEMENT}{line_id}" for line_id in await movements.seen_before_approval(db)
+    ]
+    account = postings.RKUD if direct else postings.BANK
     moved = (
         select(Entry.business_day.label("day"), func.sum(Posting.amount_rp).label("rp"))
         .join(Entry, Entry.id == Posting.entry_id)
-        .where(Posting.account_code == postings.BANK, ~handed_in.correlate(Entry))
-        .where(Entry.source.not_in(seen_first))
+        .where(Posting.account_code == account, ~handed_in.correlate(Entry))
+        .where(Entry.source.not_in(seen_first), Entry.source.not_in(undecided))
         .group_by(Entry.business_day)
         .subquery()
     )
     listed = (
         select(RemittedDay.day.label("day"), func.sum(RemittedDay.amount_rp).label("rp"))
         .join(Remittance, Remittance.id == RemittedDay.remittance_id)
-        .where(Remittance.state != RemittanceState.DECLINED)
+        .where(Remittance.state != RemittanceState.DECLINED, Remittance.direct.is_(direct))
         .group_by(RemittedDay.day)
         .subquery()
     )
@@ -129,14 +144,15 @@ async def _left(db: AsyncSession, since: date | None) -> list[tuple[date, int]]:
     return [(day, int(amount_rp)) for day, amount_rp in rows]
 
 
-async def prepare(db: AsyncSession, officer_id: UUID, books: Books, *, now: datetime) -> Remittance:
+async def prepare(
+    db: AsyncSession, officer_id: UUID, books: Books, *, direct: bool = False, now: datetime
+) -> Remittance:
     """An STS over all that waits of closed days. Raises NothingToRemit or RoleNotAllowed."""
     maker = await identity.acting(db, officer_id, Right.MAKE_REMITTANCE)
-    await service.one_at_a_time(db)
+    await turns.one_at_a_time(db)
     closed = set(await db.scalars(select(DayClose.day).where(DayClose.state.in_(CLOSED))))
-    days = [
-        (day, amount_rp) for day, amount_rp in await _left(db, books.deposits_from) if day in closed
-    ]
+    left = await _left(db, books.deposits_from, direct)
+    days = [(day, amount_rp) for day, amount_rp in left if day in closed]
     amount_rp = sum(rp for _, rp in days)
     if amount_rp <= 0:
         raise NothingToRemit
@@ -151,6 +167,7 @@ async def prepare(db: AsyncSession, officer_id: UUID, books: Books, *, now: date
         prepared_by=maker.id,
         prepared_at=now,
         why="",
+        direct=direct,
     )
     db.add(made)
     await db.flush()
@@ -166,20 +183,25 @@ async def approve(
 
     Raises RemittanceNotFound, RemittanceNotPossible, OwnRemittance or RoleNotAllowed.
     """
-    await service.one_at_a_time(db)
+    await turns.one_at_a_time(db)
     made, checker = await _to_decide(db, officer_id, remittance_id)
     after = _after(made, RemittanceEvent.APPROVED)
-    made.entry_id = await ledger.record(
-        db,
-        postings.for_remittance(made.amount_rp),
-        source=f"remittance:{made.id}",
-        description=f"Setoran ke RKUD, {made.number}",
-        business_day=books.business_day(now),
-        now=now,
-    )
+    if not made.direct:
+        made.entry_id = await ledger.record(
+            db,
+            postings.for_remittance(made.amount_rp),
+            source=f"remittance:{made.id}",
+            description=f"Setoran ke RKUD, {made.number}",
+            business_day=books.business_day(now),
+            now=now,
+        )
     made.state, made.decided_by, made.decided_at = after, checker, now
+    if made.direct:  # it lists what a statement of that account told of
+        made.confirmed_on = max(row.day for row in await days_of(db, made.id))
     await db.flush()
-    await movements.explain_remittance(db, made, now)
+    if not made.direct:
+        await movements.explain_remittance(db, made, now)
+        await rkud.confirm(db, made, now)
 
 
 async def decline(
@@ -233,8 +255,9 @@ async def latest(db: AsyncSession, limit: int) -> Sequence[Remittance]:
 async def watch(
     transactions: Transactions, workdays: Workdays, within: int, books: Books, *, now: datetime
 ) -> None:
-    """Set the metrics."""
+    """Set the metrics, and open a case for each STS that is overdue."""
     async with transactions.begin() as db:
+        await transfers.open_overdue(db, workdays, within, books, now)
         left = await waiting(db, workdays, within, books, books.day(now))
     LATE_DAYS.set(sum(one.late > 0 for one in left))
     WAITING_RP.set(sum(one.amount_rp for one in left))

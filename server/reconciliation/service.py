@@ -16,6 +16,7 @@ from sqlalchemy import (
     all_,
     and_,
     any_,
+    exists,
     func,
     insert,
     literal,
@@ -42,7 +43,15 @@ from server.payments.arrivals import Arrival
 from server.payments.books import Books
 from server.payments.models import CASH, OWNER, VOUCHER, Case, Charge, Money, Refund
 from server.payments.pursuit import SettledRefund
-from server.reconciliation import discrepancies, movements, rules, settlements, statements
+from server.reconciliation import (
+    discrepancies,
+    movements,
+    rkud,
+    rules,
+    settlements,
+    statements,
+    turns,
+)
 from server.reconciliation.actions import ACTIONS
 from server.reconciliation.files import Faults, FileRefused, SettlementRow, StatementRow
 from server.reconciliation.mappings import SettlementMapping, StatementMapping
@@ -61,6 +70,7 @@ from server.reconciliation.matching import (
 from server.reconciliation.models import (
     CashDeposit,
     Discrepancy,
+    FeeClaim,
     HeldLine,
     ImportedFile,
     Reconciliation,
@@ -68,9 +78,6 @@ from server.reconciliation.models import (
     StatementLine,
     UnsettledLine,
 )
-
-ONE_AT_A_TIME = 0x7265636F6E
-"""The key of the advisory lock; nothing but that it is ours."""
 
 # What the sources of entries about one settlement line begin with; its id follows.
 UNBOOKED = "unbooked:"
@@ -108,8 +115,8 @@ async def import_settlement(
     """
     told = settlements.read(content, mapping, merchant)
     rows = told.rows
-    await one_at_a_time(db)
-    file_id = await _keep_file(db, "settlement", name, content, now, by)
+    await turns.one_at_a_time(db)
+    file_id = await keep_file(db, "settlement", name, content, now, by)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
     faults = Faults()
@@ -130,6 +137,7 @@ async def import_settlement(
         batches = {row.batch_id for row in new.values()}
         latest = max(row.settlement_date for row in new.values())
         await movements.explain_batches(db, batches, latest, now)
+        await rkud.explain(db, batches, latest, now)
         # Last what locks charges and series of receipts, for which notifications wait.
         twice = await _take_as_evidence(db, acquirer, new, books, now)
         await _post(db, acquirer, file_id, new, twice, now)
@@ -335,6 +343,7 @@ async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datet
         select(SettlementLine)
         .where(_paid_on(day, books), movements.posted(UNBOOKED, SettlementLine.id))
         .where(not_(movements.posted(EXPLAINED_SETTLEMENT, SettlementLine.id)))
+        .where(not_(movements.paid_claims(Case.settlement_line_id, SettlementLine.id)))
         .order_by(SettlementLine.acquirer)
     )
     for acquirer, group in groupby(lines, key=lambda line: line.acquirer):
@@ -416,32 +425,30 @@ def _settled_by_none(table: type[HeldLine] | type[UnsettledLine]) -> ColumnEleme
     return not_(settled.exists())
 
 
-async def one_at_a_time(db: AsyncSession) -> None:
-    """Until commit no other import or reconciliation runs: each must see all of what came before.
-
-    One lock for both kinds, since a batch explains movements and a movement looks for its batch.
-    """
-    await db.execute(select(func.pg_advisory_xact_lock(ONE_AT_A_TIME)))
-
-
 async def import_statement(
     db: AsyncSession,
     name: str,
     content: bytes,
+    books: Books,
     *,
     now: datetime,
     mapping: StatementMapping = statements.BANK,
     by: UUID | None = None,
 ) -> Imported:
-    """Take in a bank statement, all or nothing, and post each movement; raises FileRefused."""
+    """Take in a bank statement, all or nothing; raises FileRefused.
+
+    Each movement is posted; of the regency's own account (RKUD) what is money of ours.
+    """
     rows = statements.read(content, mapping)
-    await one_at_a_time(db)
-    file_id = await _keep_file(db, "statement", name, content, now, by)
+    await turns.one_at_a_time(db)
+    file_id = await keep_file(db, "statement", name, content, now, by)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
     new = await _new_movements(db, rows)
-    if new:
-        await movements.record(db, file_id, new, now)
+    if new and rkud.is_rkud(new[0].account, books):
+        await rkud.record(db, file_id, new, books, now)
+    elif new:
+        await movements.record(db, file_id, new, books, now)
     crash_point("statement-not-committed")
     total_rp = sum(row.amount_rp for row in new)
     return Imported(len(new), total_rp, known=len(rows) - len(new))
@@ -493,7 +500,7 @@ async def _new_movements(db: AsyncSession, rows: Sequence[StatementRow]) -> list
     return new
 
 
-async def _keep_file(
+async def keep_file(
     db: AsyncSession, kind: str, name: str, content: bytes, now: datetime, by: UUID | None
 ) -> UUID | None:
     """Keep a file as it came; None when the same bytes were taken in before."""
@@ -547,7 +554,7 @@ class Report:
 
 async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime) -> Report:
     """Compare one business day, and keep every difference as a discrepancy with an owner."""
-    await one_at_a_time(db)
+    await turns.one_at_a_time(db)
     await _explain_settled(db, day, books, now)
     booked = [
         Booked(
@@ -644,16 +651,23 @@ def _paid_on(
 async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
     """Settlement lines of payments made on a business day."""
     rules_of_fees = await ledger.mdr_rules(db)
+    given_back = exists().where(
+        FeeClaim.settlement_line_id == SettlementLine.id, FeeClaim.ended_entry_id.is_not(None)
+    )
     lines = await db.execute(
         select(
-            SettlementLine, movements.recognised(Case.settlement_line_id, SettlementLine.id)
+            SettlementLine,
+            movements.recognised(Case.settlement_line_id, SettlementLine.id),
+            given_back,
         ).where(_paid_on(day, books))
     )
     return [
         replace(
-            _settled(line), mdr_due_rp=_mdr_due(line, rules_of_fees, books), recognised=recognised
+            _settled(line),
+            mdr_due_rp=None if paid_claim else _mdr_due(line, rules_of_fees, books),
+            recognised=recognised,
         )
-        for line, recognised in lines
+        for line, recognised, paid_claim in lines
     ]
 
 

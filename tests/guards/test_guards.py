@@ -32,13 +32,16 @@ from server.identity import service as identity
 from server.identity.models import Officer, Shift, ShiftClosing, ShiftDifference
 from server.inspection import notices
 from server.inspection.models import SignCase
+from server.ledger import postings
+from server.ledger import service as ledger
 from server.office import settling
 from server.parking.models import ParkingSession, UnendedStay
 from server.payments import choices
 from server.payments.books import Books
 from server.payments.choices import Wish
-from server.reconciliation import remittances
+from server.reconciliation import claims, payouts, remittances, transfers
 from server.reconciliation import service as reconciliation
+from server.reconciliation.models import Discrepancy
 from server.reports import schedules
 from server.reports.catalogue import REPORTS
 from server.reports.downloads import Form
@@ -642,6 +645,29 @@ GUARDS |= {
         "I0-guards-stand",
         "by officers",
     ),
+    "two officers end a claim": trigger(
+        "fee_claims_two_officers",
+        "fee_claims",
+        "UPDATE fee_claims SET state = 'closed', outcome = 'refused',"
+        f" ended_entry_id = {ANY_ENTRY}",
+        "I7-claims-as-decided",
+        "by officers",
+    ),
+    "a claim stays what it is about": trigger(
+        "fee_claims_never_changes",
+        "fee_claims",
+        "UPDATE fee_claims SET amount_rp = amount_rp + 1",
+        "I7-claims-as-decided",
+        "made with other values",
+    ),
+    "two officers end a case of a transfer": trigger(
+        "transfer_cases_two_officers",
+        "transfer_cases",
+        "UPDATE transfer_cases SET closed_at = now(), what_was_done = 'uji',"
+        " closed_by = (SELECT id FROM officers LIMIT 1)",
+        "I0-guards-stand",
+        "by officers",
+    ),
     "a difference stays what it is about": trigger(
         "discrepancies_never_changes",
         "discrepancies",
@@ -754,7 +780,8 @@ async def town(
     async with transactions.begin() as db:
         lines = (FILES / "clean.csv").read_bytes()
         await reconciliation.import_settlement(db, "sandbox", "s", lines, books, now=now)
-        await reconciliation.import_statement(db, "b", (FILES / "clean.sta").read_bytes(), now=now)
+        banked = (FILES / "clean.sta").read_bytes()
+        await reconciliation.import_statement(db, "b", banked, books, now=now)
     settled, after = date(2026, 11, 21), datetime(2026, 11, 22, 5, tzinfo=UTC)
     async with transactions.begin() as db:
         await reconciliation.reconcile(db, settled, books, now=after)
@@ -778,7 +805,11 @@ async def town(
         await schedules.plan(db, maker, planned, books, mails=False, now=after)
     await closes.reopen(transactions, close, now=after)
     await _cases(transactions, handheld.device_id, books, now)
-    await pay_shares(transactions, books, now)
+    run = await pay_shares(transactions, books, now)
+    async with transactions.begin() as db:
+        line, _ = (await payouts.lines_of(db, run.id))[-1]
+        detail = transfers.PAYOUT_FAILED
+        await transfers.open_case(db, detail, 1, now, payout_line_id=line.id)
     async with transactions.begin() as db:
         assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
 
@@ -807,6 +838,17 @@ async def _cases(transactions: Transactions, device_id: UUID, books: Books, now:
         await settling.propose(db, officer, CaseKind.SIGN, case.id, "uji", now=now)
         await casework.comment(db, officer, CaseKind.SIGN, case.id, "uji", now=now)
         await casework.assign(db, officer, CaseKind.SIGN, case.id, officer, now=now)
+        difference = (await db.scalars(select(Discrepancy))).first()
+        assert difference is not None
+        entry_id = await ledger.record(
+            db,
+            postings.for_fee_claimed(6),
+            source="uji",
+            description="uji",
+            business_day=books.day(now),
+            now=now,
+        )
+        db.add(claims.open_claim(difference.id, entry_id, 6, now))
 
 
 async def execute(db: AsyncSession, *statements: str) -> None:
@@ -832,6 +874,40 @@ async def test_each_guard_holds_and_without_it_an_invariant_notices(
                 await execute(db, guard.drop, guard.damage)
                 assert (await verify.broken(db))[guard.noticed_by] != []
                 await db.rollback()
+
+
+async def test_the_application_closes_no_day_by_one_officer(transactions: Transactions) -> None:
+    with pytest.raises(DBAPIError, match="permission denied"):
+        async with transactions.begin() as db:
+            await execute(
+                db,
+                """INSERT INTO closed_days (day, closed_by, closed_at, totals)
+                   SELECT now()::date, id, now(), '{}' FROM officers LIMIT 1""",
+            )
+
+
+async def test_who_answered_a_complaint_cannot_end_it_after_another_opened_it_again(
+    transactions: Transactions, books: Books, now: datetime
+) -> None:
+    async with transactions.begin() as db:
+        told = Told(ComplaintKind.OVERCHARGED, story="uji")
+        asked = await complaints.take(db, told, due_on=books.day(now), now=now)
+
+    async def change(n: int, before: str, after: str, who: str) -> None:
+        async with transactions.begin() as db:
+            connection = await db.connection()
+            await connection.exec_driver_sql(
+                "INSERT INTO complaint_changes VALUES (gen_random_uuid(), $1,"
+                " now() + $2 * interval '1 minute', $3, $4, $5, 'uji')",
+                (asked.id, n, before, after, who),
+            )
+
+    await change(1, "open", "answered", "ani")
+    await change(2, "answered", "closed", "budi")
+    await change(3, "closed", "answered", "budi")  # opened again
+    with pytest.raises(DBAPIError, match="answered by nobody else"):
+        await change(4, "answered", "closed", "ani")
+    await change(5, "answered", "closed", "budi")
 
 
 async def test_every_trigger_is_watched_and_tried_here(owner: Transactions) -> None:

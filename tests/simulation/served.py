@@ -446,7 +446,7 @@ class ServedOffice(Office):
             await reconciliation.import_settlement(
                 db, settings.acquirer, "settlement.csv", settled, books, now=now
             )
-            await reconciliation.import_statement(db, "statement.sta", banked, now=now)
+            await reconciliation.import_statement(db, "statement.sta", banked, books, now=now)
             report = await reconciliation.reconcile(db, day, books, now=now)
         self.wrong += [f"I7 {found.kind} {found.subject}" for found in report.differences]
 

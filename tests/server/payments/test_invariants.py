@@ -14,6 +14,7 @@ from tests.server.handhelds import on_shift
 from tests.server.payments.conftest import FLAT, Office, broken_on_purpose, violations
 from tests.server.payments.test_refund_guards import GUARDS as REFUND_GUARDS
 from tests.server.payments.test_vouchers import issue, redeem
+from tests.server.reconciliation.test_money_at_rest import DAMAGES as MONEY_AT_REST
 
 
 @pytest.fixture
@@ -268,6 +269,7 @@ def test_every_invariant_is_broken_by_some_test():
     covered |= {"I15-passes-given"}  # in test_passes
     covered |= {"I7-takings-as-posted"}  # in tests/server/figures
     covered |= {"I8-audit"}  # in tests/server/audit
+    covered |= {invariant for invariant, _ in MONEY_AT_REST.values()}
     covered |= {guard.noticed_by for guard in GUARDS.values()}
     covered |= {invariant for *_, invariant in REFUND_GUARDS.values()}
     assert covered == {invariant.name for invariant in verify.INVARIANTS}

@@ -50,7 +50,9 @@ class Bank(Desk):
     async def bank(self, content: bytes | None = None) -> None:
         _, _, statement = await self.files()
         async with self.office.transactions.begin() as db:
-            await reconciliation.import_statement(db, "s.sta", content or statement, now=self.now)
+            banked = content or statement
+            books = self.office.wired.books
+            await reconciliation.import_statement(db, "s.sta", banked, books, now=self.now)
 
     async def reconcile(self, day: date) -> list[tuple[str, int]]:
         async with self.office.transactions.begin() as db:
@@ -380,7 +382,8 @@ async def test_a_transfer_is_not_withdrawn_while_its_debit_is_taken_in(desk, off
         withdrawing = asyncio.create_task(desk.withdraw(refund_id))
         await asyncio.sleep(0.2)
         assert not withdrawing.done()
-        await reconciliation.import_statement(db, "s.sta", content, now=desk.now)
+        books = office.wired.books
+        await reconciliation.import_statement(db, "s.sta", content, books, now=desk.now)
     assert await outcomes(withdrawing) == ["already-decided"]
     assert await desk.state(refund_id) == "transfer_due"
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from domain.business_days import BusinessDays
 from domain.payment import ChargeKind
@@ -24,6 +24,7 @@ from server.ledger import reports
 from server.payments import cash
 from server.payments.books import Books
 from server.payments.issuing import PaymentRequest
+from server.payments.models import Case
 from server.reconciliation import deposits, service
 from server.reconciliation.deposits import (
     DayAlreadyClosed,
@@ -68,7 +69,7 @@ class Office:
             content = content.replace(f"C{-amount_rp},00N".encode(), f"D{-amount_rp},00N".encode())
             content = content.replace(closing, closing.replace(b":C", b":D"))
         async with self.transactions.begin() as db:
-            await service.import_statement(db, "s.sta", content, now=self.now)
+            await service.import_statement(db, "s.sta", content, self.books, now=self.now)
 
     async def differences(self, day: date | None = None) -> dict[str, int]:
         async with self.transactions.begin() as db:
@@ -337,3 +338,21 @@ async def test_a_deposit_names_an_attendant_and_a_day_that_has_come(office: Offi
     tomorrow = date.fromordinal(office.day.toordinal() + 1)
     with pytest.raises(InvalidRequest, match="deposited_on"):
         await office.deposit(office.slip(deposited_on=tomorrow))
+
+
+async def test_cash_paid_in_on_the_evening_of_the_day_before_is_its_slips_money(
+    office: Office,
+) -> None:
+    """At 21.00 it is the next business day already, while the bank still writes today's date."""
+    days = BusinessDays.read("20.00", office.books.timezone)
+    office.books = replace(office.books, business_days=days)
+    tomorrow = office.day + timedelta(days=1)
+    office.now = datetime.combine(office.day, time(21), office.books.timezone)
+    await office.deposit(office.slip(deposited_on=tomorrow))
+    await office.bank(5000, f"SETOR {SLIP}")
+    await office.bank(3000, "SETOR SLIP-000124", reference="STM-2")
+    await office.deposit(office.slip(3000, reference="SLIP-000124", deposited_on=tomorrow))
+    async with office.transactions.begin() as db:
+        assert await db.scalar(select(func.count()).where(Case.state == "open")) == 0
+    assert await office.differences(tomorrow) == {}
+    assert await office.differences() == {}

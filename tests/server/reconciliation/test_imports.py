@@ -77,6 +77,7 @@ class Desk(Office):
                 db,
                 name,
                 (STATEMENTS / name).read_bytes(),
+                self.books,
                 now=self.now,
                 mapping=statement_mapping(name),
             )
@@ -139,7 +140,7 @@ async def test_a_statement_matches_as_expected(desk: Desk, name: str) -> None:
     async with desk.transactions.begin() as db:
         content = (STATEMENTS / name).read_bytes()
         how = statement_mapping(name)
-        preview = await previews.statement(db, name, content, now=desk.now, mapping=how)
+        preview = await previews.statement(db, name, content, desk.books, now=desk.now, mapping=how)
     assert await desk.stored() == before, "a preview writes nothing"
 
     imported = await desk.bank_told(name)

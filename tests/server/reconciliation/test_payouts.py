@@ -10,14 +10,20 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
+from domain.payment import CaseState
 from server import verify
+from server.casework.models import CaseKind
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.service import RoleNotAllowed
+from server.office import settling
 from server.payments.books import Books
-from server.reconciliation import papers, payouts
+from server.reconciliation import papers, payouts, results
+from server.reconciliation.files import FileRefused
+from server.reconciliation.mappings import PayoutMapping, mapping
+from server.reconciliation.models import TransferCase
 from server.reconciliation.papers import Letterhead, ShareSlip
-from server.reconciliation.payout_models import PayeeAccount, PayoutRun
+from server.reconciliation.payout_models import PayeeAccount, PayoutLine, PayoutRun
 from server.reconciliation.payouts import (
     NothingToPayOut,
     PayeesNotKept,
@@ -68,6 +74,87 @@ async def pay(office: Office, run: PayoutRun, *positions: int, paid: bool = True
     await paying.tell(office.transactions, run, [*positions], office.books, AFTER, paid=paid)
 
 
+async def failed(office: Office, run: PayoutRun) -> tuple[str, int, CaseState]:
+    """The case of the line of a run that the bank did not pay."""
+    async with office.transactions.begin() as db:
+        case = (
+            await db.scalars(
+                select(TransferCase)
+                .join(PayoutLine, PayoutLine.id == TransferCase.payout_line_id)
+                .where(PayoutLine.run_id == run.id)
+            )
+        ).one()
+        state = await settling.state(db, CaseKind.TRANSFER, case.id)
+    return case.owner, case.amount_rp, state
+
+
+async def take_in(
+    office: Office, content: bytes, name: str = "hasil.csv", how: str = "bank"
+) -> results.Told:
+    async with office.transactions.begin() as db:
+        return await results.take_in(
+            db, name, content, office.books, mapping=mapping(PayoutMapping, how), now=AFTER
+        )
+
+
+def result(*lines: str) -> bytes:
+    return "\r\n".join(("Berita;Jumlah;Status;Keterangan", *lines, "")).encode()
+
+
+async def test_the_banks_result_is_taken_in_whole_and_again_changes_nothing(
+    office: Office,
+) -> None:
+    run = await run_of(office)
+    content = result(
+        f"BAGI HASIL {run.number}/1 DINAS;6.300;BERHASIL;REF 77",
+        f"{run.number}/2;900,00;GAGAL;REKENING TUTUP",
+    )
+    with pytest.raises(FileRefused, match="no approved payout"):
+        await take_in(office, content)
+    await paying.decide(office.transactions, run, AFTER)
+    assert await take_in(office, content) == results.Told(1, 6_300, 1, 900, 0)
+    async with office.transactions.begin() as db:
+        lines = [line for line, _ in await payouts.lines_of(db, run.id)]
+    assert [(line.state, line.evidence) for line in lines] == [
+        ("paid", "REF 77"),
+        ("failed", "REKENING TUTUP"),
+    ]
+    assert await failed(office, run) == ("bendahara penerimaan", 900, CaseState.OPEN)
+    assert await take_in(office, content) == results.Told(0, 0, 0, 0, 2)
+    other = content.replace(b"\r\n", b"\n")  # the same in other bytes
+    assert await take_in(office, other) == results.Told(0, 0, 0, 0, 2)
+    assert (await office.balances())["1162"] == -6_300
+    english = f"reference,amount,status,bank_reference,reason\n{run.number}/1,6300,SUCCESS,A,\n"
+    assert (await take_in(office, english.encode(), how="bank-english")).known == 1
+    async with office.transactions.begin() as db:
+        assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
+
+
+async def test_a_result_with_bad_lines_is_refused_and_each_of_them_is_named(
+    office: Office,
+) -> None:
+    run = await run_of(office)
+    await paying.decide(office.transactions, run, AFTER)
+    await pay(office, run, 1)
+    for bad, line in (
+        (f"{run.number}/1;6.300;GAGAL;X", "line 2: .*otherwise"),
+        (f"{run.number}/2;901;BERHASIL;X", "line 2: .*of 900 rupiah"),
+        (f"{run.number}/3;900;BERHASIL;X", "line 2: there is no approved payout"),
+        (f"{run.number}/2;900;DITUNDA;X", "line 2: Status says"),
+        ("UANG;900;BERHASIL;X", "line 2: Berita names no line"),
+        (f"{run.number}/2;900;BERHASIL", "line 2: not as many"),
+    ):
+        with pytest.raises(FileRefused, match=line):
+            await take_in(office, result(bad))
+    good = f"{run.number}/2;900;BERHASIL;X"
+    with pytest.raises(FileRefused, match="line 3: the same payment stands twice"):
+        await take_in(office, result(good, good))
+    bad = f"{run.number}/2;900;DITUNDA;X"
+    with pytest.raises(FileRefused, match=r"line 2: .*line 3: "):
+        await take_in(office, result("UANG;900;BERHASIL;X", bad, good))
+    assert await owed(office) == {"Karang Taruna (sampel)": (900, 900)}
+
+
 async def test_shares_are_paid_line_by_line_and_a_failed_one_stays_owed(office: Office) -> None:
     before = await owed(office)
     assert before == {"zone:PSR": (6_300, 0), "Karang Taruna (sampel)": (900, 0)}
@@ -97,12 +184,18 @@ async def test_shares_are_paid_line_by_line_and_a_failed_one_stays_owed(office: 
         await pay(office, run, 1)
     assert await owed(office) == {"Karang Taruna (sampel)": (900, 0)}
     assert (await office.balances())["1162"] == -6_300
+    assert await failed(office, run) == ("bendahara penerimaan", 900, CaseState.OPEN)
     again = await paying.prepare(office.transactions, DAY, office.books, AFTER)
     assert again.amount_rp == 900
     async with office.transactions.begin() as db:
         assert await payouts.never_paid_before(db, again.id) == {1: recorder}
     await paying.decide(office.transactions, again, AFTER, agree=False)
     assert await owed(office) == {"Karang Taruna (sampel)": (900, 0)}
+    last = await paying.prepare(office.transactions, DAY, office.books, AFTER)
+    await paying.decide(office.transactions, last, AFTER)
+    later = AFTER + timedelta(days=1)
+    await paying.tell(office.transactions, last, [1], office.books, later, paid=True)
+    assert await failed(office, run) == ("bendahara penerimaan", 900, CaseState.CLOSED)
     async with office.transactions.begin() as db:
         assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
 

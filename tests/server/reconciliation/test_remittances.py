@@ -129,6 +129,9 @@ async def test_a_transfer_that_was_seen_first_is_explained_by_the_approval(
     debit = statement(DAY + timedelta(days=2), (CAME_RP, made.number), reference="STM-OUT")
     await office.bank(_out(debit))
     assert (await office.balances())["2190"] == CAME_RP
+    assert (
+        await waits(office, DAY + timedelta(days=9)) == []
+    )  # and no day is owed less than nothing
     await approve(office, made)
     assert await state_of(office, made.id) == "seen"
     balances = await office.balances()

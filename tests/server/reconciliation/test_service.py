@@ -64,7 +64,7 @@ class Office:
 
     async def bank(self, content: bytes, name: str = "statement.sta") -> Imported:
         async with self.transactions.begin() as db:
-            return await service.import_statement(db, name, content, now=self.now)
+            return await service.import_statement(db, name, content, self.books, now=self.now)
 
     async def reconcile(self, day: date = DAY) -> Report:
         async with self.transactions.begin() as db:

@@ -1,0 +1,137 @@
+"""The statement of the regency's own account (RKUD), told from the collecting one by its number.
+
+Most of what moves there is other money of the regency: it is kept as it came, in no entry and no
+case. A credit that names an STS confirms it. One that names a batch or a slip is its money, which
+was paid straight into that account: no STS has to hand it in any more.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.database import new_id
+from server.ledger import postings
+from server.ledger import service as ledger
+from server.payments.books import Books
+from server.reconciliation import movements, transfers
+from server.reconciliation.files import StatementRow
+from server.reconciliation.models import ClearedMovement, Remittance, StatementLine
+from server.reconciliation.movements import PAID_OUT_WITHIN, Slip
+from server.reconciliation.states import RemittanceState
+
+HANDED_IN = (RemittanceState.APPROVED, RemittanceState.SEEN)
+
+
+def is_rkud(account: str, books: Books) -> bool:
+    """Whether a statement is of the regency's account, however its number is written."""
+    return bool(books.rkud_account) and _bare(account) == _bare(books.rkud_account)
+
+
+def _bare(account: str) -> str:
+    return "".join(character for character in account if character.isalnum()).upper()
+
+
+async def record(
+    db: AsyncSession, file_id: UUID, rows: Sequence[StatementRow], books: Books, now: datetime
+) -> None:
+    """Keep new movements, and take what of them is money of ours."""
+    lines = [
+        StatementLine(
+            id=new_id(), file_id=file_id, ledger_account=postings.RKUD, **movements.kept(row)
+        )
+        for row in rows
+    ]
+    db.add_all(lines)
+    await db.flush()
+    since = min(row.value_date for row in rows) - PAID_OUT_WITHIN
+    numbers = await db.scalars(
+        select(Remittance)
+        .where(Remittance.state != RemittanceState.DECLINED, Remittance.direct.is_(False))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    awaited = {remittance.number: remittance for remittance in numbers}
+    named = []
+    for line in lines:
+        if line.amount_rp and (number := movements.number_named(line, awaited)) is not None:
+            db.add(ClearedMovement(statement_line_id=line.id, name=number))
+            named.append(number)
+    batches = await movements.batches_since(db, since)
+    slips = await movements.slips_since(db, since, books)
+    await db.flush()
+    left = [line for line in lines if movements.number_named(line, awaited) is None]
+    await _post(db, left, batches, slips, now)
+    for number in set(named):
+        await confirm(db, awaited[number], now)
+
+
+async def explain(
+    db: AsyncSession,
+    batches: Collection[str],
+    about: date,
+    now: datetime,
+    slips: Mapping[str, Slip] | None = None,
+) -> None:
+    """Movements that came before the batches or slips whose money they are."""
+    lines = await db.scalars(
+        select(StatementLine)
+        .where(StatementLine.ledger_account == postings.RKUD, StatementLine.amount_rp != 0)
+        .where(StatementLine.value_date.between(about - PAID_OUT_WITHIN, about + PAID_OUT_WITHIN))
+        .where(~exists().where(ClearedMovement.statement_line_id == StatementLine.id))
+        .order_by(StatementLine.value_date, StatementLine.id)
+    )
+    await _post(db, lines, batches, slips or {}, now)
+
+
+async def _post(
+    db: AsyncSession,
+    lines: Iterable[StatementLine],
+    batches: Collection[str],
+    slips: Mapping[str, Slip],
+    now: datetime,
+) -> None:
+    for line in lines:
+        name = movements.clears(line, batches, slips) if line.amount_rp else None
+        if name is None:
+            continue
+        account = postings.IN_TRANSIT
+        if name not in batches:
+            account = postings.DEPOSITS_IN_TRANSIT
+            slips[name].left_rp -= line.amount_rp
+        await ledger.record(
+            db,
+            postings.for_bank_credit(line.amount_rp, account, postings.RKUD),
+            source=f"rkud:{line.id}",
+            description=f"Langsung ke RKUD: {name}",
+            business_day=line.value_date,
+            now=now,
+        )
+        db.add(ClearedMovement(statement_line_id=line.id, name=name))
+    await db.flush()
+
+
+async def confirm(db: AsyncSession, remittance: Remittance, now: datetime) -> None:
+    """Whether the whole sum of an STS came; another sum is a case."""
+    if remittance.direct or remittance.state not in HANDED_IN:
+        return
+    came_rp, last = (
+        await db.execute(
+            select(
+                func.coalesce(func.sum(StatementLine.amount_rp), 0),
+                func.max(StatementLine.value_date),
+            )
+            .join(ClearedMovement, ClearedMovement.statement_line_id == StatementLine.id)
+            .where(ClearedMovement.name == remittance.number)
+            .where(StatementLine.ledger_account == postings.RKUD)
+        )
+    ).one()
+    differs_rp = int(came_rp) - remittance.amount_rp
+    remittance.confirmed_on = last if differs_rp == 0 else None
+    await db.flush()
+    if last is not None and differs_rp:
+        await transfers.open_case(
+            db, transfers.STS_DIFFERS, differs_rp, now, remittance_id=remittance.id
+        )

@@ -1,0 +1,170 @@
+"""The statement of the regency's account: STS that arrived, and what was paid straight into it."""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from domain.payment import CaseState
+from server.casework.models import CaseKind
+from server.database import Transactions
+from server.identity import service as identity
+from server.office import settling
+from server.payments.books import Books
+from server.payments.models import Case
+from server.reconciliation import previews, remittances, transfers
+from server.reconciliation.models import Remittance, TransferCase
+from server.sample import CHECKER, OFFICER
+from server.workdays import Workdays
+from tests.server.reconciliation import closes
+from tests.server.reconciliation.test_remittances import AFTER, CAME_RP, approve, broken, make
+from tests.server.reconciliation.test_remittances import office as office
+from tests.server.reconciliation.test_service import (
+    DAY,
+    Office,
+    booked,
+    line,
+    settlement,
+    statement,
+)
+
+RKUD = "100-200-300"
+MONDAY = DAY + timedelta(days=2)
+
+
+@pytest.fixture
+async def ready(office: Office) -> Office:
+    """The day's money is on the collecting account, and the day closed."""
+    office.books = replace(office.books, rkud_account=RKUD)
+    await closes.close(office.transactions, DAY, office.books, now=AFTER)
+    return office
+
+
+def at_rkud(day: date, *moved: tuple[int, str], reference: str = "RKUD-1") -> bytes:
+    return statement(day, *moved, reference=reference).replace(b":25:0011223344", b":25:100200300")
+
+
+async def confirmed(office: Office, made: Remittance) -> date | None:
+    async with office.transactions.begin() as db:
+        return (await db.get_one(Remittance, made.id)).confirmed_on
+
+
+async def watch(office: Office, now: datetime) -> None:
+    async with office.transactions.begin() as db:
+        await transfers.open_overdue(db, Workdays({}), 1, office.books, now)
+
+
+async def cases(office: Office) -> dict[str, tuple[int, CaseState]]:
+    async with office.transactions.begin() as db:
+        rows = (await db.scalars(select(TransferCase))).all()
+        return {
+            row.detail: (row.amount_rp, await settling.state(db, CaseKind.TRANSFER, row.id))
+            for row in rows
+        }
+
+
+@pytest.mark.parametrize("told_first", [True, False])
+async def test_the_regencys_statement_confirms_an_sts(ready: Office, told_first: bool) -> None:
+    made = await make(ready)
+    if not told_first:
+        await approve(ready, made)
+    spelled = made.number.replace("-", "")
+    other = (777_000, "PAJAK HOTEL MELATI")
+    content = at_rkud(MONDAY, (CAME_RP, f"SETORAN {spelled}"), other)
+    async with ready.transactions.begin() as db:
+        seen = await previews.statement(db, "r.sta", content, ready.books, now=AFTER)
+    assert (seen.matched, seen.is_rkud) == (1, True)
+    assert (await ready.bank(content)).lines == 2
+    if told_first:
+        assert await confirmed(ready, made) is None
+        await approve(ready, made)
+    assert await confirmed(ready, made) == MONDAY
+    balances = await ready.balances()
+    assert (balances["1100"], balances["1110"], balances.get("2190")) == (CAME_RP, CAME_RP, None)
+    async with ready.transactions.begin() as db:  # what is not ours is in no case
+        assert await db.scalar(select(func.count(Case.id))) == 0
+    assert not (await ready.reconcile(MONDAY)).differences
+    assert (await ready.bank(content)).lines == 0
+    assert await broken(ready) == {}
+
+
+async def test_an_sts_that_does_not_arrive_in_time_is_a_case_until_it_does(ready: Office) -> None:
+    await ready.bank(at_rkud(MONDAY, (1, "BUNGA")))
+    made = await make(ready)
+    await approve(ready, made)
+    await watch(ready, AFTER + timedelta(days=1))
+    assert await cases(ready) == {}
+    for _ in range(2):
+        await watch(ready, AFTER + timedelta(days=2))
+    open_ = (CAME_RP, CaseState.OPEN)
+    assert await cases(ready) == {"sts-not-seen": open_, "sts-unconfirmed": open_}
+    await ready.bank(
+        at_rkud(MONDAY + timedelta(days=2), (CAME_RP, made.number), reference="RKUD-2")
+    )
+    assert await cases(ready) == {
+        "sts-not-seen": open_,
+        "sts-unconfirmed": (CAME_RP, CaseState.CLOSED),
+    }
+
+
+async def test_an_office_without_that_statement_awaits_none(ready: Office) -> None:
+    await approve(ready, await make(ready))
+    await watch(ready, AFTER + timedelta(days=9))
+    assert set(await cases(ready)) == {"sts-not-seen"}
+
+
+async def test_another_sum_is_a_case_until_the_rest_comes_or_two_officers_explain_it(
+    ready: Office,
+) -> None:
+    made = await make(ready)
+    await approve(ready, made)
+    await ready.bank(at_rkud(MONDAY, (CAME_RP - 2_500, made.number)))
+    assert await confirmed(ready, made) is None
+    assert await cases(ready) == {"sts-differs": (-2_500, CaseState.OPEN)}
+    assert await broken(ready) == {}
+    async with ready.transactions.begin() as db:
+        case_id = await db.scalar(select(TransferCase.id))
+        assert case_id is not None
+        maker, checker = [await identity.officer_named(db, who) for who in (OFFICER, CHECKER)]
+        kind = CaseKind.TRANSFER
+        await settling.propose(db, maker, kind, case_id, "biaya RTGS", now=AFTER)
+        await settling.decide(db, checker, kind, case_id, accept=True, why="", now=AFTER)
+    assert await cases(ready) == {"sts-differs": (-2_500, CaseState.CLOSED)}
+    await ready.bank(at_rkud(MONDAY, (2_500, f"KEKURANGAN {made.number}"), reference="RKUD-2"))
+    assert await confirmed(ready, made) == MONDAY
+    assert await broken(ready) == {}
+
+
+@pytest.mark.parametrize("bank_first", [True, False])
+async def test_what_an_acquirer_pays_straight_into_the_rkud_needs_a_paper_and_no_transfer(
+    transactions: Transactions, books: Books, bank_first: bool
+) -> None:
+    office = Office(transactions, replace(books, rkud_account=RKUD), AFTER)
+    paid_at = f"{DAY}T09:00:00+07:00"
+    await office.book([booked(1, paid_at)])
+    files = [
+        lambda: office.bank(at_rkud(DAY, (1_986, "PENCAIRAN BCH-A1"), (5, "LAIN"))),
+        lambda: office.settle(settlement(line(1, paid_at, mdr_rp=14))),
+    ]
+    for take_in in files if bank_first else files[::-1]:
+        await take_in()
+    assert {d.kind.value for d in (await office.reconcile()).differences} <= {"mdr-differs"}
+    balances = await office.balances()
+    assert [balances.get(code) for code in ("1100", "1110", "1130")] == [1_986, None, None]
+    await closes.close(transactions, DAY, office.books, "uji", now=AFTER)
+    with pytest.raises(remittances.NothingToRemit):
+        await make(office)
+    async with transactions.begin() as db:
+        left = await remittances.waiting(db, Workdays({}), 1, office.books, DAY, direct=True)
+        maker = await identity.officer_named(db, OFFICER)
+        paper = await remittances.prepare(db, maker, office.books, direct=True, now=AFTER)
+    assert [(one.day, one.amount_rp) for one in left] == [(DAY, 1_986)]
+    await approve(office, paper)
+    assert await confirmed(office, paper) == DAY
+    assert (await office.balances())["1100"] == 1_986
+    async with transactions.begin() as db:
+        assert not await remittances.waiting(db, Workdays({}), 1, office.books, DAY, direct=True)
+    await watch(office, AFTER + timedelta(days=30))
+    assert await cases(office) == {}
+    assert await broken(office) == {}
