@@ -843,7 +843,7 @@ async def _cases(transactions: Transactions, device_id: UUID, books: Books, now:
         entry_id = await ledger.record(
             db,
             postings.for_fee_claimed(6),
-            source="uji",
+            source="uji:klaim",
             description="uji",
             business_day=books.day(now),
             now=now,
