@@ -125,8 +125,22 @@ async def pay_out(screens: Screens, maker: Page, checker: Page) -> None:
     told = (await (await downloading.value).path()).read_text()
     assert told.splitlines()[1].startswith("0012345678,Ani,Bank Uji,900,BGH-2026-000001-")
     await screens.examine(maker, "payout-approved")
-    await maker.get_by_label("Nomor referensi bank, atau sebab gagal").fill("REF-77")
-    await press(maker, "Yang dicentang sudah dibayar", PASSWORD)
+    run = maker.url
+    reference = told.splitlines()[1].split(",")[-1]
+    result = {
+        "name": "hasil.csv",
+        "mimeType": "text/csv",
+        "buffer": f"Berita;Jumlah;Status;Keterangan\n{reference};900;BERHASIL;REF-77\n".encode(),
+    }
+    await maker.goto("/office/payouts")
+    await maker.get_by_label("Berkas hasil").set_input_files(result)
+    await press(maker, "Pratinjau")
+    await expect(maker.locator(".figure").first).to_have_text("1")
+    await screens.examine(maker, "payout-result", english=False)
+    await maker.get_by_label("Pilih berkasnya sekali lagi").set_input_files(result)
+    await press(maker, "Masukkan", PASSWORD)
+    await expect(maker.locator("#hasil").get_by_role("status")).to_contain_text("1 dibayar")
+    await maker.goto(run)
     slip = await maker.request.get(
         str(await maker.get_by_role("link", name="Slip").get_attribute("href"))
     )

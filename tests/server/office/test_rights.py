@@ -30,6 +30,8 @@ RIGHTS = {
     "/office/payouts/{run_id}/decision": Right.DECIDE_PAYOUT,
     "/office/payouts/{run_id}/bank.csv": Right.PAY_SHARES,
     "/office/payouts/{run_id}/results": Right.PAY_SHARES,
+    "/office/payouts/results": Right.PAY_SHARES,
+    "/office/payouts/results/preview": Right.PAY_SHARES,
     "/office/acquirers/switch": Right.SWITCH_ACQUIRER,
     "/office/acquirers/choices": Right.CHOOSE_ACQUIRER,
     "/office/acquirers/choices/{choice_id}/decision": Right.DECIDE_ACQUIRER,
