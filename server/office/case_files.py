@@ -39,6 +39,8 @@ KINDS = {
     CaseKind.QUARANTINE: Said("catatan perangkat ditahan", "device's records held back"),
     CaseKind.COMPLAINT: Said("pengaduan", "complaint"),
     CaseKind.SIGN: Said("tanda bermasalah", "sign at fault"),
+    CaseKind.CLAIM: Said("klaim MDR", "claim of MDR"),
+    CaseKind.TRANSFER: Said("transfer bermasalah", "transfer that went wrong"),
 }
 STATES = {
     "open": Said("terbuka", "open"),

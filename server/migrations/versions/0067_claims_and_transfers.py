@@ -7,7 +7,7 @@ from server.database import APP_ROLE
 from server.migrations.grants import changeable, never_changes, recorded
 
 revision = '0067'
-down_revision = '0064'
+down_revision = '0066'
 
 KINDS = (
     "kind IN ('discrepancy', 'suspense', 'refund', 'unended', 'count', 'quarantine', 'complaint',"
