@@ -415,7 +415,7 @@ class MoneyMachine(RuleBasedStateMachine):
         ground, wired = self.ground, self.ground.wired
         await inquiries.inquire(
             ground.transactions,
-            Acquirers(self.acquirer),
+            self.acquirer,
             wired.announcer,
             wired.books,
             charge_id.hex,
