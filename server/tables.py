@@ -19,6 +19,7 @@ import server.payments.voucher_models
 import server.reconciliation.models
 import server.reconciliation.payout_models
 import server.reports.models
+import server.rules.models
 import server.spots.models
 import server.sync.models
 import server.webhooks.models  # noqa: F401

@@ -100,6 +100,7 @@ SEALED: Mapping[str, Sealed] = {
     "pass_revocations": Sealed("revoked_at"),
     "passes": Sealed("issued_at", left_out=_these("plate_hash", "plate_masked")),
     "payee_accounts": Sealed(digests=_these("sealed")),
+    "payee_decisions": Sealed("decided_at"),
     "payments": Sealed(None, OF_CHANGED.format("id", "payment_id"), left_out=_these("state")),
     "payout_rules": Sealed(None),
     "plates_destroyed": Sealed(),
@@ -163,6 +164,7 @@ RECORDED: Mapping[str, Recorded] = {
     "report_schedules": Recorded(
         digests=_these("mail_to"), left_out=_these("failed_at", "failure")
     ),
+    "rule_proposals": Recorded(),
     "share_rules": Recorded(),
     "shift_differences": Recorded(),
     "signs": Recorded(),

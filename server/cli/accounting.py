@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.rules import refuse_unless_alone
 from server.cli.shell import (
     AsJson,
     DataDir,
@@ -16,6 +17,7 @@ from server.cli.shell import (
     Until,
     fail,
     in_transaction,
+    or_say_why,
     print_json,
 )
 
@@ -115,13 +117,13 @@ def add_share_rule(
     until: Until = None,
     data: DataDir = Path("data"),
 ) -> None:
-    """Put a share rule in force; the one without an end before it ends the day before."""
+    """Put a share rule in force, while there are no officers; the open one before it ends."""
     from domain.shares import ShareLeg, ShareRule
-    from server.errors import Problem
     from server.ledger import service as ledger
     from server.spots import service as spots
 
     async def work(db: Any, _books: Any) -> None:
+        await refuse_unless_alone(db)
         await ledger.add_share_rule(
             db,
             ShareRule(attendant_bp, third_party_bp, third_party, ShareLeg(remainder_to)),
@@ -132,9 +134,7 @@ def add_share_rule(
         )
 
     try:
-        in_transaction(data, work)
-    except Problem as exc:
-        fail(f"{zone}: {exc.title_id} / {exc.title_en}")
+        or_say_why(data, work)
     except ValueError as exc:
         fail(str(exc))
 
@@ -149,17 +149,18 @@ def add_mdr_rule(
     until: Until = None,
     data: DataDir = Path("data"),
 ) -> None:
-    """Put a rate in force; the one without an end before it ends the day before."""
+    """Put a rate in force, while there are no officers; the open one before it ends."""
     from domain.mdr import MdrRule, MerchantCriteria
     from server.ledger import service as ledger
 
     async def work(db: Any, _books: Any) -> None:
+        await refuse_unless_alone(db)
         last = until and until.date()
         rule = MdrRule(MerchantCriteria(criteria), first.date(), last, free_up_to_rp, rate_bp)
         await ledger.add_mdr_rule(db, rule, source)
 
     try:
-        in_transaction(data, work)
+        or_say_why(data, work)
     except ValueError as exc:
         fail(str(exc))
 
@@ -172,7 +173,7 @@ def add_payout_rule(
     after_days: Annotated[int, typer.Option(help="Days after the day it was earned on.")] = 1,
     data: DataDir = Path("data"),
 ) -> None:
-    """Say when shares are paid out, from a day on; without any it is the next working day."""
+    """Say when shares are paid out, from a day on, while there are no officers."""
     from domain.payout import PayoutRule
     from server.ledger import service as ledger
 
@@ -182,11 +183,12 @@ def add_payout_rule(
         fail(str(exc))
 
     async def work(db: Any, _books: Any) -> bool:
+        await refuse_unless_alone(db)
         return await ledger.add_payout_rule(
             db, rule, valid_from=first.date(), regulation=regulation
         )
 
-    if not in_transaction(data, work):
+    if not or_say_why(data, work):
         fail(f"another rule starts on {first.date()}")
 
 
@@ -201,7 +203,7 @@ def add_matching_rule(
     ] = 1,
     data: DataDir = Path("data"),
 ) -> None:
-    """Say by what a match is judged, from a day on; without any it is as the defaults say."""
+    """Say by what a match is judged, from a day on, while there are no officers."""
     from server.reconciliation import rules
     from server.reconciliation.matching import Tolerances
 
@@ -211,7 +213,8 @@ def add_matching_rule(
         fail(str(exc))
 
     async def work(db: Any, _books: Any) -> bool:
+        await refuse_unless_alone(db)
         return await rules.add(db, rule, valid_from=first.date(), regulation=regulation)
 
-    if not in_transaction(data, work):
+    if not or_say_why(data, work):
         fail(f"another rule starts on {first.date()}")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.rules import refuse_unless_alone
 from server.cli.shell import (
     USAGE,
     AsJson,
@@ -137,10 +138,11 @@ def set_target(
     zone: Zone = None,
     data: DataDir = Path("data"),
 ) -> None:
-    """Set what a year, or a month of it, is to bring in; the newest counts, all stay on record."""
+    """Set what a year, or a month of it, is to bring in, while there are no officers."""
     from server.reports import targets
 
     async def work(db: Any, _books: Any) -> None:
+        await refuse_unless_alone(db)
         await targets.set_target(
             db,
             year=year,

@@ -224,15 +224,22 @@ async def answer(
 async def _refuse_one_officers_end(
     db: AsyncSession, complaint: Complaint, officer: Officer
 ) -> None:
-    answered_by = await db.scalar(
-        select(ComplaintChange.who)
+    """Who answered it last does not end it, nor again, on the same answer, who ended it before."""
+    of_it = (
+        select(ComplaintChange)
         .where(ComplaintChange.complaint_id == complaint.id)
-        .where(ComplaintChange.state_after == ComplaintState.ANSWERED)
-        .where(ComplaintChange.state_before != ComplaintState.CLOSED)  # so does a reopening
         .order_by(ComplaintChange.changed_at.desc(), ComplaintChange.id.desc())
         .limit(1)
     )
-    if answered_by in (None, officer.login):
+    answered = await db.scalar(
+        of_it.where(ComplaintChange.state_after == ComplaintState.ANSWERED).where(
+            ComplaintChange.state_before != ComplaintState.CLOSED  # so does a reopening
+        )
+    )
+    ended = await db.scalar(of_it.where(ComplaintChange.state_after == ComplaintState.CLOSED))
+    if answered is None or answered.who == officer.login:
+        raise ComplaintNeedsSecondOfficer
+    if ended is not None and ended.id > answered.id and ended.who == officer.login:
         raise ComplaintNeedsSecondOfficer
 
 

@@ -147,6 +147,8 @@ class Right(StrEnum):
     CHOOSE_ACQUIRER = "choose_acquirer"
     SWITCH_ACQUIRER = "switch_acquirer"
     DECIDE_ACQUIRER = "decide_acquirer"
+    PROPOSE_RULE = "propose_rule"
+    DECIDE_RULE = "decide_rule"
     PAY_SHARES = "pay_shares"
     DECIDE_PAYOUT = "decide_payout"
     CANCEL_CHARGE = "cancel_charge"
@@ -190,6 +192,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.PROPOSE_TARIFF,
                 Right.CHOOSE_ACQUIRER,
                 Right.SWITCH_ACQUIRER,
+                Right.PROPOSE_RULE,
                 Right.PAY_SHARES,
                 Right.CANCEL_CHARGE,
                 Right.REQUEST_REFUND,
@@ -214,6 +217,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.DECIDE_REMITTANCE,
                 Right.DECIDE_TARIFF,
                 Right.DECIDE_ACQUIRER,
+                Right.DECIDE_RULE,
                 Right.DECIDE_PAYOUT,
                 Right.DECIDE_REFUND,
                 Right.DECIDE_CASE,

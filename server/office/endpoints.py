@@ -40,6 +40,7 @@ from server.office import (
     refunds,
     reports,
     scheduled,
+    rules,
     shifts,
     signal,
     signing_in,
@@ -61,7 +62,7 @@ from server.webhooks import queries as webhooks
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, scheduled before the reports: those take any word.
 for right, parts in (
-    (Right.SEE_BOOKS, (days, deposits, payouts, ledger, refunds, cases, money, tariffs)),
+    (Right.SEE_BOOKS, (days, deposits, payouts, ledger, refunds, cases, money, tariffs, rules)),
     (
         Right.SEE_WORK,
         (

@@ -18,7 +18,7 @@ from server.office.imports import MOST_SHOWN, Chosen, FileNotTaken, name_of
 from server.office.signed_in import OfficerDep, allowed, confirmed
 from server.pages import Day
 from server.payments.wiring import WiringDep
-from server.reconciliation import papers, payouts, previews, results, transfers
+from server.reconciliation import papers, payees, payouts, previews, results, transfers
 from server.reconciliation.files import MAX_BYTES, FileRefused
 from server.reconciliation.mappings import MappingRefused, PayoutMapping, choices, chosen
 from server.reconciliation.papers import Letterhead, ShareSlip
@@ -42,12 +42,20 @@ async def payouts_page(
     taken: Annotated[str, Query(pattern=r"^(|\d{1,9}-\d{1,9}-\d{1,9})$")] = "",
 ) -> Response:
     """`taken` is what a bank's result just told: how many paid, failed, and known before."""
+    owed = await payouts.payees(db)
     return pages.render(
         request,
         TEMPLATES,
         "payouts.html",
         books=wired.books,
-        payees=await payouts.payees(db),
+        payees=owed,
+        recorders={
+            one.told.recorded_by: await queries.officer_name(db, one.told.recorded_by)
+            for one in owed
+            if one.told is not None
+        },
+        me=officer.id,
+        may_decide=Right.DECIDE_PAYOUT in MAY[Role(officer.role)],
         runs=await payouts.latest(db, SHOWN),
         yesterday=wired.books.day(datetime.now(UTC)) - timedelta(days=1),
         keeps=wired.settings.payee_key is not None,
@@ -71,6 +79,19 @@ async def record_account(
     told = ToldAccount(code, party, bank, holder, number)
     key = wired.settings.payee_key
     await payouts.record_account(db, officer.id, told, key, now=datetime.now(UTC))
+    return RedirectResponse("/office/payouts", 303)
+
+
+@router.post("/accounts/{account_id}/decision")
+async def decide_account(
+    account_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.DECIDE_PAYOUT)],
+    db: Transaction,
+    decision: Annotated[str, Form(pattern="^(approve|decline)$")],
+    why: Annotated[str, Form(min_length=1, max_length=200)],
+) -> Response:
+    agree = decision == "approve"
+    await payees.decide(db, officer.id, account_id, why, agree=agree, now=datetime.now(UTC))
     return RedirectResponse("/office/payouts", 303)
 
 

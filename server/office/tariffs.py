@@ -62,8 +62,11 @@ class Dated:
     zone: str
     zone_name: str
     version: TariffVersion
+    taken_back_by: UUID | None = None
 
     def standing(self, today: date) -> str:
+        if self.taken_back_by is not None:
+            return "taken-back"
         if self.version.valid_from > today:
             return "coming"
         until = self.version.valid_until
@@ -85,7 +88,7 @@ async def tariffs_page(
     request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
 ) -> Response:
     tariffs = await _all(db)
-    priced = {dated.zone for dated in tariffs}
+    priced = {dated.zone for dated in tariffs if dated.taken_back_by is None}
     return pages.render(
         request,
         TEMPLATES,
@@ -222,7 +225,7 @@ def _in_force(tariffs: list[Dated], day: date) -> dict[str, TariffVersion]:
     return {
         dated.zone: dated.version
         for dated in tariffs
-        if dated.version.covers(day) and not dated.version.event
+        if dated.version.covers(day) and not dated.version.event and dated.taken_back_by is None
     }
 
 
@@ -255,11 +258,13 @@ def _weekdays(event: TariffVersion) -> set[int]:
 
 async def _all(db: AsyncSession) -> list[Dated]:
     rows = await db.execute(
-        select(Zone.code, Zone.name, Tariff.version)
+        select(Zone.code, Zone.name, Tariff.version, Tariff.taken_back_by)
         .join(Tariff, Tariff.zone_id == Zone.id)
         .order_by(Zone.code, Tariff.valid_from.desc())
     )
-    return [Dated(code, name, tariff_from_json(version)) for code, name, version in rows]
+    return [
+        Dated(code, name, tariff_from_json(version), back) for code, name, version, back in rows
+    ]
 
 
 def _is_flat(rate: ClassRate) -> bool:

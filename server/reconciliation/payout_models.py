@@ -23,7 +23,9 @@ Instant = DateTime(timezone=True)
 
 
 class PayeeAccount(Base):
-    """The bank account of a party that is owed shares; the newest row holds. Insert-only.
+    """The bank account of a party that is owed shares. Insert-only.
+
+    The newest that another officer agreed to holds; one that was never decided gets no money.
 
     The number is `sealed`, but for its `ending`.
     """
@@ -43,6 +45,18 @@ class PayeeAccount(Base):
     ending: Mapped[str] = mapped_column(Text)
     recorded_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
     recorded_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class PayeeDecision(Base):
+    """What another officer than who recorded an account said of it. Insert-only."""
+
+    __tablename__ = "payee_decisions"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("payee_accounts.id"), primary_key=True)
+    agreed: Mapped[bool]
+    why: Mapped[str] = mapped_column(Text)
+    decided_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    decided_at: Mapped[datetime] = mapped_column(Instant)
 
 
 class PayoutRun(Base):

@@ -29,6 +29,8 @@ from server.ledger.models import Entry, Posting
 from server.ledger.reports import cell
 from server.payments.books import Books
 from server.reconciliation import numbers, transfers, turns
+from server.reconciliation.payees import agreed as agreed_accounts
+from server.reconciliation.payees import waiting as told_accounts
 from server.reconciliation.payout_models import PayeeAccount, PayoutLine, PayoutRun
 from server.reconciliation.states import (
     LineEvent,
@@ -80,13 +82,17 @@ class OwnPayout(Problem):
 
 @dataclass(frozen=True)
 class Payee:
-    """What a party is owed; `account` is where it goes, None while nobody has told."""
+    """What a party is owed; `account` is where it goes, None while no two officers have said so.
+
+    `told` is a newer account that waits for the second officer.
+    """
 
     account_code: str
     party: str
     owed_rp: int
     waiting_rp: int
     account: PayeeAccount | None
+    told: PayeeAccount | None = None
 
 
 async def payees(db: AsyncSession, until: date | None = None) -> list[Payee]:
@@ -110,13 +116,11 @@ async def payees(db: AsyncSession, until: date | None = None) -> list[Payee]:
             select(PayoutLine).where(PayoutLine.state == LineState.WAITING)
         )
     }
-    accounts = {
-        (account.account_code, account.party): account
-        for account in await db.scalars(select(PayeeAccount).order_by(PayeeAccount.id))
-    }
+    accounts, told = await agreed_accounts(db), await told_accounts(db)
     return [
-        Payee(code, party, int(rp), waiting.get((code, party), 0), accounts.get((code, party)))
+        Payee(code, party, int(rp), waiting.get(of, 0), accounts.get(of), told.get(of))
         for code, party, rp in rows
+        for of in ((code, party),)
     ]
 
 
@@ -139,7 +143,9 @@ async def record_account(
     *,
     now: datetime,
 ) -> None:
-    """Keep a payee's bank account, its number sealed; the one before it is kept too.
+    """Keep a payee's bank account, its number sealed, until another officer agrees to it.
+
+    The one before it is kept too.
 
     Raises InvalidRequest, PayeesNotKept or RoleNotAllowed.
     """

@@ -57,7 +57,8 @@ class Spot(Base):
 class Tariff(Base):
     """One dated version of a zone's prices, `version` as `domain.tariff` writes it.
 
-    Only its end changes, when another version takes its place. That of an `event` stands above the
+    Only its end changes, when another version takes its place, and before its first day whether it
+    is taken back at all, by what two officers decided. That of an `event` stands above the
     ordinary one for its days, which goes on beneath it and after it.
     """
 
@@ -69,14 +70,14 @@ class Tariff(Base):
             (text("daterange(valid_from, valid_until, '[]')"), "&&"),
             name="ex_tariffs_one_in_force",
             using="gist",
-            where=text("event IS NULL"),
+            where=text("event IS NULL AND taken_back_by IS NULL"),
         ),
         ExcludeConstraint(
             ("zone_id", "="),
             (text("daterange(valid_from, valid_until, '[]')"), "&&"),
             name="ex_tariffs_one_event",
             using="gist",
-            where=text("event IS NOT NULL"),
+            where=text("event IS NOT NULL AND taken_back_by IS NULL"),
         ),
         CheckConstraint("event IS NULL OR valid_until IS NOT NULL", name="event_ends"),
         CheckConstraint("event IS NOT DISTINCT FROM version->>'event'", name="event"),
@@ -89,6 +90,7 @@ class Tariff(Base):
     valid_until: Mapped[date | None]
     version: Mapped[dict[str, Any]] = mapped_column(JSONB)
     event: Mapped[str | None] = mapped_column(Text)
+    taken_back_by: Mapped[UUID | None] = mapped_column(ForeignKey("rule_proposals.id"))
 
 
 Instant = DateTime(timezone=True)

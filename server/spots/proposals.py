@@ -256,7 +256,11 @@ async def _refuse_unless_fit(
     """What is quoted today has been told to drivers; what is to come was decided by two already."""
     if version.valid_from <= today:
         raise TariffTooSoon
-    of_zone = select(Tariff.id).where(Tariff.zone_id == zone_id).limit(1)
+    of_zone = (
+        select(Tariff.id)
+        .where(Tariff.zone_id == zone_id, Tariff.taken_back_by.is_(None))
+        .limit(1)
+    )
     if version.event:
         others = of_zone.where(
             Tariff.event.is_not(None),

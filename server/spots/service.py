@@ -11,14 +11,14 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.parking import SpotCodeError, parse_spot_code
 from domain.tariff import TariffVersion, tariff_from_json
 from server.database import WRITTEN_IN, Connected, fetch, new_id
-from server.errors import Problem
+from server.errors import NotFound, Problem
 from server.spots.models import ZONE_CODE, Spot, Tariff, Zone
 
 
@@ -48,6 +48,19 @@ class NoTariff(Problem):
     status = 409
     title_id = "Belum ada tarif yang berlaku di zona ini"
     title_en = "No tariff is in force in this zone"
+
+
+class TariffNotThere(NotFound):
+    slug = "tariff-not-there"
+    title_id = "Tidak ada tarif zona ini yang mulai pada hari itu"
+    title_en = "No tariff of this zone begins on that day"
+
+
+class TariffNotLast(Problem):
+    slug = "tariff-not-last"
+    status = 409
+    title_id = "Zona ini punya tarif yang mulai sesudahnya; tarik yang itu dulu"
+    title_en = "This zone has a tariff that begins later; take that one back first"
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,7 @@ async def all_spots(db: Connected) -> list[KnownSpot]:
 # A market day's stands above the ordinary one.
 IN_FORCE = """
     SELECT DISTINCT ON (zone_id) zone_id, id, version FROM tariffs
-    WHERE zone_id = ANY($1::uuid[]) AND valid_from <= $2
+    WHERE zone_id = ANY($1::uuid[]) AND valid_from <= $2 AND taken_back_by IS NULL
       AND (valid_until IS NULL OR valid_until >= $2) AND (event IS NULL OR NOT $3)
     ORDER BY zone_id, event IS NULL
 """
@@ -143,6 +156,7 @@ async def tariffs_from(db: AsyncSession, day: date) -> list[tuple[str, dict[str,
         select(Zone.code, Tariff.version)
         .join(Zone, Zone.id == Tariff.zone_id)
         .where(Tariff.valid_until.is_(None) | (Tariff.valid_until >= day))
+        .where(Tariff.taken_back_by.is_(None))
         .order_by(Zone.code, Tariff.valid_from)
     )
     return [(code, version) for code, version in rows]
@@ -289,6 +303,7 @@ async def add_tariff(db: AsyncSession, zone_code: str, version: dict[str, Any]) 
             Tariff.zone_id == of_zone,
             Tariff.valid_from == tariff.valid_from,
             Tariff.event.is_(None) if not tariff.event else Tariff.event == tariff.event,
+            Tariff.taken_back_by.is_(None),
         )
     )
     until = version.get("valid_until")
@@ -320,8 +335,52 @@ async def end_before(db: AsyncSession, of_zone: UUID, day: date) -> None:
         text(
             """UPDATE tariffs SET valid_until = CAST(:day AS date) - 1, version = jsonb_set(version,
                     '{valid_until}', to_jsonb(to_char(CAST(:day AS date) - 1, 'YYYY-MM-DD')))
-                WHERE zone_id = :zone AND event IS NULL AND valid_from < :day
+                WHERE zone_id = :zone AND event IS NULL AND taken_back_by IS NULL
+                  AND valid_from < :day
                   AND (valid_until IS NULL OR valid_until >= :day)"""
+        ),
+        {"zone": of_zone, "day": day},
+    )
+
+
+async def take_back(
+    db: AsyncSession, of_zone: UUID, day: date, event: str | None, proposal: UUID
+) -> None:
+    """Let the version that begins on `day` never be in force.
+
+    The ordinary one before it goes on, and ends again as it was agreed. Raises TariffNotThere or
+    TariffNotLast.
+    """
+    standing = (
+        Tariff.zone_id == of_zone,
+        Tariff.taken_back_by.is_(None),
+        Tariff.event.is_not_distinct_from(event),
+    )
+    if event is None and await db.scalar(
+        select(Tariff.id).where(*standing, Tariff.valid_from > day).limit(1)
+    ):
+        raise TariffNotLast
+    taken = await db.scalar(
+        update(Tariff)
+        .where(*standing, Tariff.valid_from == day)
+        .values(taken_back_by=proposal)
+        .returning(Tariff.id)
+    )
+    if taken is None:
+        raise TariffNotThere
+    if event is not None:
+        return
+    await db.execute(
+        text(
+            """UPDATE tariffs t SET valid_until = was.until,
+                    version = jsonb_set(t.version, '{valid_until}',
+                        coalesce(to_jsonb(to_char(was.until, 'YYYY-MM-DD')), 'null'))
+                FROM (
+                    SELECT b.id, CAST(p.version->>'valid_until' AS date) AS until
+                    FROM tariffs b LEFT JOIN tariff_proposals p ON p.tariff_id = b.id
+                    WHERE b.zone_id = :zone AND b.valid_until = CAST(:day AS date) - 1
+                      AND b.taken_back_by IS NULL AND b.event IS NULL
+                ) was WHERE t.id = was.id"""
         ),
         {"zone": of_zone, "day": day},
     )

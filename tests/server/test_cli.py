@@ -359,6 +359,13 @@ async def test_rules_are_put_in_force_and_wrong_ones_refused(
 ) -> None:
     share = ("share-rule", "add", "--regulation", "SK 1", "--from", "2027-01-01")
     rate = ("mdr-rule", "add", "PSO", "--source", "SE 1", "--from", "2027-01-01")
+    refused = await karcis(*share, "--attendant-bp", "4000", "--zone", "PSR")
+    assert refused.returncode == 1
+    assert "A rule is changed by two officers" in refused.stderr
+    async with transactions.begin() as db:
+        await db.execute(
+            text("UPDATE officers SET switched_off_at = now() WHERE role = 'verifikator'")
+        )
     answers = await asyncio.gather(
         karcis(*share, "--attendant-bp", "4000", "--zone", "PSR"),
         karcis(*rate, "--rate-bp", "10", "--free-up-to-rp", "50000"),
@@ -384,6 +391,26 @@ async def test_rules_are_put_in_force_and_wrong_ones_refused(
             )
         )
         assert [tuple(row) for row in rates][1:] == [(0, 0, "2026-12-31"), (10, 50_000, None)]
+
+
+async def test_a_rule_is_proposed_by_one_officer_and_decided_by_another(karcis: Karcis) -> None:
+    rule = {"kind": "share", "valid_from": "2099-01-01", "regulation": "SK", "attendant_bp": 4000}
+    file = karcis.file("aturan.json", json.dumps(rule))
+    told = ("--reason", "uji", "--json", "--officer", "bendahara")
+    asked = await karcis("rule", "propose", file, *told)
+    assert asked.returncode == 4, asked.stderr
+    proposal = json.loads(asked.stdout)["id"]
+    decide = ("rule", "decide", proposal, "approve", "--why", "sesuai", "--officer")
+    refused = await karcis(*decide, "bendahara")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    done = await karcis(*decide, "verifikator")
+    assert (done.returncode, done.stdout.split()[2]) == (0, "approved"), done.stderr
+    shown, listed = await asyncio.gather(karcis("rule", "list"), karcis("rule", "list", "--json"))
+    first = json.loads(listed.stdout)["rules"][0]
+    assert (first["state"], first["rule"]["attendant_bp"]) == ("coming", 4000)
+    assert shown.stdout.startswith("coming     2099-01-01 - ...  Bagi hasil seluruh kabupaten")
+    wrong = await karcis("rule", "propose", karcis.file("x.json", "{}"), *told)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
 
 
 async def test_a_tariff_is_proposed_by_one_officer_and_decided_by_another(karcis: Karcis) -> None:

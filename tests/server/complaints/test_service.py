@@ -58,6 +58,13 @@ def test_a_number_is_chance_and_a_slip_of_the_pen_is_seen() -> None:
                 service.canonical(number[:place] + other + number[place + 1 :])
 
 
+AS_IF_ENDED = text(
+    "INSERT INTO complaint_changes"
+    " (id, complaint_id, changed_at, state_before, state_after, who, why)"
+    " VALUES (gen_random_uuid(), :id, now(), 'answered', 'closed', :who, '')"
+)
+
+
 async def take(transactions: Transactions, now: datetime, **told: object) -> Complaint:
     async with transactions.begin() as db:
         return await service.take(
@@ -103,6 +110,14 @@ async def test_it_is_answered_then_closed_and_every_word_stays(
         with pytest.raises(ComplaintNeedsSecondOfficer):
             # The checker reopened it, and answered nothing.
             await service.answer(db, officer, made.id, "Tetap.", upheld, now=now)
+    async with transactions.begin() as db:
+        with pytest.raises(ComplaintNeedsSecondOfficer):
+            # On the same answer the checker has ended it once already.
+            await service.answer(db, checker, made.id, "Tetap.", upheld, now=now)
+        with pytest.raises(DBAPIError, match="was answered or ended by nobody else"):
+            async with db.begin_nested():
+                await db.execute(AS_IF_ENDED, {"id": made.id, "who": sample.CHECKER})
+        await service.answer(db, officer, made.id, "Diperiksa lagi.", None, now=now)
         await service.answer(db, checker, made.id, "Tetap.", upheld, now=now)
 
 

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from server.database import Transactions
 from server.identity import service as identity
 from server.payments.books import Books
-from server.reconciliation import payouts
+from server.reconciliation import payees, payouts
 from server.reconciliation.payout_models import PayoutRun
 from server.reconciliation.payouts import ToldAccount
 from server.sample import CHECKER, OFFICER
@@ -18,12 +18,16 @@ NUMBER = "001234567890"
 
 
 async def record_accounts(transactions: Transactions, now: datetime) -> None:
-    """One for everybody who is owed shares."""
+    """One for everybody who is owed shares, seen by two."""
     async with transactions.begin() as db:
         maker = await identity.officer_named(db, OFFICER)
         for one in await payouts.payees(db):
             told = ToldAccount(one.account_code, one.party, "Bank Uji", "=Uji", NUMBER)
             await payouts.record_account(db, maker, told, KEY, now=now)
+    async with transactions.begin() as db:
+        checker = await identity.officer_named(db, CHECKER)
+        for account in (await payees.waiting(db)).values():
+            await payees.decide(db, checker, account.id, "buku tabungan", agree=True, now=now)
 
 
 async def prepare(

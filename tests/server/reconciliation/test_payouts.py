@@ -5,24 +5,31 @@ import hashlib
 import io
 import json
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from domain.payment import CaseState
 from server import verify
 from server.casework.models import CaseKind
-from server.database import Transactions
+from server.database import Transactions, new_id
 from server.identity import service as identity
 from server.identity.service import RoleNotAllowed
 from server.office import settling
 from server.payments.books import Books
-from server.reconciliation import papers, payouts, results
+from server.reconciliation import papers, payees, payouts, results
 from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import PayoutMapping, mapping
 from server.reconciliation.models import TransferCase
 from server.reconciliation.papers import Letterhead, ShareSlip
+from server.reconciliation.payees import (
+    OwnPayeeAccount,
+    PayeeAccountDecided,
+    PayeeAccountNotFound,
+)
 from server.reconciliation.payout_models import PayeeAccount, PayoutLine, PayoutRun
 from server.reconciliation.payouts import (
     NothingToPayOut,
@@ -39,7 +46,7 @@ from server.reconciliation.states import (
     RunState,
 )
 from server.reports.models import ReportDownload
-from server.sample import OFFICER
+from server.sample import CHECKER, OFFICER
 from server.settings import Settings
 from tests.server.cluster import PASSWORD
 from tests.server.office.test_endpoints import sign_in
@@ -308,6 +315,73 @@ async def test_an_account_is_refused_without_a_key_and_for_who_is_owed_nothing(
         nobody = ToldAccount("2130", "Tidak ada", "Bank Uji", "Uji", NUMBER)
         with pytest.raises(payouts.PayoutNotFound):
             await payouts.record_account(db, maker, nobody, KEY, now=AFTER)
+
+
+async def test_money_goes_only_to_an_account_that_two_officers_saw(
+    office: Office, owner: Transactions
+) -> None:
+    async def record(number: str) -> UUID:
+        told = ToldAccount("2130", "Karang Taruna (sampel)", "Bank Uji", "Uji", number)
+        async with office.transactions.begin() as db:
+            maker = await identity.officer_named(db, OFFICER)
+            await payouts.record_account(db, maker, told, KEY, now=AFTER)
+            (waiting,) = (await payees.waiting(db)).values()
+            return waiting.id
+
+    async def decide(account: UUID, login: str = CHECKER, *, agree: bool = True) -> None:
+        async with office.transactions.begin() as db:
+            who = await identity.officer_named(db, login)
+            await payees.decide(db, who, account, "buku tabungan", agree=agree, now=AFTER)
+
+    async def pays_to() -> list[str]:
+        async with office.transactions.begin() as db:
+            return [p.account.ending for p in await payouts.payees(db) if p.account]
+
+    first = await record("111111111")
+    with pytest.raises(NothingToPayOut):
+        await paying.prepare(office.transactions, DAY, office.books, AFTER)
+    with pytest.raises(RoleNotAllowed):
+        await decide(first, OFFICER)
+    await decide(first)
+    declined = await record("222222222")
+    await decide(declined, agree=False)
+    with pytest.raises(PayeeAccountDecided):
+        await decide(declined)
+    older, newer = await record("333333333"), await record("444444444")
+    with pytest.raises(PayeeAccountDecided):
+        await decide(older)
+    assert await pays_to() == ["111"]
+    with pytest.raises(PayeeAccountNotFound):
+        await decide(new_id())
+    async with owner.begin() as db:  # whose role changed meanwhile is the same person
+        values = {"role": "verifikator", "login": OFFICER}
+        await db.execute(text("UPDATE officers SET role = :role WHERE login = :login"), values)
+    with pytest.raises(OwnPayeeAccount):
+        await decide(newer, OFFICER)
+    await decide(newer)
+    assert await pays_to() == ["444"]
+    with pytest.raises(DBAPIError, match="is decided by who recorded it"):
+        async with owner.begin() as db:
+            await db.execute(
+                text(
+                    "INSERT INTO payee_decisions (account_id, agreed, why, decided_by, decided_at)"
+                    " SELECT id, true, '', recorded_by, now() FROM payee_accounts WHERE id = :id"
+                ),
+                {"id": older},
+            )
+    async with owner.begin() as db:
+        await db.execute(text("UPDATE officers SET role = 'bendahara' WHERE login = 'bendahara'"))
+    await paying.prepare(office.transactions, DAY, office.books, AFTER)
+    with pytest.raises(DBAPIError, match="was seen by one officer"):
+        async with owner.begin() as db:
+            await db.execute(
+                text(
+                    "INSERT INTO payout_lines (id, run_id, position, account_code, party,"
+                    " payee_account_id, amount_rp, state, evidence) SELECT gen_random_uuid(),"
+                    " run_id, 99, account_code, 'lain', :id, 1, 'waiting', '' FROM payout_lines"
+                ),
+                {"id": older},
+            )
 
 
 async def test_a_slip_says_who_was_paid_how_much(office: Office) -> None:
