@@ -101,7 +101,8 @@ async def first_page(
 ) -> Response:
     """Today's figures, or where else who asks may go, or has to."""
     try:
-        await signed_in_officer(request, await signed_in(request, transactions, karcis_office))
+        found = await signed_in(request, transactions, karcis_office)
+        officer = await signed_in_officer(request, found)
     except NotSignedIn:
         return RedirectResponse("/office/sign-in", 303)
     except SecondFactorNeeded:
@@ -112,7 +113,7 @@ async def first_page(
     if "date" in request.query_params:  # as a bookmark of a business day may say
         return RedirectResponse(f"/office/reconciliation?{request.url.query}", 303)
     async with transactions.begin() as db:
-        return await today.today_page(request, db, wired.books)
+        return await today.today_page(request, officer, db, wired.books)
 
 
 @router.get("/reconciliation")

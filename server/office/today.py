@@ -16,7 +16,8 @@ from server.database import fetch
 from server.figures import service as figures
 from server.figures.service import Part, Takings, Wanted
 from server.identity import fleet
-from server.office import queries
+from server.identity.models import Officer
+from server.office import awaited, queries
 from server.payments import choices
 from server.payments.books import Books
 from server.payments.choices import Doing
@@ -64,7 +65,9 @@ class Waits:
     silent: int
 
 
-async def today_page(request: Request, db: AsyncSession, books: Books) -> Response:
+async def today_page(
+    request: Request, officer: Officer, db: AsyncSession, books: Books
+) -> Response:
     now = datetime.now(UTC)
     day, hour = books.business_day(now), now.astimezone(books.timezone).hour
     hours_in = partial(books.business_days.hours_in, day)
@@ -97,6 +100,8 @@ async def today_page(request: Request, db: AsyncSession, books: Books) -> Respon
         failing=await _failing(db, now),
         switches=await choices.waiting(db, now),
         closed=await closures.count_closed(db, now=now),
+        awaited=await awaited.by(db, officer),
+        most_awaited=awaited.MOST,
         latest=await queries.newest_money(db, SHOWN),
         difference_count=differences,
         case_count=cases,

@@ -288,7 +288,7 @@ RULE: TypeAdapter[Rule] = TypeAdapter(Annotated[Rule, Field(discriminator="kind"
 def percent(bp: int) -> str:
     """Basis points as people write them: 3550 is 35,5 %."""
     whole, part = divmod(bp, 100)
-    return f"{whole},{part:02}".rstrip("0").rstrip(",") + " %"
+    return f"{whole},{part:02}".rstrip("0").rstrip(",") + "\N{NO-BREAK SPACE}%"
 
 
 def of_zone(zone: str | None, zones: Mapping[str, str]) -> Said:

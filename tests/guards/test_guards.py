@@ -46,6 +46,7 @@ from server.reports import schedules
 from server.reports.catalogue import REPORTS
 from server.reports.downloads import Form
 from server.reports.schedules import Every
+from server.rules import service as rules
 from server.spots import proposals, signs
 from server.spots import service as spots
 from tests.server.handhelds import on_shift, pending
@@ -57,6 +58,14 @@ from tests.server.reconciliation import closes
 from tests.server.reconciliation.paying import pay_shares
 
 FILES = Path(__file__).parents[2] / "fixtures" / "settlements"
+
+
+NEW_ACCOUNT = """
+    INSERT INTO payee_accounts
+        (id, account_code, party, bank, holder, sealed, ending, recorded_by, recorded_at)
+    SELECT gen_random_uuid(), '2130', 'lain', 'uji', 'uji', '', '1', id, now()
+    FROM officers LIMIT 1 RETURNING id, recorded_by
+"""
 
 
 @dataclass(frozen=True)
@@ -573,6 +582,64 @@ GUARDS = {
         "I0-guards-stand",
         "was made with other values",
     ),
+    "a proposal of a rule goes along its table": trigger(
+        "rule_proposals_only_edges",
+        "rule_proposals",
+        "UPDATE rule_proposals SET state = 'requested', decided_by = NULL, decided_at = NULL"
+        " WHERE state = 'declined'",
+        "I0-guards-stand",
+        "may not become requested from declined",
+    ),
+    "a proposal of a rule starts as requested": trigger(
+        "rule_proposals_first_state",
+        "rule_proposals",
+        copied("rule_proposals", "state = 'declined'", id=NEW_ID),
+        "I0-guards-stand",
+        "may not become declined from nothing",
+    ),
+    "what was proposed of a rule stays": trigger(
+        "rule_proposals_never_changes",
+        "rule_proposals",
+        "UPDATE rule_proposals SET reason = 'lain'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
+    "a tariff is taken back by two officers": trigger(
+        "tariffs_taken_back_on_update",
+        "tariffs",
+        "UPDATE tariffs SET taken_back_by = (SELECT id FROM rule_proposals LIMIT 1)",
+        "I0-guards-stand",
+        "no two officers took tariff",
+    ),
+    "a tariff does not begin as taken back": trigger(
+        "tariffs_taken_back_on_insert",
+        "tariffs",
+        copied(
+            "tariffs", "true", id=NEW_ID, taken_back_by="(SELECT id FROM rule_proposals LIMIT 1)"
+        ),
+        "I0-guards-stand",
+        "no two officers took tariff",
+    ),
+    "who recorded a payee's account does not agree to it": trigger(
+        "payee_decisions_maker_checker",
+        "payee_decisions",
+        f"""WITH a AS ({NEW_ACCOUNT})
+            INSERT INTO payee_decisions (account_id, agreed, why, decided_by, decided_at)
+            SELECT id, true, 'uji', recorded_by, now() FROM a""",
+        "I0-guards-stand",
+        "is decided by who recorded it",
+    ),
+    "shares go only to an account that two officers saw": trigger(
+        "payout_lines_seen_by_two",
+        "payout_lines",
+        f"""WITH a AS ({NEW_ACCOUNT})
+            INSERT INTO payout_lines (id, run_id, position, account_code, party,
+                payee_account_id, amount_rp, state, evidence)
+            SELECT gen_random_uuid(), l.run_id, 99, '2130', 'lain', a.id, 1, 'waiting', ''
+            FROM a, payout_lines l LIMIT 1""",
+        "I0-guards-stand",
+        "was seen by one officer",
+    ),
     "the prices of a tariff stay": trigger(
         "tariffs_never_changes",
         "tariffs",
@@ -803,6 +870,9 @@ async def town(
             REPORTS["zona"], {}, None, Every.DAY, after.time(), Form.CSV, "id", ""
         )
         await schedules.plan(db, maker, planned, books, mails=False, now=after)
+        rule = rules.parsed({"kind": "target", "year": 2027, "amount_rp": 1, "regulation": "uji"})
+        asked = await rules.propose(db, officer, rule, "uji", today=settled, now=after)
+        await rules.decide(db, checker, asked, approve=False, why="uji", today=settled, now=after)
     await closes.reopen(transactions, close, now=after)
     await _cases(transactions, handheld.device_id, books, now)
     run = await pay_shares(transactions, books, now)

@@ -124,10 +124,10 @@ async def test_each_kind_is_in_force_once_two_officers_agree_and_not_before(
             "share",
             FIRST,
             None,
-            "Shares, Pasar Contoh: attendant 40 %, regency 60 %; fractions go to the regency",
+            "Shares, Pasar Contoh: attendant 40\xa0%, regency 60\xa0%; fractions go to the regency",
         ),
-        ("mdr", FIRST, None, "MDR UMI: 0,1 %"),
-        ("mdr", "2024-12-01", "2026-12-31", "MDR UMI: 0,3 %, free up to Rp500.000"),
+        ("mdr", FIRST, None, "MDR UMI: 0,1\xa0%"),
+        ("mdr", "2024-12-01", "2026-12-31", "MDR UMI: 0,3\xa0%, free up to Rp500.000"),
         (
             "payout",
             FIRST,
@@ -175,8 +175,8 @@ async def test_what_a_proposal_changes_is_told_before_and_changes_nothing(
             return begins, ends, replaced
 
         begins, ends, replaced = await told(MDR)
-        assert (begins, replaced) == (["MDR UMI: 0,1 %"], [])
-        assert ends == ["MDR UMI: 0,3 %, free up to Rp500.000"]
+        assert (begins, replaced) == (["MDR UMI: 0,1\xa0%"], [])
+        assert ends == ["MDR UMI: 0,3\xa0%, free up to Rp500.000"]
         begins, ends, replaced = await told(TARGET | {"amount_rp": 9})
         assert (ends, replaced) == ([], ["Target, the whole regency 2027: Rp12.000"])
         with pytest.raises(RuleUnchanged):

@@ -1,0 +1,101 @@
+"""What waits for the decision of the officer who looks: proposed by another, of all kinds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.database import fetch
+from server.identity.models import Officer, Role
+from server.identity.service import MAY, Right
+
+MOST = 50
+
+PROPOSED = """
+    SELECT p.*, coalesce(o.name, '') AS maker FROM (
+        SELECT 'tariff' AS kind, z.name AS subject, t.proposed_by AS by, t.proposed_at AS at,
+            '/office/tariffs/proposals/' || t.id AS place
+        FROM tariff_proposals t JOIN zones z ON z.id = t.zone_id WHERE t.state = 'requested'
+        UNION ALL
+        SELECT 'rule', kind, proposed_by, proposed_at, '/office/rules/proposals/' || id
+        FROM rule_proposals WHERE state = 'requested'
+        UNION ALL
+        SELECT * FROM (
+            SELECT DISTINCT ON (account_code, party) 'payee', party, recorded_by, recorded_at,
+                CASE WHEN EXISTS (SELECT FROM payee_decisions d WHERE d.account_id = a.id)
+                    THEN NULL ELSE '/office/payouts#rekening' END AS place
+            FROM payee_accounts a ORDER BY account_code, party, id DESC
+        ) newest WHERE place IS NOT NULL
+        UNION ALL
+        SELECT 'payout', number, prepared_by, prepared_at, '/office/payouts/' || id
+        FROM payout_runs WHERE state = 'prepared'
+        UNION ALL
+        SELECT 'remittance', number, prepared_by, prepared_at, '/office/deposits/' || id
+        FROM remittances WHERE state = 'prepared'
+        UNION ALL
+        SELECT 'close', to_char(day, 'YYYY-MM-DD'), prepared_by, prepared_at,
+            '/office/days/' || to_char(day, 'YYYY-MM-DD')
+        FROM day_closes WHERE state = 'prepared'
+        UNION ALL
+        SELECT 'reopening', to_char(c.day, 'YYYY-MM-DD'), c.reopening_by, asked.at,
+            '/office/days/' || to_char(c.day, 'YYYY-MM-DD')
+        FROM day_closes c CROSS JOIN LATERAL (
+            SELECT max(changed_at) AS at FROM day_close_changes WHERE close_id = c.id
+        ) asked WHERE c.state = 'reopening'
+        UNION ALL
+        SELECT 'refund', '', requested_by, requested_at, '/office/refunds/' || id
+        FROM refunds WHERE state = 'requested'
+        UNION ALL
+        SELECT 'device', name, enrolled_by, enrolled_at, '/office/devices/' || id
+        FROM devices WHERE state = 'pending'
+        UNION ALL
+        SELECT 'officer', o.name, r.proposed_by, r.proposed_at, '/office/officers/' || o.id
+        FROM officer_requests r JOIN officers o ON o.id = r.officer_id
+        WHERE r.decided_at IS NULL AND o.id <> $1
+        UNION ALL
+        SELECT 'case', count(*)::text, NULL, min(s.at), '/office/cases?state=proposed'
+        FROM case_steps s
+        WHERE s.event = 'proposed' AND s.officer_id <> $1 AND NOT EXISTS (
+            SELECT FROM case_steps n
+            WHERE n.kind = s.kind AND n.case_id = s.case_id AND n.number > s.number
+        ) HAVING count(*) > 0
+    ) p LEFT JOIN officers o ON o.id = p.by
+    WHERE p.by IS DISTINCT FROM $1 AND p.kind = ANY($2::text[])
+    ORDER BY p.at LIMIT $3
+"""
+
+DECIDES = {
+    "tariff": Right.DECIDE_TARIFF,
+    "rule": Right.DECIDE_RULE,
+    "payee": Right.DECIDE_PAYOUT,
+    "payout": Right.DECIDE_PAYOUT,
+    "remittance": Right.DECIDE_REMITTANCE,
+    "close": Right.LOCK_DAY,
+    "reopening": Right.LOCK_DAY,
+    "refund": Right.DECIDE_REFUND,
+    "device": Right.APPROVE_DEVICE,
+    "officer": Right.APPROVE_OFFICER,
+    "case": Right.DECIDE_CASE,
+}
+
+
+@dataclass(frozen=True)
+class Awaited:
+    kind: str
+    subject: str
+    maker: str
+    at: datetime
+    place: str
+
+
+async def by(db: AsyncSession, officer: Officer) -> Sequence[Awaited]:
+    """The oldest first, and one more than are shown where there are more."""
+    rights = MAY[Role(officer.role)]
+    kinds = [kind for kind, right in DECIDES.items() if right in rights]
+    if not kinds:
+        return []
+    rows = await fetch(db, PROPOSED, officer.id, kinds, MOST + 1)
+    return [
+        Awaited(row["kind"], row["subject"], row["maker"], row["at"], row["place"]) for row in rows
+    ]
