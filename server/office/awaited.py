@@ -34,12 +34,12 @@ PROPOSED = """
         SELECT 'remittance', number, prepared_by, prepared_at, '/office/deposits/' || id
         FROM remittances WHERE state = 'prepared'
         UNION ALL
-        SELECT 'close', to_char(day, 'YYYY-MM-DD'), prepared_by, prepared_at,
-            '/office/days/' || to_char(day, 'YYYY-MM-DD')
+        SELECT 'close', day::text, prepared_by, prepared_at,
+            '/office/days/' || day::text
         FROM day_closes WHERE state = 'prepared'
         UNION ALL
-        SELECT 'reopening', to_char(c.day, 'YYYY-MM-DD'), c.reopening_by, asked.at,
-            '/office/days/' || to_char(c.day, 'YYYY-MM-DD')
+        SELECT 'reopening', c.day::text, c.reopening_by, asked.at,
+            '/office/days/' || c.day::text
         FROM day_closes c CROSS JOIN LATERAL (
             SELECT max(changed_at) AS at FROM day_close_changes WHERE close_id = c.id
         ) asked WHERE c.state = 'reopening'

@@ -58,7 +58,7 @@ class Change:
     id: UUID
     kind: str
     said: Said
-    begins: str
+    begins: date
     state: ProposalState
     reason: str
     maker: str
@@ -116,13 +116,13 @@ def _begin(day: date | None, timezone: ZoneInfo) -> datetime | None:
     return None if day is None else datetime.combine(day, time(), timezone)
 
 
-def _said(kind: str, body: dict[str, str], zones: dict[str, str]) -> tuple[Said, str]:
+def _said(kind: str, body: dict[str, str], zones: dict[str, str]) -> tuple[Said, date]:
     if kind != TARIFF:
         rule = RULE.validate_python(body)
-        return rule.said(zones), rule.begins.isoformat()
+        return rule.said(zones), rule.begins
     where = zones.get(body["zone"], body["zone"])
     said = Said(f"Tarif {where}: {body['regulation']}", f"Tariff, {where}: {body['regulation']}")
-    return said, body["valid_from"]
+    return said, date.fromisoformat(body["valid_from"])
 
 
 HEADS = (
@@ -158,7 +158,7 @@ async def as_csv(
                     _told(row.proposed_at, timezone),
                     row.maker,
                     row.said.in_(language),
-                    row.begins,
+                    row.begins.isoformat(),
                     row.reason,
                     STATES[row.state].in_(language),
                     _told(row.decided_at, timezone),

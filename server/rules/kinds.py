@@ -23,6 +23,7 @@ from domain.payout import LONGEST_WAIT_DAYS, PayoutRule
 from domain.shares import ShareLeg, ShareRule
 from server.errors import Problem
 from server.ledger import service as ledger
+from server.moments import day_text
 from server.reconciliation import rules as matching
 from server.reconciliation.matching import LARGEST, Tolerances
 from server.reports import targets
@@ -269,11 +270,12 @@ class TariffBack(_Rule):
 
     def said(self, zones: Mapping[str, str]) -> Said:
         where = zones.get(self.zone, self.zone) + (f" ({self.event})" if self.event else "")
+        where = zones.get(self.zone, self.zone)
+        first, in_english = (day_text(self.valid_from, language) for language in ("id", "en"))
         return Said(
-            f"Tarif {where} yang mulai {self.valid_from} ditarik kembali; yang sebelumnya tetap"
-            " berlaku",
-            f"The tariff of {where} that begins {self.valid_from} is taken back; the one before it"
-            " stays in force",
+            f"Tarif {where} yang mulai {first} ditarik kembali; yang sebelumnya tetap berlaku",
+            f"The tariff of {where} that begins {in_english} is taken back; the one before it stays"
+            " in force",
         )
 
     async def apply(self, db: AsyncSession, act: Act) -> None:
