@@ -203,7 +203,7 @@ def _complaints() -> None:
             IF answered.who IS NULL OR answered.who = NEW.who
                 OR (ended.id > answered.id AND ended.who = NEW.who)
             THEN
-                RAISE EXCEPTION 'complaint % was answered or ended by nobody else',
+                RAISE EXCEPTION 'complaint % was answered by nobody else',
                     NEW.complaint_id USING ERRCODE = 'KA030';
             END IF;
             RETURN NEW;

@@ -114,7 +114,7 @@ async def test_it_is_answered_then_closed_and_every_word_stays(
         with pytest.raises(ComplaintNeedsSecondOfficer):
             # On the same answer the checker has ended it once already.
             await service.answer(db, checker, made.id, "Tetap.", upheld, now=now)
-        with pytest.raises(DBAPIError, match="was answered or ended by nobody else"):
+        with pytest.raises(DBAPIError, match="was answered by nobody else"):
             async with db.begin_nested():
                 await db.execute(AS_IF_ENDED, {"id": made.id, "who": sample.CHECKER})
         await service.answer(db, officer, made.id, "Diperiksa lagi.", None, now=now)
