@@ -54,6 +54,10 @@ PROPOSED = """
         FROM officer_requests r JOIN officers o ON o.id = r.officer_id
         WHERE r.decided_at IS NULL AND o.id <> $1
         UNION ALL
+        SELECT 'attendant', a.name, r.proposed_by, r.proposed_at, '/office/attendants/' || a.id
+        FROM attendant_requests r JOIN attendants a ON a.id = r.attendant_id
+        WHERE r.decided_at IS NULL
+        UNION ALL
         SELECT 'case', count(*)::text, NULL, min(s.at), '/office/cases?state=proposed'
         FROM case_steps s
         WHERE s.event = 'proposed' AND s.officer_id <> $1 AND NOT EXISTS (
@@ -76,6 +80,7 @@ DECIDES = {
     "refund": Right.DECIDE_REFUND,
     "device": Right.APPROVE_DEVICE,
     "officer": Right.APPROVE_OFFICER,
+    "attendant": Right.APPROVE_ATTENDANT,
     "case": Right.DECIDE_CASE,
 }
 
