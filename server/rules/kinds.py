@@ -270,7 +270,6 @@ class TariffBack(_Rule):
 
     def said(self, zones: Mapping[str, str]) -> Said:
         where = zones.get(self.zone, self.zone) + (f" ({self.event})" if self.event else "")
-        where = zones.get(self.zone, self.zone)
         first, in_english = (day_text(self.valid_from, language) for language in ("id", "en"))
         return Said(
             f"Tarif {where} yang mulai {first} ditarik kembali; yang sebelumnya tetap berlaku",

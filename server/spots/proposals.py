@@ -257,9 +257,7 @@ async def _refuse_unless_fit(
     if version.valid_from <= today:
         raise TariffTooSoon
     of_zone = (
-        select(Tariff.id)
-        .where(Tariff.zone_id == zone_id, Tariff.taken_back_by.is_(None))
-        .limit(1)
+        select(Tariff.id).where(Tariff.zone_id == zone_id, Tariff.taken_back_by.is_(None)).limit(1)
     )
     if version.event:
         others = of_zone.where(

@@ -320,6 +320,11 @@ async def test_a_tariff_to_come_is_taken_back_by_two_and_the_one_before_goes_on(
     assert await tariff_days(transactions) == before
     async with transactions.begin() as db:
         assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
+    fair = tariffs.DRAFT | {"event": "Pasar malam", "valid_until": "2027-01-03"}
+    fair_asked = await tariffs.propose(transactions, first=date(2027, 1, 1), draft=fair)
+    await tariffs.decide(transactions, fair_asked)
+    await put(transactions, BACK | {"event": "Pasar malam"})
+    assert await tariff_days(transactions) == before
     again = await tariffs.propose(transactions, first=date(2027, 1, 1))
     await tariffs.decide(transactions, again)
     assert (await tariff_days(transactions))[-1] == (FIRST, None)
