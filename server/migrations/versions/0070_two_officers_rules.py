@@ -13,7 +13,7 @@ from server.migrations.grants import (
 )
 
 revision = '0070'
-down_revision = '0066'
+down_revision = '0067'
 
 INSTANT = sa.DateTime(timezone=True)
 EDGES = tuple(('requested', after) for after in ('approved', 'declined', 'withdrawn'))
