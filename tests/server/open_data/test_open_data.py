@@ -15,13 +15,17 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from domain.closure import ClosureReason
 from domain.parking import spot_code
 from domain.tariff import tariff_from_json
+from server import sample
 from server.database import Transactions
+from server.identity import service as identity
 from server.limits import RateLimit
 from server.open_data import apds, cds, service
 from server.open_data.datasets import DATASETS
 from server.open_data.service import PeriodNotOffered, blur, period
+from server.spots import closures
 from server.spots import service as spots
 from tests.server.open_data import shapes
 from tests.server.open_data.parked import PLATE, park
@@ -412,6 +416,11 @@ async def test_the_examples_of_the_documentation_are_what_is_answered(
     api: httpx.AsyncClient, transactions: Transactions
 ) -> None:
     await park(transactions, 8, began=days_ago(1, 9), ended=days_ago(1, 10, 30))
+    now = datetime.now(UTC)
+    async with transactions.begin() as db:
+        officer = await identity.officer_named(db, sample.OFFICER)
+        told = {"starts": None, "ends": now + timedelta(days=1), "note": "", "now": now}
+        await closures.close(db, officer, "PSR", ClosureReason.EVENT, **told)  # type: ignore[arg-type]
     examples = list(_examples())
     assert len(examples) >= 8
     for path, example in examples:
