@@ -16,8 +16,8 @@ from tests.server.handhelds import Handheld, approved, nonce_for, on_shift
 
 SPOT = "RSU-003-I"
 OTHER = text(
-    "INSERT INTO attendants (id, code, name, pin_hash, failed_tries)"
-    " SELECT :id, 'J-002', 'Siti Aminah', pin_hash, 0 FROM attendants LIMIT 1"
+    "INSERT INTO attendants (id, code, name, state, pin_hash, failed_tries)"
+    " SELECT :id, 'J-002', 'Siti Aminah', 'active', pin_hash, 0 FROM attendants LIMIT 1"
 )
 
 

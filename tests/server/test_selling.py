@@ -92,8 +92,8 @@ async def test_cards_of_many_attendants_are_printed_on_sheets_in_their_real_size
     async with transactions.begin() as db:
         await db.execute(
             text(
-                "INSERT INTO attendants (id, code, name, pin_hash, failed_tries)"
-                " SELECT gen_random_uuid(), 'J-9' || n, 'Juru Contoh ' || n, 'x', 0"
+                "INSERT INTO attendants (id, code, name, state, pin_hash, failed_tries)"
+                " SELECT gen_random_uuid(), 'J-9' || n, 'Juru Contoh ' || n, 'active', 'x', 0"
                 " FROM generate_series(10, 20) n"
             )
         )

@@ -56,8 +56,8 @@ SECRET = "rahasia simulasi"
 # What the handhelds' attendants sign in with costs a real server a tenth of a second each.
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ATTENDANTS = """
-    INSERT INTO attendants (id, code, name, pin_hash, failed_tries)
-    SELECT gen_random_uuid(), 'J-' || lpad(n::text, 3, '0'), 'Juru Parkir Contoh', $1, 0
+    INSERT INTO attendants (id, code, name, state, pin_hash, failed_tries)
+    SELECT gen_random_uuid(), 'J-' || lpad(n::text, 3, '0'), 'Juru Parkir Contoh', 'active', $1, 0
     FROM generate_series(0, 19) n
     ON CONFLICT (code) DO UPDATE SET pin_hash = excluded.pin_hash
 """

@@ -288,7 +288,7 @@ async def _take_in(db: AsyncSession, two: Two, name: str, sandbox: Sandbox, day:
         db, name, f"{name}.csv", settlement, wired.books, now=now, merchant=merchant
     )
     statement = (await sandbox.client.get(f"{files}/statement.sta")).content
-    await reconciliation.import_statement(db, f"{name}.sta", statement, now=now)
+    await reconciliation.import_statement(db, f"{name}.sta", statement, wired.books, now=now)
 
 
 async def test_the_latest_choice_that_covers_a_zone_counts(two: Two):
