@@ -187,7 +187,7 @@ async def _blocks(
     yield _lines([[name for name, _, _ in sheet.columns]]), 0
     asked = {name: value for name, value in bounds.items() if f":{name}" in sheet.sql}
     rows = await db.stream(text(sheet.sql), asked, execution_options={"yield_per": AT_ONCE})
-    async for part in rows.partitions():
+    async for part in rows.partitions(AT_ONCE):
         yield (
             await asyncio.to_thread(_lines, [[_cell(value) for value in row] for row in part]),
             (len(part)),

@@ -156,6 +156,17 @@ def _check_signature(folder: Path, signer: ReportSigner) -> None:  # noqa: F811
     assert changed.returncode != 0
 
 
+async def test_rows_are_written_as_they_come(
+    transactions: Transactions, booked: Period, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "AT_ONCE", 2)
+    (money,) = [sheet for sheet in package_sheets.SHEETS if sheet.name == "money"]
+    async with transactions.begin() as db:
+        bounds = {"first": booked.first, "last": booked.last}
+        counts = [rows async for _, rows in package._blocks(db, money, bounds)]
+    assert counts == [0, 2, 2, 2]
+
+
 async def test_no_plate_is_in_what_officers_wrote(transactions: Transactions) -> None:
     masked = package_sheets.MASKED.format("CAST(:words AS text)")
     for words, left in (
