@@ -60,6 +60,15 @@ class ChoiceLapsed(Problem):
     title_en = "This switch has lapsed without anybody's agreement; ask for a new one"
 
 
+class SwitchRepeated(Problem):
+    slug = "acquirer-switch-repeated"
+    status = 409
+    title_id = (
+        "Peralihan ini sudah pernah dibuat dan tidak disetujui; usulkan dan mintalah persetujuan"
+    )
+    title_en = "This switch was made before and not agreed to; ask for it, and have it agreed to"
+
+
 class OwnChoice(Problem):
     slug = "own-acquirer-choice"
     status = 403
@@ -156,10 +165,48 @@ async def switch(
 ) -> UUID:
     """Have an acquirer issue new charges from now on, and for a day unless another officer agrees.
 
-    Raises as `ask` does.
+    Raises as `ask` does, or SwitchRepeated.
     """
     maker = await identity.acting(db, officer_id, Right.SWITCH_ACQUIRER)
+    if wish.acquirer in known:
+        await _refuse_repeated(db, wish, known, now)
     return await _add(db, maker.id, wish, known, now, now, at_once=True)
+
+
+# A switch of the same zones that nobody agreed to, since two officers last chose for them.
+REPEATED = """
+    SELECT p.id FROM acquirer_choices p
+    WHERE p.at_once AND p.state <> 'approved' AND p.acquirer = $1
+        AND (p.zone_id IS NULL OR $2::uuid IS NULL OR p.zone_id = $2)
+        AND NOT EXISTS (
+            SELECT FROM acquirer_choices a
+            WHERE a.state = 'approved' AND a.decided_at > coalesce(p.decided_at, p.starts_at)
+                AND (a.zone_id IS NULL OR a.zone_id = coalesce(p.zone_id, $2)))
+    LIMIT 1
+"""
+
+
+async def _refuse_repeated(
+    db: AsyncSession, wish: Wish, known: Acquirers | Sequence[str], now: datetime
+) -> None:
+    """So that one officer has an acquirer for a day, and not day after day.
+
+    Back to whom two officers last agreed on, or to the settings' first, is free.
+    """
+    zone_id = await spots.zone_id(db, wish.zone) if wish.zone else None
+    names = known.names if isinstance(known, Acquirers) else known
+    agreed = [InForce(*row) for row in await fetch(db, IN_FORCE, now, now)]  # and no switch
+    by_zone: dict[UUID | None, str] = {}
+    for choice in agreed:
+        if zone_id is None or choice.zone_id in (None, zone_id):
+            by_zone.setdefault(choice.zone_id, choice.acquirer)
+        if choice.zone_id in (None, zone_id):
+            break
+    else:
+        by_zone[None] = names[0]
+    settled = {name if name in names else names[0] for name in by_zone.values()}
+    if settled != {wish.acquirer} and await fetch(db, REPEATED, wish.acquirer, zone_id):
+        raise SwitchRepeated
 
 
 async def _add(

@@ -92,10 +92,41 @@ async def test_a_switch_at_once_lasts_a_day_unless_another_agrees(desk: Desk) ->
     assert await desk.in_force(NOON + HOUR) == ["b", "31 06:00"]
     await desk.decide(ended, approve=False, now=NOON + HOUR)
     assert await desk.in_force(NOON + HOUR) == ["a", "31 05:00"], "as it was before"
-    await desk.do(
-        choices.withdraw, sample.OFFICER, await desk.switch(now=NOON + HOUR), "pulih", now=NOON
-    )
-    assert await desk.in_force(NOON + HOUR) == ["a", "31 05:00"]
+
+
+@pytest.mark.parametrize("ended", ["lapses", "declined", "withdrawn", "waits"])
+async def test_a_switch_is_not_repeated_until_two_officers_chose(desk: Desk, ended: str) -> None:
+    first = await desk.switch()
+    later = NOON + HOUR
+    if ended == "lapses":
+        later = NOON + choices.UNCONFIRMED
+    elif ended == "declined":
+        await desk.decide(first, approve=False, now=NOON)
+    elif ended == "withdrawn":
+        await desk.do(choices.withdraw, sample.OFFICER, first, "pulih", now=NOON)
+    for zone in ("", "PSR"):
+        with pytest.raises(choices.SwitchRepeated):
+            await desk.switch(Wish("b", zone, "uji"), now=later)
+    for _ in range(2):
+        await desk.switch(Wish("a", "", "kembali"), now=later)
+    assert await desk.in_force(later) == ["a", f"{later:%d %H:%M}"]
+    later += HOUR
+    await desk.decide(await desk.ask(later, later), now=later)
+    for _ in range(2):  # what two officers agreed on
+        await desk.switch(now=later)
+    await desk.switch(Wish("a", "", "uji"), now=later)
+
+
+async def test_a_switch_of_all_zones_is_no_way_around_what_was_agreed_for_one(desk: Desk) -> None:
+    told = {"starts_at": NOON, "now": NOON}
+    for_one = await desk.do(choices.ask, sample.OFFICER, Wish("b", "PSR", "uji"), KNOWN, **told)
+    await desk.decide(for_one)
+    back = Wish("a", "", "uji")
+    await desk.switch(back, now=NOON + HOUR)
+    with pytest.raises(choices.SwitchRepeated):
+        await desk.switch(back, now=NOON + 2 * choices.UNCONFIRMED)
+    with pytest.raises(choices.SwitchRepeated):
+        await desk.switch(Wish("a", "PSR", "uji"), now=NOON + 2 * choices.UNCONFIRMED)
 
 
 async def test_what_is_not_fit_is_refused(desk: Desk, transactions: Transactions) -> None:
@@ -117,7 +148,9 @@ async def test_what_is_not_fit_is_refused(desk: Desk, transactions: Transactions
         for role in (Role.KOORDINATOR, Role.ADMIN):
             await identity.add_officer(db, login=role, name="Uji", role=role, password="uji")
     for role in (Role.KOORDINATOR, Role.ADMIN):
-        await desk.do(choices.switch, role, WISH, KNOWN, now=NOON)
+        with pytest.raises(choices.SwitchRepeated):
+            await desk.do(choices.switch, role, WISH, KNOWN, now=NOON)
+        await desk.do(choices.switch, role, Wish("a", "", "uji"), KNOWN, now=NOON)
         with pytest.raises(RoleNotAllowed):
             await desk.do(choices.ask, role, WISH, KNOWN, starts_at=NOON, now=NOON)
         with pytest.raises(choices.NotOwnChoice):
