@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import Field
+from pydantic import Field, NaiveDatetime
 
 from domain.closure import ClosureReason
 from server import pages
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/closures")
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = 50
 
-LocalTime = Annotated[datetime, Field(ge=datetime(2000, 1, 1), le=datetime(2999, 12, 31))]  # noqa: DTZ001 - the regency's zone comes to it below
+LocalTime = Annotated[NaiveDatetime, Field(ge=datetime(2000, 1, 1), le=datetime(2999, 12, 31))]  # noqa: DTZ001 - the regency's zone comes to it below
 """As a browser sends it: the clock of the regency, without a zone."""
 LocalOrNone = Annotated[LocalTime | None, Blank]
 
