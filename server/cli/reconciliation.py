@@ -86,9 +86,12 @@ def _agreed(settings: Any, acquirer: str) -> tuple[str, str, str]:
 
     whose = acquirer or settings.acquirer
     try:
+        names = [terms.name for terms in settings.acquirer_terms]
         terms = settings.terms_of(whose)
     except AcquirersUnfit as exc:
         fail(f"KARCIS_ACQUIRERS: {exc}")
+    if not acquirer and len(names) > 1:
+        fail(f"--acquirer: say whose file it is: {', '.join(names)}")
     if terms is None:
         return whose, "", settings.settlement_mapping
     return whose, terms.merchant_id, terms.settlement_mapping
@@ -99,7 +102,9 @@ def import_settlement(
     file: InputFile,
     data: DataDir = Path("data"),
     mapping: Mapping = "",
-    acquirer: Annotated[str, typer.Option(help="Whose file it is, if not the settings'.")] = "",
+    acquirer: Annotated[
+        str, typer.Option(help="Whose file it is; needed with several acquirers.")
+    ] = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -244,7 +249,9 @@ def compare_settlements(
     last: To,
     data: DataDir = Path("data"),
     mapping: Mapping = "",
-    acquirer: Annotated[str, typer.Option(help="Whose file it is, if not the settings'.")] = "",
+    acquirer: Annotated[
+        str, typer.Option(help="Whose file it is; needed with several acquirers.")
+    ] = "",
     statement: Annotated[
         list[Path] | None, typer.Option(exists=True, dir_okay=False, help="The bank's, by MT940 …")
     ] = None,

@@ -58,6 +58,13 @@ class FileNotTaken(Problem):
         return super().body(language) | {"detail": told}
 
 
+class FileOfNobody(Problem):
+    slug = "file-of-nobody"
+    status = 422
+    title_id = "Pilih dahulu acquirer yang mengirim berkas ini"
+    title_en = "Choose first which acquirer sent this file"
+
+
 class FileNotFound(Problem):
     slug = "file-not-found"
     status = 404
@@ -146,7 +153,9 @@ async def take_in_settlement(
 
 
 def _terms(wired: Wiring, acquirer: str) -> AcquirerTerms:
-    """Of the acquirer whose file it is: the first, where nobody says."""
+    """Of the acquirer whose file it is; where there are more than one, somebody must say."""
+    if not acquirer and len(wired.acquirers) > 1:
+        raise FileOfNobody
     terms = wired.settings.terms_of(acquirer or wired.settings.acquirer)
     if terms is None:
         raise AcquirerNotSet(acquirer)

@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, mdr, rule_on
 from domain.payment import RefundMethod, RefundState
-from server.database import Insertions, new_id
+from server.database import Insertions, fetch, new_id
 from server.faults import crash_point
 from server.ledger import postings
 from server.ledger import service as ledger
@@ -118,6 +118,7 @@ async def import_settlement(
     await turns.one_at_a_time(db)
     file_id = await keep_file(db, "settlement", name, content, now, by)
     if file_id is None:
+        await _refuse_of_another(db, acquirer, content)
         return Imported(0, 0, known=len(rows))
     faults = Faults()
     new = await _new_lines(db, SettlementLine, acquirer, rows, faults)
@@ -144,6 +145,27 @@ async def import_settlement(
     crash_point("settlement-not-committed")
     total_rp = sum(row.net_rp for row in new.values())
     return Imported(len(new), total_rp, known=len(rows) - len(new))
+
+
+WHOSE = """
+    SELECT l.acquirer FROM imported_files f
+    JOIN LATERAL (
+        SELECT acquirer FROM settlement_lines WHERE file_id = f.id
+        UNION ALL SELECT acquirer FROM held_lines WHERE file_id = f.id
+        UNION ALL SELECT acquirer FROM unsettled_lines WHERE file_id = f.id LIMIT 1
+    ) l ON true
+    WHERE f.sha256 = $1
+"""
+
+
+async def _refuse_of_another(db: AsyncSession, acquirer: str, content: bytes) -> None:
+    """A file known by its bytes is no news of this acquirer's, where it was another's."""
+    for row in await fetch(db, WHOSE, hashlib.sha256(content).digest()):
+        if row["acquirer"] != acquirer:
+            raise FileRefused(
+                f"this file was taken in before, as one of {row['acquirer']}",
+                f"berkas ini sudah diterima sebagai berkas {row['acquirer']}",
+            )
 
 
 async def _take_as_evidence(

@@ -21,6 +21,7 @@ from server.payments.models import Charge, Inquiry
 from server.reconciliation.models import Discrepancy, ImportedFile
 from server.reports.targets import set_target
 from server.settings import Settings
+from server.spots.models import Closure
 from server.webhooks.models import Subscription
 from tests.server.booking import book
 from tests.server.cluster import PASSWORD
@@ -103,6 +104,58 @@ async def test_an_officer_takes_in_a_file_and_a_bad_one_is_a_problem(
     async with transactions.begin() as db:
         assert await db.scalar(select(func.count()).select_from(ImportedFile)) == 1
     assert (await api.get("/office/reconciliation?date=kemarin")).status_code == 422
+
+
+async def test_with_two_acquirers_a_file_is_of_the_one_that_was_chosen(
+    settings: Settings, keys: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("rahasia")
+    (tmp_path / "acquirers.toml").write_text(
+        f"""
+        [bank-lain]
+        profile = "sandbox"
+        url = "http://127.0.0.1:9"
+        client_key = "karcis"
+        client_secret_file = "secret"
+        notify_client_secret_file = "secret"
+        merchant_id = "LAIN"
+        public_key = "{keys / "acquirer.pub.pem"}"
+        settlement_mapping = "sandbox"
+        """
+    )
+    app = create_app(settings.model_copy(update={"acquirers": tmp_path / "acquirers.toml"}))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url=settings.base_url) as api:
+        await sign_in(api)
+        told = DAY | CONFIRMED
+        for path in ("/office/settlement", "/office/settlement/preview"):
+            answer = await api.post(path, data=told, files=SETTLEMENT)
+            assert (answer.status_code, answer.json()["slug"]) == (422, "file-of-nobody")
+        answer = await api.post(
+            "/office/settlement", data=told | {"acquirer": "sandbox"}, files=SETTLEMENT
+        )
+        assert answer.status_code == 303, answer.text
+        other = told | {"acquirer": "bank-lain"}
+        answer = await api.post("/office/settlement", data=other, files=SETTLEMENT)
+        assert answer.json()["detail"] == "berkas ini sudah diterima sebagai berkas sandbox"
+        shown = {"Accept": "text/html"}
+        answer = await api.post(
+            "/office/settlement/preview", data=other, files=SETTLEMENT, headers=shown
+        )
+        assert "sudah diterima sebagai berkas sandbox" in answer.text
+    await app.state.engine.dispose()
+
+
+async def test_a_time_that_names_another_clock_closes_nothing(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    await sign_in(api)
+    told = CONFIRMED | {"zone": "PSR", "reason": "event"}
+    for time in ("2998-01-01T08:00Z", "2998-01-01T08:00+07:00", "2998-01-01T08:00"):
+        answer = await api.post("/office/closures", data=told | {"starts": time})
+        assert answer.status_code == (422 if time[16:] else 303), answer.text
+    async with transactions.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(Closure)) == 1
 
 
 async def test_a_file_is_read_by_the_mapping_chosen_and_never_by_a_file_of_the_servers(
