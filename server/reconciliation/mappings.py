@@ -184,8 +184,8 @@ class PayoutMapping(Mapping):
 
     @model_validator(mode="after")
     def _says_what_became_of_it(self) -> "PayoutMapping":
-        if not {"paid", "failed"} <= {says for word in self.words for says in word.values.values()}:
-            raise ValueError("words must say what is paid and what is failed")
+        if {says for word in self.words for says in word.values.values()} != {"paid", "failed"}:
+            raise ValueError("words must say what is paid and what is failed, and nothing else")
         return self
 
 

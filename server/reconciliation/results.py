@@ -83,13 +83,17 @@ def _row(line: Line, told: PayoutMapping) -> ResultRow:
             f"{columns.reference} tidak menyebut baris pembayaran bagi hasil",
         )
     says = line.says()
+    if len(says) != 1:
+        raise line.refused(
+            "its words say both paid and failed", "isinya menyebut berhasil dan juga gagal"
+        )
     words = " ".join(filter(None, (line.name(column) for column in columns.evidence)))
     return ResultRow(
         line_number=line.number,
         run=found[1],
         position=int(found[2]),
         amount_rp=line.rupiah(columns.amount),
-        paid="failed" not in says and "paid" in says,
+        paid="paid" in says,
         evidence=words or "-",
     )
 

@@ -42,7 +42,17 @@ SUBFIELD = re.compile(r"\?[0-9]{2}")
 
 
 def read(content: bytes, told: StatementMapping = BANK) -> list[StatementRow]:
-    """The movements a bank tells of, in whichever form; raises FileRefused."""
+    """The movements of one account, in whichever form a bank tells of it; raises FileRefused."""
+    rows = _rows(content, told)
+    if len({row.account for row in rows}) > 1:
+        raise FileRefused(
+            "several accounts in one file: take in each as a file of its own",
+            "beberapa rekening dalam satu berkas: ambil masing-masing sebagai berkas sendiri",
+        )
+    return rows
+
+
+def _rows(content: bytes, told: StatementMapping) -> list[StatementRow]:
     begins = b"" if sheets.is_workbook(content) else content[:200].lstrip(b"\xef\xbb\xbf\r\n\t ")
     if begins.startswith((b":", b"{")):
         return _mt940(content)

@@ -30,6 +30,8 @@ MENDED = """(CASE t.detail
         SELECT FROM payout_lines failed JOIN payout_lines paid ON paid.state = 'paid'
             AND paid.account_code = failed.account_code AND paid.party = failed.party
             AND paid.told_at > failed.told_at
+        JOIN payout_runs before ON before.id = failed.run_id
+        JOIN payout_runs later ON later.id = paid.run_id AND later.until >= before.until
         WHERE failed.id = t.payout_line_id)
     WHEN 'sts-not-seen' THEN EXISTS (
         SELECT FROM remittances s WHERE s.id = t.remittance_id AND s.state = 'seen')

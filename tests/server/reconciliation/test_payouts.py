@@ -20,9 +20,9 @@ from server.identity import service as identity
 from server.identity.service import RoleNotAllowed
 from server.office import settling
 from server.payments.books import Books
-from server.reconciliation import papers, payees, payouts, results
+from server.reconciliation import papers, payees, payouts, results, transfers
 from server.reconciliation.files import FileRefused
-from server.reconciliation.mappings import PayoutMapping, mapping
+from server.reconciliation.mappings import MappingRefused, PayoutMapping, mapping, parsed, ready
 from server.reconciliation.models import TransferCase
 from server.reconciliation.papers import Letterhead, ShareSlip
 from server.reconciliation.payees import (
@@ -54,7 +54,7 @@ from tests.server.reconciliation import paying
 from tests.server.reconciliation.paying import KEY, NUMBER
 from tests.server.reconciliation.test_files import FIXTURES
 from tests.server.reconciliation.test_remittances import text_of
-from tests.server.reconciliation.test_service import DAY, Office, statement
+from tests.server.reconciliation.test_service import DAY, Office, booked, statement
 
 AFTER = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
@@ -162,6 +162,18 @@ async def test_a_result_with_bad_lines_is_refused_and_each_of_them_is_named(
     assert await owed(office) == {"Karang Taruna (sampel)": (900, 900)}
 
 
+def test_a_result_says_of_each_line_that_it_was_paid_or_failed_and_nothing_else() -> None:
+    told = ready(PayoutMapping)["bank"]
+    (word,) = told["words"]
+    held = {**told, "words": [{**word, "values": {**word["values"], "PROSES": "held"}}]}
+    with pytest.raises(MappingRefused, match="paid and what is failed, and nothing else"):
+        parsed(PayoutMapping, held)
+    both = [word, {"column": "Keterangan", "values": {"OK": "paid", "TUTUP": "failed"}}]
+    content = result("BGH-2026-000001-X/1;900;BERHASIL;OK", "BGH-2026-000001-X/2;9;BERHASIL;TUTUP")
+    with pytest.raises(FileRefused, match=r"^[^;]*line 3: its words say both[^;]*$"):
+        results.read(content, parsed(PayoutMapping, {**told, "words": both}))
+
+
 async def test_shares_are_paid_line_by_line_and_a_failed_one_stays_owed(office: Office) -> None:
     before = await owed(office)
     assert before == {"zone:PSR": (6_300, 0), "Karang Taruna (sampel)": (900, 0)}
@@ -205,6 +217,30 @@ async def test_shares_are_paid_line_by_line_and_a_failed_one_stays_owed(office: 
     assert await failed(office, run) == ("bendahara penerimaan", 900, CaseState.CLOSED)
     async with office.transactions.begin() as db:
         assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
+
+
+async def test_a_failed_share_stays_a_case_while_a_later_run_pays_only_what_was_earned_before(
+    office: Office,
+) -> None:
+    until = DAY + timedelta(days=1)
+    await office.book([booked(77, f"{until}T09:00:00+07:00")])
+    await paying.record_accounts(office.transactions, AFTER)
+    run = await paying.prepare(office.transactions, until, office.books, AFTER)
+    await paying.decide(office.transactions, run, AFTER)
+    await pay(office, run, 1, 2, paid=False)
+    later = AFTER + timedelta(days=1)
+    for up_to, state in ((DAY, CaseState.OPEN), (until, CaseState.CLOSED)):
+        again = await paying.prepare(office.transactions, up_to, office.books, later)
+        await paying.decide(office.transactions, again, later)
+        await paying.tell(office.transactions, again, [1], office.books, later, paid=True)
+        async with office.transactions.begin() as db:
+            cases = await transfers.of_run(db, run.id)
+            (first,) = [
+                cases[line.id]
+                for line, _ in await payouts.lines_of(db, run.id)
+                if line.position == 1
+            ]
+            assert await settling.state(db, CaseKind.TRANSFER, first) is state
 
 
 def of_account(run: PayoutRun, *moved: tuple[int, str]) -> bytes:

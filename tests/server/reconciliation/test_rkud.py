@@ -13,11 +13,14 @@ from server.identity import service as identity
 from server.office import settling
 from server.payments.books import Books
 from server.payments.models import Case
-from server.reconciliation import previews, remittances, transfers
+from server.reconciliation import previews, remittances, statements, transfers
+from server.reconciliation.files import FileRefused
+from server.reconciliation.mappings import StatementMapping
 from server.reconciliation.models import Remittance, TransferCase
 from server.sample import CHECKER, OFFICER
 from server.workdays import Workdays
 from tests.server.reconciliation import closes
+from tests.server.reconciliation.test_imports import STATEMENTS
 from tests.server.reconciliation.test_remittances import AFTER, CAME_RP, approve, broken, make
 from tests.server.reconciliation.test_remittances import office as office
 from tests.server.reconciliation.test_service import (
@@ -87,6 +90,30 @@ async def test_the_regencys_statement_confirms_an_sts(ready: Office, told_first:
     assert not (await ready.reconcile(MONDAY)).differences
     assert (await ready.bank(content)).lines == 0
     assert await broken(ready) == {}
+
+
+async def test_a_file_of_the_rkud_and_of_the_collecting_account_is_refused(ready: Office) -> None:
+    camt = (STATEMENTS / "clean.xml").read_bytes()
+    start, end = camt.index(b"<Stmt>"), camt.index(b"</BkToCstmrStmt>")
+    other = camt[start:end].replace(b"STM20261121", b"RKUD-1").replace(b"0011223344", b"100200300")
+    with pytest.raises(FileRefused, match="several accounts in one file"):
+        await ready.bank(camt[:start] + other + camt[start:])
+    table = b"tanggal,rekening,keterangan,jumlah\n"
+    told = StatementMapping.model_validate(
+        {
+            "date_format": "%Y-%m-%d",
+            "columns": {
+                "value_date": "tanggal",
+                "account": "rekening",
+                "narrative": "keterangan",
+                "amount": "jumlah",
+            },
+        }
+    )
+    rows = (b"2026-11-23,100200300,PAJAK,5\n", b"2026-11-23,0011223344,BCH-A1,7\n")
+    assert [len(statements.read(table + row, told)) for row in rows] == [1, 1]
+    with pytest.raises(FileRefused, match="several accounts in one file"):
+        statements.read(table + b"".join(rows), told)
 
 
 async def test_an_sts_that_does_not_arrive_in_time_is_a_case_until_it_does(ready: Office) -> None:
