@@ -95,10 +95,10 @@ async def send_due(
     """Send what is due; how many went. What fails is due again, later and later."""
     sent = 0
     for file_id in await _claim(transactions, now):
-        message = await _message(transactions, mailer, books, file_id, now)
         try:
+            message = await _message(transactions, mailer, books, file_id, now)
             await asyncio.to_thread(mailer.send, message)
-        except (OSError, smtplib.SMTPException) as exc:
+        except Exception as exc:
             await _note(transactions, file_id, sent_at=None, failure=_why(exc))
             log.warning("report_not_mailed", error=_why(exc))
         else:

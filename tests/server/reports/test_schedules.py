@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
-from email.message import Message
+from email.message import EmailMessage, Message
 from pathlib import Path
 
 import httpx
@@ -267,6 +267,27 @@ async def test_a_mail_tells_of_the_file_once_a_server_takes_it(
     assert mail["To"] == "bendahara@kabupaten.example"
     assert f"{books.base_url}/office/reports/scheduled/{made.file.id}" in text
     assert "Rp" not in text
+
+
+async def test_a_mail_that_cannot_be_written_holds_up_no_other(
+    transactions: Transactions, books: Books, maker: Officer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        await planned(transactions, books, maker, mail_to=f"{name}@kabupaten.example")
+    now = MADE + timedelta(days=1)
+    assert await schedules.write_due(transactions, books, None, now=now) == 2
+    tried: list[EmailMessage] = []
+
+    def send(_mailer: Mailer, message: EmailMessage) -> None:
+        tried.append(message)
+        if len(tried) == 1:
+            raise UnicodeError("label empty or too long")
+
+    monkeypatch.setattr(Mailer, "send", send)
+    mailer = Mailer("127.0.0.1", 25, sealed=False, sender="karcis@kabupaten.example")
+    assert await mailing.send_due(transactions, mailer, books, now=now) == 1
+    mails = [made.mail for made in await made_files(transactions) if made.mail is not None]
+    assert {(mail.failure, mail.sent_at) for mail in mails} == {("UnicodeError", None), (None, now)}
 
 
 async def test_a_mail_that_nobody_takes_is_given_up_and_the_file_stays(
