@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.audit import checkpoints
@@ -37,12 +37,21 @@ from server.reports.table import Period
 NAME = "paket-pemeriksaan"
 AT_ONCE = 2_000
 BLOCK = 1 << 20
+ONE_AT_A_TIME = 0x7061636B
+"""The key of the advisory lock: packages hold connections for long, and payments need them."""
 SUMS, SIGNATURE = "SHA256SUMS", "SHA256SUMS.p7s"
 OPENING = """
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL statement_timeout = '30min';
 SET LOCAL idle_in_transaction_session_timeout = '30min'
 """
+
+
+class PackageBeingMade(Problem):
+    slug = "package-being-made"
+    status = 409
+    title_id = "Sebuah paket sedang dibuat; coba lagi sesudah selesai"
+    title_en = "One package is being made; try again when it is done"
 
 
 class PackagePlaceUnfit(Problem):
@@ -79,10 +88,26 @@ async def make(
     *,
     now: datetime,
 ) -> Package:
-    """Write the package and that it was taken out.
+    """Write the package and that it was taken out, while no other one is made.
 
-    Raises ReportNotSigned or PackagePlaceUnfit.
+    Raises PackageBeingMade, ReportNotSigned or PackagePlaceUnfit.
     """
+    async with transactions.begin() as db:
+        if not await db.scalar(select(func.pg_try_advisory_xact_lock(ONE_AT_A_TIME))):
+            raise PackageBeingMade
+        await db.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        return await _make(transactions, out, wanted, books, report_signer, audit_signer, now)
+
+
+async def _make(
+    transactions: Transactions,
+    out: Path,
+    wanted: Wanted,
+    books: Books,
+    report_signer: ReportSigner | None,
+    audit_signer: Signer | None,
+    now: datetime,
+) -> Package:
     try:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             written = _Written(archive)

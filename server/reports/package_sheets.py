@@ -7,6 +7,8 @@ are Bahasa Indonesia: they go into the package's README and its `datapackage.jso
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from server.ledger import postings
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -201,23 +203,28 @@ SHEETS = (
     ),
     Sheet(
         "bank_movements",
-        "Mutasi rekening koran",
+        "Mutasi rekening koran; dari RKUD hanya yang dicocokkan dengan uang parkir",
         (
             ("id", ID, "nomor baris"),
             ("file", TEXT, "nama berkas"),
             ("line_number", COUNT, "baris ke berapa dalam berkas"),
             ("account", TEXT, "nomor rekening"),
+            ("account_code", TEXT, "kode akun rekening itu; membedakan RKUD dari penampungan"),
             ("statement_reference", TEXT, "nomor rekening koran"),
             ("value_date", DAY, "tanggal nilai"),
             ("amount_rp", RP, "kredit positif, debit negatif"),
             ("narrative", TEXT, "berita dari bank"),
             ("cleared_as", TEXT, "dicocokkan dengan apa; kosong: belum"),
         ),
-        """SELECT s.id, f.name, s.line_number, s.account, s.statement_reference, s.value_date,
+        # Other movements of the regency's account are none of parking's, and name its payers.
+        f"""SELECT s.id, f.name, s.line_number, s.account,
+               coalesce(s.ledger_account, '{postings.BANK}'), s.statement_reference, s.value_date,
                s.amount_rp, s.narrative, c.name
            FROM statement_lines s LEFT JOIN imported_files f ON f.id = s.file_id
            LEFT JOIN cleared_movements c ON c.statement_line_id = s.id
-           WHERE s.value_date BETWEEN :first AND :last ORDER BY s.value_date, s.id""",
+           WHERE s.value_date BETWEEN :first AND :last
+               AND (s.ledger_account IS NULL OR c.name IS NOT NULL)
+           ORDER BY s.value_date, s.id""",
     ),
     Sheet(
         "cases",
@@ -312,8 +319,10 @@ SHEETS = (
             ("valid_from", DAY, "berlaku mulai"),
             ("valid_until", DAY, "berlaku sampai; kosong: masih berlaku"),
             ("version", TEXT, "isi tarif (JSON)"),
+            ("taken_back_by", ID, "usulan yang menariknya kembali; kosong: tidak ditarik"),
         ),
-        """SELECT t.id, z.code, t.regulation, t.valid_from, t.valid_until, t.version::text
+        """SELECT t.id, z.code, t.regulation, t.valid_from, t.valid_until, t.version::text,
+               t.taken_back_by
            FROM tariffs t JOIN zones z ON z.id = t.zone_id
            WHERE t.valid_from <= :last AND (t.valid_until IS NULL OR t.valid_until >= :first)
            ORDER BY z.code, t.valid_from""",
@@ -354,9 +363,11 @@ SHEETS = (
             ("decided_at", AT, "kapan diputuskan"),
             ("entry_id", ID, "nomor jurnal"),
             ("statement_line_id", ID, "mutasi bank"),
+            ("direct", BOOL, "acquirer membayar langsung ke RKUD; STS ini tanpa jurnal"),
+            ("confirmed_on", DAY, "tanggal seluruh jumlahnya ada di RKUD; kosong: belum"),
         ),
         """SELECT r.number, d.day, d.amount_rp, r.amount_rp, r.state, m.login, r.prepared_at,
-               k.login, r.decided_at, r.entry_id, r.statement_line_id
+               k.login, r.decided_at, r.entry_id, r.statement_line_id, r.direct, r.confirmed_on
            FROM remittances r LEFT JOIN remitted_days d ON d.remittance_id = r.id
            LEFT JOIN officers m ON m.id = r.prepared_by LEFT JOIN officers k ON k.id = r.decided_by
            WHERE d.day BETWEEN :first AND :last

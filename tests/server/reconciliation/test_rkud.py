@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from domain.payment import CaseState
 from server.casework.models import CaseKind
@@ -17,6 +17,7 @@ from server.reconciliation import previews, remittances, statements, transfers
 from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import StatementMapping
 from server.reconciliation.models import Remittance, TransferCase
+from server.reports import package_sheets
 from server.sample import CHECKER, OFFICER
 from server.workdays import Workdays
 from tests.server.reconciliation import closes
@@ -195,3 +196,27 @@ async def test_what_an_acquirer_pays_straight_into_the_rkud_needs_a_paper_and_no
     await watch(office, AFTER + timedelta(days=30))
     assert await cases(office) == {}
     assert await broken(office) == {}
+
+
+async def sheet(office: Office, name: str) -> list[dict[str, object]]:
+    (wanted,) = [sheet for sheet in package_sheets.SHEETS if sheet.name == name]
+    bounds = {"first": DAY, "last": AFTER.date(), "start": AFTER, "until": AFTER}
+    asked = {key: value for key, value in bounds.items() if f":{key}" in wanted.sql}
+    names = [column for column, _, _ in wanted.columns]
+    async with office.transactions.begin() as db:
+        rows = await db.execute(text(wanted.sql), asked)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+async def test_auditors_get_of_the_regencys_account_only_what_is_parkings(ready: Office) -> None:
+    made = await make(ready)
+    await approve(ready, made)
+    other = (777_000, "PAJAK HOTEL MELATI")
+    await ready.bank(at_rkud(MONDAY, (CAME_RP, f"SETORAN {made.number}"), other))
+    rows = await sheet(ready, "bank_movements")
+    at = {code: [row for row in rows if row["account_code"] == code] for code in ("1100", "1110")}
+    assert [(row["amount_rp"], row["cleared_as"]) for row in at["1100"]] == [(CAME_RP, made.number)]
+    assert at["1110"]
+    assert len(rows) == len(at["1100"]) + len(at["1110"])
+    (deposited,) = await sheet(ready, "remittances")
+    assert (deposited["direct"], deposited["confirmed_on"]) == (False, MONDAY)

@@ -11,6 +11,7 @@ import zipfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -199,6 +200,38 @@ async def test_the_page_gives_it_to_auditors_and_to_nobody_else(
         "/office/audit/package.zip", params=days | {"from": str(booked.first - timedelta(days=400))}
     )
     assert long.json()["slug"] == "report-period-unfit"
+
+
+async def test_one_package_is_made_at_a_time(
+    api: httpx.AsyncClient,
+    app: FastAPI,
+    transactions: Transactions,
+    books: Books,
+    booked: Period,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with transactions.begin() as db:
+        await identity.add_officer(
+            db, login="auditor", name="A", role=Role.AUDITOR, password=PASSWORD
+        )
+    await sign_in(api, login="auditor")
+    days = {"from": str(booked.first), "to": str(booked.last)}
+    refused = []
+    write_sheets = package._write_sheets
+
+    async def asked_meanwhile(*args: Any) -> None:
+        refused.append(await api.get("/office/audit/package.zip", params=days))
+        await write_sheets(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(package, "_write_sheets", asked_meanwhile)
+        await asyncio.wait_for(
+            made(app, transactions, books, booked, tmp_path / "paket.zip", None), 120
+        )
+    (answer,) = refused
+    assert (answer.status_code, answer.json()["slug"]) == (409, "package-being-made")
+    assert (await api.get("/office/audit/package.zip", params=days)).status_code == 200
 
 
 async def test_the_command_writes_it_where_it_is_told(
