@@ -160,5 +160,7 @@ def _closed(handheld: Handheld, found: Closing, answer: dict[str, Any]) -> None:
             "UPDATE closings SET answer = ?, problem = NULL WHERE shift_id = ?",
             (json.dumps(answer), found.shift_id),
         )
+        if (shift := handheld.store.shift()) is not None and shift.id == found.shift_id:
+            shifts.hold_unsent(handheld, shift)
         handheld.store.end_shift(found.shift_id, device_time())
     handheld.bell.ring()

@@ -53,6 +53,12 @@ class Refusal(Exception):
     def slug(self) -> str:
         return str(self.problem.get("slug", ""))
 
+    @property
+    def is_of_who_asked(self) -> bool:
+        """Of this shift, device or attendant as it stands: the request itself goes again later."""
+        stopped = self.slug == problems.AttendantStopped.slug
+        return self.status == 401 or stopped or self.slug.startswith("device-")
+
 
 @dataclass(frozen=True)
 class Answer:

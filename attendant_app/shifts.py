@@ -77,7 +77,7 @@ async def sign_in(handheld: Handheld, attendant: str, pin: str) -> Shift:
 
 async def wipe(handheld: Handheld, device_id: str) -> None:
     """Erase what was recorded here, then the key; nothing while anything is unsent."""
-    if handheld.store.unsynced()[0]:
+    if handheld.store.unsynced()[0] or handheld.store.waiting_for_leave():
         return
     handheld.store.erase()
     handheld.nudge()
@@ -105,11 +105,22 @@ def _replace_shift(handheld: Handheld, shift: Shift, now: datetime) -> None:
         before = handheld.store.shift()
         if before is not None:
             handheld.record(EventKind.SHIFT_CLOSED, {"shift_id": before.id}, now)
+            if before.attendant != shift.attendant:
+                hold_unsent(handheld, before)
             handheld.store.end_shift(before.id, now)
         handheld.store.start_shift(shift)
         handheld.store.note_resumed(shift.attendant)
+        handheld.store.release_held(shift.attendant, now)
         body = {"shift_id": shift.id, "attendant": shift.attendant}
         handheld.record(EventKind.SHIFT_OPENED, body, now)
+
+
+def hold_unsent(handheld: Handheld, shift: Shift) -> None:
+    """A shift ends with requests unsent only where its attendant is stopped."""
+    why = problems.RefusedByServer(
+        problems.AttendantStopped.title_id, problems.AttendantStopped.slug
+    )
+    handheld.store.hold_unsent(shift.attendant, why.body(), device_time())
 
 
 def signed_in(handheld: Handheld) -> Shift:

@@ -437,7 +437,7 @@ async def _send(handheld: Handheld, request: _Request, token: str) -> None:
         pause = max(PAUSE, timedelta(seconds=no_answer.retry_after_s))
         _later(handheld, request, pause)
     except server_api.Refusal as refusal:
-        if refusal.status == 401 or (refusal.slug or "").startswith("device-"):
+        if refusal.is_of_who_asked:
             _later(handheld, request, PAUSE)
         else:
             _refused(handheld, request, refusal)

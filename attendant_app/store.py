@@ -242,6 +242,7 @@ CREATE TABLE notice_photos (
 ) STRICT;
 """,
     "CREATE TABLE stopped_attendants (code TEXT PRIMARY KEY) STRICT;",
+    "CREATE TABLE held_requests (id TEXT PRIMARY KEY, attendant TEXT NOT NULL) STRICT;",
 )
 """What each version of the file adds to the one before; a file knows how many it has."""
 
@@ -266,6 +267,14 @@ PHOTOS_WAITING = """FROM notice_photos p JOIN notices n ON n.id = p.notice_id
     JOIN events e ON e.seq = n.event_seq
     WHERE p.state = 'kept' AND e.outcome <> 'quarantined'"""
 """Photos of notices that the office is to have, and has not yet."""
+
+_UNSENT = f"""SELECT made_at AS at FROM outbox WHERE refused = 0
+    UNION ALL SELECT made_at FROM stay_requests WHERE refused = 0
+    UNION ALL SELECT issued_at {PHOTOS_WAITING}"""  # noqa: S608 - own words
+"""Requests that the office does not have; events go to it apart, by the device's word alone."""
+_IS_STOPPED = """EXISTS (SELECT 1 FROM shifts s JOIN stopped_attendants a
+    ON a.code = s.attendant WHERE s.ended_at IS NULL)"""
+_HELD = "(SELECT id FROM held_requests WHERE attendant = ?)"
 
 LONGEST_WAIT = timedelta(minutes=10)
 """No pause before another try is as long."""
@@ -449,6 +458,47 @@ class Store:
         self.db.execute(
             "UPDATE shifts SET ended_at = ?, token = NULL WHERE id = ? AND ended_at IS NULL",
             (stamp(now), shift_id),
+        )
+
+    def hold_unsent(self, attendant: str, problem: dict[str, Any], now: datetime) -> None:
+        """No one else's shift may send it: it waits for the next shift of who made it."""
+        self.db.execute(
+            "INSERT OR REPLACE INTO held_requests SELECT id, ? FROM (SELECT id FROM outbox"
+            " WHERE refused = 0 UNION ALL SELECT id FROM stay_requests WHERE refused = 0)",
+            (attendant,),
+        )
+        # A driver's own barcode pays, and a plate is not kept longer than it serves.
+        self.db.execute(
+            "UPDATE outbox SET refused = 1, body = json_remove(body, '$.consumer_qr', '$.plate')"
+            " WHERE refused = 0"
+        )
+        self.db.execute(
+            "UPDATE stay_requests SET refused = 1, body = json_remove(body, '$.plate')"
+            " WHERE refused = 0"
+        )
+        self._tell_held(attendant, "refused", json.dumps(problem), now)
+
+    def release_held(self, attendant: str, now: datetime) -> None:
+        """Who was stopped works again: what was held for that reason alone goes out after all."""
+        self._tell_held(attendant, "waiting", None, now)
+        for table in ("outbox", "stay_requests"):
+            self.db.execute(
+                f"UPDATE {table} SET refused = 0, next_try_at = ? WHERE id IN {_HELD}",  # noqa: S608 - own words
+                (stamp(now), attendant),
+            )
+        self.db.execute("DELETE FROM held_requests WHERE attendant = ?", (attendant,))
+
+    def _tell_held(self, attendant: str, sync: str, problem: str | None, now: datetime) -> None:
+        self.db.execute(
+            f"UPDATE charges SET sync = ?, problem = ?, changed_at = ? WHERE id IN"  # noqa: S608 - own words
+            f" (SELECT charge_id FROM outbox WHERE id IN {_HELD} UNION ALL"
+            f" SELECT json_extract(body, '$.cash.id') FROM stay_requests WHERE id IN {_HELD})",
+            (sync, problem, stamp(now), attendant, attendant),
+        )
+        self.db.execute(
+            "UPDATE stays SET problem = ?, changed_at = ? WHERE id IN"  # noqa: S608 - own words
+            f" (SELECT stay_id FROM stay_requests WHERE id IN {_HELD})",
+            (problem, stamp(now), attendant),
         )
 
     def forget_token(self, shift_id: str) -> None:
@@ -640,25 +690,33 @@ class Store:
         self.db.execute("DELETE FROM outbox WHERE id = ?", (outgoing_id,))
 
     def unsynced(self) -> tuple[int, str | None]:
-        """How many records the server does not have yet, and when the oldest was made."""
+        """How many records the server does not have yet, and when the oldest was made.
+
+        Not what waits for its attendant to be let in again: nobody waits for that to count.
+        """
         row = self.db.execute(
             "SELECT count(*) AS n, min(at) AS oldest FROM ("  # noqa: S608 - own words
-            " SELECT made_at AS at FROM outbox WHERE refused = 0"
-            " UNION ALL SELECT made_at FROM stay_requests WHERE refused = 0"
-            " UNION ALL SELECT at FROM events WHERE outcome = 'waiting'"
-            f" UNION ALL SELECT issued_at {PHOTOS_WAITING})"
+            " SELECT at FROM events WHERE outcome = 'waiting'"
+            f" UNION ALL SELECT at FROM ({_UNSENT}) WHERE NOT {_IS_STOPPED})"
         ).fetchone()
         return row["n"], row["oldest"]
 
+    def waiting_for_leave(self) -> int:
+        """Requests of an attendant who is stopped: they go again once the office lets him in."""
+        row = self.db.execute(
+            f"SELECT count(*) FROM ({_UNSENT}) WHERE {_IS_STOPPED}"  # noqa: S608 - own words
+        ).fetchone()
+        return int(row[0])
+
     def quarantined(self) -> int:
-        """Records the server refused; they are kept for the office to look at."""
+        """Records the server refused, for good or until the attendant is let in; they are kept."""
         row = self.db.execute(
             "SELECT (SELECT count(*) FROM outbox WHERE refused = 1)"
             " + (SELECT count(*) FROM stay_requests WHERE refused = 1)"
             " + (SELECT count(*) FROM events WHERE outcome = 'quarantined')"
             " + (SELECT count(*) FROM notice_photos WHERE state = 'refused')"
         ).fetchone()
-        return int(row[0])
+        return int(row[0]) + self.waiting_for_leave()
 
     # Journal
 

@@ -319,8 +319,7 @@ async def _push_request(handheld: Handheld, outgoing: Outgoing, token: str) -> N
         store.retry_at(outgoing.id, device_time() + timedelta(seconds=pause), str(no_answer))
     except server_api.Refusal as refusal:
         _learn_from(handheld, refusal)
-        if refusal.status == 401 or refusal.slug in NOT_ACTIVE:
-            # The shift lapsed or the device may not work, the request stands: it goes again later.
+        if refusal.is_of_who_asked:
             pause = pause_s(outgoing.tries)
             store.retry_at(outgoing.id, device_time() + timedelta(seconds=pause), str(refusal))
             return
@@ -382,7 +381,7 @@ async def _push_photos(handheld: Handheld) -> None:
             return
         except server_api.Refusal as refusal:
             _learn_from(handheld, refusal)
-            if refusal.status == 401 or refusal.slug in NOT_ACTIVE:
+            if refusal.is_of_who_asked:
                 return
             notices.photo_refused(handheld, waiting, refusal.slug)
 

@@ -172,8 +172,8 @@ def test_a_stopped_attendant_counts_and_closes_and_does_nothing_else_also_offlin
     late = device.cash(SPOT)
     office.stopped = {"J-001"}
     office.start()
-    until(lambda: device.get(f"/api/charges/{late['id']}")["sync"] == "refused")
     until(lambda: device.status()["stopped"] and device.status()["unsynced"] == 0)
+    assert device.get(f"/api/charges/{late['id']}")["sync"] == "waiting"
     office.stop()
     until(lambda: not device.status()["online"])
     device.kill()
@@ -207,8 +207,28 @@ def test_a_stopped_attendant_counts_and_closes_and_does_nothing_else_also_offlin
     office.stopped.clear()
     office.start()
     until(lambda: device.status()["online"])
+    assert late["id"] not in office.charges  # no relief sends it as his own
     device.sign_in()
     assert device.status()["stopped"] is False
+    until(lambda: device.get(f"/api/charges/{late['id']}")["sync"] == "sent")
+    assert office.charges[late["id"]]["state"] == "paid"
+
+
+def test_cash_of_an_attendant_stopped_by_mistake_arrives_once_he_is_let_in_again(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    until(lambda: device.status()["unsynced"] == 0)
+    office.stop()
+    until(lambda: not device.status()["online"])
+    unsent = [device.cash(SPOT)["id"] for _ in range(3)]
+    office.stopped = {"J-001"}
+    office.start()
+    until(lambda: device.status()["stopped"] and device.status()["unsynced"] == 0)
+    assert device.status()["quarantined"] >= len(unsent)
+    office.stopped.clear()
+    until(lambda: all(office.charges.get(one, {}).get("state") == "paid" for one in unsent))
+    until(lambda: {device.get(f"/api/charges/{one}")["sync"] for one in unsent} == {"sent"})
 
 
 def test_a_device_that_waits_for_approval_starts_working_by_itself(
