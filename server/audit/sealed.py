@@ -137,7 +137,7 @@ RECORDED: Mapping[str, Recorded] = {
     "acquirer_choices": Recorded(),
     "api_keys": Recorded(digests=_these("key_hash")),
     "attendant_cards": Recorded(),
-    "attendant_requests": Recorded(),
+    "attendant_requests": Recorded(digests=_these("nik_digest"), left_out=_these("nik_ending")),
     "attendants": Recorded(
         digests=_these("pin_hash", "nik_digest"),
         left_out=_these("failed_tries", "locked_until", "nik_ending"),

@@ -9,13 +9,14 @@ import hmac
 import re
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.states import TransitionRefused
@@ -104,6 +105,15 @@ class Particulars:
             raise InvalidRequest("sk_until")
 
 
+@dataclass(frozen=True)
+class _Person:
+    """Who an attendant is; without a digest the NIK stays as it is."""
+
+    name: str
+    nik_digest: bytes | None = None
+    nik_ending: str | None = None
+
+
 def nik_digest(nik: str, key: SecretStr) -> bytes:
     return hmac.digest(key.get_secret_value().encode(), nik.encode(), hashlib.sha256)
 
@@ -163,32 +173,68 @@ async def change(
     *,
     now: datetime,
 ) -> None:
-    """Correct what is known of a person; what the attendant may do does not change by it."""
+    """Correct what is known of a person; what the attendant may do does not change by it.
+
+    Of who works, another name or NIK is asked for, as it would be another person: another officer
+    decides it. What waits for its decision stays as it was asked for: raises AttendantRequestOpen.
+    """
     officer = await acting(db, by, Right.MANAGE_ATTENDANTS)
     told.refuse_unfit()
-    await _tell(db, await find(db, attendant_id, lock=True), told, key)
+    attendant = await find(db, attendant_id, lock=True)
+    digest = await _digest(db, attendant, told, key)
+    renamed = told.name.strip() != attendant.name
+    is_other_nik = digest is not None and digest != attendant.nik_digest
+    if attendant.state == AttendantState.ACTIVE and (renamed or is_other_nik):
+        person = _Person(told.name.strip(), *((digest, told.nik[-4:]) if is_other_nik else ()))
+        await _propose(db, officer, attendant_id, why, now, person)
+        told = replace(told, name=attendant.name, nik="")
+        if (told.sk_number or None, told.sk_from, told.sk_until) == (
+            attendant.sk_number, attendant.sk_from, attendant.sk_until,
+        ):  # fmt: skip
+            return
+    is_replaced = renamed or (is_other_nik and attendant.nik_digest is not None)
+    if attendant.state != AttendantState.ACTIVE and is_replaced:
+        await _refuse_while_asked(db, attendant_id)
+    await _tell(db, attendant, told, key)
     await note(db, attendant_id, "changed", officer.login, why, now=now)
 
 
 async def _tell(
     db: AsyncSession, attendant: Attendant, told: Particulars, key: SecretStr | None
 ) -> None:
-    attendant.name = told.name.strip()
+    digest = await _digest(db, attendant, told, key)
     attendant.sk_number = told.sk_number or None
     attendant.sk_from, attendant.sk_until = told.sk_from, told.sk_until
-    if told.nik:
-        if key is None:
-            raise NikNotKept
-        digest = nik_digest(told.nik, key)
-        same = await db.scalar(
-            select(Attendant.code).where(
-                Attendant.nik_digest == digest, Attendant.id != attendant.id
-            )
-        )
-        if same is not None:
-            raise AttendantKnown(same)
-        attendant.nik_digest, attendant.nik_ending = digest, told.nik[-4:]
-    await db.flush()
+    await _name(db, attendant, _Person(told.name.strip(), digest, told.nik[-4:]))
+
+
+async def _name(db: AsyncSession, attendant: Attendant, person: _Person) -> None:
+    try:
+        async with db.begin_nested():
+            attendant.name = person.name
+            if person.nik_digest is not None:
+                attendant.nik_digest = person.nik_digest
+                attendant.nik_ending = person.nik_ending
+            await db.flush()
+    except IntegrityError as exc:  # the same NIK came in meanwhile
+        raise AttendantKnown from exc
+
+
+async def _digest(
+    db: AsyncSession, attendant: Attendant, told: Particulars, key: SecretStr | None
+) -> bytes | None:
+    """Of the NIK that is told, if one is; raises NikNotKept, AttendantKnown."""
+    if not told.nik:
+        return None
+    if key is None:
+        raise NikNotKept
+    digest = nik_digest(told.nik, key)
+    same = await db.scalar(
+        select(Attendant.code).where(Attendant.nik_digest == digest, Attendant.id != attendant.id)
+    )
+    if same is not None:
+        raise AttendantKnown(same)
+    return digest
 
 
 async def propose(
@@ -203,7 +249,12 @@ async def propose(
 
 
 async def _propose(
-    db: AsyncSession, officer: Officer, attendant_id: UUID, why: str, now: datetime
+    db: AsyncSession,
+    officer: Officer,
+    attendant_id: UUID,
+    why: str,
+    now: datetime,
+    person: _Person | None = None,
 ) -> None:
     made = await db.scalar(
         upsert(AttendantRequest)
@@ -213,6 +264,7 @@ async def _propose(
             proposed_by=officer.id,
             proposed_at=now,
             why=why,
+            **(asdict(person) if person else {}),
         )
         .on_conflict_do_nothing()
         .returning(AttendantRequest.id)
@@ -234,8 +286,11 @@ async def decide(
     if asked.proposed_by == by:
         raise OwnAttendantRequest
     asked.decided_by, asked.decided_at, asked.approved = by, now, approve
-    _advance(attendant, AttendantEvent.APPROVED if approve else AttendantEvent.DECLINED)
-    await db.flush()
+    if asked.name is None:
+        _advance(attendant, AttendantEvent.APPROVED if approve else AttendantEvent.DECLINED)
+        await db.flush()
+    elif approve:
+        await _name(db, attendant, _Person(asked.name, asked.nik_digest, asked.nik_ending))
     act = "approved" if approve else "declined"
     await note(db, attendant_id, act, officer.login, why, now=now)
 
@@ -294,6 +349,11 @@ async def open_request(db: AsyncSession, attendant_id: UUID) -> AttendantRequest
         )
     )
     return found
+
+
+async def _refuse_while_asked(db: AsyncSession, attendant_id: UUID) -> None:
+    if await open_request(db, attendant_id) is not None:
+        raise AttendantRequestOpen
 
 
 async def history(db: AsyncSession, attendant_id: UUID) -> Sequence[AttendantChange]:

@@ -239,12 +239,20 @@ class Attendant(Base):
 
 
 class AttendantRequest(Base):
-    """That an attendant may work, for the first time or again: one asks, another decides."""
+    """That an attendant may work, for the first time or again: one asks, another decides.
+
+    With a name it asks that who works be called so instead, and have the NIK, if one is told.
+    """
 
     __tablename__ = "attendant_requests"
     __table_args__ = (
         CheckConstraint("proposed_by <> decided_by", name="maker_checker"),
         CheckConstraint("num_nulls(decided_by, decided_at, approved) IN (0, 3)", name="decided"),
+        CheckConstraint(
+            "num_nulls(nik_digest, nik_ending) IN (0, 2)"
+            " AND (name IS NOT NULL OR nik_digest IS NULL)",
+            name="person",
+        ),
         Index(
             "uq_attendant_requests_open",
             "attendant_id",
@@ -258,6 +266,9 @@ class AttendantRequest(Base):
     proposed_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
     proposed_at: Mapped[datetime] = mapped_column(Instant)
     why: Mapped[str] = mapped_column(Text)
+    name: Mapped[str | None] = mapped_column(Text)
+    nik_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    nik_ending: Mapped[str | None] = mapped_column(Text)
     decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
     decided_at: Mapped[datetime | None] = mapped_column(Instant)
     approved: Mapped[bool | None]

@@ -37,7 +37,8 @@ Manager = Annotated[Officer, confirmed(Right.MANAGE_ATTENDANTS)]
 
 LIST = """
     SELECT a.id, a.code, a.name, a.state, a.sk_until, x.opened_at, w.spots,
-        r.id IS NOT NULL AS asked, coalesce(r.proposed_by <> $1, false) AS of_another
+        r.id IS NOT NULL AS asked, r.name AS new_name, r.nik_digest IS NOT NULL AS new_nik,
+        coalesce(r.proposed_by <> $1, false) AS of_another
     FROM attendants a
     LEFT JOIN attendant_requests r ON r.attendant_id = a.id AND r.decided_at IS NULL
     LEFT JOIN LATERAL (

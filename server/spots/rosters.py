@@ -50,9 +50,9 @@ async def take_in(
 
 def _lines(text: str) -> list[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise RosterUnfit(f"the first line must be: {','.join(COLUMNS)}")
     try:
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise RosterUnfit(f"the first line must be: {','.join(COLUMNS)}")
         lines = [(reader.line_num, row) for row in reader]
     except csv.Error as exc:
         raise RosterUnfit(f"line {reader.line_num + 1}: {exc}") from exc
@@ -73,6 +73,9 @@ async def _take(
     if None in line or None in line.values():
         raise ValueError(f"want {len(COLUMNS)} columns")
     told = {name: value.strip() for name, value in line.items()}
+    for name, value in told.items():
+        if not value.isprintable():
+            raise ValueError(f"{name} has signs that cannot be printed")
     person = Particulars(
         told["name"],
         told["nik"],

@@ -1,5 +1,7 @@
 """The registry of attendants: asked for by one, allowed by another, stopped at once by one."""
 
+import asyncio
+from collections.abc import Awaitable
 from datetime import datetime, time, timedelta
 from uuid import UUID
 
@@ -7,6 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import card as kta
 from domain.parking import spot_code
@@ -158,6 +161,69 @@ async def test_of_a_nik_only_what_finds_a_person_twice_is_kept(
     assert not any(NIK in told or NIK[:12] in told for told in held)
 
 
+async def test_who_works_is_not_made_another_person_by_one_officer(
+    transactions: Transactions, officers: tuple[UUID, UUID], now: datetime
+) -> None:
+    maker, checker = officers
+    who, _ = await let_in(transactions, officers, "J-002", now)
+    other = Particulars("Orang Lain", NIK, "SK 2", now.date())
+
+    async def shown() -> tuple[str, str | None, str | None, str]:
+        async with transactions.begin() as db:
+            one = await attendants.find(db, who)
+            return one.name, one.nik_ending, one.sk_number, one.state
+
+    for approve, name, ending in ((False, "Uji J-002", None), (True, "Orang Lain", NIK[-4:])):
+        async with transactions.begin() as db:
+            await attendants.change(db, maker, who, other, "salah tulis", KEY, now=now)
+            with pytest.raises(AttendantRequestOpen):
+                await attendants.change(db, maker, who, other, "lagi", KEY, now=now)
+        assert await shown() == ("Uji J-002", None, "SK 2", "active")
+        async with transactions.begin() as db:
+            await attendants.decide(db, checker, who, "KTP dilihat", approve=approve, now=now)
+        assert await shown() == (name, ending, "SK 2", "active")
+    async with transactions.begin() as db:
+        # Neither does what waits for its first decision become another person meanwhile.
+        new = await attendants.add(db, maker, "J-003", Particulars("Budi"), "baru", KEY, now=now)
+        with pytest.raises(AttendantRequestOpen):
+            await attendants.change(db, maker, new, Particulars("Beni"), "lain", KEY, now=now)
+        nik = Particulars("Budi", NIK[::-1])
+        await attendants.change(db, maker, new, nik, "NIK menyusul", KEY, now=now)
+
+
+async def test_the_same_nik_told_twice_at_once_is_refused_in_words(
+    transactions: Transactions, officers: tuple[UUID, UUID], now: datetime
+) -> None:
+    async def add(db: AsyncSession, code: str) -> None:
+        await attendants.add(db, officers[0], code, told, "baru", KEY, now=now)
+
+    async def late() -> None:
+        async with transactions.begin() as db:
+            await add(db, "J-003")
+
+    async def waits() -> bool:
+        async with transactions.begin() as db:
+            return bool(await db.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+    told = Particulars("Budi", NIK)
+    async with asyncio.TaskGroup() as group:
+        async with transactions.begin() as db:
+            await add(db, "J-002")
+            second = group.create_task(refused_as(AttendantKnown, late()))
+            async with asyncio.timeout(60):
+                while not await waits():  # noqa: ASYNC110 - the database tells no event
+                    await asyncio.sleep(0.05)
+        assert await second
+
+
+async def refused_as(problem: type[Exception], work: Awaitable[None]) -> bool:
+    try:
+        await work
+    except problem:
+        return True
+    return False
+
+
 async def test_a_stopped_attendant_is_refused_at_once_and_by_the_token(
     api: httpx.AsyncClient,
     transactions: Transactions,
@@ -290,6 +356,7 @@ async def test_a_roster_is_taken_in_whole_or_every_bad_line_is_named(
         "J-015,Cici,,SK 2,kemarin,,,,,",
         "J-016,Dodi,,,,,PSR-999-X,1,07:00,08:00",
         "J-017,Edi",
+        "J-018,Fa\0ni,,,,,,,,",
     ]
 
     async def take_in(*lines: str) -> int:
@@ -300,9 +367,12 @@ async def test_a_roster_is_taken_in_whole_or_every_bad_line_is_named(
     with pytest.raises(RosterUnfit) as refused:
         await take_in(*good, *bad)
     assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == [
-        f"line {number}" for number in range(4, 9)
+        f"line {number}" for number in range(4, 10)
     ]
     assert NIK not in str(refused.value)
+    with pytest.raises(RosterUnfit, match="line 1"):
+        async with transactions.begin() as db:
+            await rosters.take_in(db, maker, '"code"x', "impor", KEY, today=today, now=now)
     assert await take_in(*good) == 2
     async with transactions.begin() as db:
         states = {one.code: one.state for one in await attendants.everybody(db)}
