@@ -59,15 +59,11 @@ class Visit(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A spot at a local time, and whether a sign's link is to be judged."""
+    """A spot on a day, and whether a sign's link is to be judged; readers of the same are one."""
 
     code: str
-    at: datetime
+    day: date
     signed: bool
-
-    @property
-    def day(self) -> date:
-        return self.at.date()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +87,7 @@ class SpotPages:
         self._books = books
         self._merchant_name = settings.merchant_name
         self._plate_days = settings.plate_days
-        self._readings = GroupCommit[Asked, Facts | Problem](self._read, lanes=1)
+        self._readings = GroupCommit[tuple[Asked, datetime], Facts | Problem](self._read, lanes=1)
         self._scans = scans
         self._judged = lru_cache(MOST_DRAWN)(self._judge)
         self._facts = lru_cache(MOST_DRAWN)(Facts)
@@ -100,7 +96,8 @@ class SpotPages:
     async def show(self, code: str, visit: Visit, choice: Choice, *, seen: bool = True) -> bytes:
         """The page; raises SpotCodeMistyped, SpotNotFound or NoTariff."""
         signed = bool(visit.query) and _token(visit) is not None
-        facts = await self._readings.do(Asked(spots.canonical(code), visit.at, signed))
+        asked = Asked(spots.canonical(code), visit.at.date(), signed)
+        facts = await self._readings.do((asked, visit.at))
         if isinstance(facts, Problem):
             raise facts
         if signed and self._verdict(visit, facts) is SignVerdict.GENUINE:
@@ -112,7 +109,9 @@ class SpotPages:
         before, after = self._drawn(minute, facts, choice.vehicle_class, choice.minutes)
         return before if after is None else b"%s%s%s" % (before, str(choice.id).encode(), after)
 
-    async def _read(self, asked: Sequence[Asked]) -> list[Facts | Problem]:
+    async def _read(self, readers: Sequence[tuple[Asked, datetime]]) -> list[Facts | Problem]:
+        asked = [each for each, _ in readers]
+        now = max(at for _, at in readers)
         async with autocommit(self._transactions) as db:
             found = await spots.find_all(db, {each.code for each in asked})
             zones = {spot.zone_id for spot in found.values()}
@@ -121,12 +120,12 @@ class SpotPages:
             signed = {each.code for each in asked if each.signed}
             newest = await signs.newest(db, signed) if signed else {}
             merchant = self._merchant_name or _merchant(await queries.newest_barcode(db))
-            standing = await closures.standing(db, min(each.at for each in asked))
-            shut = {each: closed(standing, each.code, each.at) for each in set(asked)}
+            standing = await closures.standing(db, now)
+            shut = {code: closed(standing, code, now) for code in found}
             near = {
-                each: await closures.open_near(db, found[each.code], standing, each.at)
-                for each, closure in shut.items()
-                if closure is not None and each.code in found
+                code: await closures.open_near(db, found[code], standing, now)
+                for code, closure in shut.items()
+                if closure is not None
             }
 
         def of(each: Asked) -> Facts | Problem:
@@ -137,7 +136,8 @@ class SpotPages:
                 return NoTariff()
             tariff = _same(tariffs[each.day][spot.zone_id][1])
             newest_sign = sign.newest if each.signed and sign else None
-            return self._facts(spot, tariff, newest_sign, merchant, shut[each], near.get(each, ()))
+            told = shut[each.code], near.get(each.code, ())
+            return self._facts(spot, tariff, newest_sign, merchant, *told)
 
         facts = {each: of(each) for each in set(asked)}
         return [facts[each] for each in asked]
