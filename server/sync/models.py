@@ -46,6 +46,11 @@ class DeviceEvent(Base):
             text("(body ->> 'charge_id')"),
             postgresql_where=text("kind = 'refund_wished'"),
         ),
+        Index(
+            "ix_device_events_taken",
+            text("(body ->> 'charge_id')"),
+            postgresql_where=text("kind IN ('cash_taken', 'voucher_taken')"),
+        ),
     )
 
     device_id: Mapped[UUID] = mapped_column(ForeignKey("devices.id"), primary_key=True)
