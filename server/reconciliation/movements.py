@@ -236,9 +236,16 @@ def _transfer_named(
 
 def number_named(row: StatementRow | StatementLine, numbers: Collection[str]) -> str | None:
     """The number a narrative names, with or without hyphens."""
-    spelled = {
+    return number_spelled(row, spellings(numbers))
+
+
+def spellings(numbers: Collection[str]) -> dict[str, str]:
+    return {
         spelling: number for number in numbers for spelling in (number, number.replace("-", ""))
     }
+
+
+def number_spelled(row: StatementRow | StatementLine, spelled: Mapping[str, str]) -> str | None:
     named = batch_named(row.narrative, spelled)
     return None if named is None else spelled[named]
 

@@ -50,21 +50,25 @@ async def record(
     numbers = await db.scalars(
         select(Remittance)
         .where(Remittance.state != RemittanceState.DECLINED, Remittance.direct.is_(False))
+        .order_by(Remittance.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
     awaited = {remittance.number: remittance for remittance in numbers}
-    named = []
+    spelled = movements.spellings(awaited)
+    named, left = set(), []
     for line in lines:
-        if line.amount_rp and (number := movements.number_named(line, awaited)) is not None:
+        number = movements.number_spelled(line, spelled)
+        if number is None:
+            left.append(line)
+        elif line.amount_rp:
             db.add(ClearedMovement(statement_line_id=line.id, name=number))
-            named.append(number)
+            named.add(number)
     batches = await movements.batches_since(db, since)
     slips = await movements.slips_since(db, since, books)
     await db.flush()
-    left = [line for line in lines if movements.number_named(line, awaited) is None]
     await _post(db, left, batches, slips, now)
-    for number in set(named):
+    for number in sorted(named):
         await confirm(db, awaited[number], now)
 
 
