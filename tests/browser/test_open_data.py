@@ -11,7 +11,7 @@ from tests.browser.screen import DESK, PHONE, SMALL_PHONE, Screens, left_in_baha
 async def test_the_page_lists_every_dataset_and_its_files(screens: Screens) -> None:
     page = await screens.open("/open-data")
     await screens.examine(page, "open-data")
-    assert await page.get_by_role("heading", level=3).count() == 5
+    assert await page.get_by_role("heading", level=3).count() == 6
     for link in await page.locator('a[href^="/open-data/"]').all():
         answer = await page.request.get(await link.get_attribute("href") or "")
         assert answer.ok, answer.url

@@ -274,7 +274,7 @@ async def test_due_charges_are_claimed_by_one_worker_each(office):
 
     async def claim() -> list[str]:
         async with office.transactions.begin() as db:
-            return list(await queries.due_references(db, later, limit=5))
+            return [reference for _, reference in await queries.due_references(db, later, limit=5)]
 
     claimed = await asyncio.gather(*(claim() for _ in range(4)))
     assert all(len(batch) <= 5 for batch in claimed)
