@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from server.identity import auth
 from server.identity.models import Role
-from server.identity.service import MAY, Right
+from server.identity.service import MAY, WITHIN_UNIT, Right
 from server.office import signed_in
 
 OTHERS = {
@@ -26,6 +26,9 @@ them as nobody and as every role. What has no mark is refused: without signing i
 `not-signed-in`, without the right with `role-not-allowed`. What each role may do and see is `MAY`
 in `server/identity/service.py`. `GET /office` sends who may not see it to where they may be.
 
+An officer of a unit (docs/sign-in.md) is let in only where *of a unit* has a mark, too, and finds
+there only what is of that unit and below; everywhere else the refusal is `unit-not-allowed`.
+
 """
 
 
@@ -38,6 +41,8 @@ class Rule:
     others: frozenset[str]
     officers: bool
     rights: frozenset[Right]
+    of_units: bool = False
+    """Whether officers of a unit are let in, too, to what is of their unit."""
 
     @property
     def public(self) -> bool:
@@ -45,6 +50,9 @@ class Rule:
 
     def lets_in(self, role: Role) -> bool:
         return self.public or (self.officers and self.rights <= MAY[role])
+
+    def lets_in_of_unit(self, role: Role) -> bool:
+        return self.lets_in(role) and (self.public or self.of_units)
 
 
 def rules(app: FastAPI) -> list[Rule]:
@@ -62,12 +70,16 @@ def _rule(method: str, route: RouteContext, tags: list[str | Enum]) -> Rule:
     if "acquirer" in tags:  # its handlers answer what is signed
         return Rule(method, str(route.path), frozenset({"acquirer"}), False, frozenset())
     calls = list(_calls(route.dependant))
+    rights = frozenset(call.right for call in calls if isinstance(call, signed_in.Holder))
     return Rule(
         method,
         str(route.path),
         frozenset(OTHERS[call] for call in calls if _named(call)),
         signed_in.signed_in in calls,
-        frozenset(call.right for call in calls if isinstance(call, signed_in.Holder)),
+        rights,
+        # Without asking for an officer, a route is about whoever signed in alone.
+        rights <= WITHIN_UNIT
+        and (signed_in.within in calls or signed_in.signed_in_officer not in calls),
     )
 
 
@@ -86,11 +98,12 @@ def table(app: FastAPI) -> str:
     """As a page of the documentation."""
     roles = list(Role)
     lines = [
-        f"| | everybody | {' | '.join(roles)} | others |",
-        f"|---|---|{'---|' * len(roles)}---|",
+        f"| | everybody | {' | '.join(roles)} | of a unit | others |",
+        f"|---|---|{'---|' * len(roles)}---|---|",
     ]
     for rule in rules(app):
         marks = ["✓" if rule.public else "", *("✓" if rule.lets_in(role) else "" for role in roles)]
+        marks.append("✓" if rule.officers and rule.of_units else "")
         others = ", ".join(sorted(rule.others))
         lines.append(f"| `{rule.method} {rule.path}` | {' | '.join(marks)} | {others} |")
     return INTRODUCTION + "\n".join(lines) + "\n"

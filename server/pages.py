@@ -73,6 +73,7 @@ def render(
         here=request.url.path,
         confirmed=getattr(request.state, "confirmed", False),
         rights=getattr(request.state, "rights", frozenset()),
+        unit=getattr(request.state, "unit", None),
         **values,
     )
     return answer(request, language, html, status=status, headers=headers)

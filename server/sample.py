@@ -7,18 +7,21 @@ from importlib.resources import files
 from typing import Any
 
 import httpx
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.shares import ShareLeg, ShareRule
 from domain.sign import SignEvent
-from server.identity import devices
+from server.identity import devices, units
 from server.identity import service as identity
-from server.identity.models import Role
+from server.identity.models import ROOT, Attendant, Officer, Role
+from server.identity.units import Draft
 from server.ledger import service as ledger
 from server.parking import covered, pass_orders
 from server.parking.covered_models import Exemption, PassPrice
 from server.spots import service as spots
 from server.spots import signs
+from server.spots.models import Zone
 
 REGENCY = "Kab. Kotawaringin Timur (SAMPEL)"
 AGENCY = "Dinas Perhubungan"
@@ -27,6 +30,8 @@ MERCHANT = "PARKIR KOTIM SAMPEL"
 OFFICER = "bendahara"
 CHECKER = "verifikator"
 ADMIN = "admin"
+COORDINATOR = "koordinator"
+UNIT, ITS_ZONE = "UPT-PASAR", "PSR"
 ATTENDANT = "J-001"
 HOURLY_ZONES = {"RSU"}
 
@@ -38,6 +43,7 @@ async def seed(
     checker_password: str,
     attendant_pin: str,
     admin_password: str = "",
+    coordinator_password: str = "",
 ) -> None:
     """Put the sample town into an empty database; again is harmless."""
     folder = files("server") / "sample_data"
@@ -60,6 +66,27 @@ async def seed(
             continue
         await identity.add_officer(db, login=login, name=name, role=role, password=password)
     await identity.add_attendant(db, code=ATTENDANT, name="Juru Parkir Contoh", pin=attendant_pin)
+    if coordinator_password:
+        with suppress(units.UnitCodeTaken):
+            await _unit(db, coordinator_password)
+
+
+async def _unit(db: AsyncSession, password: str) -> None:
+    """A unit with one zone, the attendant, and a coordinator who sees nothing else."""
+    unit_id = await units.add(db, ROOT, Draft(UNIT, "UPT Pasar (sampel)"))
+    await identity.add_officer(
+        db,
+        login=COORDINATOR,
+        name="Koordinator Contoh",
+        role=Role.KOORDINATOR,
+        password=password,
+    )
+    for table, which in (
+        (Zone, Zone.code == ITS_ZONE),
+        (Attendant, Attendant.code == ATTENDANT),
+        (Officer, Officer.login == COORDINATOR),
+    ):
+        await db.execute(update(table).where(which).values(unit_id=unit_id))
 
 
 async def hang_signs(db: AsyncSession, key_id: str, *, now: datetime) -> dict[str, int]:

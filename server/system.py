@@ -173,6 +173,7 @@ def sample_secrets(data_dir: Path) -> dict[str, str]:
         "officer_password": secrets.token_urlsafe(9),
         "checker_password": secrets.token_urlsafe(9),
         "admin_password": secrets.token_urlsafe(9),
+        "coordinator_password": secrets.token_urlsafe(9),
         "attendant_pin": f"{secrets.randbelow(10**6):06d}",
     }
     if not made.keys() <= kept.keys():
@@ -317,6 +318,7 @@ class System:
                     checker_password=self.secrets["checker_password"],
                     attendant_pin=self.secrets["attendant_pin"],
                     admin_password=self.secrets["admin_password"],
+                    coordinator_password=self.secrets["coordinator_password"],
                 )
                 key_id = self.seal.key_id
                 self.signs = await sample.hang_signs(db, key_id, now=datetime.now(UTC))
@@ -451,6 +453,10 @@ class System:
             "officer": {"login": sample.OFFICER, "password": self.secrets["officer_password"]},
             "checker": {"login": sample.CHECKER, "password": self.secrets["checker_password"]},
             "admin": {"login": sample.ADMIN, "password": self.secrets["admin_password"]},
+            "coordinator": {
+                "login": sample.COORDINATOR,
+                "password": self.secrets["coordinator_password"],
+            },
             "attendant": {"code": sample.ATTENDANT, "pin": self.secrets["attendant_pin"]},
             "spot": spot,
             "sign": self.sign_of(spot) if spot in self.signs else None,

@@ -173,6 +173,8 @@ RECORDED: Mapping[str, Recorded] = {
     "tariff_proposals": Recorded(),
     "tariffs": Recorded(),
     "unended_stays": Recorded(),
+    "unit_moves": Recorded(),
+    "units": Recorded(),
     "webhook_subscriptions": Recorded(
         digests=_these("secret"), left_out=_these("previous_secret", "previous_until")
     ),

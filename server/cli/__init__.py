@@ -25,6 +25,7 @@ from server.cli import (
     rules,
     spots,
     tariffs,
+    units,
     vouchers,
 )
 
@@ -68,6 +69,7 @@ for name, group in (
     ("payout", reconciliation.payout_app),
     ("tariff", tariffs.tariff_app),
     ("rule", rules.rule_app),
+    ("unit", units.unit_app),
     ("target", reports.target_app),
     ("voucher", vouchers.voucher_app),
     ("pass", free_parking.pass_app),

@@ -56,6 +56,7 @@ def run(
 
 def _explain(facts: dict[str, Any], spot: str) -> None:
     attendant, officer, checker = facts["attendant"], facts["officer"], facts["checker"]
+    coordinator = facts["coordinator"]
     for line in (
         "",
         "Karcis berjalan dengan data SAMPEL. / Karcis is running with SAMPLE data.",
@@ -68,6 +69,8 @@ def _explain(facts: dict[str, Any], spot: str) -> None:
         f"{officer['login']}, {officer['password']}",
         f"  pemeriksa / checker    {facts['server']}/office   "
         f"{checker['login']}, {checker['password']}",
+        f"  koordinator unit       {facts['server']}/office   "
+        f"{coordinator['login']}, {coordinator['password']}",
         f"  printer virtual        {facts['printer']}",
         "Ctrl-C untuk berhenti / to stop.",
     ):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -307,34 +307,38 @@ async def published(
 # What the office sees
 
 
-async def open_by_deadline(db: AsyncSession) -> Sequence[tuple[Complaint, str | None]]:
+async def open_by_deadline(
+    db: AsyncSession, which: ColumnElement[bool] | None = None
+) -> Sequence[tuple[Complaint, str | None]]:
     """Those that are not closed, the most urgent first, each with its spot's code."""
     rows = await db.execute(
         select(Complaint, Spot.code)
         .outerjoin(Spot, Spot.id == Complaint.spot_id)
-        .where(Complaint.state != ComplaintState.CLOSED)
+        .where(Complaint.state != ComplaintState.CLOSED, true() if which is None else which)
         .order_by(Complaint.due_on, Complaint.id)
         .limit(SHOWN)
     )
     return [(complaint, code) for complaint, code in rows]
 
 
-async def count_open(db: AsyncSession, today: date) -> tuple[int, int]:
+async def count_open(db: AsyncSession, today: date, which: ColumnElement[bool]) -> tuple[int, int]:
     """How many are open, and how many of those are past their deadline."""
     row = await db.execute(
         select(func.count(), func.count().filter(Complaint.due_on < today)).where(
-            Complaint.state != ComplaintState.CLOSED
+            Complaint.state != ComplaintState.CLOSED, which
         )
     )
     waiting, overdue = row.one()
     return waiting, overdue
 
 
-async def closed_last(db: AsyncSession, limit: int) -> Sequence[tuple[Complaint, str | None]]:
+async def closed_last(
+    db: AsyncSession, limit: int, which: ColumnElement[bool]
+) -> Sequence[tuple[Complaint, str | None]]:
     rows = await db.execute(
         select(Complaint, Spot.code)
         .outerjoin(Spot, Spot.id == Complaint.spot_id)
-        .where(Complaint.state == ComplaintState.CLOSED)
+        .where(Complaint.state == ComplaintState.CLOSED, which)
         .order_by(Complaint.closed_at.desc())
         .limit(limit)
     )

@@ -70,6 +70,8 @@ class Wanted:
     shift_id: UUID | None = None
     acquirer: str | None = None
     method: str | None = None
+    zones: Sequence[str] | None = None
+    """Only of these, whatever else is wanted."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,9 @@ async def takings(
         if value is not None:
             values.append(value)
             of.append(f"{part} = ${len(values)}")
+    if wanted.zones is not None:
+        values.append(wanted.zones)
+        of.append(f"zone = ANY(${len(values)}::text[])")
     parts = ", ".join(by)
     sums = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in SUMS)
     sql = f"""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -348,10 +348,13 @@ class ShownDevice:
     report: DeviceReport | None
 
 
-async def all_devices(db: AsyncSession) -> list[ShownDevice]:
+async def all_devices(
+    db: AsyncSession, which: ColumnElement[bool] | None = None
+) -> list[ShownDevice]:
     """Those that wait for somebody first, then the newest."""
     waits = (Device.state == DeviceState.PENDING).desc()
-    return await _shown(db, select(Device.id).order_by(waits, Device.id.desc()).limit(MOST_SHOWN))
+    asked = select(Device.id).where(true() if which is None else which)
+    return await _shown(db, asked.order_by(waits, Device.id.desc()).limit(MOST_SHOWN))
 
 
 async def find(db: AsyncSession, device_id: UUID) -> ShownDevice:

@@ -35,6 +35,32 @@ class Role(StrEnum):
     PENGAWAS = "pengawas"
 
 
+ROOT = UUID(int=0)
+"""The unit that is the whole regency: whoever and whatever has no other is of it."""
+_OF_ROOT = text(f"'{ROOT}'")
+
+
+class Unit(Base):
+    """A part of the regency's office, as a UPT or a district, or what an operator runs for it.
+
+    The units are one tree under `ROOT`, of five levels at most: a trigger refuses anything else.
+    """
+
+    __tablename__ = "units"
+    __table_args__ = (
+        CheckConstraint(f"(parent_id IS NULL) = (id = '{ROOT}')", name="root"),
+        CheckConstraint("code ~ '^[A-Z0-9][A-Z0-9-]{1,19}$'", name="code"),
+        CheckConstraint("(operator IS NULL) = (contract IS NULL)", name="operator"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("units.id"), index=True)
+    code: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    operator: Mapped[str | None] = mapped_column(Text)
+    contract: Mapped[str | None] = mapped_column(Text)
+
+
 class Officer(Base):
     __tablename__ = "officers"
     __table_args__ = (
@@ -51,6 +77,7 @@ class Officer(Base):
     password_hash: Mapped[str | None] = mapped_column(Text)
     switched_off_at: Mapped[datetime | None] = mapped_column(Instant)
     portal_account: Mapped[str | None] = mapped_column(Text, unique=True)
+    unit_id: Mapped[UUID] = mapped_column(ForeignKey("units.id"), server_default=_OF_ROOT)
 
 
 class OfficerSignIn(Base):
@@ -173,6 +200,7 @@ class OfficerRequest(Base):
     role: Mapped[str] = mapped_column(Text)
     reset: Mapped[bool]
     portal_account: Mapped[str | None] = mapped_column(Text)
+    unit_id: Mapped[UUID] = mapped_column(ForeignKey("units.id"), server_default=_OF_ROOT)
     proposed_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
     proposed_at: Mapped[datetime] = mapped_column(Instant)
     why: Mapped[str] = mapped_column(Text)
@@ -236,6 +264,7 @@ class Attendant(Base):
     pin_hash: Mapped[str | None] = mapped_column(Text)
     failed_tries: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[datetime | None] = mapped_column(Instant)
+    unit_id: Mapped[UUID] = mapped_column(ForeignKey("units.id"), server_default=_OF_ROOT)
 
 
 class AttendantRequest(Base):

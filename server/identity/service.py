@@ -22,6 +22,7 @@ from domain.device import DeviceState
 from server.database import Transactions, new_id
 from server.errors import NotFound, Problem
 from server.identity.models import (
+    ROOT,
     Attendant,
     Device,
     DeviceKey,
@@ -72,6 +73,13 @@ class RoleNotAllowed(Problem):
     status = 403
     title_id = "Peran Anda tidak boleh melakukan ini"
     title_en = "Your role may not do this"
+
+
+class UnitNotAllowed(Problem):
+    slug = "unit-not-allowed"
+    status = 403
+    title_id = "Hanya petugas untuk seluruh kabupaten yang boleh melakukan ini"
+    title_en = "Only officers of the whole regency may do this"
 
 
 class PasswordRefused(Problem):
@@ -264,6 +272,36 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
     }
 )
 """What is not listed is refused. The maker of a thing never has the right to decide it."""
+
+WITHIN_UNIT = frozenset(
+    {
+        Right.SEE_BOOKS,
+        Right.SEE_WORK,
+        Right.SEE_SIGNS,
+        Right.WORK_CASE,
+        Right.CLOSE_SHIFT,
+        Right.EXPLAIN_COUNT,
+        Right.SETTLE_SIGN,
+        Right.ANSWER_COMPLAINT,
+        Right.SETTLE_NOTICE,
+    }
+)
+"""What an officer below the whole regency keeps of a role's rights, and only at places of the
+officer's own unit. All else touches everybody's money, prices, devices or rights."""
+
+
+def rights_of(officer: Officer) -> frozenset[Right]:
+    rights = MAY[Role(officer.role)]
+    return rights if officer.unit_id == ROOT else rights & WITHIN_UNIT
+
+
+def refuse_without(officer: Officer, right: Right) -> None:
+    """Raises RoleNotAllowed, or UnitNotAllowed where only the officer's unit stands in the way."""
+    if right not in MAY[Role(officer.role)]:
+        raise RoleNotAllowed
+    if right not in rights_of(officer):
+        raise UnitNotAllowed
+
 
 MONEY_ROLES = frozenset({Role.BENDAHARA, Role.VERIFIKATOR})
 """Whose acts move money, or let it move."""
@@ -492,8 +530,8 @@ async def officer_named(db: AsyncSession, login: str) -> UUID:
 async def acting(db: AsyncSession, officer_id: UUID, right: Right) -> Officer:
     """The officer, who has this right and keeps it until the transaction ends.
 
-    Raises RoleNotAllowed. The row is locked, so that a role taken away at this moment either comes
-    first and refuses, or waits.
+    Raises RoleNotAllowed or UnitNotAllowed. The row is locked, so that a role taken away at this
+    moment either comes first and refuses, or waits.
     """
     officer = await db.scalar(
         select(Officer)
@@ -501,8 +539,9 @@ async def acting(db: AsyncSession, officer_id: UUID, right: Right) -> Officer:
         .with_for_update(read=True)
         .execution_options(populate_existing=True)
     )
-    if officer is None or officer.switched_off_at or right not in MAY[Role(officer.role)]:
+    if officer is None or officer.switched_off_at:
         raise RoleNotAllowed
+    refuse_without(officer, right)
     return officer
 
 

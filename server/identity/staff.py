@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Transactions, new_id
 from server.errors import NotFound, Problem
-from server.identity import passkeys, second_factor, sign_ins, tries
+from server.identity import passkeys, second_factor, sign_ins, tries, units
 from server.identity.models import Officer, OfficerRequest, OfficerSetupCode, Role
 from server.identity.service import Right, SignInRefused, acting
 from server.identity.sign_ins import Asker, note
@@ -118,11 +118,20 @@ async def add(
     *,
     now: datetime,
     portal_account: str | None = None,
+    unit_id: UUID | None = None,
 ) -> UUID:
     """A new officer, who is let in once another officer has allowed it."""
     officer_id = await _insert(db, login, name, role, off_since=now)
     await propose(
-        db, by, officer_id, role, why, reset=False, now=now, portal_account=portal_account
+        db,
+        by,
+        officer_id,
+        role,
+        why,
+        reset=False,
+        now=now,
+        portal_account=portal_account,
+        unit_id=unit_id,
     )
     return officer_id
 
@@ -161,13 +170,16 @@ async def propose(
     reset: bool,
     now: datetime,
     portal_account: str | None = None,
+    unit_id: UUID | None = None,
 ) -> UUID:
     """Ask that an officer be active in a role, with a `reset` by a first sign-in anew.
 
-    And that this account of the city's portal be the officer's, or none.
+    And that this account of the city's portal be the officer's, or none; and that this be the
+    officer's unit, without which it stays what it is.
     """
     asking = await acting(db, by, Right.MANAGE_OFFICERS)
-    await find(db, officer_id)
+    officer = (await find(db, officer_id)).officer
+    unit = await units.find(db, unit_id or officer.unit_id)
     await _refuse_taken(db, officer_id, portal_account)
     made = await db.scalar(
         upsert(OfficerRequest)
@@ -177,6 +189,7 @@ async def propose(
             role=role,
             reset=reset,
             portal_account=portal_account,
+            unit_id=unit.id,
             proposed_by=by,
             proposed_at=now,
             why=why,
@@ -187,6 +200,7 @@ async def propose(
     if made is None:
         raise RequestOpen
     extras = [", reset"] * reset + [f", {portal_account}"] * bool(portal_account)
+    extras += [f", {unit.code}"] * (unit.id != officer.unit_id)
     wanted = f"{role}{''.join(extras)}: {why}"
     await note(db, officer_id, "requested", asking.login, wanted, now=now)
     return UUID(str(made))
@@ -219,6 +233,7 @@ async def _let_in(db: AsyncSession, asked: OfficerRequest, by: str, now: datetim
     values: dict[str, object] = {
         "role": asked.role,
         "portal_account": asked.portal_account,
+        "unit_id": asked.unit_id,
         "switched_off_at": None,
     }
     if asked.reset:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import AwareDatetime, Field, ValidationError
-from sqlalchemy import case, func, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -267,10 +267,10 @@ async def find(db: AsyncSession, number: str) -> Found:
     return Found(*row)
 
 
-async def newest(db: AsyncSession, limit: int) -> list[Found]:
+async def newest(db: AsyncSession, limit: int, which: ColumnElement[bool]) -> list[Found]:
     """Those that somebody objected to first, then the newest."""
     objected = case((Notice.state == NoticeState.OBJECTED, 0), else_=1)
-    query = _found().order_by(objected, Notice.received_at.desc(), Notice.id.desc())
+    query = _found().where(which).order_by(objected, Notice.received_at.desc(), Notice.id.desc())
     return [Found(*row) for row in await db.execute(query.limit(limit))]
 
 

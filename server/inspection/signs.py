@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -115,14 +115,16 @@ UNSCANNED = """
         WHERE k.device_id = t.device_id AND k.attendant_id = t.attendant_id
           AND k.received_at >= t.opened_at
           AND (t.followed_at IS NULL OR k.received_at < t.followed_at)
-    )
+    ) AND ($3::uuid[] IS NULL OR a.unit_id = ANY($3))
     ORDER BY t.opened_at DESC, t.id LIMIT $2
 """
 
 
-async def unscanned(db: Connected, since: datetime, limit: int) -> list[Unscanned]:
+async def unscanned(
+    db: Connected, since: datetime, limit: int, units: Sequence[UUID] | None = None
+) -> list[Unscanned]:
     """The shifts opened since then in which nobody has looked at a sign, the newest first."""
-    return [Unscanned._make(row) for row in await fetch(db, UNSCANNED, since, limit)]
+    return [Unscanned._make(row) for row in await fetch(db, UNSCANNED, since, limit, units)]
 
 
 class Posted(NamedTuple):
@@ -192,13 +194,17 @@ STANDING = """
     ) c ON true
     LEFT JOIN attendants a ON a.id = c.attendant_id
     LEFT JOIN sign_cases k ON k.spot_id = s.id AND k.closed_at IS NULL
+    WHERE $1::uuid[] IS NULL OR s.zone_id = ANY($1)
     ORDER BY k.id IS NULL, c.fault IS NULL, c.received_at NULLS FIRST, s.code
 """
 
 
-async def standing(db: Connected) -> list[Standing]:
-    """Every spot: wrong ones first, then those that were never checked, then the longest ago."""
-    return [Standing._make(row) for row in await fetch(db, STANDING)]
+async def standing(db: Connected, zones: Sequence[UUID] | None = None) -> list[Standing]:
+    """Every spot, or those of some zones.
+
+    Wrong ones first, then those that were never checked, then the longest ago.
+    """
+    return [Standing._make(row) for row in await fetch(db, STANDING, zones)]
 
 
 async def record(db: AsyncSession, check: SignCheck) -> None:
@@ -229,12 +235,14 @@ async def _is_in_force(db: AsyncSession, check: SignCheck) -> bool:
     return made is not None and made.newest.in_force and told == str(made.version)
 
 
-async def closed_cases(db: AsyncSession, limit: int) -> Sequence[tuple[SignCase, str]]:
+async def closed_cases(
+    db: AsyncSession, limit: int, which: ColumnElement[bool]
+) -> Sequence[tuple[SignCase, str]]:
     """The cases closed last, each with its spot's code."""
     rows = await db.execute(
         select(SignCase, Spot.code)
         .join(Spot, Spot.id == SignCase.spot_id)
-        .where(SignCase.closed_at.is_not(None))
+        .where(SignCase.closed_at.is_not(None), which)
         .order_by(SignCase.closed_at.desc())
         .limit(limit)
     )

@@ -5,7 +5,7 @@ from math import sqrt
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Connected, fetch
@@ -91,25 +91,29 @@ class Counted(NamedTuple):
         return unrecorded(self.counted.get(vehicle_class, 0), known)
 
 
-async def counts(db: AsyncSession, limit: int) -> list[Counted]:
+async def counts(db: AsyncSession, limit: int, which: ColumnElement[bool]) -> list[Counted]:
     """The counts that came last."""
     rows = await db.execute(
         select(HeadCount.told_at, Zone.name, Attendant.code, HeadCount.counted, HeadCount.recorded)
         .join(Spot, Spot.id == HeadCount.spot_id)
         .join(Zone, Zone.id == Spot.zone_id)
         .join(Attendant, Attendant.id == HeadCount.attendant_id)
+        .where(which)
         .order_by(HeadCount.received_at.desc())
         .limit(limit)
     )
     return [Counted._make(row) for row in rows]
 
 
-async def checks(db: AsyncSession, limit: int) -> list[tuple[StayCheck, str, str]]:
+async def checks(
+    db: AsyncSession, limit: int, which: ColumnElement[bool]
+) -> list[tuple[StayCheck, str, str]]:
     """The checks of vehicles that came last, each with its spot and who made it."""
     rows = await db.execute(
         select(StayCheck, Spot.code, Attendant.code)
         .join(Spot, Spot.id == StayCheck.spot_id)
         .join(Attendant, Attendant.id == StayCheck.attendant_id)
+        .where(which)
         .order_by(StayCheck.received_at.desc())
         .limit(limit)
     )

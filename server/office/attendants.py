@@ -16,15 +16,14 @@ from server.database import Transaction, fetch
 from server.errors import InvalidRequest
 from server.identity import attendants, card_pictures, cards
 from server.identity.attendants import Particulars
-from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right
+from server.identity.models import Officer
+from server.identity.service import AttendantNotFound, Right, rights_of
 from server.identity.states import AttendantState
 from server.office.refunds import Reason
-from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.office.signed_in import OfficerDep, Within, allowed, confirmed
 from server.pages import DayOrNone
 from server.payments.wiring import WiringDep
 from server.spots import assignments
-from server.spots import service as spots
 from server.spots.assignments import Hours
 
 router = APIRouter(prefix="/attendants")
@@ -59,7 +58,7 @@ LIST = """
     AND ($5::text IS NULL OR $5 = ANY(w.zones))
     AND CASE $6::text WHEN 'requested' THEN r.id IS NOT NULL
         WHEN 'on-shift' THEN x.opened_at IS NOT NULL ELSE $6 IS NULL OR a.state = $6 END
-    AND ($7::text IS NULL OR a.code > $7)
+    AND ($7::text IS NULL OR a.code > $7) AND ($9::uuid[] IS NULL OR a.unit_id = ANY($9))
     ORDER BY a.code LIMIT $8
 """
 SHIFTS = """
@@ -76,6 +75,7 @@ async def attendants_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     q: Annotated[str, Query(max_length=80)] = "",
     zone: Annotated[str, Query(max_length=10)] = "",
     state: Shown = "",
@@ -84,8 +84,8 @@ async def attendants_page(
     now = datetime.now(UTC)
     today = wired.books.day(now)
     told = (q.split(), zone or None, state or None, after)
-    rows = await fetch(db, LIST, officer.id, now, today, *told, PAGE + 1)
-    rights = MAY[Role(officer.role)]
+    rows = await fetch(db, LIST, officer.id, now, today, *told, PAGE + 1, own.units)
+    rights = rights_of(officer)
     kept = {"q": q, "zone": zone, "state": state}
     more = len(rows) > PAGE
     return pages.render(
@@ -96,7 +96,7 @@ async def attendants_page(
         attendants=rows[:PAGE],
         told=kept,
         today=today,
-        zones=await spots.zone_names(db),
+        zones=await own.zone_names(db),
         may_manage=Right.MANAGE_ATTENDANTS in rights,
         may_decide=Right.APPROVE_ATTENDANT in rights and any(row["of_another"] for row in rows),
         takes_nik=wired.settings.person_key is not None,
@@ -154,10 +154,13 @@ async def attendant_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
 ) -> Response:
     shown = await attendants.find(db, attendant_id)
+    if own.units is not None and shown.unit_id not in own.units:
+        raise AttendantNotFound
     asked = await attendants.open_request(db, attendant_id)
-    rights = MAY[Role(officer.role)]
+    rights = rights_of(officer)
     now = datetime.now(UTC)
     today = wired.books.day(now)
     may_manage = Right.MANAGE_ATTENDANTS in rights

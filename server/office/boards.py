@@ -11,7 +11,7 @@ from server.casework import service as casework
 from server.casework.models import MOST_WORDS, CaseComment, CaseKind
 from server.casework.service import RIGHTS, Told
 from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right
+from server.identity.service import Right, rights_of
 from server.office import settling
 from server.office.settling import PLAIN
 from server.reconciliation.claims import Source
@@ -74,7 +74,7 @@ async def board(
 ) -> Board:
     """`outcomes` are those to choose from, of a case that is ended on this very board."""
     role = Role(officer.role)
-    rights = MAY[role]
+    rights = rights_of(officer)
     steps = await casework.steps_of(db, kind, case_id)
     history = await casework.history(db, kind, case_id)
     waiting = casework.proposal(steps)

@@ -12,11 +12,13 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.casework.models import CaseKind
+from server.casework.service import CaseNotFound
 from server.database import Transactions
 from server.errors import InvalidRequest
 from server.payments.books import Books
 from server.payments.models import OWNER
 from server.reconciliation.transfers import MENDED
+from server.spots.units import Scope
 
 PAGE = 50
 MOST_RP = 2**62
@@ -37,12 +39,13 @@ GIVEN_UP_OR_PAID = """u.closed_at IS NOT NULL OR EXISTS (SELECT FROM payments y
     WHERE y.state = 'paid' AND y.parking_session_id = u.parking_session_id)"""
 CASES = f"""
     SELECT 'discrepancy' AS kind, d.id, d.kind AS detail, d.subject, d.difference_rp AS amount_rp,
-        d.owner, d.opened_at, d.state, NULL::date AS due_on
+        d.owner, d.opened_at, d.state, NULL::date AS due_on,
+        NULL::uuid AS zone_id, NULL::uuid AS unit_id
     FROM discrepancies d
     UNION ALL
     SELECT 'suspense', c.id, c.kind, coalesce(m.acquirer_reference, l.acquirer_reference,
         b.statement_reference, r.number, g.reference, v.serial), c.amount_rp,
-        c.owner, c.opened_at, c.state, NULL
+        c.owner, c.opened_at, c.state, NULL, NULL, NULL
     FROM cases c LEFT JOIN money m ON m.id = c.money_id
     LEFT JOIN settlement_lines l ON l.id = c.settlement_line_id
     LEFT JOIN statement_lines b ON b.id = c.statement_line_id
@@ -53,41 +56,71 @@ CASES = f"""
     SELECT 'refund', r.id, r.reason, r.number, r.amount_rp, '{OWNER}', r.requested_at,
         CASE WHEN r.state = 'requested' THEN 'proposed'
              WHEN r.state IN ('sending', 'unknown', 'transfer_due') THEN 'open'
-             ELSE 'closed' END, NULL
+             ELSE 'closed' END, NULL, NULL, NULL
     FROM refunds r
     UNION ALL
     SELECT 'unended', u.parking_session_id, '', p.code, u.owed_rp, u.owner, u.opened_at,
-        {_state("unended", "u.parking_session_id", GIVEN_UP_OR_PAID)}, NULL
+        {_state("unended", "u.parking_session_id", GIVEN_UP_OR_PAID)}, NULL, p.zone_id, NULL
     FROM unended_stays u JOIN parking_sessions t ON t.id = u.parking_session_id
     JOIN spots p ON p.id = t.spot_id
     UNION ALL
     SELECT 'count', f.shift_id, '', a.code || ' ' || a.name, f.difference_rp, f.owner, f.opened_at,
-        {_state("count", "f.shift_id", "f.explained_at IS NOT NULL")}, NULL
+        {_state("count", "f.shift_id", "f.explained_at IS NOT NULL")}, NULL,
+        NULL, a.unit_id
     FROM shift_differences f JOIN shifts h ON h.id = f.shift_id
     JOIN attendants a ON a.id = h.attendant_id
     UNION ALL
     SELECT 'quarantine', q.id, '', e.name, NULL, q.owner, q.opened_at,
-        {_state("quarantine", "q.id", "q.closed_at IS NOT NULL")}, NULL
+        {_state("quarantine", "q.id", "q.closed_at IS NOT NULL")}, NULL,
+        NULL, (SELECT a.unit_id FROM shifts h JOIN attendants a ON a.id = h.attendant_id
+            WHERE h.device_id = e.id ORDER BY h.opened_at DESC LIMIT 1)
     FROM quarantine_cases q JOIN devices e ON e.id = q.device_id
     UNION ALL
     SELECT 'complaint', k.id, k.kind, k.number, k.amount_rp, k.owner, k.opened_at,
-        CASE WHEN k.state = 'closed' THEN 'closed' ELSE 'open' END, k.due_on
+        CASE WHEN k.state = 'closed' THEN 'closed' ELSE 'open' END, k.due_on,
+        (SELECT p.zone_id FROM spots p WHERE p.id = k.spot_id), NULL
     FROM complaints k
     UNION ALL
     SELECT 'sign', n.id, n.fault, p.code, NULL, n.owner, n.opened_at,
-        {_state("sign", "n.id", "n.closed_at IS NOT NULL")}, NULL
+        {_state("sign", "n.id", "n.closed_at IS NOT NULL")}, NULL, p.zone_id, NULL
     FROM sign_cases n JOIN spots p ON p.id = n.spot_id
     UNION ALL
-    SELECT 'claim', f.id, '', d.subject, f.amount_rp, f.owner, f.opened_at, f.state, NULL
+    SELECT 'claim', f.id, '', d.subject, f.amount_rp, f.owner, f.opened_at, f.state,
+        NULL, NULL, NULL
     FROM fee_claims f JOIN discrepancies d ON d.id = f.discrepancy_id
     UNION ALL
     SELECT 'transfer', t.id, t.detail, coalesce(s.number, r.number || '/' || l.position),
         t.amount_rp, t.owner, t.opened_at,
-        {_state("transfer", "t.id", f"t.closed_at IS NOT NULL OR {MENDED}")}, NULL
+        {_state("transfer", "t.id", f"t.closed_at IS NOT NULL OR {MENDED}")}, NULL, NULL, NULL
     FROM transfer_cases t LEFT JOIN remittances s ON s.id = t.remittance_id
     LEFT JOIN payout_lines l ON l.id = t.payout_line_id
     LEFT JOIN payout_runs r ON r.id = l.run_id
 """
+
+
+OF_UNITS = frozenset(
+    {CaseKind.UNENDED, CaseKind.COUNT, CaseKind.QUARANTINE, CaseKind.COMPLAINT, CaseKind.SIGN}
+)
+"""The kinds that have a place, or are about an attendant. Money is the whole regency's."""
+OWN = "(t.zone_id = ANY(:own_zones) OR t.unit_id = ANY(:own_units))"
+
+
+def _own(own: Scope) -> tuple[str, dict[str, object]]:
+    """The condition that a case is one that a reader sees, and its values."""
+    if own.is_whole:
+        return "true", {}
+    return OWN, {"own_zones": own.zones, "own_units": own.units}
+
+
+async def must_see(db: AsyncSession, own: Scope, kind: CaseKind, case_id: UUID) -> None:
+    """Raises CaseNotFound of a case elsewhere, as of one that is not there."""
+    if own.is_whole:
+        return
+    condition, values = _own(own)
+    asked = f"SELECT 1 FROM ({CASES}) t WHERE t.kind = :kind AND t.id = :id AND {condition}"
+    values |= {"kind": kind.value, "id": case_id}
+    if kind not in OF_UNITS or await db.scalar(text(asked), values) is None:
+        raise CaseNotFound
 
 
 class State(StrEnum):
@@ -147,6 +180,7 @@ class Wanted:
 
     kinds: Sequence[CaseKind]
     me: UUID
+    own: Scope
     whose: Whose = Whose.ALL
     band: Band | None = None
     state: State = State.WAITING
@@ -189,7 +223,9 @@ async def page(
     today = books.day(now)
     column, direction, beyond = SORTED[wanted.order]
     conditions = ["t.kind = ANY(:kinds)", OF_STATE[wanted.state], OF_WHOM[wanted.whose]]
-    values: dict[str, object] = {"kinds": [kind.value for kind in wanted.kinds]}
+    condition, values = _own(wanted.own)
+    conditions.append(condition)
+    values["kinds"] = [kind.value for kind in wanted.kinds]
     if wanted.whose is Whose.MINE:
         values["me"] = wanted.me
     if wanted.band is not None:
@@ -225,6 +261,7 @@ async def page(
 
 def _listed(row: Row[Any], books: Books, today: date) -> Listed:
     told = row._asdict()
+    del told["zone_id"], told["unit_id"]
     age_days = max(0, (today - books.day(row.opened_at)).days)
     overdue = row.due_on is not None and row.due_on < today
     late = row.state != "closed" and (overdue or age_days >= Band.OLD.days[0])
@@ -248,7 +285,7 @@ def _cursor(wanted: Wanted) -> dict[str, object]:
 
 
 async def counts(
-    db: AsyncSession, books: Books, kinds: Collection[CaseKind], *, now: datetime
+    db: AsyncSession, books: Books, kinds: Collection[CaseKind], own: Scope, *, now: datetime
 ) -> dict[CaseKind, dict[Band, int]]:
     """How many wait, by kind and by how many days."""
     today = books.day(now)
@@ -256,12 +293,14 @@ async def counts(
         f"d{band.days[0]}": _starts(books, today - timedelta(days=band.days[0] - 1))
         for band in list(Band)[1:]
     }
+    condition, values = _own(own)
     rows = await db.execute(
         text(f"""
             SELECT t.kind, CASE WHEN t.opened_at < :d8 THEN '8-' WHEN t.opened_at < :d4 THEN '4-7'
                 WHEN t.opened_at < :d2 THEN '2-3' ELSE '0-1' END AS band, count(*)
-            FROM ({CASES}) t WHERE t.state <> 'closed' AND t.kind = ANY(:kinds) GROUP BY 1, 2"""),
-        {"kinds": [kind.value for kind in kinds], **starts},
+            FROM ({CASES}) t WHERE t.state <> 'closed' AND t.kind = ANY(:kinds)
+                AND {condition} GROUP BY 1, 2"""),
+        {"kinds": [kind.value for kind in kinds], **starts, **values},
     )
     found = {(kind, band): count for kind, band, count in rows}
     return {kind: {band: found.get((kind, band), 0) for band in Band} for kind in kinds}

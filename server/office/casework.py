@@ -28,7 +28,7 @@ from server.office.boards import board, place, plain_board
 from server.office.case_list import Band, Order, State, Wanted, Whose
 from server.office.refunds import Reason
 from server.office.settling import PLAIN
-from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.office.signed_in import OfficerDep, Within, allowed, confirmed
 from server.pages import Blank
 from server.payments import proposals, unended
 from server.payments.models import Case, Refund
@@ -46,6 +46,7 @@ from server.reconciliation.models import (
 from server.reconciliation.payout_models import PayoutLine, PayoutRun
 from server.reports.downloads import Reader
 from server.spots.models import Spot
+from server.spots.units import Scope
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -67,8 +68,15 @@ def back(kind: CaseKind, case_id: UUID) -> Response:
 # The list
 
 
+def _seen(officer: Officer, own: Scope) -> list[CaseKind]:
+    """The kinds that the role sees, and of those a unit what has a place."""
+    kinds = casework.seen_by(Role(officer.role))
+    return [kind for kind in kinds if own.is_whole or kind in case_list.OF_UNITS]
+
+
 def asked(
     officer: OfficerDep,
+    own: Within,
     kind: Annotated[CaseKind | None, Blank] = None,
     whose: Whose = Whose.ALL,
     age: Annotated[str, Query(pattern="^(|0-1|2-3|4-7|8-)$")] = "",
@@ -78,12 +86,12 @@ def asked(
     after: Annotated[str, Query(max_length=100)] = "",
 ) -> Wanted:
     """What the address says, of what the role sees; raises RoleNotAllowed."""
-    seen = casework.seen_by(Role(officer.role))
+    seen = _seen(officer, own)
     if kind is not None and kind not in seen:
         raise RoleNotAllowed
     band = Band(age) if age else None
     kinds = seen if kind is None else [kind]
-    return Wanted(kinds, officer.id, whose, band, state, q.strip(), order, after)
+    return Wanted(kinds, officer.id, own, whose, band, state, q.strip(), order, after)
 
 
 AskedDep = Annotated[Wanted, Depends(asked)]
@@ -95,6 +103,7 @@ async def cases_file(
     officer: OfficerDep,
     transactions: TransactionsDep,
     wired: WiringDep,
+    own: Within,
     wanted: AskedDep,
 ) -> Response:
     """The same cases on one page; that they were taken out is on record."""
@@ -112,12 +121,13 @@ async def cases_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     wanted: AskedDep,
     kind: Annotated[CaseKind | None, Blank] = None,
     age: str = "",
 ) -> Response:
     """All cases that the role sees, filtered by what the address says."""
-    now, seen = datetime.now(UTC), casework.seen_by(Role(officer.role))
+    now, seen = datetime.now(UTC), _seen(officer, own)
     shown = await case_list.page(db, wired.books, wanted, now=now)
     chosen = {
         "kind": kind or "", "whose": wanted.whose, "age": age, "state": wanted.state,
@@ -129,7 +139,7 @@ async def cases_page(
         "cases.html",
         books=wired.books,
         shown=shown,
-        counts=await case_list.counts(db, wired.books, seen, now=now),
+        counts=await case_list.counts(db, wired.books, seen, own, now=now),
         chosen=chosen,
         next_page=urlencode({**chosen, "after": shown.after}),
         first_page=urlencode(chosen),
@@ -144,8 +154,9 @@ async def cases_page(
 # What officers do about one
 
 
-async def _refuse_unknown(db: AsyncSession, kind: CaseKind, case_id: UUID) -> None:
+async def _refuse_unknown(db: AsyncSession, own: Scope, kind: CaseKind, case_id: UUID) -> None:
     """Raises CaseNotFound."""
+    await case_list.must_see(db, own, kind, case_id)
     if kind in PLAIN:
         await settling.state(db, kind, case_id)
     elif await db.get(ROWS[kind], case_id) is None:
@@ -158,10 +169,11 @@ async def assign(
     case_id: UUID,
     officer: Annotated[Officer, allowed(Right.WORK_CASE)],
     db: Transaction,
+    own: Within,
     assignee: Annotated[str, Form(max_length=80)] = "",
 ) -> Response:
     """`assignee` is a login, or empty for nobody in particular."""
-    await _refuse_unknown(db, kind, case_id)
+    await _refuse_unknown(db, own, kind, case_id)
     to = None
     if assignee:
         to = await db.scalar(select(Officer.id).where(Officer.login == assignee))
@@ -177,9 +189,10 @@ async def comment(
     case_id: UUID,
     officer: Annotated[Officer, allowed(Right.WORK_CASE)],
     db: Transaction,
+    own: Within,
     words: Annotated[str, Form(min_length=1, max_length=MOST_WORDS, pattern=r"\S")],
 ) -> Response:
-    await _refuse_unknown(db, kind, case_id)
+    await _refuse_unknown(db, own, kind, case_id)
     await casework.comment(db, officer.id, kind, case_id, words.strip(), now=datetime.now(UTC))
     return back(kind, case_id)
 
@@ -190,11 +203,13 @@ async def propose(
     case_id: UUID,
     officer: Annotated[Officer, confirmed(Right.WORK_CASE)],
     db: Transaction,
+    own: Within,
     why: Reason,
     outcome: Annotated[Resolution | Ending | None, Form()] = None,
     source: Annotated[str, Form(max_length=50)] = "",
 ) -> Response:
     """`source` names the money that ends a claim."""
+    await case_list.must_see(db, own, kind, case_id)
     now = datetime.now(UTC)
     if kind in PLAIN:
         await settling.propose(db, officer.id, kind, case_id, why, now=now)
@@ -237,8 +252,10 @@ async def reopen(
     case_id: UUID,
     officer: Annotated[Officer, confirmed(Right.WORK_CASE)],
     db: Transaction,
+    own: Within,
     why: Reason,
 ) -> Response:
+    await case_list.must_see(db, own, kind, case_id)
     now = datetime.now(UTC)
     if kind in PLAIN:
         await settling.reopen(db, officer.id, kind, case_id, why, now=now)
@@ -374,7 +391,9 @@ async def unended_page(
     officer: Annotated[Officer, allowed(Right.SEE_BOOKS)],
     db: Transaction,
     wired: WiringDep,
+    own: Within,
 ) -> Response:
+    await case_list.must_see(db, own, CaseKind.UNENDED, case_id)
     return pages.render(
         request,
         TEMPLATES,
@@ -393,7 +412,9 @@ async def sign_case_page(
     officer: Annotated[Officer, allowed(Right.SEE_SIGNS)],
     db: Transaction,
     wired: WiringDep,
+    own: Within,
 ) -> Response:
+    await case_list.must_see(db, own, CaseKind.SIGN, case_id)
     case = await db.get(SignCase, case_id)
     if case is None:
         raise CaseNotFound

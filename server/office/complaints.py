@@ -7,6 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy import Uuid, literal
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import CaseState
 from server import pages
@@ -16,13 +18,14 @@ from server.complaints.models import Complaint, ComplaintPhoto
 from server.complaints.service import ComplaintNotFound
 from server.complaints.states import ComplaintOutcome, ComplaintState
 from server.database import Transaction
-from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right
+from server.identity.models import Officer
+from server.identity.service import Right, rights_of
 from server.inspection import notices
 from server.office import boards
-from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.office.signed_in import OfficerDep, Within, allowed, confirmed
 from server.payments.wiring import WiringDep
 from server.spots.models import Spot
+from server.spots.units import Scope
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,29 +34,42 @@ CLOSED_SHOWN = 30
 
 @router.get("/complaints")
 async def complaints_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
 ) -> Response:
+    seen = own.spot(Complaint.spot_id)
     today = wired.books.day(datetime.now(UTC))
     return pages.render(
         request,
         TEMPLATES,
         "complaints.html",
         books=wired.books,
-        waiting=await service.open_by_deadline(db),
-        counts=await service.count_open(db, today),
-        closed=await service.closed_last(db, CLOSED_SHOWN),
+        waiting=await service.open_by_deadline(db, seen),
+        counts=await service.count_open(db, today, seen),
+        closed=await service.closed_last(db, CLOSED_SHOWN, seen),
         today=today,
     )
 
 
-@router.get("/complaints/{complaint_id}")
-async def complaint_page(
-    complaint_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
-) -> Response:
+async def _seen(db: AsyncSession, own: Scope, complaint_id: UUID) -> Complaint:
+    """Raises ComplaintNotFound also of one about another place, or about none."""
     complaint = await db.get(Complaint, complaint_id)
     if complaint is None:
         raise ComplaintNotFound
-    may_answer = Right.ANSWER_COMPLAINT in MAY[Role(officer.role)]
+    await own.must_find(db, own.spot(literal(complaint.spot_id, Uuid())), ComplaintNotFound)
+    return complaint
+
+
+@router.get("/complaints/{complaint_id}")
+async def complaint_page(
+    complaint_id: UUID,
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
+) -> Response:
+    complaint = await _seen(db, own, complaint_id)
+    may_answer = Right.ANSWER_COMPLAINT in rights_of(officer)
     key = wired.settings.contact_key
     return pages.render(
         request,
@@ -85,7 +101,9 @@ async def complaint_photo(
     complaint_id: UUID,
     officer: Annotated[Officer, allowed(Right.ANSWER_COMPLAINT)],
     db: Transaction,
+    own: Within,
 ) -> Response:
+    await _seen(db, own, complaint_id)
     photo = await db.get(ComplaintPhoto, complaint_id)
     if photo is None:
         raise ComplaintNotFound
@@ -101,10 +119,12 @@ async def answer(
     complaint_id: UUID,
     officer: Annotated[Officer, confirmed(Right.ANSWER_COMPLAINT)],
     db: Transaction,
+    own: Within,
     words: Annotated[str, Form(min_length=1, max_length=1_000)],
     outcome: Annotated[str, Form(pattern="^(|upheld|not_upheld|unclear)$")] = "",
     publish: Annotated[bool, Form()] = False,
 ) -> Response:
+    await _seen(db, own, complaint_id)
     now, ended = datetime.now(UTC), ComplaintOutcome(outcome) if outcome else None
     await service.answer(db, officer.id, complaint_id, words, ended, publish=publish, now=now)
     complaint = await db.get_one(Complaint, complaint_id)

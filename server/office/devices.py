@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy import literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.device import (
@@ -22,11 +23,11 @@ from domain.device import (
 from server import pages
 from server.database import Transaction
 from server.identity import devices, fleet
-from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right
+from server.identity.models import Device, Officer
+from server.identity.service import Right, rights_of
 from server.office import queries
 from server.office.refunds import Reason
-from server.office.signed_in import OfficerDep, confirmed
+from server.office.signed_in import OfficerDep, Within, confirmed
 from server.payments import barcodes
 from server.payments.wiring import Wiring, WiringDep
 
@@ -55,9 +56,9 @@ EVENTS = {
 
 @router.get("/devices")
 async def devices_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
 ) -> Response:
-    shown = await devices.all_devices(db)
+    shown = await devices.all_devices(db, own.device(Device.id))
     return pages.render(
         request,
         TEMPLATES,
@@ -65,7 +66,7 @@ async def devices_page(
         books=wired.books,
         devices=shown,
         concerns=await _concerns(db, shown),
-        may_manage=Right.MANAGE_DEVICES in MAY[Role(officer.role)],
+        may_manage=Right.MANAGE_DEVICES in rights_of(officer),
     )
 
 
@@ -111,10 +112,16 @@ def _code_page(request: Request, wired: Wiring, code: str, now: datetime) -> Res
 
 @router.get("/devices/{device_id}")
 async def device_page(
-    device_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    device_id: UUID,
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
 ) -> Response:
+    await own.must_find(db, own.device(literal(device_id)), devices.DeviceNotFound)
     shown = await devices.find(db, device_id)
-    rights = MAY[Role(officer.role)]
+    rights = rights_of(officer)
     state = DeviceState(shown.device.state)
     may_manage = Right.MANAGE_DEVICES in rights
     possible = {event for before, event in DEVICE_TABLE if before is state}

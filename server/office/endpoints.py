@@ -47,9 +47,10 @@ from server.office import (
     spots,
     tariffs,
     today,
+    units,
     voids,
 )
-from server.office.signed_in import allowed, signed_in, signed_in_officer
+from server.office.signed_in import allowed, shown_enough, signed_in
 from server.pages import Day, DayOrNone
 from server.payments.wiring import WiringDep
 from server.reconciliation import closing
@@ -87,7 +88,7 @@ for right, parts in (
 ):
     for part in parts:
         router.include_router(part.router, dependencies=[allowed(right)])
-for part in (signing_in, passkeys, portal, own_account, officers, imports, casework):
+for part in (signing_in, passkeys, portal, own_account, officers, units, imports, casework):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -102,7 +103,7 @@ async def first_page(
     """Today's figures, or where else who asks may go, or has to."""
     try:
         found = await signed_in(request, transactions, karcis_office)
-        officer = await signed_in_officer(request, found)
+        officer = shown_enough(request, found)
     except NotSignedIn:
         return RedirectResponse("/office/sign-in", 303)
     except SecondFactorNeeded:
@@ -110,10 +111,11 @@ async def first_page(
     if Right.SEE_BOOKS not in request.state.rights:
         sees_work = Right.SEE_WORK in request.state.rights
         return RedirectResponse("/office/shifts" if sees_work else "/office/signs", 303)
-    if "date" in request.query_params:  # as a bookmark of a business day may say
+    # As a bookmark of a business day may say; that is of the whole regency.
+    if "date" in request.query_params and request.state.scope.is_whole:
         return RedirectResponse(f"/office/reconciliation?{request.url.query}", 303)
     async with transactions.begin() as db:
-        return await today.today_page(request, officer, db, wired.books)
+        return await today.today_page(request, officer, db, wired.books, request.state.scope)
 
 
 @router.get("/reconciliation")

@@ -13,14 +13,14 @@ from domain.tariff import VehicleClass
 from server import pages
 from server.complaints import photos
 from server.database import Transaction, TransactionsDep
-from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right
+from server.identity.models import Officer
+from server.identity.service import Right, rights_of
 from server.inspection import signs, stays
 from server.office.refunds import Reason
-from server.office.signed_in import OfficerDep, confirmed
+from server.office.signed_in import OfficerDep, Within, confirmed
 from server.payments.wiring import WiringDep
-from server.spots import service as spots
 from server.spots import signs as registry
+from server.spots.models import Spot
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,9 +37,10 @@ async def signs_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     shift_days: Annotated[int, Query(ge=1, le=SHIFT_DAYS[-1])] = SHIFT_DAYS[0],
 ) -> Response:
-    standing = await signs.standing(db)
+    standing = await signs.standing(db, own.zones)
     now = datetime.now(UTC)
     since = now - timedelta(days=wired.settings.sign_check_days)
     return pages.render(
@@ -51,8 +52,10 @@ async def signs_page(
         checked=sum(each.checked_at is not None and each.checked_at >= since for each in standing),
         since=since,
         days=wired.settings.sign_check_days,
-        closed=await signs.closed_cases(db, CLOSED_SHOWN),
-        unscanned=await signs.unscanned(db, now - timedelta(days=shift_days), SHIFTS_SHOWN),
+        closed=await signs.closed_cases(db, CLOSED_SHOWN, own.zone(Spot.zone_id)),
+        unscanned=await signs.unscanned(
+            db, now - timedelta(days=shift_days), SHIFTS_SHOWN, own.units
+        ),
         most_shifts=SHIFTS_SHOWN,
         shift_days=shift_days,
         shift_spans=SHIFT_DAYS,
@@ -61,9 +64,14 @@ async def signs_page(
 
 @router.get("/signs/{code}")
 async def sign_page(
-    code: str, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    code: str,
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
 ) -> Response:
-    spot = await spots.find(db, code)
+    spot = await own.find_spot(db, code)
     made = await registry.of_spot(db, spot.id)
     state = SignState(made[0].state) if made else None
     return pages.render(
@@ -76,7 +84,7 @@ async def sign_page(
         photo=await registry.photo(db, spot.id),
         changes=await registry.history(db, spot.id, SHOWN),
         events=[event for event in get_args(OfficersWord) if (state, event) in SIGN_TABLE],
-        may_settle=Right.SETTLE_SIGN in MAY[Role(officer.role)],
+        may_settle=Right.SETTLE_SIGN in rights_of(officer),
     )
 
 
@@ -85,12 +93,13 @@ async def change_sign(
     code: str,
     officer: Annotated[Officer, confirmed(Right.SETTLE_SIGN)],
     db: Transaction,
+    own: Within,
     version: Annotated[int, Form(ge=1, le=LAST_VERSION)],
     event: Annotated[OfficersWord, Form()],
     why: Reason,
     place: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    spot = await spots.find(db, code)
+    spot = await own.find_spot(db, code)
     await registry.change(
         db,
         spot.id,
@@ -109,6 +118,7 @@ async def keep_sign_photo(
     code: str,
     officer: Annotated[Officer, confirmed(Right.SETTLE_SIGN)],
     transactions: TransactionsDep,
+    own: Within,
     version: Annotated[int, Form(ge=1, le=LAST_VERSION)],
     photo: Annotated[UploadFile, File()],
 ) -> Response:
@@ -116,15 +126,15 @@ async def keep_sign_photo(
     if jpeg is None:
         raise photos.PhotoUnfit
     async with transactions.begin() as db:
-        spot = await spots.find(db, code)
+        spot = await own.find_spot(db, code)
         now = datetime.now(UTC)
         await registry.keep_photo(db, spot.id, version, jpeg, officer.login, now=now)
     return RedirectResponse(f"/office/signs/{spot.code}", 303)
 
 
 @router.get("/signs/{code}/photo")
-async def sign_photo(code: str, officer: OfficerDep, db: Transaction) -> Response:
-    spot = await spots.find(db, code)
+async def sign_photo(code: str, officer: OfficerDep, db: Transaction, own: Within) -> Response:
+    spot = await own.find_spot(db, code)
     kept = await registry.photo(db, spot.id)
     if kept is None:
         raise registry.SignNotFound
@@ -134,14 +144,14 @@ async def sign_photo(code: str, officer: OfficerDep, db: Transaction) -> Respons
 
 @router.get("/inspections")
 async def inspections_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
 ) -> Response:
     return pages.render(
         request,
         TEMPLATES,
         "inspections.html",
         books=wired.books,
-        counts=await stays.counts(db, SHOWN),
-        checks=await stays.checks(db, SHOWN),
+        counts=await stays.counts(db, SHOWN, own.zone(Spot.zone_id)),
+        checks=await stays.checks(db, SHOWN, own.zone(Spot.zone_id)),
         classes=list(VehicleClass),
     )

@@ -16,10 +16,10 @@ from domain.receipt import ReceiptNumberError, parse_receipt_number, receipt_num
 from server import pages
 from server.database import Transaction, fetch
 from server.errors import InvalidRequest
-from server.office.signed_in import OfficerDep
+from server.office.signed_in import OfficerDep, Within
 from server.pages import Blank, DayOrNone
 from server.payments.wiring import WiringDep
-from server.spots import service as spots
+from server.spots.units import Scope
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -94,11 +94,12 @@ async def transactions_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     told: Annotated[Filters, Query()],
 ) -> Response:
     last = told.last or wired.books.business_day(datetime.now(UTC))
     first = told.first or last
-    lines = await _lines(db, told, first, last)
+    lines = await _lines(db, told, first, last, own)
     more, lines = len(lines) > PAGE, lines[:PAGE]
     kept = {name: value for name, value in request.query_params.items() if name != "before"}
     rest = f"{lines[-1].business_day}_{lines[-1].id}" if more else ""
@@ -113,16 +114,21 @@ async def transactions_page(
         lines=lines,
         next_page=f"?{urlencode({**kept, 'before': rest})}" if more else None,
         first_page=f"?{urlencode(kept)}" if told.before else None,
-        zones=await spots.zone_names(db),
+        zones=await own.zone_names(db),
         flags=FLAGS,
         all_methods=METHODS,
     )
 
 
-async def _lines(db: AsyncSession, told: Filters, first: date, last: date) -> list[Line]:
+async def _lines(
+    db: AsyncSession, told: Filters, first: date, last: date, own: Scope
+) -> list[Line]:
     """One page and a line more, the newest first."""
     values: list[object] = []
     of: list[str] = []
+    if not own.is_whole:
+        values.append(own.zones)
+        of.append("z.id = ANY($1::uuid[])")
     for condition, told_values in _conditions(told, first, last):
         for value in told_values:
             values.append(value)

@@ -9,17 +9,21 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from PIL import Image
+from sqlalchemy import literal
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.notice import NoticeState
 from domain.tariff import VehicleClass
 from server import pages
 from server.database import Transaction
-from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right
+from server.identity.models import Officer
+from server.identity.service import Right, rights_of
 from server.inspection import notices
+from server.inspection.models import Notice
 from server.office.refunds import Reason
-from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.office.signed_in import OfficerDep, Within, allowed, confirmed
 from server.payments.wiring import WiringDep
+from server.spots.units import Scope
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -30,25 +34,38 @@ AT_ONCE = asyncio.Semaphore(2)
 
 @router.get("/notices")
 async def notices_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
 ) -> Response:
     return pages.render(
         request,
         TEMPLATES,
         "notices.html",
         books=wired.books,
-        notices=await notices.newest(db, SHOWN),
-        sees_photos=Right.SETTLE_NOTICE in MAY[Role(officer.role)],
+        notices=await notices.newest(db, SHOWN, own.spot(Notice.spot_id)),
+        sees_photos=Right.SETTLE_NOTICE in rights_of(officer),
         class_of=VehicleClass,
     )
 
 
+async def _seen(db: AsyncSession, own: Scope, number: str) -> notices.Found:
+    """Raises NoticeNotFound also of one that was left elsewhere."""
+    found = await notices.find(db, number)
+    spot_id = literal(found.notice.spot_id)
+    await own.must_find(db, own.spot(spot_id), notices.NoticeNotFound)
+    return found
+
+
 @router.get("/notices/{number}")
 async def notice_page(
-    number: str, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    number: str,
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
 ) -> Response:
-    found = await notices.find(db, number)
-    may_settle = Right.SETTLE_NOTICE in MAY[Role(officer.role)]
+    found = await _seen(db, own, number)
+    may_settle = Right.SETTLE_NOTICE in rights_of(officer)
     is_open = found.notice.state in (NoticeState.ISSUED, NoticeState.OBJECTED)
     return pages.render(
         request,
@@ -70,8 +87,10 @@ async def notice_photo(
     place: int,
     officer: Annotated[Officer, allowed(Right.SETTLE_NOTICE)],
     db: Transaction,
+    own: Within,
     small: bool = False,
 ) -> Response:
+    await _seen(db, own, number)
     jpeg = await notices.photo(db, number, min(place, 99))
     if small:
         async with AT_ONCE:
@@ -97,8 +116,10 @@ async def withdraw(
     number: str,
     officer: Annotated[Officer, confirmed(Right.SETTLE_NOTICE)],
     db: Transaction,
+    own: Within,
     why: Reason,
 ) -> Response:
+    await _seen(db, own, number)
     await notices.withdraw(db, officer.id, number, why, now=datetime.now(UTC))
     return RedirectResponse(f"/office/notices/{number}", 303)
 
@@ -109,8 +130,10 @@ async def paid(
     officer: Annotated[Officer, confirmed(Right.SETTLE_NOTICE)],
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     receipt: Annotated[str, Form(min_length=1, max_length=40)],
 ) -> Response:
+    await _seen(db, own, number)
     now = datetime.now(UTC)
     await notices.pay(db, wired.books, number, receipt, officer.login, now=now)
     return RedirectResponse(f"/office/notices/{number}", 303)

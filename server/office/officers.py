@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from server import pages
 from server.database import Transaction
-from server.identity import second_factor, sign_ins, staff
+from server.identity import second_factor, sign_ins, staff, units
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office.refunds import Reason
@@ -40,6 +40,7 @@ async def officers_page(
         may_manage=Right.MANAGE_OFFICERS in MAY[Role(officer.role)],
         portal=bool(wired.settings.oidc_issuer),
         all_roles=list(Role),
+        all_units=await units.tree(db),
     )
 
 
@@ -52,10 +53,12 @@ async def add(
     role: Annotated[Role, Form()],
     why: Reason,
     portal_account: PortalAccount = None,
+    unit: Annotated[UUID | None, Form()] = None,
 ) -> Response:
     now = datetime.now(UTC)
+    told = (login, name, role, why)
     added = await staff.add(
-        db, officer.id, login, name, role, why, now=now, portal_account=portal_account
+        db, officer.id, *told, now=now, portal_account=portal_account, unit_id=unit
     )
     return RedirectResponse(f"{HERE}/{added}", 303)
 
@@ -86,6 +89,7 @@ async def officer_page(
         browser_named=sign_ins.browser_named,
         changes=await sign_ins.history(db, officer_id),
         all_roles=list(Role),
+        all_units=await units.tree(db),
         portal=bool(wired.settings.oidc_issuer),
         may_ask=may_manage and asked is None,
         may_end=may_manage,
@@ -110,6 +114,7 @@ async def ask(
     why: Reason,
     reset: Annotated[bool, Form()] = False,
     portal_account: PortalAccount = None,
+    unit: Annotated[UUID | None, Form()] = None,
 ) -> Response:
     now = datetime.now(UTC)
     await staff.propose(
@@ -121,6 +126,7 @@ async def ask(
         reset=reset,
         now=now,
         portal_account=portal_account,
+        unit_id=unit,
     )
     return RedirectResponse(f"{HERE}/{officer_id}", 303)
 

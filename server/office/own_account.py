@@ -15,7 +15,7 @@ from server.database import Transaction
 from server.identity import passkeys, passwords, second_factor, sign_ins
 from server.identity.second_factor import CodeRefused
 from server.identity.sign_ins import SecondFactorNeeded, SignedIn
-from server.office.signed_in import SignedInDep, confirm, signed_in_officer
+from server.office.signed_in import SignedInDep, confirm, shown_enough
 from server.office.signing_in import with_cookie
 from server.payments import barcodes
 from server.payments.wiring import Wiring, WiringDep
@@ -41,7 +41,7 @@ async def account_page(
     request: Request, found: SignedInDep, db: Transaction, wired: WiringDep
 ) -> Response:
     try:
-        await signed_in_officer(request, found)
+        shown_enough(request, found)
     except SecondFactorNeeded:
         weak = True
     else:

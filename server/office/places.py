@@ -22,10 +22,10 @@ from server.database import Transaction, fetch
 from server.errors import NotFound
 from server.identity import fleet
 from server.office.signal import drawn
-from server.office.signed_in import OfficerDep
+from server.office.signed_in import OfficerDep, Within
 from server.payments.wiring import WiringDep
 from server.spots import closures, geojson
-from server.spots import service as spots
+from server.spots.units import Scope
 
 router = APIRouter(prefix="/map")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -88,7 +88,8 @@ PLACES = """
         FROM parking_sessions v LEFT JOIN payments p ON p.id = v.id
         WHERE v.spot_id = s.id AND v.started_at > $3 AND v.state = 'open'
     ) o
-    WHERE $4 = '' OR z.code = $4 ORDER BY s.code LIMIT $5
+    WHERE ($4 = '' OR z.code = $4) AND ($6::uuid[] IS NULL OR z.id = ANY($6))
+    ORDER BY s.code LIMIT $5
 """
 
 
@@ -98,11 +99,14 @@ async def map_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     zone: Annotated[str, Query(max_length=10)] = "",
 ) -> Response:
     now = datetime.now(UTC)
-    places = await _places(db, zone, now)
-    outlines = [outline for _, outline in await geojson.outlines(db, zone)]
+    places = await _places(db, zone, now, own)
+    zones = await own.zone_names(db)
+    seen = {name for _, name in zones}
+    outlines = [outline for name, outline in await geojson.outlines(db, zone) if name in seen]
     return pages.render(
         request,
         TEMPLATES,
@@ -113,22 +117,25 @@ async def map_page(
         map=drawn(places, [ring for outline in outlines for ring in geojson.rings(outline)]),
         outlines=outlines,
         zone=zone,
-        zones=await spots.zone_names(db),
+        zones=zones,
         most=MOST,
-        silent=await fleet.count_silent(db, now),
+        silent=await fleet.count_silent(db, now, own.units),
         leaflet=LEAFLET.exists(),
         tiles=wired.settings.map_tiles is not None,
     )
 
 
-async def _places(db: AsyncSession, zone: str, now: datetime) -> list[Place]:
-    rows = await fetch(db, PLACES, now, now - WITHOUT_TIME, now - PARKED, zone, MOST)
+async def _places(db: AsyncSession, zone: str, now: datetime, own: Scope) -> list[Place]:
+    since = (now, now - WITHOUT_TIME, now - PARKED)
+    rows = await fetch(db, PLACES, *since, zone, MOST, own.zones)
     standing = await closures.standing(db, now)
     return [Place(**row, closed=closed(standing, row["code"], now) is not None) for row in rows]
 
 
 @router.get("/tiles/{zoom}/{column}/{row}")
-async def tile(zoom: int, column: int, row: int, officer: OfficerDep, wired: WiringDep) -> Response:
+async def tile(
+    zoom: int, column: int, row: int, officer: OfficerDep, own: Within, wired: WiringDep
+) -> Response:
     """A tile of the regency's MBTiles file, which counts its rows from the south."""
     file = wired.settings.map_tiles
     if file is None or not 0 <= zoom <= 24 or not 0 <= row < 2**zoom or not 0 <= column < 2**zoom:

@@ -9,8 +9,8 @@ from server import pages
 from server.casework.models import CaseKind
 from server.database import Transaction
 from server.identity import devices
-from server.office import boards, queries
-from server.office.signed_in import OfficerDep
+from server.office import boards, case_list, queries
+from server.office.signed_in import OfficerDep, Within
 from server.payments.wiring import WiringDep
 from server.sync import quarantine
 
@@ -20,8 +20,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @router.get("/quarantine/{case_id}")
 async def case_page(
-    case_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    case_id: UUID,
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
 ) -> Response:
+    await case_list.must_see(db, own, CaseKind.QUARANTINE, case_id)
     case = await quarantine.find(db, case_id)
     return pages.render(
         request,

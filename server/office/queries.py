@@ -33,6 +33,7 @@ from server.reconciliation.models import (
     StatementLine,
 )
 from server.spots.models import Spot, Zone
+from server.spots.units import Scope
 
 PAGE = 50
 
@@ -147,10 +148,17 @@ async def latest_money(
 
 
 async def newest_money(
-    db: AsyncSession, most: int
+    db: AsyncSession, most: int, own: Scope
 ) -> Sequence[tuple[Money, str | None, Receipt | None]]:
     """What was recorded last, of any day, as `latest_money` tells it; found along the keys."""
     newest = select(Money.id).order_by(Money.id.desc()).limit(most)
+    if not own.is_whole:
+        newest = (
+            newest.join(Charge, Charge.id == Money.charge_id)
+            .join(Payment, Payment.id == Charge.payment_id)
+            .join(ParkingSession, ParkingSession.id == Payment.parking_session_id)
+            .where(own.spot(ParkingSession.spot_id))
+        )
     rows = await db.execute(
         select(Money, Spot.code, Receipt)
         .join(Charge, Charge.id == Money.charge_id)
@@ -220,6 +228,18 @@ async def find_charge(db: AsyncSession, text: str) -> UUID | None:
     with suppress(ValueError):
         return await db.scalar(select(Charge.id).where(Charge.id == UUID(text.strip())))
     return None
+
+
+async def zone_of_charge(db: AsyncSession, charge_id: UUID) -> UUID | None:
+    """Where the stay was that it is for; one for a pass has no zone."""
+    found: UUID | None = await db.scalar(
+        select(Spot.zone_id)
+        .join(ParkingSession, ParkingSession.spot_id == Spot.id)
+        .join(Payment, Payment.parking_session_id == ParkingSession.id)
+        .join(Charge, Charge.payment_id == Payment.id)
+        .where(Charge.id == charge_id)
+    )
+    return found
 
 
 async def refunds_of(db: AsyncSession, charge_id: UUID) -> Sequence[Refund]:

@@ -22,9 +22,9 @@ from server.casework.models import CaseKind
 from server.complaints import refund_wishes
 from server.database import Transaction, TransactionsDep, new_id
 from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right
+from server.identity.service import MAY, Right, rights_of
 from server.office import boards, queries
-from server.office.signed_in import OfficerDep, confirmed
+from server.office.signed_in import OfficerDep, Within, confirmed
 from server.payments import cancelling, refunds
 from server.payments.models import Charge, Refund, RefundProof
 from server.payments.queries import charge_view
@@ -60,12 +60,18 @@ async def refunds_page(
 
 @router.get("/charges/{charge_id}")
 async def charge_page(
-    charge_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    charge_id: UUID,
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
 ) -> Response:
+    own.must_see(await queries.zone_of_charge(db, charge_id), ChargeNotFound)
     charge = await charge_view(db, charge_id)
     if charge is None:
         raise ChargeNotFound
-    rights = MAY[Role(officer.role)]
+    rights = rights_of(officer)
     return pages.render(
         request,
         TEMPLATES,

@@ -1,27 +1,26 @@
 """The office's reports: which there are, each on screen, and each as a file."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tariff import VehicleClass
 from server import pages
 from server.database import Transaction, TransactionsDep
 from server.errors import language_of
 from server.identity.service import Right
-from server.office.signed_in import OfficerDep
+from server.office.signed_in import OfficerDep, Within
 from server.pages import DayOrNone
 from server.payments.wiring import WiringDep
 from server.reports import catalogue, downloads, schedules, table
 from server.reports.downloads import Form, Reader
 from server.reports.schedules import Every
 from server.reports.table import Asked, Comparison, Filter, Kind, Period, Report
-from server.spots import service as spots
 
 router = APIRouter(prefix="/reports")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -45,6 +44,7 @@ def filters(
 
 async def asked(
     wired: WiringDep,
+    own: Within,
     given: Annotated[Mapping[Filter, str], Depends(filters)],
     first: Annotated[DayOrNone, Query(alias="from")] = None,
     last: Annotated[DayOrNone, Query(alias="to")] = None,
@@ -54,7 +54,7 @@ async def asked(
     today = wired.books.business_day(datetime.now(UTC))
     until = last or today
     period = Period(first or until.replace(day=1), until)
-    return Asked(period, wired.books, today, given, compare)
+    return Asked(period, wired.books, today, given, compare, own.zone_codes)
 
 
 AskedDep = Annotated[Asked, Depends(asked)]
@@ -65,19 +65,19 @@ def narrowed(report: Report, wanted: Asked, rights: frozenset[Right]) -> Asked:
     offered = report.offered(rights)
     known = {name: value for name, value in wanted.filters.items() if name in offered}
     comparison = wanted.comparison if report.comparable else None
-    return Asked(wanted.period, wanted.books, wanted.today, known, comparison)
+    return replace(wanted, filters=known, comparison=comparison)
 
 
 @router.get("")
 async def reports_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
 ) -> Response:
     """Who sees the audit log also sees what was taken out last, and by whom."""
     rights: frozenset[Right] = request.state.rights
     found: dict[str, list[Report]] = {}
     language = language_of(request)
     for report in catalogue.REPORTS.values():
-        if report.needs in rights:
+        if report.needs in rights and (own.is_whole or report.keeps_to_zones):
             found.setdefault(report.group.in_(language), []).append(report)
     sees_audit = Right.SEE_AUDIT in rights
     return pages.render(
@@ -99,10 +99,11 @@ async def report_file(
     form: Form,
     officer: OfficerDep,
     transactions: TransactionsDep,
+    own: Within,
     wanted: AskedDep,
 ) -> Response:
     rights: frozenset[Right] = request.state.rights
-    report = catalogue.find(name, rights)
+    report = catalogue.find(name, rights, is_whole=own.is_whole)
     file = await downloads.make(
         transactions,
         report,
@@ -127,12 +128,13 @@ async def report_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     wanted: AskedDep,
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> Response:
     rights: frozenset[Right] = request.state.rights
     language = language_of(request)
-    report = catalogue.find(name, rights)
+    report = catalogue.find(name, rights, is_whole=own.is_whole)
     made = await table.build(db, report, narrowed(report, wanted, rights), rights)
     last_page = max(1, -(-len(made.rows) // ROWS))
     page = min(page, last_page)
@@ -149,7 +151,7 @@ async def report_page(
         page=page,
         last_page=last_page,
         query_without_page=_query(made.asked),
-        zones=await _zones(db, report),
+        zones=await own.zone_names(db) if Filter.ZONE in report.filters else [],
         classes=[(kind.value, kind.label(language)) for kind in VehicleClass],
         comparisons=Comparison,
         forms=Form,
@@ -159,10 +161,6 @@ async def report_page(
         every=Every,
         mails=request.app.state.mailer is not None,
     )
-
-
-async def _zones(db: AsyncSession, report: Report) -> list[tuple[str, str]]:
-    return await spots.zone_names(db) if Filter.ZONE in report.filters else []
 
 
 def title_of(name: str, language: str) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from sqlalchemy import BigInteger, Executable, Text, case, cast, func, select
+from sqlalchemy import BigInteger, Executable, Text, case, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import EventKind
@@ -20,16 +20,15 @@ from server.identity.models import (
     Attendant,
     Device,
     Officer,
-    Role,
     Shift,
     ShiftClosing,
     ShiftDifference,
 )
-from server.identity.service import MAY, Right
+from server.identity.service import Right, rights_of
 from server.ledger import reports
 from server.office import boards, queries
 from server.office.refunds import Reason
-from server.office.signed_in import OfficerDep, confirmed
+from server.office.signed_in import OfficerDep, Within, confirmed
 from server.payments.models import Charge
 from server.payments.wiring import WiringDep
 from server.sync import closing
@@ -77,12 +76,13 @@ async def _shown(db: AsyncSession, which: Executable) -> Sequence[ShownShift]:
 
 @router.get("")
 async def shifts_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
 ) -> Response:
     """Differences that nobody explained first, then shifts that nobody closed, then the newest."""
     unexplained = (ShiftDifference.shift_id.is_not(None)) & ShiftDifference.explained_at.is_(None)
     order = case((unexplained, 0), (ShiftClosing.shift_id.is_(None), 1), else_=2)
-    shown = await _shown(db, SHIFTS.order_by(order, Shift.opened_at.desc()).limit(MOST_SHOWN))
+    of_unit = SHIFTS.where(own.unit(Attendant.unit_id))
+    shown = await _shown(db, of_unit.order_by(order, Shift.opened_at.desc()).limit(MOST_SHOWN))
     return pages.render(
         request,
         TEMPLATES,
@@ -95,13 +95,18 @@ async def shifts_page(
 
 @router.get("/{shift_id}")
 async def shift_page(
-    shift_id: UUID, request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    shift_id: UUID,
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
 ) -> Response:
-    found = await _shown(db, SHIFTS.where(Shift.id == shift_id))
+    found = await _shown(db, SHIFTS.where(Shift.id == shift_id, own.unit(Attendant.unit_id)))
     if not found:
         raise closing.ShiftNotFound
     (shown,) = found
-    rights = MAY[Role(officer.role)]
+    rights = rights_of(officer)
     return pages.render(
         request,
         TEMPLATES,
@@ -140,7 +145,9 @@ async def end(
     shift_id: UUID,
     officer: Annotated[Officer, confirmed(Right.CLOSE_SHIFT)],
     db: Transaction,
+    own: Within,
     why: Reason,
 ) -> Response:
+    await own.must_find(db, own.shift(literal(shift_id)), closing.ShiftNotFound)
     await closing.force(db, officer.id, shift_id, why, now=datetime.now(UTC))
     return RedirectResponse(f"/office/shifts/{shift_id}", 303)

@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server import pages
 from server.database import Transaction
 from server.identity.models import SpotLink
-from server.office.signed_in import OfficerDep
+from server.office.signed_in import OfficerDep, Within
 from server.payments.wiring import WiringDep
 from server.spots.models import Spot, Zone
+from server.spots.units import WHOLE, Scope
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -79,10 +80,10 @@ class Map:
 
 @router.get("/devices/signal")
 async def signal_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
 ) -> Response:
     since = datetime.now(UTC) - LOOKED_BACK
-    found = await streets(db, since)
+    found = await streets(db, since, own)
     return pages.render(
         request,
         TEMPLATES,
@@ -94,7 +95,7 @@ async def signal_page(
     )
 
 
-async def streets(db: AsyncSession, since: datetime) -> list[Street]:
+async def streets(db: AsyncSession, since: datetime, own: Scope = WHOLE) -> list[Street]:
     """Every street of the list of spots, the worst heard first."""
     heard = (
         select(
@@ -119,6 +120,7 @@ async def streets(db: AsyncSession, since: datetime) -> list[Street]:
         )
         .join(Zone, Zone.id == Spot.zone_id)
         .outerjoin(heard, heard.c.spot_code == Spot.code)
+        .where(own.zone(Zone.id))
         .group_by(Zone.name, Spot.place)
         .order_by(Zone.name, Spot.place)
         .limit(MOST_STREETS)

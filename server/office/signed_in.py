@@ -1,18 +1,28 @@
 """Which officer's browser is asking, and what that officer may do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, get_type_hints
 
 from fastapi import Cookie, Depends, Form, Request
 
 from server.database import TransactionsDep
-from server.identity import sign_ins
-from server.identity.models import Officer, Role
-from server.identity.service import MAY, MONEY_ROLES, Right, RoleNotAllowed
+from server.identity import sign_ins, units
+from server.identity.models import ROOT, Officer, Role
+from server.identity.service import (
+    MONEY_ROLES,
+    Right,
+    UnitNotAllowed,
+    refuse_without,
+    rights_of,
+)
 from server.identity.sign_ins import ConfirmationNeeded, SecondFactorNeeded, SignedIn
 from server.limits import address_of
 from server.settings import Settings
+from server.spots import units as scopes
+from server.spots.units import Scope
 
 COOKIE = "karcis_office"
 
@@ -28,6 +38,9 @@ async def signed_in(
     now = datetime.now(UTC)
     async with transactions.begin() as db:
         found = await sign_ins.who(db, karcis_office, now=now, idle=settings.office_idle)
+        unit_id = found.officer.unit_id
+        request.state.unit = None if unit_id == ROOT else (await units.find(db, unit_id)).name
+        request.state.scope = await scopes.scope_of(db, found.officer)
     request.state.confirmed = found.confirmed(now)
     return found
 
@@ -35,7 +48,7 @@ async def signed_in(
 SignedInDep = Annotated[SignedIn, Depends(signed_in)]
 
 
-async def signed_in_officer(request: Request, found: SignedInDep) -> Officer:
+def shown_enough(request: Request, found: SignedIn) -> Officer:
     """Who has shown all that the role asks for; raises SecondFactorNeeded.
 
     Pages link to what the officer may see.
@@ -45,11 +58,37 @@ async def signed_in_officer(request: Request, found: SignedInDep) -> Officer:
     needed = asked_of == "all" or (asked_of == "money" and Role(found.officer.role) in MONEY_ROLES)
     if (needed or found.has_app) and not found.sign_in.strong:
         raise SecondFactorNeeded
-    request.state.rights = MAY[Role(found.officer.role)]
+    request.state.rights = rights_of(found.officer)
     return found.officer
 
 
+async def signed_in_officer(request: Request, found: SignedInDep) -> Officer:
+    """Who has shown enough; an officer of a unit only where the route asks for `Within`.
+
+    What does not say that it keeps to a unit is for the whole regency. Raises SecondFactorNeeded,
+    RoleNotAllowed or UnitNotAllowed.
+    """
+    officer = shown_enough(request, found)
+    if officer.unit_id != ROOT and not keeps_to_units(request.scope["endpoint"]):
+        raise UnitNotAllowed
+    return officer
+
+
 OfficerDep = Annotated[Officer, Depends(signed_in_officer)]
+
+
+def within(request: Request, officer: OfficerDep) -> Scope:
+    """What of the regency this officer sees; the route asks nothing of the database without it."""
+    scope: Scope = request.state.scope
+    return scope
+
+
+Within = Annotated[Scope, Depends(within)]
+
+
+@cache
+def keeps_to_units(endpoint: Callable[..., Any]) -> bool:
+    return Within in get_type_hints(endpoint, include_extras=True).values()
 
 
 def inside(back: str) -> str:
@@ -64,13 +103,15 @@ class Holder:
     right: Right
 
     async def __call__(self, officer: OfficerDep) -> Officer:
-        if self.right not in MAY[Role(officer.role)]:
-            raise RoleNotAllowed
+        refuse_without(officer, self.right)
         return officer
 
 
 def allowed(right: Right) -> Any:
-    """The signed-in officer, if the role has this right; raises NotSignedIn or RoleNotAllowed."""
+    """The signed-in officer, if the role has this right and the unit leaves it.
+
+    Raises NotSignedIn, RoleNotAllowed or UnitNotAllowed.
+    """
     return Depends(Holder(right))
 
 

@@ -7,9 +7,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from server import pages
 from server.database import Transaction, fetch
-from server.office.signed_in import OfficerDep
+from server.office.signed_in import OfficerDep, Within
 from server.payments.wiring import WiringDep
-from server.spots import service as spots
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -21,6 +20,7 @@ SPOTS = """
     FROM spots s JOIN zones z ON z.id = s.zone_id
     LEFT JOIN signs n ON n.spot_id = s.id AND n.state NOT IN ('replaced', 'withdrawn')
     WHERE ($1::text IS NULL OR z.code = $1) AND ($2::text IS NULL OR s.code > $2)
+        AND ($4::uuid[] IS NULL OR z.id = ANY($4))
     ORDER BY s.code LIMIT $3
 """
 After = Annotated[str | None, Query(max_length=40)]
@@ -32,10 +32,11 @@ async def spots_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     zone: Annotated[str, Query(max_length=10)] = "",
     after: After = None,
 ) -> Response:
-    rows = await fetch(db, SPOTS, zone or None, after, PAGE + 1)
+    rows = await fetch(db, SPOTS, zone or None, after, PAGE + 1, own.zones)
     return pages.render(
         request,
         TEMPLATES,
@@ -43,6 +44,6 @@ async def spots_page(
         books=wired.books,
         spots=rows[:PAGE],
         zone=zone,
-        zones=await spots.zone_names(db),
+        zones=await own.zone_names(db),
         after=rows[PAGE - 1]["code"] if len(rows) > PAGE else None,
     )

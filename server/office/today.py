@@ -23,7 +23,7 @@ from server.payments.books import Books
 from server.payments.choices import Doing
 from server.reports import targets
 from server.spots import closures
-from server.spots import service as spots
+from server.spots.units import Scope
 
 TEMPLATES = Path(__file__).parent / "templates"
 WEEK = timedelta(days=7)
@@ -66,14 +66,14 @@ class Waits:
 
 
 async def today_page(
-    request: Request, officer: Officer, db: AsyncSession, books: Books
+    request: Request, officer: Officer, db: AsyncSession, books: Books, own: Scope
 ) -> Response:
+    """Of the reader's unit only what was taken there: the rest is the whole regency's."""
     now = datetime.now(UTC)
     day, hour = books.business_day(now), now.astimezone(books.timezone).hour
     hours_in = partial(books.business_days.hours_in, day)
-    today, before = [await _told(db, of, books) for of in (day, day - WEEK)]
-    names = dict(await spots.zone_names(db))
-    differences, cases = await queries.count_open(db)
+    today, before = [await _told(db, of, books, own) for of in (day, day - WEEK)]
+    names = dict(await own.zone_names(db))
     return pages.render(
         request,
         TEMPLATES,
@@ -94,17 +94,16 @@ async def today_page(
         hours=_hours(today, before, hours_in),
         height=HEIGHT,
         bar=BAR,
-        target_rp=await _target_rp(db, day),
-        promise=await _promise(db),
-        waits=await _waits(db, now),
-        failing=await _failing(db, now),
-        switches=await choices.waiting(db, now),
-        closed=await closures.count_closed(db, now=now),
-        awaited=await awaited.by(db, officer),
+        target_rp=await _target_rp(db, day) if own.is_whole else 0,
+        promise=await _promise(db) if own.is_whole else None,
+        waits=await _waits(db, now) if own.is_whole else None,
+        failing=await _failing(db, now) if own.is_whole else {},
+        switches=await choices.waiting(db, now) if own.is_whole else (),
+        closed=await closures.count_closed(db, now=now) if own.is_whole else 0,
+        awaited=await awaited.by(db, officer) if own.is_whole else (),
         most_awaited=awaited.MOST,
-        latest=await queries.newest_money(db, SHOWN),
-        difference_count=differences,
-        case_count=cases,
+        latest=await queries.newest_money(db, SHOWN, own),
+        case_count=sum(await queries.count_open(db)),
     )
 
 
@@ -114,8 +113,8 @@ async def _failing(db: AsyncSession, now: datetime) -> dict[str, Doing]:
     return {name: doing for name, doing in found.items() if doing.fails}
 
 
-async def _told(db: AsyncSession, day: date, books: Books) -> list[Takings]:
-    wanted = Wanted(day, day)
+async def _told(db: AsyncSession, day: date, books: Books, own: Scope) -> list[Takings]:
+    wanted = Wanted(day, day, zones=own.zone_codes)
     by = (Part.ZONE, Part.METHOD, Part.HOUR)
     return await figures.takings(db, wanted, books.timezone, by)
 

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 from domain.parking import VoidReason
 from server import pages
 from server.database import Transaction
-from server.office.signed_in import OfficerDep
+from server.identity.models import Attendant
+from server.office.signed_in import OfficerDep, Within
 from server.pages import DayOrNone
 from server.payments import parts
 from server.payments.parts import Voided
@@ -58,6 +59,7 @@ async def voids_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     first: Annotated[DayOrNone, Query(alias="from")] = None,
     last: Annotated[DayOrNone, Query(alias="to")] = None,
 ) -> Response:
@@ -69,6 +71,7 @@ async def voids_page(
         db,
         datetime.combine(since, time(), zone),
         datetime.combine(until + timedelta(days=1), time(), zone),
+        own.unit(Attendant.unit_id),
     )
     return pages.render(
         request,

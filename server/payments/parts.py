@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.parking import StayState, VoidReason
@@ -365,7 +365,9 @@ class Voided:
     forgone_rp: int
 
 
-async def voids_by_attendant(db: AsyncSession, since: datetime, until: datetime) -> list[Voided]:
+async def voids_by_attendant(
+    db: AsyncSession, since: datetime, until: datetime, which: ColumnElement[bool] | None = None
+) -> list[Voided]:
     """What each attendant took back in a span of time, the most first."""
     count = func.count()
     rows = await db.execute(
@@ -379,6 +381,7 @@ async def voids_by_attendant(db: AsyncSession, since: datetime, until: datetime)
         .join(Shift, Shift.id == StayVoid.shift_id)
         .join(Attendant, Attendant.id == Shift.attendant_id)
         .where(StayVoid.voided_at >= since, StayVoid.voided_at < until)
+        .where(true() if which is None else which)
         .group_by(Attendant.id, StayVoid.reason)
         .order_by(count.desc(), Attendant.code, StayVoid.reason)
     )

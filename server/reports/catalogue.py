@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from server.errors import NotFound
-from server.identity.service import Right, RoleNotAllowed
+from server.identity.service import Right, RoleNotAllowed, UnitNotAllowed
 from server.reports import arrears, complaints, money, people, potential, revenue, targets
 from server.reports.table import Report
 
@@ -21,11 +21,13 @@ REPORTS: Mapping[str, Report] = {
 }
 
 
-def find(name: str, rights: frozenset[Right]) -> Report:
-    """The report, for who may see it; raises ReportNotFound or RoleNotAllowed."""
+def find(name: str, rights: frozenset[Right], *, is_whole: bool = True) -> Report:
+    """For who may see it; raises ReportNotFound, RoleNotAllowed or UnitNotAllowed."""
     report = REPORTS.get(name)
     if report is None:
         raise ReportNotFound(name)
     if report.needs not in rights:
         raise RoleNotAllowed
+    if not (is_whole or report.keeps_to_zones):
+        raise UnitNotAllowed
     return report

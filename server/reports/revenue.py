@@ -74,6 +74,7 @@ def _report(
         filters=frozenset(Filter),
         comparable=not personal,
         needs=Right.SEE_WORK,
+        keeps_to_zones=True,
     )
 
 

@@ -142,6 +142,8 @@ class Asked:
     today: date
     filters: Mapping[Filter, str] = field(default_factory=dict)
     comparison: Comparison | None = None
+    zones: Sequence[str] | None = None
+    """The codes of the zones that the reader may see; None for all."""
 
     def of(self, name: Filter) -> str | None:
         return self.filters.get(name)
@@ -163,6 +165,8 @@ class Report:
     of_year: bool = False
     """Told from the first of January on, whatever the period's first day."""
     needs: Right = Right.SEE_BOOKS
+    keeps_to_zones: bool = False
+    """Whether its figures are of `Asked.zones` alone; else it is for the whole regency only."""
 
     def offered(self, rights: frozenset[Right]) -> frozenset[Filter]:
         """What a reader may narrow it by: one attendant's takings are for who sees the books."""
@@ -195,6 +199,9 @@ class Table:
 
     def notes(self, language: str) -> list[str]:
         told = [note.in_(language) for note in self.report.notes]
+        if self.asked.zones is not None:
+            codes = ", ".join(sorted(self.asked.zones)) or "–"
+            told.append(Said(f"Hanya zona: {codes}.", f"Only zones: {codes}.").in_(language))
         if self.asked.comparison is not None:
             other = self.asked.period.compared(self.asked.comparison)
             told.append(

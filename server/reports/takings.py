@@ -100,6 +100,7 @@ async def taken(db: AsyncSession, by: By, period: Period, asked: Asked) -> dict[
             vehicle_class=asked.of(Filter.CLASS),
             attendant=asked.of(Filter.ATTENDANT),
             acquirer=asked.of(Filter.ACQUIRER),
+            zones=asked.zones,
         ),
         asked.books.timezone,
         (*parts, Part.METHOD),

@@ -22,10 +22,12 @@ from sqlalchemy.sql import text
 from domain.closure import ClosureReason
 from domain.sign import SignState
 from server.database import WRITTEN_IN, Base, new_id
+from server.identity.models import ROOT
 from server.spots.states import ProposalState
 
 ZONE_CODE = "[A-Z]{3}"
 """This regency's zone codes: of those that `domain.parking` allows, the ones of three letters."""
+Instant = DateTime(timezone=True)
 
 
 class Zone(Base):
@@ -37,6 +39,39 @@ class Zone(Base):
     name: Mapped[str] = mapped_column(Text)
     outline: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     """A Polygon or MultiPolygon of GeoJSON, where one was given: maps draw it, nothing asks it."""
+    unit_id: Mapped[UUID] = mapped_column(ForeignKey("units.id"), server_default=text(f"'{ROOT}'"))
+
+
+class UnitMove(Base):
+    """That a unit, a zone or an attendant comes under a unit: one asks, another decides.
+
+    It changes what officers of units see.
+    """
+
+    __tablename__ = "unit_moves"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(unit_id, zone_id, attendant_id) = 1", name="subject"),
+        CheckConstraint("proposed_by <> decided_by", name="maker_checker"),
+        CheckConstraint("num_nulls(decided_by, decided_at, approved) IN (0, 3)", name="decided"),
+        Index(
+            "uq_unit_moves_open",
+            text("coalesce(unit_id, zone_id, attendant_id)"),
+            unique=True,
+            postgresql_where=text("decided_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    unit_id: Mapped[UUID | None] = mapped_column(ForeignKey("units.id"))
+    zone_id: Mapped[UUID | None] = mapped_column(ForeignKey("zones.id"))
+    attendant_id: Mapped[UUID | None] = mapped_column(ForeignKey("attendants.id"))
+    to_id: Mapped[UUID] = mapped_column(ForeignKey("units.id"))
+    proposed_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    proposed_at: Mapped[datetime] = mapped_column(Instant)
+    why: Mapped[str] = mapped_column(Text)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    approved: Mapped[bool | None]
 
 
 class Spot(Base):
@@ -93,7 +128,6 @@ class Tariff(Base):
     taken_back_by: Mapped[UUID | None] = mapped_column(ForeignKey("rule_proposals.id"))
 
 
-Instant = DateTime(timezone=True)
 _STATES = ", ".join(repr(state.value) for state in SignState)
 _REASONS = ", ".join(repr(reason.value) for reason in ClosureReason)
 _PROPOSAL_STATES = ", ".join(repr(state.value) for state in ProposalState)

@@ -11,23 +11,27 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from sqlalchemy import update
 
 from server import access
 from server.app import create_interface
 from server.database import new_id
-from server.identity import api_keys
+from server.identity import api_keys, units
 from server.identity import service as identity
 from server.identity.api_keys import Scope
-from server.identity.models import Role
+from server.identity.models import ROOT, Officer, Role
+from server.identity.units import Draft
 from tests.faults.handheld_stage import PIN, officers
 from tests.faults.stage import Stage
-from tests.server.asking import as_told, ask
+from tests.server.asking import OF_A_UNIT, about, as_told, ask, at
 from tests.server.handhelds import Handheld, approved, nonce_for
 
 PASSWORD = "kata sandi uji peran"
 ASKED_AT_ONCE = 8
 BEYOND = "let in beyond their rights"
 OTHERS = "let in to what is another's"
+REFUSED = {403, 404, 422}
+"""What is of another unit is not there; a photo that is none is refused before."""
 Clients = dict[Role | None, httpx.AsyncClient]
 """As nobody, and as an officer of each role."""
 
@@ -41,7 +45,7 @@ async def ask_for_more(stage: Stage) -> None:
         for role in Role:
             clients[role] = await _signed_in(stage, role)
         await _matrix(stage, clients)
-        for kind in (_of_another_device, _of_another_key, _of_oneself):
+        for kind in (_of_another_device, _of_another_key, _of_another_unit, _of_oneself):
             await kind(stage, clients)
             stage.tally.fired[kind.__name__.strip("_").replace("_", " ")] += 1
     finally:
@@ -66,13 +70,16 @@ def _client(stage: Stage) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=f"http://127.0.0.1:{stage.port}", timeout=60, trust_env=False)
 
 
-async def _signed_in(stage: Stage, role: Role) -> httpx.AsyncClient:
+async def _signed_in(stage: Stage, role: Role, unit: str = "") -> httpx.AsyncClient:
+    """An officer of the whole regency, or of a unit with nothing in it."""
+    login = f"uji-{unit}{role}"
     async with officers(stage) as transactions, transactions.begin() as db:
-        await identity.add_officer(
-            db, login=f"uji-{role}", name="Uji", role=role, password=PASSWORD
-        )
+        await identity.add_officer(db, login=login, name="Uji", role=role, password=PASSWORD)
+        if unit:
+            unit_id = await units.add(db, ROOT, Draft(unit.upper(), "Unit uji"))
+            await db.execute(update(Officer).where(Officer.login == login).values(unit_id=unit_id))
     client = _client(stage)
-    entered = {"login": f"uji-{role}", "password": PASSWORD}
+    entered = {"login": login, "password": PASSWORD}
     answer = await client.post("/office/sign-in", data=entered)
     if answer.status_code != 303:
         stage.tally.violate("harness dead: not signed in", answer.text)
@@ -202,6 +209,45 @@ async def _key(stage: Stage, name: str, *scopes: Scope) -> dict[str, str]:
 
 
 # Officers
+
+
+async def _of_another_unit(stage: Stage, _clients: Clients) -> None:
+    """Each thing there is, asked for by an officer of a unit that has none of them."""
+    now, spot = datetime.now(UTC), "(SELECT id FROM spots ORDER BY code LIMIT 1)"
+    await stage.rows(
+        f"""INSERT INTO complaints (id, number, kind, spot_id, owner, opened_at, due_on, state)
+            VALUES ($1, 'P-UJI', 'overcharged', {spot}, 'uji', $2, '2026-01-01', 'open')""",
+        new_id(),
+        now,
+    )
+    await stage.rows(
+        f"""INSERT INTO sign_cases (id, spot_id, fault, owner, opened_at)
+            VALUES ($1, {spot}, 'missing', 'uji', $2)""",
+        new_id(),
+        now,
+    )
+    elsewhere = await _signed_in(stage, Role.BENDAHARA, "lain-")
+    form = {"password": PASSWORD, "why": "uji", "words": "uji", "version": "1", "event": "damaged",
+            "receipt": "x", "assignee": ""}  # fmt: skip
+    asked = 0
+    try:
+        for rule in access.rules(create_interface()):
+            path = about(rule)
+            if path is None:
+                continue
+            for values in (await stage.rows(OF_A_UNIT[path]))[:3]:
+                where = at(rule, path, values)
+                answer = await elsewhere.request(
+                    rule.method, where, data=form if rule.method == "POST" else None
+                )
+                stage.tally.runs += 1
+                asked += 1
+                if answer.status_code not in REFUSED:
+                    stage.tally.violate(OTHERS, f"{rule.method} {where}: {answer.status_code}")
+    finally:
+        await elsewhere.aclose()
+    if asked < len(OF_A_UNIT):
+        stage.tally.violate("harness dead: nothing of another unit", str(asked))
 
 
 async def _of_oneself(stage: Stage, clients: Clients) -> None:

@@ -29,7 +29,7 @@ from server.complaints.states import ComplaintKind
 from server.database import Transactions
 from server.identity import devices
 from server.identity import service as identity
-from server.identity.models import Officer, Shift, ShiftClosing, ShiftDifference
+from server.identity.models import ROOT, Officer, Shift, ShiftClosing, ShiftDifference
 from server.inspection import notices
 from server.inspection.models import SignCase
 from server.ledger import postings
@@ -49,6 +49,7 @@ from server.reports.schedules import Every
 from server.rules import service as rules
 from server.spots import proposals, signs
 from server.spots import service as spots
+from server.spots.models import UnitMove
 from tests.server.handhelds import on_shift, pending
 from tests.server.inspection.test_notices import leave
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, LIFETIME, Office
@@ -552,6 +553,28 @@ GUARDS = {
         "I0-guards-stand",
         "was made with other values",
     ),
+    "units are one tree": trigger(
+        "units_are_a_tree",
+        "units",
+        "INSERT INTO units (id, parent_id, code, name) SELECT n, n, 'UJI', 'Uji'"
+        f" FROM (SELECT {NEW_ID} AS n) one",
+        "I0-guards-stand",
+        "one tree",
+    ),
+    "a unit keeps its code": trigger(
+        "units_never_changes",
+        "units",
+        "UPDATE units SET code = 'LAIN'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
+    "what was asked to move to a unit stays": trigger(
+        "unit_moves_never_changes",
+        "unit_moves",
+        "UPDATE unit_moves SET why = 'lain'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
     "a choice of an acquirer goes along its table": trigger(
         "acquirer_choices_only_edges",
         "acquirer_choices",
@@ -896,6 +919,8 @@ async def _cases(transactions: Transactions, device_id: UUID, books: Books, now:
         spot = await spots.find(db, EXCLUSIVE)
         assert shift is not None
         assert stay is not None
+        moved = {"zone_id": spot.zone_id, "to_id": ROOT, "why": "uji"}
+        db.add(UnitMove(**moved, proposed_by=officer, proposed_at=now))
         counted = {"expected_rp": 0, "counted_rp": 500, "shown_rp": 0, "event_seq": 1}
         db.add(ShiftClosing(shift_id=shift.id, closed_at=now, **counted))
         await db.flush()

@@ -54,7 +54,7 @@ UPDATED = {
     "attendant_requests": {"decided_by", "decided_at", "approved"},
     "attendants": {
         "failed_tries", "locked_until", "name", "state", "pin_hash", "nik_digest", "nik_ending",
-        "sk_number", "sk_from", "sk_until",
+        "sk_number", "sk_from", "sk_until", "unit_id",
     },
     "cases": {
         "state", "proposed_outcome", "zone_id", "reason", "proposed_by", "proposed_at",
@@ -90,7 +90,7 @@ UPDATED = {
     "officer_setup_codes": set(),
     "officer_sign_ins": {"seen_at", "confirmed_at"},
     "officer_totps": {"confirmed_at", "last_step"},
-    "officers": {"name", "password_hash", "portal_account", "role", "switched_off_at"},
+    "officers": {"name", "password_hash", "portal_account", "role", "switched_off_at", "unit_id"},
     "outbox": {"fanned_out_at"},
     "parking_sessions": {
         "state", "started_at", "ends_at", "ended_at", "plate_masked", "plate_hash",
@@ -150,7 +150,9 @@ UPDATED = {
         "url", "types", "secret", "previous_secret", "previous_until", "disabled_at",
         "disabled_why",
     },
-    "zones": {"name", "outline"},
+    "unit_moves": {"decided_by", "decided_at", "approved"},
+    "units": {"parent_id"},
+    "zones": {"name", "outline", "unit_id"},
 }  # fmt: skip
 """The other tables that the application adds rows to, and the columns it may change there."""
 

@@ -83,6 +83,9 @@ RIGHTS = {
     "/office/officers/{officer_id}/sign-ins/{sign_in_id}/end": Right.MANAGE_OFFICERS,
     "/office/reports/{name}/schedules": Right.SEE_WORK,
     "/office/reports/schedules/{schedule_id}/end": Right.SEE_WORK,
+    "/office/units": Right.MANAGE_OFFICERS,
+    "/office/units/moves": Right.MANAGE_OFFICERS,
+    "/office/units/moves/{move_id}/decision": Right.APPROVE_OFFICER,
     "/office/notices/{number}/withdraw": Right.SETTLE_NOTICE,
     "/office/notices/{number}/paid": Right.SETTLE_NOTICE,
 }

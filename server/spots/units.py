@@ -1,0 +1,321 @@
+"""What of the regency an officer of a unit may see, and what belongs to which unit.
+
+Zones and attendants belong to a unit, as officers do. Who is of a unit sees what is of it or of a
+unit below; who is of the root, everything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, func, select, true, update
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute, aliased
+
+from server.database import new_id
+from server.errors import NotFound, Problem
+from server.identity import service as identity
+from server.identity import units
+from server.identity.models import ROOT, Attendant, Officer, Shift, Unit
+from server.identity.service import AttendantNotFound, Right
+from server.identity.units import Draft, Placed
+from server.spots import service as spots
+from server.spots.models import Spot, UnitMove, Zone
+from server.spots.service import KnownSpot, SpotNotFound, ZoneNotFound
+
+
+class MoveNotFound(NotFound):
+    slug = "unit-move-not-found"
+    title_id = "Permintaan pemindahan ini tidak ada"
+    title_en = "There is no such request to move"
+
+
+class MoveOpen(Problem):
+    slug = "unit-move-open"
+    status = 409
+    title_id = "Masih ada permintaan pemindahan yang belum diputuskan untuk ini"
+    title_en = "A request to move this still waits for its decision"
+
+
+class MoveDecided(Problem):
+    slug = "unit-move-decided"
+    status = 409
+    title_id = "Permintaan pemindahan ini sudah diputuskan"
+    title_en = "This request to move was decided already"
+
+
+class OwnMove(Problem):
+    slug = "own-unit-move"
+    status = 403
+    title_id = "Yang meminta pemindahan tidak boleh memutuskannya"
+    title_en = "Who asked for a move may not decide it"
+
+
+# What one sees
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What of the regency one sees; None is all of it."""
+
+    zones: Sequence[UUID] | None
+    zone_codes: Sequence[str] | None
+    units: Sequence[UUID] | None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.zones is None
+
+    def zone(self, column: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+        """Only rows whose zone is seen; one without a zone is seen by the whole regency only."""
+        return true() if self.zones is None else column.in_(self.zones)
+
+    def unit(self, column: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+        """Only rows of people whose unit is seen."""
+        return true() if self.units is None else column.in_(self.units)
+
+    def spot(self, column: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+        if self.zones is None:
+            return true()
+        spot = aliased(Spot)
+        return column.in_(select(spot.id).where(spot.zone_id.in_(self.zones)))
+
+    def shift(self, column: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+        """Only rows of shifts of the unit's attendants."""
+        if self.units is None:
+            return true()
+        shift, attendant = aliased(Shift), aliased(Attendant)
+        theirs = select(shift.id).join(attendant, attendant.id == shift.attendant_id)
+        return column.in_(theirs.where(attendant.unit_id.in_(self.units)))
+
+    def device(self, column: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+        """Only rows of devices whose newest shift was one of the unit's attendants'."""
+        if self.units is None:
+            return true()
+        shift, attendant = aliased(Shift), aliased(Attendant)
+        newest = (
+            select(shift.device_id, attendant.unit_id)
+            .join(attendant, attendant.id == shift.attendant_id)
+            .ext(distinct_on(shift.device_id))
+            .order_by(shift.device_id, shift.opened_at.desc())
+            .subquery()
+        )
+        return column.in_(select(newest.c.device_id).where(newest.c.unit_id.in_(self.units)))
+
+    async def find_spot(self, db: AsyncSession, code: str) -> KnownSpot:
+        """Raises SpotNotFound also of one elsewhere."""
+        spot = await spots.find(db, code)
+        self.must_see(spot.zone_id, SpotNotFound)
+        return spot
+
+    async def zone_names(self, db: AsyncSession) -> list[tuple[str, str]]:
+        """Of the zones to choose from."""
+        told = await spots.zone_names(db)
+        return told if self.zone_codes is None else [z for z in told if z[0] in self.zone_codes]
+
+    def must_see(self, zone_id: UUID | None, otherwise: type[Problem]) -> None:
+        """Raises `otherwise` of what is elsewhere: as if it were not there."""
+        if self.zones is not None and zone_id not in self.zones:
+            raise otherwise
+
+    async def must_find(
+        self, db: AsyncSession, condition: ColumnElement[bool], otherwise: type[Problem]
+    ) -> None:
+        """Raises `otherwise` where one of the conditions above does not hold of a value."""
+        if not self.is_whole and not await db.scalar(select(condition)):
+            raise otherwise
+
+
+WHOLE = Scope(None, None, None)
+
+
+async def scope_of(db: AsyncSession, officer: Officer) -> Scope:
+    """The one place that says what an officer sees."""
+    if officer.unit_id == ROOT:
+        return WHOLE
+    seen = (await db.scalars(units.below(officer.unit_id))).all()
+    rows = await db.execute(select(Zone.id, Zone.code).where(Zone.unit_id.in_(seen)))
+    zones = rows.all()
+    return Scope([id_ for id_, _ in zones], [code for _, code in zones], seen)
+
+
+# The tree, and what is in it
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A unit, with what is in it itself."""
+
+    placed: Placed
+    zones: Sequence[str]
+    officers: Sequence[str]
+    attendants: int
+
+    @property
+    def is_root(self) -> bool:
+        return self.placed.unit.id == ROOT
+
+
+async def shown(db: AsyncSession) -> list[Shown]:
+    zones = await _by_unit(db, Zone.unit_id, Zone.code + " " + Zone.name)
+    active = Officer.switched_off_at.is_(None)
+    officers = await _by_unit(db, Officer.unit_id, Officer.name, active)
+    counts = select(Attendant.unit_id, func.count()).group_by(Attendant.unit_id)
+    attendants = {unit: int(count) for unit, count in await db.execute(counts)}
+    return [
+        Shown(
+            placed,
+            zones.get(placed.unit.id, ()),
+            officers.get(placed.unit.id, ()),
+            attendants.get(placed.unit.id, 0),
+        )
+        for placed in await units.tree(db)
+    ]
+
+
+async def _by_unit(
+    db: AsyncSession, unit: Any, name: Any, which: ColumnElement[bool] | None = None
+) -> dict[UUID, Sequence[str]]:
+    asked = select(unit, func.array_agg(name).label("names")).group_by(unit)
+    rows = await db.execute(asked if which is None else asked.where(which))
+    return {unit_id: sorted(names) for unit_id, names in rows}
+
+
+async def add(db: AsyncSession, by: UUID, parent: UUID, draft: Draft) -> UUID:
+    """A new unit, empty: nobody sees more or less by it."""
+    await identity.acting(db, by, Right.MANAGE_OFFICERS)
+    return await units.add(db, parent, draft)
+
+
+# Moving something under a unit
+
+
+class Subject(StrEnum):
+    """What comes under a unit; named by its code."""
+
+    UNIT = "unit"
+    ZONE = "zone"
+    ATTENDANT = "attendant"
+
+
+OF: dict[Subject, tuple[Any, InstrumentedAttribute[UUID | None], Any, type[Problem]]] = {
+    Subject.UNIT: (Unit, UnitMove.unit_id, Unit.parent_id, units.UnitNotFound),
+    Subject.ZONE: (Zone, UnitMove.zone_id, Zone.unit_id, ZoneNotFound),
+    Subject.ATTENDANT: (Attendant, UnitMove.attendant_id, Attendant.unit_id, AttendantNotFound),
+}
+"""Its table, the move's column of it, its own column of the unit above, and what if it is not."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """A move as people see it."""
+
+    id: UUID
+    subject: Subject
+    code: str
+    name: str
+    to: str
+    proposed_by: UUID
+    maker: str
+    proposed_at: datetime
+    why: str
+    decided_at: datetime | None
+    checker: str | None
+    approved: bool | None
+
+
+async def propose(
+    db: AsyncSession, by: UUID, subject: Subject, code: str, to: UUID, why: str, *, now: datetime
+) -> UUID:
+    """Ask that something come under a unit; raises as the problems above say."""
+    maker = await identity.acting(db, by, Right.MANAGE_OFFICERS)
+    await units.find(db, to)
+    table, column, _, missing = OF[subject]
+    subject_id = await db.scalar(select(table.id).where(table.code == code.strip().upper()))
+    if subject_id is None:
+        raise missing(code)
+    if subject_id == ROOT:
+        raise units.UnitMisplaced
+    told = {column.key: subject_id, "to_id": to, "why": why, "proposed_at": now}
+    made = await db.scalar(
+        upsert(UnitMove)
+        .values(id=new_id(), proposed_by=maker.id, **told)
+        .on_conflict_do_nothing()
+        .returning(UnitMove.id)
+    )
+    if made is None:
+        raise MoveOpen
+    return UUID(str(made))
+
+
+async def decide(
+    db: AsyncSession, by: UUID, move_id: UUID, *, approve: bool, now: datetime
+) -> None:
+    """Do what another officer asked for, or not; raises OwnMove, MoveDecided, UnitMisplaced."""
+    checker = await identity.acting(db, by, Right.APPROVE_OFFICER)
+    asked = await db.scalar(select(UnitMove).where(UnitMove.id == move_id).with_for_update())
+    if asked is None:
+        raise MoveNotFound
+    if asked.decided_at is not None:
+        raise MoveDecided
+    if asked.proposed_by == checker.id:
+        raise OwnMove
+    asked.decided_by, asked.decided_at, asked.approved = checker.id, now, approve
+    await db.flush()
+    if not approve:
+        return
+    for table, column, above, _ in OF.values():
+        subject_id = getattr(asked, column.key)
+        if subject_id is None:
+            continue
+        try:
+            async with db.begin_nested():
+                await db.execute(
+                    update(table).where(table.id == subject_id).values({above.key: asked.to_id})
+                )
+        except DBAPIError as exc:
+            units.raise_if_no_tree(exc)
+            raise
+
+
+async def moves(db: AsyncSession, limit: int) -> list[Move]:
+    """Those that wait first, then the newest."""
+    waits = UnitMove.decided_at.is_(None)
+    rows = await db.execute(_named().order_by(waits.desc(), UnitMove.id.desc()).limit(limit))
+    return [Move(row[0], Subject(row[1]), *row[2:]) for row in rows]
+
+
+def _named() -> Select[Any]:
+    of, to, maker, checker = aliased(Unit), aliased(Unit), aliased(Officer), aliased(Officer)
+    return (
+        select(
+            UnitMove.id,
+            case(
+                (UnitMove.unit_id.is_not(None), Subject.UNIT.value),
+                (UnitMove.zone_id.is_not(None), Subject.ZONE.value),
+                else_=Subject.ATTENDANT.value,
+            ),
+            func.coalesce(of.code, Zone.code, Attendant.code),
+            func.coalesce(of.name, Zone.name, Attendant.name),
+            to.name,
+            UnitMove.proposed_by,
+            maker.name,
+            UnitMove.proposed_at,
+            UnitMove.why,
+            UnitMove.decided_at,
+            checker.name,
+            UnitMove.approved,
+        )
+        .outerjoin(of, of.id == UnitMove.unit_id)
+        .outerjoin(Zone, Zone.id == UnitMove.zone_id)
+        .outerjoin(Attendant, Attendant.id == UnitMove.attendant_id)
+        .join(to, to.id == UnitMove.to_id)
+        .join(maker, maker.id == UnitMove.proposed_by)
+        .outerjoin(checker, checker.id == UnitMove.decided_by)
+    )
