@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from fastapi import FastAPI
@@ -58,7 +57,7 @@ class Rule:
 def rules(app: FastAPI) -> list[Rule]:
     """Of every route, in the order of their paths."""
     found = [
-        _rule(method, route, route.original_route.tags)
+        _rule(method, route, route.original_route)
         for route in iter_route_contexts(app.routes)
         if isinstance(route.original_route, APIRoute)
         for method in route.methods or ()
@@ -66,8 +65,8 @@ def rules(app: FastAPI) -> list[Rule]:
     return sorted(found, key=lambda rule: (rule.path, rule.method))
 
 
-def _rule(method: str, route: RouteContext, tags: list[str | Enum]) -> Rule:
-    if "acquirer" in tags:  # its handlers answer what is signed
+def _rule(method: str, route: RouteContext, original: APIRoute) -> Rule:
+    if "acquirer" in original.tags:  # its handlers answer what is signed
         return Rule(method, str(route.path), frozenset({"acquirer"}), False, frozenset())
     calls = list(_calls(route.dependant))
     rights = frozenset(call.right for call in calls if isinstance(call, signed_in.Holder))
@@ -79,7 +78,9 @@ def _rule(method: str, route: RouteContext, tags: list[str | Enum]) -> Rule:
         rights,
         # Without asking for an officer, a route is about whoever signed in alone.
         rights <= WITHIN_UNIT
-        and (signed_in.within in calls or signed_in.signed_in_officer not in calls),
+        and (
+            signed_in.keeps_to_units(original.endpoint) or signed_in.signed_in_officer not in calls
+        ),
     )
 
 
