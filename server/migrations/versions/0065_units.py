@@ -6,7 +6,7 @@ from alembic import op
 from server.migrations.grants import changeable, never_changes, recorded
 
 revision = '0065'
-down_revision = '0070'
+down_revision = '0074'
 
 ROOT = '00000000-0000-0000-0000-000000000000'
 INSTANT = sa.DateTime(timezone=True)
