@@ -58,6 +58,8 @@ RULES = {
         st.sampled_from((postings.RECEIVABLE, postings.IN_TRANSIT, postings.DEPOSITS_IN_TRANSIT)),
     ),
     "for_fee_claimed": st.tuples(AMOUNT),
+    "for_claim_paid": st.tuples(AMOUNT, st.sampled_from((postings.SUSPENSE, postings.MDR_EXPENSE))),
+    "for_claim_refused": st.tuples(AMOUNT),
     "for_bank_credit": st.tuples(ANY, AWAITING),
     "for_unknown_movement": st.tuples(ANY),
     "for_explained_movement": st.tuples(ANY, AWAITING),
