@@ -15,6 +15,7 @@ from domain.events import GENESIS, Event, canonical, event_hash, verify_chain
 from domain.ids import uuid7
 from domain.payment import CHARGE_TABLE
 from server.audit import findings
+from server.audit.sealed import RECORDED
 from server.database import Transactions
 from server.figures.service import ASTRAY
 from server.identity.service import signed_by
@@ -95,6 +96,7 @@ EARNED_BY_PASSES = """
     WHERE p.pass_order_id IS NOT NULL AND (m.flag = 'exact' OR k.entry_id IS NOT NULL)
 """
 TRIGGERS = (
+    *(f"{table}_recorded" for table in RECORDED),
     "acquirer_choices_first_state",
     "acquirer_choices_never_changes",
     "acquirer_choices_only_edges",
@@ -225,10 +227,8 @@ TRIGGERS = (
     "transfer_cases_two_officers",
     "unended_stays_two_officers",
     "unit_moves_never_changes",
-    "unit_moves_recorded",
     "units_are_a_tree",
     "units_never_changes",
-    "units_recorded",
     "unsettled_lines_insert_only",
     "voucher_batches_insert_only",
     "voucher_ends_insert_only",

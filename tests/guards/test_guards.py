@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.device import DEVICE_TABLE, DeviceState
+from domain.ids import uuid7
 from domain.parking import STAY_TABLE, StayState
 from domain.payment import CHARGE_TABLE, PAYMENT_TABLE, ChargeState, PaymentState
 from domain.sign import SIGN_TABLE, SignEvent, SignState
@@ -992,17 +993,18 @@ async def test_who_answered_a_complaint_cannot_end_it_after_another_opened_it_ag
         async with transactions.begin() as db:
             connection = await db.connection()
             await connection.exec_driver_sql(
-                "INSERT INTO complaint_changes VALUES (gen_random_uuid(), $1,"
+                "INSERT INTO complaint_changes VALUES ($6, $1,"
                 " now() + $2 * interval '1 minute', $3, $4, $5, 'uji')",
-                (asked.id, n, before, after, who),
+                (asked.id, n, before, after, who, uuid7(n, bytes(10))),
             )
 
     await change(1, "open", "answered", "ani")
     await change(2, "answered", "closed", "budi")
     await change(3, "closed", "answered", "budi")  # opened again
-    with pytest.raises(DBAPIError, match="answered by nobody else"):
-        await change(4, "answered", "closed", "ani")
-    await change(5, "answered", "closed", "budi")
+    for who in ("ani", "budi"):  # who answered it, and who ended it on that answer
+        with pytest.raises(DBAPIError, match="answered by nobody else"):
+            await change(4, "answered", "closed", who)
+    await change(5, "answered", "closed", "citra")
 
 
 async def test_every_trigger_is_watched_and_tried_here(owner: Transactions) -> None:

@@ -34,7 +34,7 @@ INSERT_ONLY = {
     "complaint_changes", "day_close_changes",
     "device_changes", "device_events", "device_keys", "imported_files", "inquiries",
     "ledger_entries", "ledger_postings", "money", "notifications", "officer_changes",
-    "payee_accounts", "payout_rules",
+    "payee_accounts", "payee_decisions", "payout_rules",
     "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
     "refund_changes",
     "refund_proofs", "refund_receipts", "remitted_days", "settlement_lines", "shift_closings",
@@ -139,8 +139,9 @@ UPDATED = {
     },
     "takings_swept": {"bound", "reports_bound", "waiting_at", "waiting_xid"},
     "acquirer_choices": {"state", "decided_by", "decided_at", "why"},
+    "rule_proposals": {"state", "decided_by", "decided_at", "why"},
     "tariff_proposals": {"state", "decided_by", "decided_at", "why", "tariff_id"},
-    "tariffs": {"valid_until", "version"},
+    "tariffs": {"valid_until", "version", "taken_back_by"},
     "transfer_cases": {"closed_by", "closed_at", "what_was_done"},
     "unended_stays": {"closed_by", "closed_at", "what_was_done"},
     "used_nonces": set(),
@@ -170,6 +171,8 @@ READ = {"alembic_version"} | KEPT
 
 HIDDEN = {
     "api_keys.key_hash",
+    "attendant_requests.nik_digest",
+    "attendant_requests.nik_ending",
     "attendants.nik_digest",
     "attendants.nik_ending",
     "attendants.pin_hash",
