@@ -87,6 +87,7 @@ def text(
     language: str,
     path: str,
     query: str,
+    unit: str | None = None,
     **values: Any,
 ) -> str:
     """A page of `folder` as HTML, for who reads it at an address in a language."""
@@ -109,6 +110,7 @@ def text(
             language_link=f"{path}?{in_other}",
             books=books,
             when=when,
+            unit=unit,
             **values,
         )
     )
