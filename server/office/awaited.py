@@ -58,12 +58,19 @@ PROPOSED = """
         FROM attendant_requests r JOIN attendants a ON a.id = r.attendant_id
         WHERE r.decided_at IS NULL
         UNION ALL
-        SELECT 'case', count(*)::text, NULL, min(s.at), '/office/cases?state=proposed'
-        FROM case_steps s
-        WHERE s.event = 'proposed' AND s.officer_id <> $1 AND NOT EXISTS (
-            SELECT FROM case_steps n
-            WHERE n.kind = s.kind AND n.case_id = s.case_id AND n.number > s.number
-        ) HAVING count(*) > 0
+        SELECT 'move', '', proposed_by, proposed_at, '/office/units'
+        FROM unit_moves WHERE decided_at IS NULL
+        UNION ALL
+        SELECT 'case', count(*)::text, NULL, min(at), '/office/cases?state=proposed'
+        FROM (
+            SELECT s.at FROM case_steps s
+            WHERE s.event = 'proposed' AND s.officer_id <> $1 AND NOT EXISTS (
+                SELECT FROM case_steps n
+                WHERE n.kind = s.kind AND n.case_id = s.case_id AND n.number > s.number
+            )
+            UNION ALL
+            SELECT proposed_at FROM cases WHERE state = 'proposed' AND proposed_by <> $1
+        ) cases HAVING count(*) > 0
     ) p LEFT JOIN officers o ON o.id = p.by
     WHERE p.by IS DISTINCT FROM $1 AND p.kind = ANY($2::text[])
     ORDER BY p.at LIMIT $3
@@ -81,6 +88,7 @@ DECIDES = {
     "device": Right.APPROVE_DEVICE,
     "officer": Right.APPROVE_OFFICER,
     "attendant": Right.APPROVE_ATTENDANT,
+    "move": Right.APPROVE_OFFICER,
     "case": Right.DECIDE_CASE,
 }
 

@@ -19,7 +19,7 @@ from domain.states import TransitionRefused
 from server.database import new_id
 from server.errors import InvalidRequest, NotFound, Problem
 from server.identity import service as identity
-from server.identity.models import Officer
+from server.identity.models import ROOT, Officer
 from server.identity.service import MAY, Right
 from server.reports.table import Said
 from server.rules import standing
@@ -220,7 +220,9 @@ async def withdraw(
 async def refuse_unless_alone(db: AsyncSession) -> None:
     """One person sets rules only while nobody is there to check; raises RuleNeedsTwo."""
     checkers = [role.value for role, rights in MAY.items() if Right.DECIDE_RULE in rights]
-    there = select(Officer.id).where(Officer.role.in_(checkers), Officer.switched_off_at.is_(None))
+    there = select(Officer.id).where(
+        Officer.role.in_(checkers), Officer.unit_id == ROOT, Officer.switched_off_at.is_(None)
+    )
     if await db.scalar(there.limit(1)) is not None:
         raise RuleNeedsTwo
 
