@@ -53,7 +53,7 @@ def report(
             print(f"{known.name:<14} {known.title.in_(language)}")
         return
     if name == "scheduled":
-        _print_scheduled(data)
+        _print_scheduled(data, language)
         return
     if first is None or last is None or out is None:
         fail("a report needs --from, --to and --out", USAGE)
@@ -69,9 +69,10 @@ def report(
     talk.print(f"{out}: {len(file.content)} B", markup=False)
 
 
-def _print_scheduled(data: Path) -> None:
+def _print_scheduled(data: Path, language: str) -> None:
     """Who has which report made by itself, and which file was the last."""
     from server.reports import schedules
+    from server.reports.downloads import ReportTooLong
 
     async def work(db: Any, _books: Any) -> Any:
         return await schedules.schedules(db, None, MOST_LISTED), await schedules.files(
@@ -86,6 +87,9 @@ def _print_scheduled(data: Path) -> None:
             state = f"ended: {plan.ended_why}"
         else:
             state = "running" if plan.failure is None else f"failing: {plan.failure}"
+        if shown.left_out is not None:
+            why = ReportTooLong().body(language)["title"]
+            state += f"; not made {shown.left_out.first} {shown.left_out.last}: {why}"
         print(f"{shown.login:<12} {told:<40} {state}")
     for made in files:
         told = f"{made.file.first_day} {made.file.last_day} {made.download.sha256.hex()}"

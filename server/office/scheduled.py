@@ -17,7 +17,7 @@ from server.office.reports import AskedDep, narrowed, title_of
 from server.office.signed_in import OfficerDep
 from server.payments.wiring import WiringDep
 from server.reports import catalogue, schedules
-from server.reports.downloads import Form
+from server.reports.downloads import Form, ReportTooLong
 from server.reports.schedules import Every, Wish
 from server.reports.table import FILTERS
 
@@ -53,6 +53,7 @@ async def scheduled_page(
         everybody=of is None,
         title_of=title_of,
         filters=FILTERS,
+        too_long=ReportTooLong().body(language_of(request))["title"],
     )
 
 

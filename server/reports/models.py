@@ -72,7 +72,8 @@ class ReportSchedule(Base):
     """A report that is made by itself, period after period, as its officer may see it.
 
     Files follow each other from `first_day` on. `failure` is why the next one could not be made
-    when that was last tried, at `failed_at`.
+    when that was last tried, at `failed_at`. `too_long_until` is the last day of the newest period
+    that was left out because it is too long for a file.
     """
 
     __tablename__ = "report_schedules"
@@ -101,6 +102,7 @@ class ReportSchedule(Base):
     ended_why: Mapped[str | None] = mapped_column(Text)
     failed_at: Mapped[datetime | None] = mapped_column(Instant)
     failure: Mapped[str | None] = mapped_column(Text)
+    too_long_until: Mapped[date | None]
 
 
 class ScheduledFile(Base):

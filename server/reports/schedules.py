@@ -1,15 +1,15 @@
 """Reports that are made by themselves: which, of which periods, and each file exactly once.
 
 Nothing remembers what is still to be made: a period is due when it is over and its schedule has no
-file of it. So a server that was away for a week makes up for it, and two that are awake at once
-write the same file once.
+file of it, nor left it out as too long for one. So a server that was away for a week makes up for
+it, and two that are awake at once write the same file once.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from uuid import UUID
 
 import structlog
@@ -22,7 +22,7 @@ from server.identity.models import ROOT, Officer, Role
 from server.identity.service import MAY, Right, RoleNotAllowed
 from server.payments.books import Books
 from server.reports import catalogue, downloads
-from server.reports.downloads import File, Form, Reader
+from server.reports.downloads import File, Form, Reader, ReportTooLong
 from server.reports.models import ReportDownload, ReportSchedule, ScheduledFile, ScheduledMail
 from server.reports.signing import ReportSigner
 from server.reports.table import Asked, Comparison, Filter, Period, Report
@@ -87,6 +87,15 @@ class Every(StrEnum):
         first = day.replace(day=1)
         after = (first + timedelta(days=31)).replace(day=1)
         return Period(first, after - timedelta(days=1))
+
+
+class Step(Enum):
+    """What came of the period that is next of a schedule."""
+
+    MADE = auto()
+    LEFT_OUT = auto()
+    NONE = auto()
+    """It is not due, or another process made it."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +189,10 @@ async def write_due(
     made = 0
     for schedule_id in live:
         try:
-            while await _write_next(transactions, books, signer, schedule_id, now):
-                made += 1
+            step = Step.LEFT_OUT
+            while step is not Step.NONE:
+                step = await _write_next(transactions, books, signer, schedule_id, now)
+                made += step is Step.MADE
         except Problem as exc:
             log.warning("scheduled_report_failed", reason=exc.slug)
             await _note_failure(transactions, schedule_id, exc.slug, now)
@@ -208,8 +219,8 @@ async def _write_next(
     signer: ReportSigner | None,
     schedule_id: UUID,
     now: datetime,
-) -> bool:
-    """Make the file that is due next, if one is; whether it was made."""
+) -> Step:
+    """Make the file that is due next, if one is."""
     async with transactions.begin() as db:
         schedule = await db.get_one(ReportSchedule, schedule_id)
         officer = await db.get_one(Officer, schedule.officer_id)
@@ -217,22 +228,39 @@ async def _write_next(
         rights = MAY[Role(officer.role)]
         if officer.switched_off_at is not None:
             await _end(db, schedule_id, "off", now)
-            return False
+            return Step.NONE
         is_whole = officer.unit_id == ROOT
         if report is None or not is_whole or not _allowed(report, asked.filters, rights):
             await _end(db, schedule_id, "right", now)
-            return False
+            return Step.NONE
     failed_lately = schedule.failed_at is not None and now - schedule.failed_at < AGAIN
     if failed_lately or not _is_over(asked.period, schedule.at, books, now):
-        return False
+        return Step.NONE
     reader = Reader(officer.login, rights, schedule.language)
-    file, record = await downloads.draw(
-        transactions, report, asked, Form(schedule.form), reader, signer, now=now
-    )
+    try:
+        file, record = await downloads.draw(
+            transactions, report, asked, Form(schedule.form), reader, signer, now=now
+        )
+    except ReportTooLong as exc:
+        log.warning("scheduled_report_failed", reason=exc.slug)
+        await _leave_out(transactions, schedule_id, asked.period)
+        return Step.LEFT_OUT
     kept = await _keep(transactions, schedule, officer.role, asked.period, file, record)
     if schedule.failure is not None:
         await _note_failure(transactions, schedule_id, None, now)
-    return kept
+    return Step.MADE if kept else Step.NONE
+
+
+async def _leave_out(transactions: Transactions, schedule_id: UUID, period: Period) -> None:
+    """What is over grows no shorter: to try it again would hold up the periods after it."""
+    async with transactions.begin() as db:
+        # Never back: another process may be further by now.
+        until = func.greatest(ReportSchedule.too_long_until, period.last)
+        await db.execute(
+            update(ReportSchedule)
+            .where(ReportSchedule.id == schedule_id)
+            .values(too_long_until=until, failed_at=None, failure=None)
+        )
 
 
 async def _next(
@@ -242,7 +270,8 @@ async def _next(
     last = await db.scalar(
         select(func.max(ScheduledFile.last_day)).where(ScheduledFile.schedule_id == schedule.id)
     )
-    first = schedule.first_day if last is None else last + timedelta(days=1)
+    done = max(filter(None, (last, schedule.too_long_until)), default=None)
+    first = schedule.first_day if done is None else done + timedelta(days=1)
     filters = {Filter(name): text for name, text in schedule.filters.items() if name != COMPARE}
     compared = schedule.filters.get(COMPARE)
     return catalogue.REPORTS.get(schedule.report), Asked(
@@ -310,6 +339,12 @@ class Shown:
 
     schedule: ReportSchedule
     login: str
+
+    @property
+    def left_out(self) -> Period | None:
+        """The newest period that is too long for a file."""
+        until = self.schedule.too_long_until
+        return None if until is None else Every(self.schedule.every).around(until)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import hashlib
 import mailbox
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage, Message
 from pathlib import Path
@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
+from pyhanko.sign.signers import Signer
 from sqlalchemy import select, update
 
 from server import sample
@@ -22,10 +23,11 @@ from server.identity import service as identity
 from server.identity.models import Officer, Role
 from server.payments.books import Books
 from server.reports import catalogue, mailing, schedules
-from server.reports.downloads import Form
+from server.reports.downloads import Form, ReportTooLong
 from server.reports.mailing import Mailer, MailUnfit
 from server.reports.models import ReportDownload, ReportSchedule, ScheduledFile, ScheduledMail
 from server.reports.schedules import Every, Made, Wish
+from server.reports.signing import ReportKeyUnfit, ReportSigner
 from server.settings import Settings
 from server.system import free_ports
 from tests.server.cluster import PASSWORD
@@ -125,25 +127,63 @@ async def test_a_schedule_ends_with_its_officers_right(
     assert await made_files(transactions) == []
 
 
+def key_away() -> AbstractContextManager[Signer]:
+    raise ReportKeyUnfit("the token does not open")
+
+
 async def test_a_file_that_fails_is_told_and_made_later(
-    transactions: Transactions, books: Books, maker: Officer, monkeypatch: pytest.MonkeyPatch
+    transactions: Transactions, books: Books, maker: Officer
 ) -> None:
-    await planned(transactions, books, maker)
+    await planned(transactions, books, maker, form=Form.PDF)
     await planned(transactions, books, maker, report="zona", form=Form.XLSX)
     later = MADE + timedelta(days=1)
-    with monkeypatch.context() as patched:
-        patched.setitem(schedules.downloads.MOST_ROWS, Form.CSV, -1)
-        assert await schedules.write_due(transactions, books, None, now=later) == 1
+    unusable = ReportSigner("Kunci di token", key_away)
+    assert await schedules.write_due(transactions, books, unusable, now=later) == 1
     async with transactions.begin() as db:
         failing = (
             await db.scalars(select(ReportSchedule).where(ReportSchedule.failed_at.is_not(None)))
         ).one()
-    assert (failing.report, failing.failure) == ("harian", "report-too-long")
+    assert (failing.report, failing.failure) == ("harian", "report-not-signed")
     soon = later + schedules.AGAIN
     assert await schedules.write_due(transactions, books, None, now=soon) == 1
     async with transactions.begin() as db:
         mended = await db.get_one(ReportSchedule, failing.id)
     assert mended.failure is None
+
+
+async def test_a_period_too_long_for_a_file_is_told_and_holds_up_no_later_one(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    books: Books,
+    maker: Officer,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await planned(transactions, books, maker, every=Every.MONTH)
+    december = datetime(2026, 12, 2, 3, tzinfo=UTC)
+    assert await schedules.write_due(transactions, books, None, now=december) == 1
+    async with transactions.begin() as db:
+        await db.execute(update(ReportSchedule).values(failed_at=december, failure="internal"))
+    february = datetime(2027, 2, 2, 3, tzinfo=UTC)
+    with monkeypatch.context() as patched:
+        patched.setitem(schedules.downloads.MOST_ROWS, Form.CSV, -1)
+        assert await schedules.write_due(transactions, books, None, now=february) == 0
+    async with transactions.begin() as db:
+        told = (await db.scalars(select(ReportSchedule))).one()
+    assert (told.too_long_until, told.failure) == (date(2027, 1, 31), None)
+    await sign_in(api)
+    page = (await api.get("/office/reports/scheduled")).text
+    assert f"1 Jan 2027 – 31 Jan 2027. {ReportTooLong.title_id}" in page
+    english = (await api.get("/office/reports/scheduled?lang=en")).text
+    assert f"1 Jan 2027 – 31 Jan 2027. {ReportTooLong.title_en}" in english
+    listed = (await Karcis(database_url, tmp_path)("report", "scheduled")).stdout
+    assert f"not made 2027-01-01 2027-01-31: {ReportTooLong.title_id}" in listed
+    march = datetime(2027, 3, 2, 3, tzinfo=UTC)
+    for count in (1, 0):
+        assert await schedules.write_due(transactions, books, None, now=march) == count
+    files = await made_files(transactions)
+    assert [made.file.first_day for made in files] == [date(2026, 11, 1), date(2027, 2, 1)]
 
 
 async def plan_by_page(api: httpx.AsyncClient, report: str, **more: str) -> httpx.Response:
