@@ -1,11 +1,12 @@
 """The statement of the regency's own account (RKUD), told from the collecting one by its number.
 
 Most of what moves there is other money of the regency: it is kept as it came, in no entry and no
-case. A credit that names an STS confirms it. One that names a batch or a slip is its money, which
-was paid straight into that account: no STS has to hand it in any more.
+case. A credit that names an STS confirms it. One that names a batch or a slip that still awaits as
+much is its money, which was paid straight into that account: no STS has to hand it in any more.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
@@ -18,7 +19,13 @@ from server.ledger import service as ledger
 from server.payments.books import Books
 from server.reconciliation import movements, transfers
 from server.reconciliation.files import StatementRow
-from server.reconciliation.models import ClearedMovement, Remittance, StatementLine
+from server.reconciliation.matching import batches_named, named_together
+from server.reconciliation.models import (
+    ClearedMovement,
+    Remittance,
+    SettlementLine,
+    StatementLine,
+)
 from server.reconciliation.movements import PAID_OUT_WITHIN, Slip
 from server.reconciliation.states import RemittanceState
 
@@ -90,6 +97,42 @@ async def explain(
     await _post(db, lines, batches, slips or {}, now)
 
 
+@dataclass(frozen=True)
+class _Payouts:
+    """What batches bring, and what came of it: each sum with all batches that it names."""
+
+    net_rp: Mapping[str, int]
+    came: list[tuple[set[str], int]]
+
+    def take(self, line: StatementLine) -> bool:
+        """Whether the batches named await the sum; more is what was handed in under their name."""
+        named = set(batches_named(line.narrative, self.net_rp))
+        together = named_together(named, [names for names, _ in self.came])
+        net_rp = sum(self.net_rp.get(name, 0) for name in together)
+        came_rp = sum(rp for names, rp in self.came if names & together) + line.amount_rp
+        fits = min(net_rp, 0) <= came_rp <= max(net_rp, 0)
+        if fits:
+            self.came.append((named, line.amount_rp))
+        return fits
+
+
+async def _payouts(db: AsyncSession, since: date) -> _Payouts:
+    recent = select(SettlementLine.batch_id).where(SettlementLine.settlement_date >= since)
+    nets = await db.execute(
+        select(SettlementLine.batch_id, func.sum(SettlementLine.net_rp))
+        .where(SettlementLine.batch_id.in_(recent))
+        .group_by(SettlementLine.batch_id)
+    )
+    net_rp = {name: int(rp) for name, rp in nets}
+    cleared = await db.execute(
+        select(ClearedMovement.name, StatementLine.narrative, StatementLine.amount_rp)
+        .join(StatementLine, StatementLine.id == ClearedMovement.statement_line_id)
+        .where(ClearedMovement.name.in_(recent))
+    )
+    came = [({name, *batches_named(told, net_rp)}, rp) for name, told, rp in cleared]
+    return _Payouts(net_rp, came)
+
+
 async def _post(
     db: AsyncSession,
     lines: Iterable[StatementLine],
@@ -97,8 +140,13 @@ async def _post(
     slips: Mapping[str, Slip],
     now: datetime,
 ) -> None:
-    for line in lines:
+    payouts = None
+    for line in sorted(lines, key=lambda line: line.value_date):
         name = movements.clears(line, batches, slips) if line.amount_rp else None
+        if name in batches:
+            payouts = payouts or await _payouts(db, line.value_date - 2 * PAID_OUT_WITHIN)
+            if not payouts.take(line):
+                name = movements.clears(line, (), slips)
         if name is None:
             continue
         account = postings.IN_TRANSIT

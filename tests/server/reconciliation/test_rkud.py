@@ -198,6 +198,49 @@ async def test_what_an_acquirer_pays_straight_into_the_rkud_needs_a_paper_and_no
     assert await broken(office) == {}
 
 
+async def test_a_transfer_that_names_a_batch_already_paid_is_no_second_payout(
+    transactions: Transactions, books: Books
+) -> None:
+    """The treasurer writes the batch, not the number of the STS."""
+    office = Office(transactions, replace(books, rkud_account=RKUD), AFTER)
+    paid_at = f"{DAY}T09:00:00+07:00"
+    await office.book([booked(1, paid_at), booked(2, paid_at)])
+    lines = (line(1, paid_at, mdr_rp=14), line(2, paid_at, batch="BCH-A2", mdr_rp=14))
+    await office.settle(settlement(*lines))
+    await office.bank(statement(DAY, (3_972, "PENCAIRAN BCH-A1 BCH-A2")))
+    await office.bank(
+        at_rkud(DAY, (1_986, "SETORAN BCH-A2"), (3_972, "SETORAN BCH-A1 BCH-A2"), (1, "BCH-A1"))
+    )
+    balances = await office.balances()
+    assert [balances.get(code) for code in ("1100", "1110", "1130")] == [None, 3_972, None]
+    await office.reconcile()
+    await closes.close(transactions, DAY, office.books, "uji", now=AFTER)
+    async with transactions.begin() as db:
+        assert not await remittances.waiting(db, Workdays({}), 1, office.books, DAY, direct=True)
+    assert await broken(office) == {}
+
+
+async def test_a_payout_into_the_rkud_waits_for_all_the_batches_that_it_pays(
+    transactions: Transactions, books: Books
+) -> None:
+    office = Office(transactions, replace(books, rkud_account=RKUD), AFTER)
+    paid_at = f"{DAY}T09:00:00+07:00"
+    await office.book([booked(1, paid_at), booked(2, paid_at)])
+    await office.bank(at_rkud(DAY, (3_972, "PENCAIRAN BCH-A1 BCH-A2")))
+    await office.settle(settlement(line(1, paid_at, mdr_rp=14)))
+    assert (await office.balances()).get("1100") is None
+    await office.settle(settlement(line(2, paid_at, batch="BCH-A2", mdr_rp=14)))
+    balances = await office.balances()
+    assert [balances.get(code) for code in ("1100", "1130")] == [3_972, None]
+    debit = at_rkud(DAY, (3_972, "BATAL BCH-A1 BCH-A2"), reference="RKUD-2")
+    await office.bank(debit.replace(b"C3972,", b"D3972,").replace(b":62F:C", b":62F:D"))
+    assert (await office.balances()).get("1100") is None
+    await office.bank(at_rkud(DAY, (3_972, "ULANG BCH-A1 BCH-A2"), reference="RKUD-3"))
+    balances = await office.balances()
+    assert [balances.get(code) for code in ("1100", "1130")] == [3_972, None]
+    assert await broken(office) == {}
+
+
 async def sheet(office: Office, name: str) -> list[dict[str, object]]:
     (wanted,) = [sheet for sheet in package_sheets.SHEETS if sheet.name == name]
     bounds = {"first": DAY, "last": AFTER.date(), "start": AFTER, "until": AFTER}
