@@ -41,8 +41,6 @@ class ImportedFile(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
     imported_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
     """Who took it in on the office's page; nobody where a command did."""
-    mapping: Mapped[str | None] = mapped_column(Text)
-    """The name of the mapping it was read by; unknown of files from before it was kept."""
 
 
 class _Settled:

@@ -145,6 +145,8 @@ async def pay_out(screens: Screens, maker: Page, checker: Page) -> None:
     await maker.get_by_label("Pilih berkasnya sekali lagi").set_input_files(result)
     await press(maker, "Masukkan", PASSWORD)
     await expect(maker.locator("#hasil").get_by_role("status")).to_contain_text("1 dibayar")
+    await maker.goto("/office/imports")
+    await expect(maker.locator("tbody").first).to_contain_text("hasil pembayaran")
     await maker.goto(run)
     slip = await maker.request.get(
         str(await maker.get_by_role("link", name="Slip").get_attribute("href"))

@@ -24,7 +24,6 @@ def upgrade() -> None:
     _tariffs_taken_back()
     _payees()
     _complaints()
-    op.add_column('imported_files', sa.Column('mapping', sa.Text(), nullable=True))
 
 
 def _proposals() -> None:
