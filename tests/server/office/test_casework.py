@@ -30,6 +30,7 @@ from server.payments.books import Books
 from server.reconciliation.models import Discrepancy
 from server.reports.models import ReportDownload
 from server.spots import service as spots
+from server.spots.units import WHOLE
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.deciding import close_by_two
 from tests.server.office.test_endpoints import sign_in
@@ -273,7 +274,7 @@ async def test_the_metrics_tell_how_long_the_oldest_case_waits(
     assert told("karcis_cases_open", CaseKind.SIGN) == 0
     assert told("karcis_case_oldest_age_seconds", CaseKind.SIGN) == 0
     async with transactions.begin() as db:
-        counted = await case_list.counts(db, books, [CaseKind.DISCREPANCY], now=now)
+        counted = await case_list.counts(db, books, [CaseKind.DISCREPANCY], WHOLE, now=now)
     by_age = counted[CaseKind.DISCREPANCY]
     assert sum(by_age.values()) == 2
     assert by_age[case_list.Band.OLD] == 1
