@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from playwright.async_api import Locator, Page, expect
 
 from attendant_app.app import create_app as create_handheld
@@ -16,6 +17,7 @@ from server import sample
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Role
+from server.limits import RateLimit
 from tests.browser.screen import DESK, SHOTS, Screens
 from tests.browser.test_own_account import confirm
 from tests.browser.test_refunds import sign_in
@@ -60,8 +62,9 @@ async def reveal(page: Page, summary: str) -> Locator:
 
 
 async def test_added_by_one_approved_by_another_at_work_and_stopped(
-    screens: Screens, handheld: httpx.AsyncClient, transactions: Transactions
+    screens: Screens, app: FastAPI, handheld: httpx.AsyncClient, transactions: Transactions
 ) -> None:
+    app.state.office_limit = RateLimit(10_000)
     async with transactions.begin() as db:
         await identity.add_officer(
             db, login=ADMIN, name="Pengelola Uji", role=Role.ADMIN, password=PASSWORD

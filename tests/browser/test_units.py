@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fastapi import FastAPI
 from playwright.async_api import expect
 from sqlalchemy import update
 
@@ -11,6 +12,7 @@ from server.identity import service as identity
 from server.identity import units
 from server.identity.models import ROOT, Officer, Role
 from server.identity.units import Draft
+from server.limits import RateLimit
 from tests.browser.screen import Screens
 from tests.browser.test_office import day_end
 from tests.browser.test_officers import sign_in
@@ -21,8 +23,9 @@ __all__ = ["day_end"]
 
 
 async def test_a_unit_is_made_and_its_officers_see_only_its_streets(
-    screens: Screens, day_end: dict[str, Any], transactions: Transactions
+    screens: Screens, app: FastAPI, day_end: dict[str, Any], transactions: Transactions
 ) -> None:
+    app.state.office_limit = RateLimit(10_000)
     screens.expected_statuses |= {401, 403, 404}
     async with transactions.begin() as db:
         other = await units.add(db, ROOT, Draft("UPT-UTARA", "UPT Utara"))
