@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,9 @@ from server.cli.shell import (
     APPROVAL_NEEDED,
     AsJson,
     DataDir,
+    Decision,
     Id,
+    Officer,
     acting_as,
     fail,
     in_transaction,
@@ -23,13 +24,6 @@ from server.cli.shell import (
 )
 
 acquirer_app = typer.Typer(help="Acquirers, and questions to them.", no_args_is_help=True)
-
-Officer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
-
-
-class Decision(StrEnum):
-    APPROVE = "approve"
-    DECLINE = "decline"
 
 
 @acquirer_app.command("list")

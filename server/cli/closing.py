@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from server.cli.shell import APPROVAL_NEEDED, AsJson, DataDir, Day, acting_as, print_json
+from server.cli.shell import APPROVAL_NEEDED, AsJson, DataDir, Day, Officer, acting_as, print_json
 
 day_app = typer.Typer(help="Closing business days, by two officers.", no_args_is_help=True)
 
-Officer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
 Why = Annotated[str, typer.Option(help="Why, for the record.")]
 
 

@@ -11,15 +11,16 @@ from server.cli.shell import (
     APPROVAL_NEEDED,
     AsJson,
     DataDir,
+    Decision,
     Id,
     InputFile,
+    Officer,
     acting_as,
     fail,
     in_transaction,
     print_json,
     talk,
 )
-from server.cli.tariffs import Decision, Officer
 
 rule_app = typer.Typer(
     help="Rules of shares, fees, payouts, matching, targets; changed by two officers.",

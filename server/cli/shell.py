@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
@@ -34,6 +35,14 @@ PaidOn = Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="Wh
 OfficerLogin = Annotated[str, typer.Option(help="The officer's login who saw the slip.")]
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 Id = Annotated[UUID, typer.Argument()]
+Officer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
+
+
+class Decision(StrEnum):
+    """What the second officer says."""
+
+    APPROVE = "approve"
+    DECLINE = "decline"
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:

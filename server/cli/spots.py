@@ -13,6 +13,7 @@ from server.cli.shell import (
     AsJson,
     DataDir,
     InputFile,
+    Officer,
     acting_as,
     fail,
     in_transaction,
@@ -63,7 +64,6 @@ class Reason(StrEnum):
     SAFETY = "safety"
 
 
-Officer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
 CLOCK = ["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
 
 

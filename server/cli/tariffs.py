@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +11,11 @@ from server.cli.shell import (
     APPROVAL_NEEDED,
     AsJson,
     DataDir,
+    Decision,
     From,
     Id,
     InputFile,
+    Officer,
     acting_as,
     fail,
     in_transaction,
@@ -23,13 +24,6 @@ from server.cli.shell import (
 )
 
 tariff_app = typer.Typer(help="Tariffs, changed by two officers.", no_args_is_help=True)
-
-Officer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
-
-
-class Decision(StrEnum):
-    APPROVE = "approve"
-    DECLINE = "decline"
 
 
 @tariff_app.command("list")

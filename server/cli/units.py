@@ -12,6 +12,7 @@ from server.cli.shell import (
     AsJson,
     DataDir,
     Id,
+    Officer,
     acting_as,
     in_transaction,
     print_json,
@@ -20,7 +21,6 @@ from server.cli.shell import (
 
 unit_app = typer.Typer(help="Units of the office, as a tree.", no_args_is_help=True)
 
-Officer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
 Under = Annotated[str, typer.Option("--under", help="The code of the unit above.")]
 
 
