@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.ledger import postings
+from server.reconciliation import transfers
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ MASKED = (
     "regexp_replace({}, '\\m[A-Za-z]{{1,2}}[ .-]?[0-9]{{1,4}}[ .-]?[A-Za-z]{{1,3}}\\M', '•••', 'g')"
 )
 """A text of officers in which whatever looks like a plate is left out."""
+RUN_OF_PERIOD = """(r.prepared_at >= :start AND r.prepared_at < :until
+    OR r.decided_at >= :start AND r.decided_at < :until
+    OR EXISTS (SELECT FROM payout_lines p
+        WHERE p.run_id = r.id AND p.told_at >= :start AND p.told_at < :until))"""
+"""Whether a row `r` of payout_runs was acted on then."""
 SETTLED = """
     SELECT l.id, f.name, l.line_number, l.acquirer, l.batch_id, l.settlement_date, l.paid_at,
         l.reference, l.acquirer_reference, l.rrn, l.gross_rp, l.mdr_rp, l.vat_rp, l.withheld_rp,
@@ -310,6 +316,51 @@ SHEETS = (
            ) h WHERE at >= :start AND at < :until ORDER BY at, kind, case_id""",
     ),
     Sheet(
+        "fee_claims",
+        "Klaim potongan (MDR) kepada acquirer yang terbuka atau dibuka dalam masa ini",
+        (
+            ("id", ID, "nomor klaim; langkahnya, dengan siapa, ada di case_history"),
+            ("discrepancy_id", ID, "selisih yang diklaim"),
+            ("amount_rp", RP, "jumlah"),
+            ("owner", TEXT, "penanggung jawab"),
+            ("opened_at", AT, "kapan dibuka"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("outcome", TEXT, "hasil: paid, refused, atau withdrawn"),
+            ("entry_id", ID, "jurnal klaimnya"),
+            ("ended_entry_id", ID, "jurnal akhirnya"),
+            ("case_id", ID, "titipan yang membayarnya"),
+            ("settlement_line_id", ID, "baris pencairan yang membayarnya"),
+        ),
+        """SELECT id, discrepancy_id, amount_rp, owner, opened_at, state, outcome, entry_id,
+               ended_entry_id, case_id, settlement_line_id FROM fee_claims f
+           WHERE opened_at < :until AND (state <> 'closed' OR opened_at >= :start OR EXISTS (
+               SELECT FROM case_steps s WHERE s.kind = 'claim' AND s.case_id = f.id
+                   AND s.at >= :start)) ORDER BY id""",
+    ),
+    Sheet(
+        "transfer_cases",
+        "Transfer kantor yang tidak sampai atau berbeda, terbuka atau dibuka dalam masa ini",
+        (
+            ("id", ID, "nomor kasus; langkahnya, dengan siapa, ada di case_history"),
+            ("detail", TEXT, "payout-failed, sts-not-seen, sts-unconfirmed, atau sts-differs"),
+            ("payout_line_id", ID, "baris pembayaran bagi hasil"),
+            ("remittance", TEXT, "nomor STS"),
+            ("amount_rp", RP, "yang tidak sampai; untuk sts-differs kurang (negatif) atau lebih"),
+            ("owner", TEXT, "penanggung jawab"),
+            ("opened_at", AT, "kapan dibuka"),
+            ("mended", BOOL, "pembukuan melihat uangnya sampai"),
+            ("closed_by", TEXT, "petugas yang menutup"),
+            ("closed_at", AT, "kapan ditutup petugas"),
+            ("what_was_done", TEXT, "apa yang dilakukan; nomor polisi di dalamnya disamarkan"),
+        ),
+        f"""SELECT t.id, t.detail, t.payout_line_id, r.number, t.amount_rp, t.owner, t.opened_at,
+               {transfers.MENDED}, o.login, t.closed_at, {MASKED.format("t.what_was_done")}
+           FROM transfer_cases t LEFT JOIN remittances r ON r.id = t.remittance_id
+           LEFT JOIN officers o ON o.id = t.closed_by
+           WHERE t.opened_at < :until AND (t.opened_at >= :start OR t.closed_at >= :start
+               OR (t.closed_at IS NULL AND NOT {transfers.MENDED})) ORDER BY t.id""",
+    ),
+    Sheet(
         "tariffs",
         "Tarif yang berlaku dalam masa ini",
         (
@@ -326,6 +377,78 @@ SHEETS = (
            FROM tariffs t JOIN zones z ON z.id = t.zone_id
            WHERE t.valid_from <= :last AND (t.valid_until IS NULL OR t.valid_until >= :first)
            ORDER BY z.code, t.valid_from""",
+    ),
+    Sheet(
+        "rule_proposals",
+        "Usulan aturan (bagi hasil, MDR, jadwal bayar, pencocokan, target, tarif ditarik)",
+        (
+            ("id", ID, "nomor usulan"),
+            ("kind", TEXT, "jenis aturan"),
+            ("body", TEXT, "isi aturan (JSON)"),
+            ("reason", TEXT, "alasan pengusul"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("proposed_by", TEXT, "pengusul"),
+            ("proposed_at", AT, "kapan diusulkan"),
+            ("decided_by", TEXT, "pemutus; pengusul sendiri bila ditarik"),
+            ("decided_at", AT, "kapan diputuskan"),
+            ("why", TEXT, "alasan pemutus"),
+        ),
+        f"""SELECT p.id, p.kind, p.body::text, {MASKED.format("p.reason")}, p.state, m.login,
+               p.proposed_at, k.login, p.decided_at, {MASKED.format("p.why")}
+           FROM rule_proposals p LEFT JOIN officers m ON m.id = p.proposed_by
+           LEFT JOIN officers k ON k.id = p.decided_by
+           WHERE p.proposed_at < :until AND (p.decided_at IS NULL OR p.decided_at >= :start)
+           ORDER BY p.id""",
+    ),
+    Sheet(
+        "acquirer_choices",
+        "Pilihan acquirer penerbit tagihan, semua yang diminta sampai akhir masa ini",
+        (
+            ("id", ID, "nomor pilihan"),
+            ("zone", TEXT, "kode zona; kosong: semua zona"),
+            ("acquirer", TEXT, "acquirer"),
+            ("at_once", BOOL, "beralih seketika, sebelum diputuskan"),
+            ("starts_at", AT, "berlaku mulai, paling awal saat diputuskan kecuali at_once"),
+            ("reason", TEXT, "alasan peminta"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("asked_by", TEXT, "peminta"),
+            ("asked_at", AT, "kapan diminta"),
+            ("decided_by", TEXT, "pemutus; peminta sendiri bila ditarik"),
+            ("decided_at", AT, "kapan diputuskan"),
+            ("why", TEXT, "alasan pemutus"),
+        ),
+        f"""SELECT c.id, z.code, c.acquirer, c.at_once, c.starts_at, {MASKED.format("c.reason")},
+               c.state, m.login, c.asked_at, k.login, c.decided_at, {MASKED.format("c.why")}
+           FROM acquirer_choices c LEFT JOIN zones z ON z.id = c.zone_id
+           LEFT JOIN officers m ON m.id = c.asked_by LEFT JOIN officers k ON k.id = c.decided_by
+           WHERE c.asked_at < :until ORDER BY c.id""",
+    ),
+    Sheet(
+        "closures",
+        "Penutupan zona dan titik yang berlaku, dibuat, atau diakhiri dalam masa ini",
+        (
+            ("id", ID, "nomor penutupan"),
+            ("zone", TEXT, "kode zona"),
+            ("spot", TEXT, "kode titik parkir; kosong: seluruh zona"),
+            ("starts_at", AT, "ditutup mulai"),
+            ("ends_at", AT, "ditutup sampai menurut penutupannya; kosong: sampai diakhiri"),
+            ("reason", TEXT, "sebab"),
+            ("note", TEXT, "catatan; nomor polisi di dalamnya disamarkan"),
+            ("closed_by", TEXT, "petugas yang menutup"),
+            ("closed_at", AT, "kapan dicatat"),
+            ("ended_by", TEXT, "petugas yang mengakhiri lebih awal"),
+            ("ended_at", AT, "kapan diakhiri lebih awal"),
+            ("why", TEXT, "alasan mengakhiri"),
+        ),
+        f"""SELECT c.id, z.code, s.code, c.starts_at, c.ends_at, c.reason,
+               {MASKED.format("c.note")}, m.login, c.closed_at, k.login, e.ended_at,
+               {MASKED.format("e.why")}
+           FROM closures c JOIN zones z ON z.id = c.zone_id LEFT JOIN spots s ON s.id = c.spot_id
+           LEFT JOIN closure_ends e ON e.closure_id = c.id
+           LEFT JOIN officers m ON m.id = c.closed_by LEFT JOIN officers k ON k.id = e.ended_by
+           WHERE c.closed_at < :until AND (c.closed_at >= :start OR e.ended_at >= :start
+               OR least(c.ends_at, e.ended_at) IS NULL OR least(c.ends_at, e.ended_at) >= :start)
+           ORDER BY c.id""",
     ),
     Sheet(
         "day_closes",
@@ -395,5 +518,56 @@ SHEETS = (
            LEFT JOIN officers o ON o.id = d.received_by
            WHERE d.deposited_on BETWEEN :first AND :last
                OR (d.recorded_at >= :start AND d.recorded_at < :until) ORDER BY d.id""",
+    ),
+    Sheet(
+        "payout_runs",
+        "Pembayaran bagi hasil yang disiapkan, diputuskan, atau dibayar dalam masa ini",
+        (
+            ("id", ID, "nomor baris"),
+            ("number", TEXT, "nomor pembayaran"),
+            ("until", DAY, "bagi hasil sampai dengan hari usaha"),
+            ("amount_rp", RP, "jumlah"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("prepared_by", TEXT, "penyiap"),
+            ("prepared_at", AT, "kapan disiapkan"),
+            ("decided_by", TEXT, "pemutus"),
+            ("decided_at", AT, "kapan diputuskan"),
+            ("why", TEXT, "catatan pemutus"),
+            ("statement_line_id", ID, "mutasi bank"),
+        ),
+        f"""SELECT r.id, r.number, r.until, r.amount_rp, r.state, m.login, r.prepared_at, k.login,
+               r.decided_at, {MASKED.format("r.why")}, r.statement_line_id
+           FROM payout_runs r LEFT JOIN officers m ON m.id = r.prepared_by
+           LEFT JOIN officers k ON k.id = r.decided_by
+           WHERE {RUN_OF_PERIOD} ORDER BY r.id""",
+    ),
+    Sheet(
+        "payout_lines",
+        "Baris pembayaran bagi hasil itu: siapa dibayar, ke mana, dan apa kata bank",
+        (
+            ("id", ID, "nomor baris"),
+            ("run", TEXT, "nomor pembayaran"),
+            ("position", COUNT, "baris ke berapa"),
+            ("account_code", TEXT, "kode akun utangnya"),
+            ("party", TEXT, "pihak, seperti di ledger_postings; zone:KODE kas bersama satu zona"),
+            ("bank", TEXT, "bank penerima"),
+            ("account_masked", TEXT, "nomor rekening tersamar"),
+            ("holder", TEXT, "nama pemilik rekening"),
+            ("amount_rp", RP, "jumlah"),
+            ("state", TEXT, "keadaan terakhir: waiting, paid, failed, atau dropped"),
+            ("evidence", TEXT, "nomor atau kata bank"),
+            ("told_by", TEXT, "petugas yang mencatat kata bank"),
+            ("file", TEXT, "berkas bank yang mengatakannya"),
+            ("told_at", AT, "kapan dicatat"),
+            ("entry_id", ID, "nomor jurnal"),
+        ),
+        f"""SELECT l.id, r.number, l.position, l.account_code, l.party, a.bank,
+               '...' || a.ending, a.holder, l.amount_rp, l.state, l.evidence, o.login, f.name,
+               l.told_at, l.entry_id
+           FROM payout_lines l JOIN payout_runs r ON r.id = l.run_id
+           JOIN payee_accounts a ON a.id = l.payee_account_id
+           LEFT JOIN officers o ON o.id = l.told_by
+           LEFT JOIN imported_files f ON f.id = l.result_file_id
+           WHERE {RUN_OF_PERIOD} ORDER BY r.id, l.position""",
     ),
 )

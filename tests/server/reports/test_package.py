@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,32 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, text
 
+from domain.closure import ClosureReason
+from domain.mdr import MerchantCriteria
+from server import sample
 from server.audit import service as audit
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Role
 from server.ledger.models import Entry, Posting
+from server.payments import choices
 from server.payments.books import Books
+from server.reconciliation.discrepancies import Resolution
 from server.reports import package, package_sheets
 from server.reports.models import ReportDownload
 from server.reports.signing import ReportSigner
 from server.reports.table import Period
+from server.rules import service as rules
+from server.spots import closures
 from tests.server.booking import book
 from tests.server.cluster import PASSWORD
 from tests.server.office.test_endpoints import sign_in
+from tests.server.reconciliation import paying
+from tests.server.reconciliation.test_discrepancies import AT, Desk
+from tests.server.reconciliation.test_service import booked as booked_then
+from tests.server.reconciliation.test_service import line, settlement
 from tests.server.reports.test_files import signer  # noqa: F401 - a fixture, found by its name
+from tests.server.rules.test_rules import MATCHING
 from tests.server.test_cli import Karcis
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -155,6 +168,61 @@ def _check_signature(folder: Path, signer: ReportSigner) -> None:  # noqa: F811
     (folder / "SHA256SUMS").write_bytes((folder / "SHA256SUMS").read_bytes() + b"\n")
     changed = subprocess.run([*command.split(), *more], **run)  # type: ignore[call-overload]
     assert changed.returncode != 0
+
+
+async def test_what_two_officers_did_is_told_with_who_and_when(
+    transactions: Transactions, books: Books, now: datetime, app: FastAPI, tmp_path: Path
+) -> None:
+    period = Period(books.business_day(now), books.business_day(now))
+    claims = Desk(transactions, replace(books, merchant_criteria=MerchantCriteria.P2G), now)
+    await claims.book([booked_then(1, AT)])
+    await claims.settle(settlement(line(1, AT, mdr_rp=6)))
+    await claims.reconcile()
+    await claims.resolve(await claims.the("mdr-differs"), Resolution.CLAIMED)
+    await paying.record_accounts(transactions, now)
+    run = await paying.prepare(transactions, books.day(now), books, now)
+    await paying.decide(transactions, run, now)
+    await paying.tell(transactions, run, [1], books, now, paid=False)
+    async with transactions.begin() as db:
+        maker = await identity.officer_named(db, sample.OFFICER)
+        checker = await identity.officer_named(db, sample.CHECKER)
+        wish, known = choices.Wish("b", "", "=uji KH 1234 AB"), ["a", "b"]
+        chosen = await choices.ask(db, maker, wish, known, starts_at=now, now=now)
+        await choices.decide(db, checker, chosen, approve=True, why="setuju", now=now)
+        day = books.day(now)
+        told = rules.parsed(MATCHING | {"valid_from": str(day + timedelta(days=40))})
+        proposed = await rules.propose(db, maker, told, "perlu", today=day, now=now)
+        await rules.decide(db, checker, proposed, approve=True, why="cocok", today=day, now=now)
+        until = {"starts": None, "ends": None, "now": now}
+        shut = await closures.close(db, maker, "PSR", ClosureReason.EVENT, note="pawai", **until)
+        await closures.end(db, checker, shut, "selesai", now=now + timedelta(minutes=1))
+    out = tmp_path / "paket.zip"
+    await made(app, transactions, books, period, out, None)
+    with zipfile.ZipFile(out) as archive:
+
+        def only(sheet: str, **wanted: str) -> dict[str, str]:
+            (row,) = [row for row in read(archive, sheet) if wanted.items() <= row.items()]
+            return row
+
+        two = {"decided_by": sample.CHECKER, "decided_at": now.isoformat()}
+        only("fee_claims", amount_rp="6", state="open", opened_at=now.isoformat())
+        paid = only("payout_runs", number=run.number, prepared_by=sample.OFFICER, **two)
+        failed = only("payout_lines", run=run.number, state="failed", told_by=sample.OFFICER)
+        assert (failed["account_masked"], failed["holder"]) == (f"...{paying.NUMBER[-3:]}", "'=Uji")
+        lines = [row for row in read(archive, "payout_lines") if row["run"] == run.number]
+        assert sum(int(row["amount_rp"]) for row in lines) == int(paid["amount_rp"])
+        case = only("transfer_cases", detail="payout-failed", mended="False", closed_by="")
+        assert case["payout_line_id"] == failed["id"]
+        chose = only("acquirer_choices", acquirer="b", zone="", asked_by=sample.OFFICER, **two)
+        assert chose["reason"] == "'=uji •••"
+        rule = only("rule_proposals", kind="matching", proposed_by=sample.OFFICER, **two)
+        assert json.loads(rule["body"])["late_after_days"] == MATCHING["late_after_days"]
+        only("closures", zone="PSR", spot="", closed_by=sample.OFFICER, ended_by=sample.CHECKER)
+        assert paying.NUMBER not in "".join(
+            archive.read(name).decode() for name in archive.namelist() if name.endswith(".csv")
+        )
+        readme = archive.read("README.txt").decode()
+    assert all(f"{sheet.name}.csv" in readme for sheet in package_sheets.SHEETS)
 
 
 async def test_rows_are_written_as_they_come(
