@@ -530,6 +530,18 @@ INVARIANTS = (
                AND (r.confirmed_on IS NOT NULL) <> (came.rp = r.amount_rp)""",
     ),
     Invariant(
+        "I7-differing-sts-have-a-case",
+        "an STS of which another sum came has a case of just that difference",
+        """SELECT r.number FROM remittances r
+           JOIN cleared_movements c ON c.name = r.number
+           JOIN statement_lines l ON l.id = c.statement_line_id AND l.ledger_account = '1100'
+           WHERE NOT r.direct AND r.state IN ('approved', 'seen')
+           GROUP BY r.id HAVING sum(l.amount_rp) <> r.amount_rp AND NOT EXISTS (
+               SELECT FROM transfer_cases t
+               WHERE t.remittance_id = r.id AND t.detail = 'sts-differs'
+                   AND t.amount_rp = sum(l.amount_rp) - r.amount_rp)""",
+    ),
+    Invariant(
         "I7-shares-in-transit",
         "shares on their way are what the bank said was paid, less what left the account for them",
         """SELECT posted - (taken - paid) FROM

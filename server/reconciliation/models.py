@@ -347,7 +347,7 @@ class TransferCase(Base):
             " AND (closed_at IS NULL) = (what_was_done IS NULL)",
             name="closed",
         ),
-        UniqueConstraint("remittance_id", "detail"),
+        UniqueConstraint("remittance_id", "detail", "amount_rp"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

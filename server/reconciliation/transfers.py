@@ -35,10 +35,20 @@ MENDED = """(CASE t.detail
         WHERE failed.id = t.payout_line_id)
     WHEN 'sts-not-seen' THEN EXISTS (
         SELECT FROM remittances s WHERE s.id = t.remittance_id AND s.state = 'seen')
+    WHEN 'sts-differs' THEN NOT EXISTS (
+        SELECT FROM remittances s JOIN cleared_movements c ON c.name = s.number
+        JOIN statement_lines l ON l.id = c.statement_line_id AND l.ledger_account = '1100'
+        WHERE s.id = t.remittance_id HAVING sum(l.amount_rp) - max(s.amount_rp) = t.amount_rp)
     ELSE EXISTS (
         SELECT FROM remittances s WHERE s.id = t.remittance_id AND s.confirmed_on IS NOT NULL)
+        OR EXISTS (SELECT FROM transfer_cases d
+            WHERE d.remittance_id = t.remittance_id AND d.detail = 'sts-differs')
     END)"""
-"""Whether the books see that a row `t` of transfer_cases is mended."""
+"""Whether the books see that a row `t` of transfer_cases is mended.
+
+A difference is another case as soon as it is another sum: what was said of one explains no other.
+Of an STS that differs it is not asked besides whether it was confirmed.
+"""
 
 
 async def open_case(
@@ -50,7 +60,7 @@ async def open_case(
     payout_line_id: UUID | None = None,
     remittance_id: UUID | None = None,
 ) -> None:
-    """Open a case, once for each line or STS and what is wrong with it."""
+    """Open a case, once for each line or STS and what is wrong with it, by how much."""
     await db.execute(
         upsert(TransferCase)
         .values(
@@ -102,6 +112,11 @@ async def open_overdue(
             StatementLine.ledger_account == postings.RKUD
         )
     )
+    differing = set(
+        await db.scalars(
+            select(TransferCase.remittance_id).where(TransferCase.detail == STS_DIFFERS)
+        )
+    )
     rows = await db.scalars(
         select(Remittance)
         .where(Remittance.state.in_((RemittanceState.APPROVED, RemittanceState.SEEN)))
@@ -116,5 +131,7 @@ async def open_overdue(
             continue
         if row.statement_line_id is None:
             await open_case(db, STS_NOT_SEEN, row.amount_rp, now, remittance_id=row.id)
-        if row.confirmed_on is None and told_from is not None and sent_on >= told_from:
+        if row.id in differing or row.confirmed_on is not None or told_from is None:
+            continue
+        if sent_on >= told_from:
             await open_case(db, STS_UNCONFIRMED, row.amount_rp, now, remittance_id=row.id)

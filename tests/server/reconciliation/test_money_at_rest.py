@@ -19,6 +19,10 @@ DAMAGES = {
         "I7-confirmed-as-told",
         "UPDATE remittances SET confirmed_on = NULL",
     ),
+    "an STS of another sum without a case": (
+        "I7-differing-sts-have-a-case",
+        "UPDATE statement_lines SET amount_rp = amount_rp - 1 WHERE ledger_account = '1100'",
+    ),
     "a failed share without a case": (
         "I7-failed-shares-have-a-case",
         "DELETE FROM transfer_cases",

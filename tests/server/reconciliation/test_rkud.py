@@ -60,8 +60,9 @@ async def watch(office: Office, now: datetime) -> None:
 
 
 async def cases(office: Office) -> dict[str, tuple[int, CaseState]]:
+    """By detail, of several the latest."""
     async with office.transactions.begin() as db:
-        rows = (await db.scalars(select(TransferCase))).all()
+        rows = (await db.scalars(select(TransferCase).order_by(TransferCase.id))).all()
         return {
             row.detail: (row.amount_rp, await settling.state(db, CaseKind.TRANSFER, row.id))
             for row in rows
@@ -142,6 +143,17 @@ async def test_an_office_without_that_statement_awaits_none(ready: Office) -> No
     assert set(await cases(ready)) == {"sts-not-seen"}
 
 
+async def explain(office: Office, why: str) -> None:
+    """Two officers close the latest case of a transfer."""
+    async with office.transactions.begin() as db:
+        case_id = await db.scalar(select(TransferCase.id).order_by(TransferCase.id.desc()).limit(1))
+        assert case_id is not None
+        maker, checker = [await identity.officer_named(db, who) for who in (OFFICER, CHECKER)]
+        kind = CaseKind.TRANSFER
+        await settling.propose(db, maker, kind, case_id, why, now=AFTER)
+        await settling.decide(db, checker, kind, case_id, accept=True, why="", now=AFTER)
+
+
 async def test_another_sum_is_a_case_until_the_rest_comes_or_two_officers_explain_it(
     ready: Office,
 ) -> None:
@@ -151,17 +163,42 @@ async def test_another_sum_is_a_case_until_the_rest_comes_or_two_officers_explai
     assert await confirmed(ready, made) is None
     assert await cases(ready) == {"sts-differs": (-2_500, CaseState.OPEN)}
     assert await broken(ready) == {}
-    async with ready.transactions.begin() as db:
-        case_id = await db.scalar(select(TransferCase.id))
-        assert case_id is not None
-        maker, checker = [await identity.officer_named(db, who) for who in (OFFICER, CHECKER)]
-        kind = CaseKind.TRANSFER
-        await settling.propose(db, maker, kind, case_id, "biaya RTGS", now=AFTER)
-        await settling.decide(db, checker, kind, case_id, accept=True, why="", now=AFTER)
+    await explain(ready, "biaya RTGS")
     assert await cases(ready) == {"sts-differs": (-2_500, CaseState.CLOSED)}
     await ready.bank(at_rkud(MONDAY, (2_500, f"KEKURANGAN {made.number}"), reference="RKUD-2"))
     assert await confirmed(ready, made) == MONDAY
     assert await broken(ready) == {}
+
+
+async def test_what_was_explained_of_a_difference_explains_no_other_one(ready: Office) -> None:
+    made = await make(ready)
+    await approve(ready, made)
+    await ready.bank(at_rkud(MONDAY, (1, "BUNGA"), (CAME_RP - 2_500, made.number)))
+    await explain(ready, "biaya RTGS")
+    await ready.bank(at_rkud(MONDAY, (2_000, f"SUSULAN {made.number}"), reference="RKUD-2"))
+    assert await cases(ready) == {"sts-differs": (-500, CaseState.OPEN)}
+    await ready.bank(at_rkud(MONDAY, (200, f"SUSULAN {made.number}"), reference="RKUD-3"))
+    async with ready.transactions.begin() as db:
+        told = (await db.scalars(select(TransferCase).order_by(TransferCase.id))).all()
+        mended = [await transfers.is_mended(db, row.id) for row in told]
+    assert [row.amount_rp for row in told] == [-2_500, -500, -300]
+    assert mended == [True, True, False]
+    await watch(ready, AFTER + timedelta(days=9))  # that it is not confirmed, is told already
+    assert set(await cases(ready)) == {"sts-differs", "sts-not-seen"}
+    assert await broken(ready) == {}
+
+
+async def test_an_sts_of_another_sum_is_no_longer_one_that_did_not_arrive(ready: Office) -> None:
+    await ready.bank(at_rkud(MONDAY, (1, "BUNGA")))
+    made = await make(ready)
+    await approve(ready, made)
+    await watch(ready, AFTER + timedelta(days=2))
+    assert (await cases(ready))["sts-unconfirmed"] == (CAME_RP, CaseState.OPEN)
+    late = MONDAY + timedelta(days=2)
+    await ready.bank(at_rkud(late, (CAME_RP - 2_500, made.number), reference="RKUD-2"))
+    now = await cases(ready)
+    assert now["sts-unconfirmed"] == (CAME_RP, CaseState.CLOSED)
+    assert now["sts-differs"] == (-2_500, CaseState.OPEN)
 
 
 @pytest.mark.parametrize("bank_first", [True, False])
