@@ -49,9 +49,8 @@ def last(handheld: Handheld, attendant: str) -> Earnings | None:
         return None
     told = json.loads(row["body"])
     age = handheld.office_time() - datetime.fromisoformat(told["as_of"])
-    local = prices.zone_of(handheld.store.master_data())
-    today = str(handheld.office_time().astimezone(local).date())
-    return Earnings(told, max(0, int(age.total_seconds())), told["day"] == today)
+    today = prices.business_days(handheld.store.master_data()).of(handheld.office_time())
+    return Earnings(told, max(0, int(age.total_seconds())), told["day"] == str(today))
 
 
 async def follow(handheld: Handheld) -> None:

@@ -294,6 +294,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "pass-period": ("{first} s.d. {last}", "{first} to {last}"),
     # The day of the attendant
     "today-title": ("Hak saya hari ini", "My day so far"),
+    "today-of": ("Untuk {date}, sampai pukul {hour}", "For {date}, until {hour}"),
     "today-qris": ("Dibayar QRIS", "Paid by QRIS"),
     "today-cash": ("Tunai, saya setor", "Cash, I owe it"),
     "vehicles": ("{n} kendaraan", "{n} vehicles"),

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from domain import closure
+from domain.business_days import BusinessDays
 from domain.closure import Closure, ClosureReason
 from domain.money import MoneyError
 from domain.tariff import (
@@ -47,6 +48,15 @@ def zone_of(master: Mapping[str, Any] | None) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
         return ZoneInfo("Asia/Jakarta")
+
+
+def business_days(master: Mapping[str, Any] | None) -> BusinessDays:
+    """When the days of the regency's books end; at midnight where the server has not said."""
+    zone = zone_of(master)
+    try:
+        return BusinessDays.read(str((master or {}).get("regency", {}).get("day_ends", "")), zone)
+    except ValueError:
+        return BusinessDays(zone)
 
 
 def offer(

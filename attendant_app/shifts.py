@@ -3,12 +3,14 @@ that attendant collected today.
 """
 
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from attendant_app import device_key, prices, problems, server_api
 from attendant_app.runtime import Handheld, device_time, new_id
 from attendant_app.store import Charge, Shift, Sync, stamp
+from domain.business_days import BusinessDays
 from domain.device import DeviceState
 from domain.events import EventKind
 from domain.payment import ChargeKind
@@ -152,10 +154,17 @@ def made_by(handheld: Handheld, charge: Charge) -> str:
 # What the attendant on shift collected
 
 
+ASKED_BEFORE = timedelta(days=3)
+"""How long before a day a charge that counts on it may have been made: as the office looks."""
+
+
 @dataclass(frozen=True)
 class Takings:
     """An attendant's day as this device knows it; the office's books decide what is owed."""
 
+    day: date
+    ends_at: datetime
+    """By the regency's clock."""
     qris_count: int
     qris_rp: int
     cash_count: int
@@ -165,23 +174,37 @@ class Takings:
 
 
 def takings(handheld: Handheld) -> Takings:
-    """Today's, by the regency's clock: QRIS only once paid, cash from the moment it was taken."""
+    """Those of the business day that it is now, of the attendant on shift."""
     shift = signed_in(handheld)
-    today = handheld.office_time().astimezone(prices.zone_of(handheld.store.master_data()))
-    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
-    own = handheld.store.charges_of(shift.attendant, midnight)
+    days = prices.business_days(handheld.store.master_data())
+    now = handheld.office_time()
+    starts, _ = days.bounds(days.of(now))
+    return of_day(handheld.store.charges_of(shift.attendant, starts - ASKED_BEFORE), days, now)
+
+
+def of_day(charges: Iterable[Charge], days: BusinessDays, now: datetime) -> Takings:
+    """Of these charges: QRIS on the day it was paid, cash from the moment it was taken."""
+    day = days.of(now)
+    own = [charge for charge in charges if days.of(_collected_at(charge)) == day]
     # Where money came and went back again, only the office knows what is left of it.
     held = [charge for charge in own if charge.state in ("new", "paid")]
     cash = [charge for charge in held if charge.kind is ChargeKind.CASH]
     by_barcode = (ChargeKind.MPM, ChargeKind.CPM)
     qris_paid = [c for c in held if c.kind in by_barcode and c.state == "paid"]
     return Takings(
+        day=day,
+        ends_at=days.bounds(day)[1].astimezone(days.timezone),
         qris_count=len(qris_paid),
         qris_rp=sum(_amount_rp(charge) for charge in qris_paid),
         cash_count=len(cash),
         cash_rp=sum(_amount_rp(charge) for charge in cash),
         cash_unsent_count=sum(charge.sync is not Sync.SENT for charge in cash),
     )
+
+
+def _collected_at(charge: Charge) -> datetime:
+    """By the server where it has told, so that both count it on the same day."""
+    return datetime.fromisoformat((charge.known or {}).get("paid_at") or charge.created_at)
 
 
 def _amount_rp(charge: Charge) -> int:

@@ -20,6 +20,10 @@ class Regency(BaseModel):
     complaint: str
     porporasi: str = Field(description="The line of the seal on karcis, or empty.")
     timezone: str
+    day_ends: str = Field(
+        description='When business days end, by dated rules: "24.00, 2027-01-01 22.00".'
+        " A handheld of before does not read it, a server of before does not tell it: midnight."
+    )
     site: str = Field(description="Where its signs and receipts lead.")
 
 

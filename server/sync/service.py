@@ -247,6 +247,7 @@ async def master_data(
             complaint=books.complaint,
             porporasi=books.porporasi,
             timezone=books.timezone.key,
+            day_ends=settings.day_ends,
             site=books.base_url,
         ),
         spots=[_spot(spot) for spot in await spots.all_spots(db)],

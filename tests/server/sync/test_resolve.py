@@ -148,6 +148,7 @@ async def test_master_data_is_all_a_handheld_needs(
         "complaint": books.complaint,
         "porporasi": "",
         "timezone": "Asia/Jakarta",
+        "day_ends": "24.00",
         "site": books.base_url,
     }
     assert told["vehicle_classes"] == ["motorcycle", "car", "truck"]
