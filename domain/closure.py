@@ -49,6 +49,19 @@ class Closure:
         return its and self.starts <= at and (self.ends is None or at < self.ends)
 
 
+def periods(closures: Iterable[Closure], spot: str) -> list[tuple[datetime, datetime | None]]:
+    """From when until when a spot is closed, in order and apart, whatever closes it."""
+    apart: list[tuple[datetime, datetime | None]] = []
+    own = [closure for closure in closures if closure.covers(spot, closure.starts)]
+    for closure in sorted(own, key=lambda each: each.starts):
+        last = apart[-1] if apart else None
+        if last is None or (last[1] is not None and last[1] < closure.starts):
+            apart.append((closure.starts, closure.ends))
+        elif last[1] is not None and (closure.ends is None or closure.ends > last[1]):
+            apart[-1] = last[0], closure.ends
+    return apart
+
+
 _NO_END = datetime.max.replace(tzinfo=UTC)
 
 

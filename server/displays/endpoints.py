@@ -157,8 +157,10 @@ def _picture(
     request: Request, display: Display, wired: WiringDep, width: int, height: int, format_: str
 ) -> Response:
     """The picture, or 304 to a panel that shows it already and need not flicker."""
+    # A closure may last for days; anything else is over soon.
+    form = "%d-%m %H.%M" if display.shows is Shows.CLOSED else "%H.%M"
     lines = pictures.words(
-        display, *(_clock(moment, wired) for moment in (display.until, display.paid_at))
+        display, *(_clock(moment, wired, form) for moment in (display.until, display.paid_at))
     )
     qrs = () if display.qr is None else (display.qr, display.page)
     body = pictures.encoded(lines, qrs, width, height, format_)
@@ -170,5 +172,5 @@ def _picture(
     return Response(body, media_type=f"image/{format_.lower()}", headers=headers)
 
 
-def _clock(moment: datetime | None, wired: WiringDep) -> str:
-    return "" if moment is None else f"{moment.astimezone(wired.books.timezone):%H.%M}"
+def _clock(moment: datetime | None, wired: WiringDep, form: str) -> str:
+    return "" if moment is None else moment.astimezone(wired.books.timezone).strftime(form)

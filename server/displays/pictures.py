@@ -63,6 +63,12 @@ def words(display: Display, until: str, paid_at: str) -> Lines:
             ("Pindai untuk bayar", 1),
             ("Scan to pay", 1),
         ),
+        Shows.CLOSED: (
+            ("DITUTUP", 2),
+            ("SEMENTARA", 2),
+            ("Closed for now", 1),
+            *(((f"sampai {until}", 1), (f"until {until}", 1)) if until else ()),
+        ),
     }
     return (*told[display.shows], (display.spot.code, 1))
 

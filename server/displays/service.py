@@ -1,4 +1,4 @@
-"""What the display at a spot shows now, by itself: free, scan to pay, paid until, time is up.
+"""What the display at a spot shows now: free, scan to pay, paid until, time is up, closed.
 
 It says nothing of who pays or which vehicle stands there: it hangs in the street.
 """
@@ -10,12 +10,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain import sign_link
+from domain.closure import closed
 from server.database import Connected
 from server.inspection.stays import FLAT_STAY
 from server.payments.at_spot import Paid, at_spot
 from server.payments.books import Books
+from server.spots import closures, signs
 from server.spots import service as spots
-from server.spots import signs
 from server.spots.service import KnownSpot
 
 SHARED_SHOWN = timedelta(minutes=1)
@@ -29,6 +30,7 @@ class Shows(StrEnum):
     PAY = "pay"
     PAID = "paid"
     EXPIRED = "expired"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Display:
 
     `qr` is the barcode of a charge that waits, else the sign's link; a paid stay has none. `page`
     is the spot's bare link, for a panel too small for either. `until` is until when a barcode or
-    a stay lasts; where a stay has no end, `paid_at` is told instead.
+    a stay lasts, or a closure; where a stay has no end, `paid_at` is told instead. A closed spot
+    shows no barcode: nobody shall pay there.
     """
 
     shows: Shows
@@ -68,6 +71,16 @@ async def shown(
     """Raises SpotCodeMistyped or SpotNotFound."""
     spot = await spots.find(db, code)
     page = f"{books.base_url}/p/{spot.code}"
+    shut = closed(await closures.standing(db, now), spot.code, now)
+    if shut is not None:
+        return Display(
+            Shows.CLOSED,
+            spot,
+            page,
+            None,
+            until=shut.ends,
+            changes_at=shut.ends,
+        )
     waiting, paid = await at_spot(db, spot.id, now)
     if waiting is not None:
         return Display(

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
+from domain.closure import Closure
 from domain.tariff import Band, ClassRate, FlatRate, TariffVersion, VehicleClass
 from server.open_data.service import AlikeStays, Zone, blur, made_at
 from server.spots.service import KnownSpot
@@ -63,8 +64,9 @@ def places(
     base_url: str,
     regency: str,
     timezone: ZoneInfo,
+    closures: Sequence[Closure] = (),
 ) -> list[dict[str, Any]]:
-    """The whole hierarchy, from the regency down to its spots."""
+    """The whole hierarchy, from the regency down to its spots, with what is closed or will be."""
     campus = campus_id(base_url)
     first = min((made_at(zone.id) for zone in zones), default=at)
     return [
@@ -72,8 +74,17 @@ def places(
             **_element(campus, "campus", text(regency), 0, first),
             "childIds": [reference(zone.id, "Place") for zone in zones],
         },
-        *(_place(zone, campus, blur(standing.get(zone.id, 0)), at, timezone) for zone in zones),
-        *(_spot(spot) for zone in zones for spot in zone.spots),
+        *(
+            _place(zone, campus, blur(standing.get(zone.id, 0)), at, timezone)
+            | _restricted([each for each in closures if (each.zone, each.spot) == (zone.code, "")])
+            for zone in zones
+        ),
+        *(
+            _spot(spot)
+            | _restricted([each for each in closures if each.covers(spot.code, each.starts)])
+            for zone in zones
+            for spot in zone.spots
+        ),
     ]
 
 
@@ -127,6 +138,28 @@ def _spot(spot: KnownSpot) -> dict[str, Any]:
         "aliases": [text(spot.code)],
         "parentId": reference(spot.zone_id, "Place"),
         "indicativeIdentifiedAreaPointLocation": [_point(spot.latitude, spot.longitude)],
+    }
+
+
+def _restricted(closures: Sequence[Closure]) -> dict[str, Any]:
+    """`OperatingRestrictions`: no parking while closed; a spot also tells what closes its zone."""
+    if not closures:
+        return {}
+    return {
+        "operatingRestrictions": [
+            {
+                "operatingRestriction": "noParking",
+                "operatingRestrictionContext": text(
+                    f"ditutup sementara: {closure.reason.label()}",
+                    f"closed for now: {closure.reason.label('en')}",
+                ),
+                "times": {
+                    "overallStartTime": instant(closure.starts),
+                    **({} if closure.ends is None else {"overallEndTime": instant(closure.ends)}),
+                },
+            }
+            for closure in closures
+        ]
     }
 
 

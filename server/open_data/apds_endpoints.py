@@ -1,7 +1,7 @@
 """HTTP of the feeds after APDS (ISO/TS 5206-1), under `/open-data/apds`. Reading only."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID, uuid5
 
@@ -12,7 +12,8 @@ from server.database import Transaction
 from server.errors import NotFound
 from server.open_data import apds, service
 from server.open_data.answers import Asked, AskedDep, From, Until
-from server.open_data.service import HOUR, QUARTER
+from server.open_data.service import HOUR, MINUTE
+from server.spots import closures
 
 router = APIRouter(prefix="/open-data/apds", include_in_schema=False)
 PAGE = 500
@@ -24,10 +25,10 @@ def _publisher(asked: Asked) -> UUID:
 
 
 def _list(
-    asked: Asked, data: Sequence[Any], page: int, as_of: datetime, *, quarter: bool = False
+    asked: Asked, data: Sequence[Any], page: int, as_of: datetime, *, each: timedelta = HOUR
 ) -> Response:
     body = orjson.dumps(apds.paginated(data, page, PAGE, as_of))
-    kept = asked.until_next(QUARTER if quarter else HOUR)
+    kept = asked.until_next(each)
     return asked.answer(body, "application/json", kept=kept, modified=as_of)
 
 
@@ -35,12 +36,12 @@ def _one(asked: Asked, data: Sequence[dict[str, Any]], id_: str) -> Response:
     for row in data:
         if row["id"] == id_:
             return asked.answer(
-                orjson.dumps(row), "application/json", kept=asked.until_next(QUARTER)
+                orjson.dumps(row), "application/json", kept=asked.until_next(MINUTE)
             )
     raise NotFound(id_)
 
 
-async def _places(asked: Asked) -> tuple[datetime, list[dict[str, Any]]]:
+async def _places(asked: Asked, db: Transaction) -> tuple[datetime, list[dict[str, Any]]]:
     at, counted = await asked.occupancy()
     books = asked.books
     return at, apds.places(
@@ -50,24 +51,26 @@ async def _places(asked: Asked) -> tuple[datetime, list[dict[str, Any]]]:
         books.base_url,
         books.regency,
         books.timezone,
+        await closures.standing(db, asked.now),
     )
 
 
 @router.get("/places")
 async def places(
     asked: AskedDep,
+    db: Transaction,
     layer: Annotated[int | None, Query(ge=0, le=2)] = None,
     page: Page = 1,
 ) -> Response:
     """The regency (layer 0), its zones (1) and spots (2), down to the layer asked for."""
-    at, found = await _places(asked)
+    at, found = await _places(asked, db)
     rows = [row for row in found if layer is None or row["layer"] <= layer]
-    return _list(asked, rows, page, at, quarter=True)
+    return _list(asked, rows, page, at, each=MINUTE)
 
 
 @router.get("/places/{id_}")
-async def place(id_: str, asked: AskedDep) -> Response:
-    _, found = await _places(asked)
+async def place(id_: str, asked: AskedDep, db: Transaction) -> Response:
+    _, found = await _places(asked, db)
     return _one(asked, found, id_)
 
 

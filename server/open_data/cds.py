@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
 from itertools import count
 from math import cos, radians
@@ -18,6 +18,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 from zoneinfo import ZoneInfo
 
+from domain.closure import Closure, periods
 from domain.tariff import Band, ClassRate, FlatRate, TariffVersion
 from server.open_data.service import AlikeStays, HourOfUse, Zone, blur, made_at
 from server.spots.service import KnownSpot
@@ -28,6 +29,8 @@ SEN = 100
 """CDS counts in the currency's smallest unit; ISO 4217 gives the rupiah two digits."""
 SIDE_CM = 500
 """The length of a car's standard space (satuan ruang parkir): nobody measured ours."""
+CLOSED_PRIORITY = -2
+"""Below all of `policies`: in CDS the lowest goes before the others."""
 METRES_PER_DEGREE = 111_320
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -141,6 +144,24 @@ def policies(version: TariffVersion, timezone: ZoneInfo) -> list[dict[str, Any]]
             told = json.dumps(policy, sort_keys=True)
             made.append({"curb_policy_id": str(uuid5(OURS, told)), **policy})
     return made
+
+
+def closed_policy(closures: Iterable[Closure], spot: str) -> dict[str, Any] | None:
+    """That nobody may park there, while it is closed; it goes before every price."""
+    found = periods(closures, spot)
+    if not found:
+        return None
+    spans = [
+        {"start_date": timestamp(starts), **({} if ends is None else {"end_date": timestamp(ends)})}
+        for starts, ends in found
+    ]
+    policy = {
+        "published_date": spans[0]["start_date"],
+        "priority": CLOSED_PRIORITY,
+        "rules": [{"activity": "no parking"}],
+        "time_spans": spans,
+    }
+    return {"curb_policy_id": str(uuid5(OURS, json.dumps(policy, sort_keys=True))), **policy}
 
 
 def _rates(rate: ClassRate, band: Band | None) -> list[dict[str, Any]]:

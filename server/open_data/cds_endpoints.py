@@ -16,7 +16,8 @@ from server.database import Transaction
 from server.errors import InvalidRequest, NotFound, Problem
 from server.open_data import cds, service
 from server.open_data.answers import Asked, AskedDep, Limit, Offset
-from server.open_data.service import HOUR, Period, PeriodNotOffered
+from server.open_data.service import HOUR, MINUTE, Period, PeriodNotOffered
+from server.spots import closures
 from server.spots.service import KnownSpot
 
 JSON_TYPE = "application/vnd.cds+json"
@@ -116,22 +117,36 @@ def _all_or_none(*values: float | None) -> tuple[float, ...] | None:
 NearDep = Annotated[Near, Depends()]
 
 
-def _answer(asked: Asked, data: Any, links: dict[str, Any] | None = None) -> Response:
-    """The members that every answer has (general-information.md, REST Endpoints)."""
+def _answer(
+    asked: Asked, data: Any, links: dict[str, Any] | None = None, *, each: timedelta = HOUR
+) -> Response:
+    """The members that every answer has (general-information.md, REST Endpoints).
+
+    A new edition is made `each` so long.
+    """
+    kept = asked.until_next(each)
     body = {
         "version": cds.VERSION,
         "time_zone": asked.books.timezone.key,
-        "last_updated": cds.timestamp(asked.this_hour),
+        "last_updated": cds.timestamp(asked.now + kept - each),
         "currency": "IDR",
         "author": asked.publisher.name,
         "license_url": asked.publisher.license_url,
         "data": data,
         **({} if links is None else {"links": links}),
     }
-    return asked.answer(orjson.dumps(body), f"{JSON_TYPE};version=1.0", kept=asked.until_next(HOUR))
+    return asked.answer(orjson.dumps(body), f"{JSON_TYPE};version=1.0", kept=kept)
 
 
-def _page(asked: Asked, name: str, rows: Sequence[Any], offset: int, limit: int) -> Response:
+def _page(
+    asked: Asked,
+    name: str,
+    rows: Sequence[Any],
+    offset: int,
+    limit: int,
+    *,
+    each: timedelta = HOUR,
+) -> Response:
     """One page of many, with links after JSON API."""
     url = asked.request.url
     query = dict(asked.request.query_params)
@@ -147,13 +162,21 @@ def _page(asked: Asked, name: str, rows: Sequence[Any], offset: int, limit: int)
         "prev": None if offset == 0 else link(max(0, offset - limit)),
         "next": link(offset + limit) if offset + limit < len(rows) else None,
     }
-    return _answer(asked, {name: rows[offset : offset + limit]}, links)
+    return _answer(asked, {name: rows[offset : offset + limit]}, links, each=each)
 
 
-def _one(asked: Asked, name: str, rows: Sequence[dict[str, Any]], key: str, id_: UUID) -> Response:
+def _one(
+    asked: Asked,
+    name: str,
+    rows: Sequence[dict[str, Any]],
+    key: str,
+    id_: UUID,
+    *,
+    each: timedelta = HOUR,
+) -> Response:
     for row in rows:
         if row[key] == str(id_):
-            return _answer(asked, {name: row})
+            return _answer(asked, {name: row}, each=each)
     raise NotFound(str(id_))
 
 
@@ -175,10 +198,30 @@ def _at(moment: int | None, rows: Sequence[dict[str, Any]]) -> list[dict[str, An
     return [row for row in rows if moment is None or row.get("start_date", 0) <= moment]
 
 
+async def _closed(asked: Asked, db: Transaction) -> dict[str, dict[str, Any]]:
+    """The policy that closes a spot now or later, by its code."""
+    standing = await closures.standing(db, asked.now)
+    found = {
+        spot.code: cds.closed_policy(standing, spot.code)
+        for zone in await asked.zones()
+        for spot in zone.spots
+    }
+    return {code: policy for code, policy in found.items() if policy is not None}
+
+
 async def _zones(asked: Asked, db: Transaction) -> list[tuple[KnownSpot, dict[str, Any]]]:
-    policies = await _policies(asked, db)
+    policies, closed = await _policies(asked, db), await _closed(asked, db)
     return [
-        (spot, cds.zone(spot, policies.get(zone.code, [])))
+        (
+            spot,
+            cds.zone(
+                spot,
+                [
+                    *policies.get(zone.code, []),
+                    *([closed[spot.code]] if spot.code in closed else []),
+                ],
+            ),
+        )
         for zone in await asked.zones()
         for spot in zone.spots
     ]
@@ -200,7 +243,7 @@ async def curb_zones(
     rows = _at(time, near.of(inside))
     if not include_geometry:
         rows = [{k: v for k, v in row.items() if k != "geometry"} for row in rows]
-    return _page(asked, "zones", rows, offset, limit)
+    return _page(asked, "zones", rows, offset, limit, each=MINUTE)
 
 
 @router.get("/curbs/zones/{id_}", dependencies=JSON_ONLY)
@@ -208,7 +251,7 @@ async def curb_zone(
     id_: UUID, asked: AskedDep, db: Transaction, time: int | None = None
 ) -> Response:
     rows = [row for _, row in await _zones(asked, db)]
-    return _one(asked, "zone", _at(time, rows), "curb_zone_id", id_)
+    return _one(asked, "zone", _at(time, rows), "curb_zone_id", id_, each=MINUTE)
 
 
 @router.get("/curbs/areas", dependencies=JSON_ONLY)
@@ -262,17 +305,19 @@ async def curb_policies(
         for row in await _each_policy(asked, db)
         if wanted is None or row["curb_policy_id"] in wanted
     ]
-    return _page(asked, "policies", rows, offset, limit)
+    return _page(asked, "policies", rows, offset, limit, each=MINUTE)
 
 
 @router.get("/curbs/policies/{id_}", dependencies=JSON_ONLY)
 async def curb_policy(id_: UUID, asked: AskedDep, db: Transaction) -> Response:
-    return _one(asked, "policy", await _each_policy(asked, db), "curb_policy_id", id_)
+    rows = await _each_policy(asked, db)
+    return _one(asked, "policy", rows, "curb_policy_id", id_, each=MINUTE)
 
 
 async def _each_policy(asked: Asked, db: Transaction) -> list[dict[str, Any]]:
-    """Each once: zones of one price share their policies."""
-    rows = [row for rows in (await _policies(asked, db)).values() for row in rows]
+    """Each once: zones of one price share their policies, as spots closed together do."""
+    prices = [row for rows in (await _policies(asked, db)).values() for row in rows]
+    rows = [*prices, *(await _closed(asked, db)).values()]
     return list({row["curb_policy_id"]: row for row in rows}.values())
 
 

@@ -15,7 +15,7 @@ from server.errors import NotFound
 from server.open_data import datasets, dcat, service
 from server.open_data.answers import Asked, AskedDep, From, Until
 from server.open_data.datasets import DATASETS, Dataset, Row
-from server.open_data.service import HOUR, QUARTER
+from server.open_data.service import HOUR, MINUTE, QUARTER
 from server.spots import closures
 
 router = APIRouter(prefix="/open-data", include_in_schema=False)
@@ -59,7 +59,7 @@ async def standing_closures(format_: str, asked: AskedDep, db: Transaction) -> R
     standing = await closures.standing(db, asked.now)
     rows = datasets.closure_rows(standing, asked.books.timezone)
     written = _written(asked, datasets.CLOSURES, format_, rows)
-    return asked.answer(*written, kept=timedelta(minutes=1))
+    return asked.answer(*written, kept=MINUTE)
 
 
 @router.get("/occupancy.{format_}")

@@ -24,6 +24,8 @@ from server.spots.service import KnownSpot
 FEW = 3
 """As many vehicles as nobody is told of."""
 ROUNDED_TO = 5
+MINUTE = timedelta(minutes=1)
+"""How long answers that tell of closures are kept."""
 QUARTER = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
 DAYS_AT_ONCE = 31

@@ -11,10 +11,14 @@ import pytest
 from fastapi import FastAPI
 from playwright.async_api import expect
 
+from domain.closure import ClosureReason
+from server import sample
 from server.database import Transactions
+from server.identity import service as identity
 from server.payments import inquiries
 from server.payments.models import Charge
 from server.payments.wiring import Wiring
+from server.spots import closures
 from server.spots import service as spots
 from server.spots.service import SPOT_FILE_COLUMNS
 from tests.browser.screen import PHONE, SMALL_PHONE, Screens
@@ -138,3 +142,21 @@ async def test_a_display_needs_no_script_and_fits_any_screen(
     page = await screens.open(f"/d/{ALONE}", PANEL, scripts=False)
     await expect(page.locator("#display")).to_contain_text("Waktu habis")
     assert await page.locator("noscript meta[http-equiv=refresh]").count() == 1
+
+
+async def test_a_display_of_a_closed_spot_fits_any_screen(
+    screens: Screens, transactions: Transactions
+) -> None:
+    await put_spot(transactions)
+    now = datetime.now(UTC)
+    async with transactions.begin() as db:
+        officer = await identity.officer_named(db, sample.OFFICER)
+        asked = {"starts": None, "ends": now + timedelta(days=2), "note": "", "now": now}
+        await closures.close(db, officer, ALONE, ClosureReason.EVENT, **asked)  # type: ignore[arg-type]
+    for size in (SMALL_PHONE, PHONE, PANEL, KIOSK):
+        page = await screens.open(f"/d/{ALONE}", size)
+        await expect(page.locator("#display")).to_contain_text("Ditutup sementara")
+        assert await page.locator("#display img").count() == 0
+        await screens.examine(page, "display-closed", sizes=[size], english=False)
+        tall = await page.evaluate("document.documentElement.scrollHeight - innerHeight")
+        assert tall <= 0, "nobody scrolls a display"

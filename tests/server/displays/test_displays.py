@@ -13,12 +13,15 @@ from PIL import Image
 from pyzbar import pyzbar
 
 from domain import sign_link
+from domain.closure import ClosureReason
+from server import sample
 from server.database import Transactions, autocommit
 from server.displays import pictures, service
 from server.displays.service import Display, Shows
+from server.identity import service as identity
 from server.payments.books import Books
+from server.spots import closures, signs
 from server.spots import service as spots
-from server.spots import signs
 from server.spots.service import SPOT_FILE_COLUMNS
 from tests.server.open_data.parked import PLATE, park
 
@@ -121,6 +124,27 @@ async def test_the_link_is_the_one_of_the_sign_in_force(
         await signs.issue(db, plan, books.seal.key_id, "uji", "uji", now=now)
     link = (await street.shows(SHARED, now)).qr
     assert link == sign_link.make(books.seal, books.base_url, SHARED, 1)
+
+
+async def test_a_closed_spot_says_so_and_shows_no_barcode_until_it_is_open_again(
+    street: Street, api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    made = await charge(api, ALONE)
+    now = datetime.now(UTC)
+    ends = now + timedelta(days=1)
+    async with transactions.begin() as db:
+        officer = await identity.officer_named(db, sample.OFFICER)
+        asked = {"starts": None, "ends": ends, "note": "", "now": now}
+        await closures.close(db, officer, ALONE, ClosureReason.ROAD, **asked)  # type: ignore[arg-type]
+    display = await street.shows(ALONE, now)
+    assert (display.shows, display.qr, display.until) == (Shows.CLOSED, None, ends)
+    assert (await api.get(f"/v1/spots/{ALONE}/display")).json()["shows"] == "closed"
+    panel = await api.get(f"/v1/spots/{ALONE}/display.png")
+    assert read(Image.open(io.BytesIO(panel.content))) == [], made["qris"]
+    assert (await street.shows(SHARED, now)).shows is Shows.FREE
+    last = await street.shows(ALONE, ends - timedelta(seconds=5))
+    assert last.kept(ends - timedelta(seconds=5)) == timedelta(seconds=5), "open again in time"
+    assert (await street.shows(ALONE, ends)).shows is Shows.FREE
 
 
 @pytest.mark.parametrize("size", SIZES)

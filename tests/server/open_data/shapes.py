@@ -95,7 +95,7 @@ POLICY = object_(
         "priority": {"type": "integer"},
         "rules": array(
             object_(
-                {"activity": {"const": "parking"}},
+                {"activity": {"enum": ["parking", "no parking"]}},
                 {
                     "user_classes": array({"enum": ["motorcycle", "car", "truck"]}),
                     "rate": array(RATE),
@@ -169,6 +169,16 @@ DEMAND_TABLE = object_(
         ),
     },
 )
+RESTRICTIONS = array(
+    object_(
+        {"operatingRestriction": {"const": "noParking"}},
+        {
+            "operatingRestrictionContext": TEXTS,
+            "times": object_({"overallStartTime": INSTANT}, {"overallEndTime": INSTANT}),
+        },
+    ),
+    minItems=1,
+)
 PLACE = object_(
     {
         **IDENTITY,
@@ -187,6 +197,7 @@ PLACE = object_(
         ),
         "indicativePlacePointLocation": array(POINT),
         "indicativeIdentifiedAreaPointLocation": array(POINT),
+        "operatingRestrictions": RESTRICTIONS,
         "hierarchyElementReference": object_(
             {"elementId": VERSIONED}, {"demandTable": array(DEMAND_TABLE)}
         ),

@@ -201,6 +201,7 @@ async def test_no_answer_holds_a_plate_or_leads_to_a_stay(
 async def test_feeds_have_the_shapes_of_their_standards(
     api: httpx.AsyncClient, transactions: Transactions
 ) -> None:
+    await close_a_zone(transactions)
     await park(transactions, 6, began=days_ago(1, 9), ended=days_ago(1, 11))
     for path, name, shape in (
         ("/cds/curbs/zones", "zones", shapes.CURB_ZONE),
@@ -223,6 +224,55 @@ async def test_feeds_have_the_shapes_of_their_standards(
         assert body["data"], path
         if path != "/apds/sessions":
             fits(await told(api, f"{path}/{body['data'][0]['id']}"), shape)
+
+
+async def test_each_feed_tells_what_is_closed_as_its_standard_does(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    """A zone for a day, and one of its spots without an end, from tomorrow on."""
+    before = (await told(api, "/cds/curbs/policies", headers=CDS_JSON))["data"]["policies"]
+    await close_a_zone(transactions)
+    later = datetime.now(UTC) + timedelta(hours=12)
+    async with transactions.begin() as db:
+        officer = await identity.officer_named(db, sample.OFFICER)
+        when = {"starts": later, "ends": None, "note": "", "now": datetime.now(UTC)}
+        await closures.close(db, officer, "PSR-001-U", ClosureReason.WORKS, **when)  # type: ignore[arg-type]
+    places = {
+        row["aliases"][0][0]["string"]: row.get("operatingRestrictions", [])
+        for row in (await told(api, "/apds/places"))["data"]
+        if "aliases" in row
+    }
+    assert [len(places[code]) for code in ("PSR", "PSR-001-U", "ALN")] == [1, 2, 0]
+    [closed] = places["PSR"]
+    assert closed["operatingRestriction"] == "noParking"
+    assert "overallEndTime" in closed["times"]
+    assert places["PSR-001-U"][1]["times"] == {"overallStartTime": apds.instant(later)}
+    policies = (await told(api, "/cds/curbs/policies", headers=CDS_JSON))["data"]["policies"]
+    assert min(row["priority"] for row in before) > cds.CLOSED_PRIORITY
+    shut = {row["curb_policy_id"]: row for row in policies if row not in before}
+    for row in shut.values():
+        assert (row["rules"], row["priority"]) == (
+            [{"activity": "no parking"}],
+            cds.CLOSED_PRIORITY,
+        )
+    zones = (await told(api, "/cds/curbs/zones", headers=CDS_JSON))["data"]["zones"]
+    spans = {
+        zone["user_zone_id"]: shut[id_]["time_spans"]
+        for zone in zones
+        for id_ in zone["curb_policy_ids"]
+        if id_ in shut
+    }
+    assert {code[:3] for code in spans} == {"PSR"}
+    assert [len(each) for each in spans.values()] == [1] * len(spans)
+    assert [code for code, (span,) in spans.items() if "end_date" not in span] == ["PSR-001-U"]
+    assert len(shut) == 2, "spots that are closed together share their policy"
+    async with transactions.begin() as db:
+        await closures.end_all(db, officer, "PSR-001-U", "dibuka", now=datetime.now(UTC))
+        await closures.end_all(db, officer, "PSR", "dibuka", now=datetime.now(UTC))
+    assert (await told(api, "/cds/curbs/policies", headers=CDS_JSON))["data"]["policies"] == before
+    assert not [
+        row for row in (await told(api, "/apds/places"))["data"] if "operatingRestrictions" in row
+    ]
 
 
 def test_a_tariff_with_windows_and_a_cap_keeps_its_shape_in_both_feeds() -> None:
