@@ -6,9 +6,12 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.complaints.service import OF_MONEY
 from server.database import fetch
-from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right
+from server.identity.models import Officer
+from server.identity.service import Right, rights_of
+from server.payments.choices import UNCONFIRMED
+from server.spots.units import Scope
 
 MOST = 50
 
@@ -61,6 +64,25 @@ PROPOSED = """
         SELECT 'move', '', proposed_by, proposed_at, '/office/units'
         FROM unit_moves WHERE decided_at IS NULL
         UNION ALL
+        SELECT 'choice', acquirer, asked_by, asked_at, '/office/acquirers'
+        FROM acquirer_choices
+        WHERE state = 'requested' AND (NOT at_once OR starts_at > $4)
+        UNION ALL
+        SELECT 'complaint', c.number, o.id, answered.changed_at, '/office/complaints/' || c.id
+        FROM complaints c LEFT JOIN spots s ON s.id = c.spot_id
+        CROSS JOIN LATERAL (
+            SELECT * FROM complaint_changes
+            WHERE complaint_id = c.id AND state_after = 'answered' AND state_before <> 'closed'
+            ORDER BY changed_at DESC, id DESC LIMIT 1
+        ) answered LEFT JOIN officers o ON o.login = answered.who
+        WHERE c.state = 'answered' AND c.kind = ANY($5::text[])
+            AND ($6::uuid[] IS NULL OR s.zone_id = ANY($6))
+            AND NOT EXISTS (  -- one who ended it on this answer does not end it again
+                SELECT FROM complaint_changes e JOIN officers n ON n.login = e.who
+                WHERE e.complaint_id = c.id AND e.state_after = 'closed' AND e.id > answered.id
+                    AND n.id = $1
+            )
+        UNION ALL
         SELECT 'case', count(*)::text, NULL, min(at), '/office/cases?state=proposed'
         FROM (
             SELECT s.at FROM case_steps s
@@ -76,6 +98,7 @@ PROPOSED = """
     ORDER BY p.at LIMIT $3
 """
 
+# Of the rights that an officer of a unit has, only a complaint's decides; it is told by its place.
 DECIDES = {
     "tariff": Right.DECIDE_TARIFF,
     "rule": Right.DECIDE_RULE,
@@ -89,6 +112,8 @@ DECIDES = {
     "officer": Right.APPROVE_OFFICER,
     "attendant": Right.APPROVE_ATTENDANT,
     "move": Right.APPROVE_OFFICER,
+    "choice": Right.DECIDE_ACQUIRER,
+    "complaint": Right.ANSWER_COMPLAINT,
     "case": Right.DECIDE_CASE,
 }
 
@@ -102,13 +127,14 @@ class Awaited:
     place: str
 
 
-async def by(db: AsyncSession, officer: Officer) -> Sequence[Awaited]:
+async def by(db: AsyncSession, officer: Officer, own: Scope, now: datetime) -> Sequence[Awaited]:
     """The oldest first, and one more than are shown where there are more."""
-    rights = MAY[Role(officer.role)]
+    rights = rights_of(officer)
     kinds = [kind for kind, right in DECIDES.items() if right in rights]
     if not kinds:
         return []
-    rows = await fetch(db, PROPOSED, officer.id, kinds, MOST + 1)
+    told = (officer.id, kinds, MOST + 1, now - UNCONFIRMED, list(OF_MONEY), own.zones)
     return [
-        Awaited(row["kind"], row["subject"], row["maker"], row["at"], row["place"]) for row in rows
+        Awaited(row["kind"], row["subject"], row["maker"], row["at"], row["place"])
+        for row in await fetch(db, PROPOSED, *told)
     ]
