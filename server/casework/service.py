@@ -63,6 +63,13 @@ class OfficerUnfit(Problem):
     title_en = "This officer is not there, is switched off, or has no part in such a case"
 
 
+class OfficerElsewhere(Problem):
+    slug = "officer-elsewhere"
+    status = 409
+    title_id = "Petugas ini dari unit lain, dan tidak dapat membuka kasus ini"
+    title_en = "This officer is of another unit, and cannot open this case"
+
+
 @dataclass(frozen=True)
 class Rights:
     """Who sees cases of a kind, who says how one should end, and who decides it."""
@@ -109,7 +116,10 @@ async def assign(
     *,
     now: datetime,
 ) -> None:
-    """Give a case to an officer whose role has a part in it, or to nobody in particular."""
+    """Give a case to an officer who has a part in it, or to nobody in particular.
+
+    That its place is one that the officer sees, the caller knows.
+    """
     by = await _who_sees(db, officer_id, kind)
     if assignee is not None and assignee not in {one.id for one in await assignable(db, kind)}:
         raise OfficerUnfit
@@ -126,13 +136,17 @@ async def assign(
 
 
 async def assignable(db: AsyncSession, kind: CaseKind) -> Sequence[Officer]:
-    roles = [role.value for role in Role if works_on(role, kind)]
+    """Who sees such cases and may propose how one ends, or decide it; wherever it is."""
     rows = await db.scalars(
-        select(Officer)
-        .where(Officer.role.in_(roles), Officer.switched_off_at.is_(None))
-        .order_by(Officer.name, Officer.id)
+        select(Officer).where(Officer.switched_off_at.is_(None)).order_by(Officer.name, Officer.id)
     )
-    return rows.all()
+    of_kind = RIGHTS[kind]
+    return [
+        one
+        for one in rows
+        if of_kind.sees in (rights := identity.rights_of(one))
+        and {of_kind.proposes, of_kind.decides} & rights
+    ]
 
 
 async def comment(

@@ -12,7 +12,7 @@ from server.casework.models import MOST_WORDS, CaseComment, CaseKind
 from server.casework.service import RIGHTS, Told
 from server.identity.models import Officer, Role
 from server.identity.service import Right, rights_of
-from server.office import settling
+from server.office import case_list, settling
 from server.office.settling import PLAIN
 from server.reconciliation.claims import Source
 
@@ -83,7 +83,7 @@ async def board(
         case_id=case_id,
         state=state,
         assigned=await casework.assigned_to(db, kind, case_id),
-        assignable=await casework.assignable(db, kind),
+        assignable=await case_list.assignable(db, kind, case_id),
         comments=await casework.comments(db, kind, case_id),
         history=history,
         outcomes=outcomes,

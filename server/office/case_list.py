@@ -1,6 +1,7 @@
 """Every case of every kind in one list: what it is about, how old, whose, and where it stands."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -11,14 +12,16 @@ from prometheus_client import Gauge
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.casework import service as casework
 from server.casework.models import CaseKind
 from server.casework.service import CaseNotFound
 from server.database import Transactions
 from server.errors import InvalidRequest
+from server.identity.models import Officer
 from server.payments.books import Books
 from server.payments.models import OWNER
 from server.reconciliation.transfers import MENDED
-from server.spots.units import Scope
+from server.spots.units import Scope, scope_of
 
 PAGE = 50
 MOST_RP = 2**62
@@ -121,6 +124,17 @@ async def must_see(db: AsyncSession, own: Scope, kind: CaseKind, case_id: UUID) 
     values |= {"kind": kind.value, "id": case_id}
     if kind not in OF_UNITS or await db.scalar(text(asked), values) is None:
         raise CaseNotFound
+
+
+async def assignable(db: AsyncSession, kind: CaseKind, case_id: UUID) -> list[Officer]:
+    """Whom a case can be given: who has a part in such and sees this one."""
+    found = await casework.assignable(db, kind)
+    seen: set[UUID] = set()
+    for unit_id, one in {one.unit_id: one for one in found}.items():
+        with suppress(CaseNotFound):
+            await must_see(db, await scope_of(db, one), kind, case_id)
+            seen.add(unit_id)
+    return [one for one in found if one.unit_id in seen]
 
 
 class State(StrEnum):

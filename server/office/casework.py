@@ -180,6 +180,8 @@ async def assign(
         if to is None:
             raise casework.OfficerUnfit
     await casework.assign(db, officer.id, kind, case_id, to, now=datetime.now(UTC))
+    if to and to not in {one.id for one in await case_list.assignable(db, kind, case_id)}:
+        raise casework.OfficerElsewhere
     return back(kind, case_id)
 
 

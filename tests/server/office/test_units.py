@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from domain import notice as notices
 from domain.notice import Finding, NoticeState
 from server import access, sample
+from server.casework.models import CaseKind
 from server.complaints.models import Complaint
 from server.complaints.states import ComplaintKind, ComplaintState
 from server.database import Transactions, new_id
@@ -34,6 +35,7 @@ from server.identity.models import (
 from server.identity.units import Draft
 from server.inspection.models import Notice, SignCase, StayCheck
 from server.limits import RateLimit
+from server.office import boards, case_list
 from server.parking.models import UnendedStay
 from server.payments.books import Books
 from server.spots import service as spots
@@ -322,6 +324,47 @@ async def test_lists_tell_of_ones_own_unit_alone(
         page = path[: path.index("{")] + str(rows[0][0])
         with subtests.test(page):
             assert (await api.get(page)).status_code == 200
+
+
+async def test_a_case_is_given_only_to_who_can_open_it(
+    api: httpx.AsyncClient,
+    app: FastAPI,
+    transactions: Transactions,
+    outsider: str,
+    things: Things,
+    subtests: pytest.Subtests,
+) -> None:
+    """And whoever can, and has a part in it, is offered on its page."""
+    app.state.office_limit = RateLimit(10_000)
+    logins = [outsider, "jauh", "koord", "dalam", sample.CHECKER]
+    await add_officer(transactions, "jauh", Role.KOORDINATOR, await add_unit(transactions, "UPT-C"))
+    await add_officer(transactions, "koord", Role.KOORDINATOR, things.unit)
+    await add_officer(transactions, "dalam", Role.BENDAHARA, things.unit)
+    told = f"SELECT kind, id, zone_id FROM ({case_list.CASES}) t WHERE state <> 'closed'"
+    cases = await rows_of(transactions, told)
+    given: dict[str, set[str]] = {login: set() for login in logins}
+    for kind, case_id, _ in cases:
+        await sign_in(api, sample.OFFICER)
+        page = (await api.get(boards.place(CaseKind(kind), UUID(str(case_id))))).text
+        for login in logins:
+            with subtests.test(f"{kind} {login}"):
+                path = f"/office/casework/{kind}/{case_id}/assignment"
+                answer = await api.post(path, data={"assignee": login})
+                offered = f'<option value="{login}"' in page
+                assert answer.status_code == (303 if offered else 409), answer.text
+                if offered:
+                    given[login].add(str(kind))
+                elif (kind, login) == ("sign", "jauh"):
+                    assert answer.json()["slug"] == "officer-elsewhere"
+    assert given[outsider] == given["jauh"] == set()
+    assert given["koord"] == {"sign", "complaint"}
+    assert given["dalam"] >= {"sign", "complaint", "count"}
+    for login in ("koord", "dalam"):
+        await sign_in(api, login)
+        for kind, case_id, _ in cases:
+            if kind in given[login]:
+                page = await api.get(boards.place(CaseKind(kind), UUID(str(case_id))))
+                assert page.status_code == 200, (login, kind)
 
 
 async def test_the_menu_of_a_unit_leads_only_where_one_may_go(
