@@ -11,6 +11,7 @@ from server.cli.shell import (
     APPROVAL_NEEDED,
     AsJson,
     DataDir,
+    Decision,
     Id,
     Officer,
     acting_as,
@@ -30,11 +31,6 @@ class What(StrEnum):
     UNIT = "unit"
     ZONE = "zone"
     ATTENDANT = "attendant"
-
-
-class Decision(StrEnum):
-    APPROVE = "approve"
-    REJECT = "reject"
 
 
 @unit_app.command("list")
@@ -119,7 +115,7 @@ def move(
 
 @unit_app.command("decide")
 def decide(move_id: Id, decision: Decision, officer: Officer, data: DataDir = Path("data")) -> None:
-    """Approve or reject what another officer asked to move."""
+    """Approve or decline what another officer asked to move."""
     from server.spots import units
 
     async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> None:

@@ -81,7 +81,7 @@ async def decide(
     move_id: UUID,
     officer: Annotated[Officer, confirmed(Right.APPROVE_OFFICER)],
     db: Transaction,
-    decision: Annotated[str, Form(pattern="^(approve|reject)$")],
+    decision: Annotated[str, Form(pattern="^(approve|decline)$")],
 ) -> Response:
     approve = decision == "approve"
     await units.decide(db, officer.id, move_id, approve=approve, now=datetime.now(UTC))
