@@ -41,6 +41,7 @@ from server.reconciliation.models import (
     FeeClaim,
     Remittance,
     SettlementLine,
+    StatementLine,
     TransferCase,
 )
 from server.reconciliation.payout_models import PayoutLine, PayoutRun
@@ -370,6 +371,7 @@ async def transfer_page(
     if case is None:
         raise CaseNotFound
     line = await db.get(PayoutLine, case.payout_line_id) if case.payout_line_id else None
+    told = case.statement_line_id
     now = datetime.now(UTC)
     return pages.render(
         request,
@@ -380,6 +382,7 @@ async def transfer_page(
         line=line,
         run=await db.get(PayoutRun, line.run_id) if line else None,
         remittance=await db.get(Remittance, case.remittance_id) if case.remittance_id else None,
+        movement=await db.get(StatementLine, told) if told else None,
         mended=await transfers.is_mended(db, case_id),
         age_days=max(0, (wired.books.day(now) - wired.books.day(case.opened_at)).days),
         board=await plain_board(db, officer, CaseKind.TRANSFER, case_id),

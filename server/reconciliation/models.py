@@ -330,16 +330,18 @@ class FeeClaim(Base):
 class TransferCase(Base):
     """A transfer of the office that went wrong, until it is mended or two officers explain it.
 
-    `detail` says how; `amount_rp` is what did not arrive, or what came less (negative) or more.
+    `detail` says how; `amount_rp` is what did not arrive, what came less (negative) or more, or
+    what moved on the regency's account under the name of a batch that does not await it.
     """
 
     __tablename__ = "transfer_cases"
     __table_args__ = (
         CheckConstraint(
-            "(detail = 'payout-failed' AND num_nulls(payout_line_id, remittance_id) = 1"
-            " AND remittance_id IS NULL)"
-            " OR (detail IN ('sts-not-seen', 'sts-unconfirmed', 'sts-differs')"
-            " AND remittance_id IS NOT NULL AND payout_line_id IS NULL)",
+            "num_nonnulls(payout_line_id, remittance_id, statement_line_id) = 1"
+            " AND CASE detail WHEN 'payout-failed' THEN payout_line_id IS NOT NULL"
+            " WHEN 'rkud-not-awaited' THEN statement_line_id IS NOT NULL"
+            " ELSE detail IN ('sts-not-seen', 'sts-unconfirmed', 'sts-differs')"
+            " AND remittance_id IS NOT NULL END",
             name="detail",
         ),
         CheckConstraint(
@@ -354,6 +356,9 @@ class TransferCase(Base):
     detail: Mapped[str] = mapped_column(Text)
     payout_line_id: Mapped[UUID | None] = mapped_column(ForeignKey("payout_lines.id"), unique=True)
     remittance_id: Mapped[UUID | None] = mapped_column(ForeignKey("remittances.id"))
+    statement_line_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("statement_lines.id"), unique=True
+    )
     amount_rp: Mapped[int] = mapped_column(BigInteger)
     owner: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(Instant)

@@ -3,6 +3,7 @@
 Most of what moves there is other money of the regency: it is kept as it came, in no entry and no
 case. A credit that names an STS confirms it. One that names a batch or a slip that still awaits as
 much is its money, which was paid straight into that account: no STS has to hand it in any more.
+What names a batch that does not await it is in no entry, and a case: a transfer of ours, mostly.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -147,6 +148,14 @@ async def _post(
             payouts = payouts or await _payouts(db, line.value_date - 2 * PAID_OUT_WITHIN)
             if not payouts.take(line):
                 name = movements.clears(line, (), slips)
+                if name is None:
+                    await transfers.open_case(
+                        db,
+                        transfers.RKUD_NOT_AWAITED,
+                        line.amount_rp,
+                        now,
+                        statement_line_id=line.id,
+                    )
         if name is None:
             continue
         account = postings.IN_TRANSIT

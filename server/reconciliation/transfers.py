@@ -1,4 +1,4 @@
-"""Cases of what the office transferred and did not arrive: lines of payouts, deposits by STS.
+"""Cases of transfers that went wrong: lines of payouts, deposits by STS, sums that nobody awaits.
 
 Such a case is closed as soon as the books see it mended, or by two officers who explain it.
 """
@@ -24,6 +24,7 @@ PAYOUT_FAILED = "payout-failed"
 STS_NOT_SEEN = "sts-not-seen"
 STS_UNCONFIRMED = "sts-unconfirmed"
 STS_DIFFERS = "sts-differs"
+RKUD_NOT_AWAITED = "rkud-not-awaited"
 
 MENDED = """(CASE t.detail
     WHEN 'payout-failed' THEN EXISTS (
@@ -39,6 +40,8 @@ MENDED = """(CASE t.detail
         SELECT FROM remittances s JOIN cleared_movements c ON c.name = s.number
         JOIN statement_lines l ON l.id = c.statement_line_id AND l.ledger_account = '1100'
         WHERE s.id = t.remittance_id HAVING sum(l.amount_rp) - max(s.amount_rp) = t.amount_rp)
+    WHEN 'rkud-not-awaited' THEN EXISTS (
+        SELECT FROM cleared_movements c WHERE c.statement_line_id = t.statement_line_id)
     ELSE EXISTS (
         SELECT FROM remittances s WHERE s.id = t.remittance_id AND s.confirmed_on IS NOT NULL)
         OR EXISTS (SELECT FROM transfer_cases d
@@ -59,6 +62,7 @@ async def open_case(
     *,
     payout_line_id: UUID | None = None,
     remittance_id: UUID | None = None,
+    statement_line_id: UUID | None = None,
 ) -> None:
     """Open a case, once for each line or STS and what is wrong with it, by how much."""
     await db.execute(
@@ -68,6 +72,7 @@ async def open_case(
             detail=detail,
             payout_line_id=payout_line_id,
             remittance_id=remittance_id,
+            statement_line_id=statement_line_id,
             amount_rp=amount_rp,
             owner=OWNER,
             opened_at=now,

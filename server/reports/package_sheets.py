@@ -342,7 +342,11 @@ SHEETS = (
         "Transfer kantor yang tidak sampai atau berbeda, terbuka atau dibuka dalam masa ini",
         (
             ("id", ID, "nomor kasus; langkahnya, dengan siapa, ada di case_history"),
-            ("detail", TEXT, "payout-failed, sts-not-seen, sts-unconfirmed, atau sts-differs"),
+            (
+                "detail",
+                TEXT,
+                "payout-failed, sts-not-seen, sts-unconfirmed, sts-differs, rkud-not-awaited",
+            ),
             ("payout_line_id", ID, "baris pembayaran bagi hasil"),
             ("remittance", TEXT, "nomor STS"),
             ("amount_rp", RP, "yang tidak sampai; untuk sts-differs kurang (negatif) atau lebih"),

@@ -43,7 +43,7 @@ async def test_a_claim_is_paid_and_an_sts_that_came_short_is_a_case(
     await closes.close(transactions, DAY, rules, "uji", now=AFTER)
     made = await make(office)
     await approve(office, made)
-    await office.bank(at_rkud(MONDAY, (1_500, made.number), reference="RKUD-2"))
+    await office.bank(at_rkud(MONDAY, (1_500, made.number), (9_000, "BCH-B1"), reference="RKUD-2"))
 
     maker = await sign_in(screens, sample.OFFICER, PASSWORD, DESK)
     await maker.goto("/office/cases?kind=claim")
@@ -67,3 +67,7 @@ async def test_a_claim_is_paid_and_an_sts_that_came_short_is_a_case(
     await maker.get_by_label("Apa yang dilakukan").fill("bank mengembalikan biaya transfer")
     await confirm(maker, "Usulkan", PASSWORD)
     await expect(maker.locator("main")).to_contain_text("Menunggu keputusan verifikator")
+    await maker.goto("/office/cases?kind=transfer&q=RKUD-2")
+    await maker.locator("#kasus tbody a").first.click()
+    await expect(maker.locator("h1")).to_contain_text("tidak cocok dengan batch")
+    await screens.examine(maker, "transfer-not-awaited")

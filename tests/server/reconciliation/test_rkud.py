@@ -143,6 +143,22 @@ async def test_an_office_without_that_statement_awaits_none(ready: Office) -> No
     assert set(await cases(ready)) == {"sts-not-seen"}
 
 
+async def transfer_rows(office: Office) -> list[TransferCase]:
+    async with office.transactions.begin() as db:
+        return list(await db.scalars(select(TransferCase).order_by(TransferCase.id)))
+
+
+async def not_awaited(office: Office) -> dict[int, str]:
+    """The states of the cases of sums that the batches they name do not await."""
+    rows = await transfer_rows(office)
+    async with office.transactions.begin() as db:
+        return {
+            row.amount_rp: await settling.state(db, CaseKind.TRANSFER, row.id)
+            for row in rows
+            if row.detail == transfers.RKUD_NOT_AWAITED
+        }
+
+
 async def explain(office: Office, why: str) -> None:
     """Two officers close the latest case of a transfer."""
     async with office.transactions.begin() as db:
@@ -250,6 +266,7 @@ async def test_a_transfer_that_names_a_batch_already_paid_is_no_second_payout(
     )
     balances = await office.balances()
     assert [balances.get(code) for code in ("1100", "1110", "1130")] == [None, 3_972, None]
+    assert await not_awaited(office) == {1_986: "open", 3_972: "open", 1: "open"}
     await office.reconcile()
     await closes.close(transactions, DAY, office.books, "uji", now=AFTER)
     async with transactions.begin() as db:
@@ -266,15 +283,68 @@ async def test_a_payout_into_the_rkud_waits_for_all_the_batches_that_it_pays(
     await office.bank(at_rkud(DAY, (3_972, "PENCAIRAN BCH-A1 BCH-A2")))
     await office.settle(settlement(line(1, paid_at, mdr_rp=14)))
     assert (await office.balances()).get("1100") is None
+    assert await not_awaited(office) == {3_972: "open"}
     await office.settle(settlement(line(2, paid_at, batch="BCH-A2", mdr_rp=14)))
     balances = await office.balances()
     assert [balances.get(code) for code in ("1100", "1130")] == [3_972, None]
+    assert await not_awaited(office) == {3_972: "closed"}
     debit = at_rkud(DAY, (3_972, "BATAL BCH-A1 BCH-A2"), reference="RKUD-2")
     await office.bank(debit.replace(b"C3972,", b"D3972,").replace(b":62F:C", b":62F:D"))
     assert (await office.balances()).get("1100") is None
     await office.bank(at_rkud(DAY, (3_972, "ULANG BCH-A1 BCH-A2"), reference="RKUD-3"))
     balances = await office.balances()
     assert [balances.get(code) for code in ("1100", "1130")] == [3_972, None]
+    assert await broken(office) == {}
+
+
+@pytest.mark.parametrize("bank_first", [True, False])
+async def test_more_than_a_batch_awaits_is_a_case_until_two_officers_explain_it(
+    transactions: Transactions, books: Books, bank_first: bool
+) -> None:
+    office = Office(transactions, replace(books, rkud_account=RKUD), AFTER)
+    paid_at = f"{DAY}T09:00:00+07:00"
+    await office.book([booked(1, paid_at)])
+    files = [
+        lambda: office.bank(at_rkud(DAY, (5_000, "PENCAIRAN BCH-A1"), (9_000, "PAJAK HOTEL"))),
+        lambda: office.settle(settlement(line(1, paid_at, mdr_rp=14))),
+    ]
+    for take_in in files if bank_first else files[::-1]:
+        await take_in()
+    assert await not_awaited(office) == {5_000: "open"}
+    (case,) = await transfer_rows(office)
+    assert (case.detail, case.owner) == ("rkud-not-awaited", "bendahara penerimaan")
+    kinds = {one.kind.value for one in (await office.reconcile()).differences}
+    assert "payout-missing" in kinds  # none of it was taken for the batch
+    await explain(office, "acquirer salah kirim, ditarik kembali")
+    assert await not_awaited(office) == {5_000: "closed"}
+    assert await broken(office) == {}
+
+
+async def test_a_transfer_told_before_the_account_it_left_is_the_batchs_money_once(
+    transactions: Transactions, books: Books
+) -> None:
+    """The regency's statement comes first: it says the batch was paid there, and is undone."""
+    office = Office(transactions, replace(books, rkud_account=RKUD), AFTER)
+    paid_at = f"{DAY}T09:00:00+07:00"
+    await office.book([booked(1, paid_at)])
+    await office.settle(settlement(line(1, paid_at, mdr_rp=14)))
+    await office.bank(at_rkud(DAY, (1_986, "SETORAN BCH-A1")))
+    assert (await office.balances())["1100"] == 1_986
+    await office.bank(statement(DAY, (1_986, "PENCAIRAN BCH-A1")))
+    kinds = {one.kind.value for one in (await office.reconcile()).differences}
+    assert "payout-differs" in kinds  # it came twice, and somebody has to look
+    left = statement(DAY, (1_986, "SETORAN BCH-A1"), reference="STM-2")
+    await office.bank(left.replace(b"C1986,", b"D1986,").replace(b":62F:C", b":62F:D"))
+    kinds = {one.kind.value for one in (await office.reconcile()).differences}
+    assert kinds <= {"mdr-differs"}
+    balances = await office.balances()
+    assert [balances.get(code) for code in ("1100", "1110", "1130")] == [1_986, None, None]
+    await closes.close(transactions, DAY, office.books, "uji", now=AFTER)
+    with pytest.raises(remittances.NothingToRemit):  # it is there, and is not handed in again
+        await make(office)
+    async with transactions.begin() as db:
+        left = await remittances.waiting(db, Workdays({}), 1, office.books, DAY, direct=True)
+    assert [one.amount_rp for one in left] == [1_986]
     assert await broken(office) == {}
 
 
