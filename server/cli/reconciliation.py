@@ -9,13 +9,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from server.cli.shell import (
+    APPROVAL_NEEDED,
     DIFFERENCES,
     AsJson,
     DataDir,
     Day,
+    Decision,
     From,
+    Id,
     InputFile,
+    Officer,
     To,
+    acting_as,
     fail,
     in_transaction,
     print_json,
@@ -209,6 +214,92 @@ def check_payout_mapping(mapping: InputFile, sample: InputFile) -> None:
         said = "dibayar" if row.paid else "gagal"
         print(f"baris {row.line_number}: {row.run}/{row.position}  {said}  {row.evidence}")
     print(f"{sample.name}: {len(rows)} baris, {format_rp(sum(row.amount_rp for row in rows))}")
+
+
+@settlement_app.command("correct")
+def correct_settlement(
+    file: InputFile,
+    reason: Annotated[str, typer.Option(help="Why, for the record: the acquirer's letter.")],
+    officer: Officer,
+    data: DataDir = Path("data"),
+    mapping: Mapping = "",
+    acquirer: Annotated[
+        str, typer.Option(help="Whose file it is; needed with several acquirers.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Ask that a file told anew counts, where it differs from earlier ones. Waits for a second: 4.
+
+    Nothing is taken in before another officer agrees.
+    """
+    from server.reconciliation import corrections, mappings
+    from server.reconciliation.files import FileRefused
+    from server.settings import Settings
+
+    whose, merchant, configured = _agreed(Settings(), acquirer)
+    how = _mapping(mappings.SettlementMapping, mapping or configured)
+    told = corrections.CorrectedFile(whose, file.name, file.read_bytes(), how, mapping, merchant)
+
+    async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
+        made = await corrections.propose(db, officer_id, told, reason, books, now)
+        return made, (await corrections.found(db, made)).row.lines
+
+    try:
+        made, lines = acting_as(data, officer, work)
+    except FileRefused as exc:
+        _refuse(file, exc)
+    if as_json:
+        print_json({"id": str(made), "lines": lines})
+    else:
+        for line in lines:
+            was, is_now = line["before"], line["after"]
+            print(
+                f"baris {line['line_number']}: {line['acquirer_reference']}  neto "
+                f"{was['net_rp']} -> {is_now['net_rp']}  {was['batch_id']} -> {is_now['batch_id']}"
+            )
+        print(f"{made}  {len(lines)} baris dikoreksi")
+    talk.print("karcis: another officer decides it: karcis settlement decide", markup=False)
+    raise typer.Exit(APPROVAL_NEEDED)
+
+
+@settlement_app.command("decide")
+def decide_correction(
+    correction: Id,
+    decision: Decision,
+    officer: Officer,
+    why: Annotated[str, typer.Option(help="Why, for the record.")],
+    data: DataDir = Path("data"),
+    as_json: AsJson = False,
+) -> None:
+    """Take a corrected file in, or end the proposal; by another than who asked."""
+    from server.reconciliation import corrections, mappings
+    from server.reconciliation.files import FileRefused
+    from server.settings import Settings
+
+    async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
+        row = (await corrections.found(db, correction)).row
+        _, merchant, configured = _agreed(Settings(), row.acquirer)
+        return await corrections.decide(
+            db,
+            officer_id,
+            correction,
+            books,
+            mapping=_mapping(mappings.SettlementMapping, row.mapping or configured),
+            merchant=merchant,
+            approve=decision is Decision.APPROVE,
+            why=why,
+            now=now,
+        )
+
+    try:
+        imported = acting_as(data, officer, work)
+    except FileRefused as exc:
+        fail(str(exc))
+    if as_json:
+        print_json({"id": str(correction), "imported": asdict(imported) if imported else None})
+    else:
+        told = f"{imported.lines} baris" if imported else "ditolak"
+        print(f"{correction}  {told}")
 
 
 @settlement_app.command("held")

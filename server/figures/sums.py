@@ -74,12 +74,18 @@ FEE_LINES = Sums(
     FEES,
     ("count", "mdr_rp", "vat_rp", "withheld_rp", "net_rp"),
     """
-    SELECT l.settlement_date, l.acquirer, (l.paid_at AT TIME ZONE $1)::date AS paid_on, l.gross_rp,
-        1 AS count, l.mdr_rp, l.vat_rp, l.withheld_rp, l.net_rp
-    FROM settlement_lines l WHERE {lines}
+    SELECT l.settlement_date, l.acquirer, (l.paid_at AT TIME ZONE $1)::date AS paid_on,
+        s.sign * l.gross_rp AS gross_rp, s.sign AS count,
+        l.mdr_rp, l.vat_rp, l.withheld_rp, l.net_rp
+    FROM settlement_lines l
+    CROSS JOIN LATERAL (SELECT CASE WHEN l.takes_back_id IS NULL THEN 1 ELSE -1 END AS sign) s
+    WHERE {lines}
     """,
 )
-"""What acquirers kept of payments of one amount, paid on one day and settled on one."""
+"""What acquirers kept of payments of one amount, paid on one day and settled on one.
+
+A line that takes another back is one payment of that amount less.
+"""
 
 REPORTED = (PARTIES, FEE_LINES)
 
@@ -100,9 +106,11 @@ REPORTED_ASTRAY = """
             sum(mdr_rp) AS mdr, sum(net_rp) AS net
         FROM fee_sums GROUP BY 1, 2, 3
     ) told FULL JOIN (
-        SELECT settlement_date AS business_day, acquirer, gross_rp, count(*) AS lines,
-            sum(mdr_rp) AS mdr_of_lines, sum(net_rp) AS net_of_lines
-        FROM settlement_lines WHERE id < (SELECT reports_bound FROM takings_swept)
+        SELECT settlement_date AS business_day, acquirer, sign * gross_rp AS gross_rp,
+            sum(sign) AS lines, sum(mdr_rp) AS mdr_of_lines, sum(net_rp) AS net_of_lines
+        FROM settlement_lines
+        CROSS JOIN LATERAL (SELECT CASE WHEN takes_back_id IS NULL THEN 1 ELSE -1 END AS sign) s
+        WHERE id < (SELECT reports_bound FROM takings_swept)
         GROUP BY 1, 2, 3
     ) settled USING (business_day, acquirer, gross_rp)
     WHERE (coalesce(n, 0), coalesce(mdr, 0), coalesce(net, 0))

@@ -31,6 +31,9 @@ PROPOSED = """
             FROM payee_accounts a ORDER BY account_code, party, id DESC
         ) newest WHERE place IS NOT NULL
         UNION ALL
+        SELECT 'correction', name, asked_by, asked_at, '/office/corrections/' || id
+        FROM settlement_corrections WHERE state = 'requested'
+        UNION ALL
         SELECT 'payout', number, prepared_by, prepared_at, '/office/payouts/' || id
         FROM payout_runs WHERE state = 'prepared'
         UNION ALL
@@ -103,6 +106,7 @@ DECIDES = {
     "tariff": Right.DECIDE_TARIFF,
     "rule": Right.DECIDE_RULE,
     "payee": Right.DECIDE_PAYOUT,
+    "correction": Right.DECIDE_CASE,
     "payout": Right.DECIDE_PAYOUT,
     "remittance": Right.DECIDE_REMITTANCE,
     "close": Right.LOCK_DAY,

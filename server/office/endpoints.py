@@ -20,6 +20,7 @@ from server.office import (
     casework,
     closures,
     complaints,
+    corrections,
     days,
     deposits,
     devices,
@@ -88,7 +89,17 @@ for right, parts in (
 ):
     for part in parts:
         router.include_router(part.router, dependencies=[allowed(right)])
-for part in (signing_in, passkeys, portal, own_account, officers, units, imports, casework):
+for part in (
+    signing_in,
+    passkeys,
+    portal,
+    own_account,
+    officers,
+    units,
+    imports,
+    corrections,
+    casework,
+):
     router.include_router(part.router)
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -20,7 +20,7 @@ from server.office.signed_in import allowed, confirmed
 from server.pages import Blank
 from server.payments.choices import AcquirerNotSet
 from server.payments.wiring import Wiring, WiringDep
-from server.reconciliation import previews
+from server.reconciliation import corrections, previews
 from server.reconciliation import service as reconciliation
 from server.reconciliation.files import MAX_BYTES, FileRefused
 from server.reconciliation.mappings import (
@@ -97,6 +97,7 @@ async def imports_page(
         next_page=f"?before={files[-1].id}" if more else None,
         is_first=before is None,
         waiting=(("held", held), ("unsettled", unsettled)),
+        corrections=await corrections.waiting(db),
         most=LINES_SHOWN,
         today=wired.books.day(datetime.now(UTC)),
         day_of=wired.books.day,
@@ -134,7 +135,7 @@ async def take_in_settlement(
     mapping: Chosen = "",
     acquirer: Whose = "",
 ) -> Response:
-    terms = _terms(wired, acquirer)
+    terms = terms_of(wired, acquirer)
 
     async def work(name: str, content: bytes) -> Imported:
         return await reconciliation.import_settlement(
@@ -152,7 +153,7 @@ async def take_in_settlement(
     return await _take_in(day, file, work)
 
 
-def _terms(wired: Wiring, acquirer: str) -> AcquirerTerms:
+def terms_of(wired: Wiring, acquirer: str) -> AcquirerTerms:
     """Of the acquirer whose file it is; where there are more than one, somebody must say."""
     if not acquirer and len(wired.acquirers) > 1:
         raise FileOfNobody
@@ -220,7 +221,7 @@ async def preview_settlement(
     mapping: Chosen = "",
     acquirer: Whose = "",
 ) -> Response:
-    terms = _terms(wired, acquirer)
+    terms = terms_of(wired, acquirer)
 
     async def look(name: str, content: bytes) -> previews.SettlementPreview:
         return await previews.settlement(

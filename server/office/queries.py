@@ -24,6 +24,7 @@ from server.payments.models import (
     Refund,
     RefundChange,
 )
+from server.reconciliation import movements
 from server.reconciliation.matching import DifferenceKind
 from server.reconciliation.models import (
     DayCloseChange,
@@ -116,7 +117,7 @@ async def settled_on(db: AsyncSession, day: date, books: Books) -> SettledTotal:
     row = (
         await db.execute(
             select(
-                func.count(),
+                func.count().filter(movements.stands()),
                 func.coalesce(func.sum(SettlementLine.gross_rp), 0),
                 func.coalesce(func.sum(SettlementLine.mdr_rp), 0),
                 func.coalesce(func.sum(SettlementLine.net_rp), 0),
@@ -349,12 +350,16 @@ async def imported_files(db: AsyncSession, before: UUID | None) -> list[TakenIn]
     file = of_page.order_by(ImportedFile.id.desc()).limit(PAGE + 1).subquery()
 
     settled, moved = (
-        select(func.count().label("lines"), func.sum(amount).label("total_rp"))
+        select(lines.label("lines"), func.sum(amount).label("total_rp"))
         .where(file_id == file.c.id)
         .lateral()
-        for file_id, amount in (
-            (SettlementLine.file_id, SettlementLine.net_rp),
-            (StatementLine.file_id, StatementLine.amount_rp),
+        for file_id, lines, amount in (
+            (
+                SettlementLine.file_id,
+                func.count().filter(SettlementLine.takes_back_id.is_(None)),
+                SettlementLine.net_rp,
+            ),
+            (StatementLine.file_id, func.count(), StatementLine.amount_rp),
         )
     )
     rows = await db.execute(

@@ -24,8 +24,10 @@ ACTIONS: Mapping[DifferenceKind, Action] = {
         "oleh acquirer.",
     ),
     DifferenceKind.AMOUNT_DIFFERS: Action(
-        "Send the acquirer both amounts with the reference, and ask for a correcting line.",
-        "Kirim kedua jumlah dengan referensinya ke acquirer, minta baris perbaikan.",
+        "Send the acquirer both amounts with the reference, ask for a corrected file, and have it "
+        "agreed to by two officers.",
+        "Kirim kedua jumlah dengan referensinya ke acquirer, minta berkas pengganti, lalu ajukan "
+        "untuk disetujui dua petugas.",
     ),
     DifferenceKind.PAYOUT_MISSING: Action(
         "Take in the bank's next statement; if the batch is not in it, ask the acquirer "

@@ -29,7 +29,7 @@ from server.ledger import service as ledger
 from server.payments import cases
 from server.payments.books import Books
 from server.payments.models import OWNER, Case
-from server.reconciliation import turns
+from server.reconciliation import movements, turns
 from server.reconciliation.models import FeeClaim, SettlementLine, StatementLine
 
 KIND = CaseKind.CLAIM
@@ -112,6 +112,7 @@ async def sources(db: AsyncSession, claim: FeeClaim) -> Sequence[Source]:
     given = await db.scalars(
         select(SettlementLine)
         .where(SettlementLine.gross_rp == 0, -SettlementLine.mdr_rp >= claim.amount_rp)
+        .where(movements.stands())
         .order_by(SettlementLine.settlement_date.desc(), SettlementLine.id)
         .limit(MOST_SOURCES)
     )

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     LargeBinary,
+    SmallInteger,
     Text,
     UniqueConstraint,
     text,
@@ -21,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.payment import CaseState
 from server.database import Base, new_id, one_of
 from server.reconciliation.states import LIVE, CloseState, RemittanceState
+from server.spots.states import ProposalState
 
 Instant = DateTime(timezone=True)
 
@@ -63,27 +65,85 @@ class _Settled:
     withheld_rp: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
-def _each_once(table: str) -> tuple[CheckConstraint, Index]:
+KEY = ("acquirer", "acquirer_reference", "rrn", text("(gross_rp < 0)"))
+
+
+def _each_once(table: str, *key: str, where: str | None = None) -> tuple[CheckConstraint, Index]:
     """Net is what is left of gross, and a line of an acquirer stands once."""
     return (
         CheckConstraint("gross_rp - mdr_rp - vat_rp - withheld_rp = net_rp", name="net"),
         Index(
             f"uq_{table}_acquirer_reference",
-            "acquirer",
-            "acquirer_reference",
-            "rrn",
-            text("(gross_rp < 0)"),
+            *KEY,
+            *key,
             unique=True,
             postgresql_nulls_not_distinct=True,
+            postgresql_where=None if where is None else text(where),
         ),
     )
 
 
 class SettlementLine(_Settled, Base):
-    """One payment as the acquirer settled it. Insert-only."""
+    """One payment as the acquirer settled it. Insert-only.
+
+    What it told wrongly at first is taken back by a line of the same amounts with the other sign,
+    and told again by one of the next `version`. A sum of all lines is what they come to.
+    """
 
     __tablename__ = "settlement_lines"
-    __table_args__ = _each_once("settlement_lines")
+    __table_args__ = (
+        *_each_once("settlement_lines", "version", where="takes_back_id IS NULL"),
+        # Of the few that are there: of all others none is looked for.
+        Index(
+            "uq_settlement_lines_takes_back_id",
+            "takes_back_id",
+            unique=True,
+            postgresql_where=text("takes_back_id IS NOT NULL"),
+        ),
+    )
+
+    version: Mapped[int] = mapped_column(SmallInteger, default=1, server_default="1")
+    takes_back_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_lines.id"))
+
+
+class SettlementCorrection(Base):
+    """A file that tells some lines otherwise than an earlier one: one officer asks that it counts,
+    and another decides. `lines` is what it changes, each with before and after.
+    """
+
+    __tablename__ = "settlement_corrections"
+    __table_args__ = (
+        CheckConstraint(one_of("state", ProposalState), name="state"),
+        CheckConstraint("(asked_by = decided_by) = (state = 'withdrawn')", name="maker_checker"),
+        CheckConstraint(
+            "(state = 'requested') = (decided_by IS NULL)"
+            " AND (decided_by IS NULL) = (decided_at IS NULL)",
+            name="decided",
+        ),
+        Index(
+            "uq_settlement_corrections_waiting",
+            "sha256",
+            unique=True,
+            postgresql_where=text("state = 'requested'"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    acquirer: Mapped[str] = mapped_column(Text)
+    mapping: Mapped[str] = mapped_column(Text)
+    """The name it was read by; empty for the one of the settings."""
+    name: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    lines: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    reason: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    asked_by: Mapped[UUID] = mapped_column(ForeignKey("officers.id"))
+    asked_at: Mapped[datetime] = mapped_column(Instant)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+    why: Mapped[str] = mapped_column(Text, default="")
+    """The word of who decided."""
 
 
 class HeldLine(_Settled, Base):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, literal, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from domain.payment import CaseOutcome
 from server.database import Insertions, new_id
@@ -482,6 +482,15 @@ def paid_claims(
 def posted(prefix: str, line_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
     """Whether the ledger holds the entry that such a source names for a line."""
     return exists().where(Entry.source == literal(prefix) + cast(line_id, Text))
+
+
+def stands() -> ColumnElement[bool]:
+    """Whether a settlement line is what the acquirer says now: no correction has taken it back."""
+    later = aliased(SettlementLine)
+    return and_(
+        SettlementLine.takes_back_id.is_(None),
+        ~exists().where(later.takes_back_id == SettlementLine.id),
+    )
 
 
 def recognised(

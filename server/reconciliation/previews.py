@@ -69,7 +69,7 @@ async def settlement(
 ) -> SettlementPreview:
     """Raises FileRefused as the import would."""
     told = settlements.read(content, mapping, merchant)
-    async with _undone(db):
+    async with undone(db):
         before = await _count(db, SettlementLine, UNBOOKED)
         imported = await service.import_settlement(
             db, acquirer, name, content, books, now=now, mapping=mapping, merchant=merchant
@@ -103,7 +103,7 @@ async def statement(
 ) -> StatementPreview:
     """Raises FileRefused as the import would."""
     rows = statements.read(content, mapping)
-    async with _undone(db):
+    async with undone(db):
         before = await _awaited(db)
         imported = await service.import_statement(
             db, name, content, books, now=now, mapping=mapping
@@ -129,12 +129,13 @@ async def results(
     now: datetime,
 ) -> Told:
     """What a bank tells of payouts; raises FileRefused as taking it in would."""
-    async with _undone(db):
+    async with undone(db):
         return await payout_results.take_in(db, name, content, books, mapping=mapping, now=now)
 
 
 @asynccontextmanager
-async def _undone(db: AsyncSession) -> AsyncIterator[None]:
+async def undone(db: AsyncSession) -> AsyncIterator[None]:
+    """What is done within is undone, however it ends."""
     savepoint = await db.begin_nested()
     try:
         yield

@@ -85,6 +85,8 @@ EXPLAINED_SETTLEMENT = "explained:settlement:"
 
 # What a line must say again wherever it is told again.
 TOLD = ("batch_id", "gross_rp", "mdr_rp", "vat_rp", "withheld_rp")
+AMOUNTS = ("gross_rp", "mdr_rp", "vat_rp", "withheld_rp", "net_rp")
+NAMES = ("batch_id", "paid_at", "reference", "acquirer_reference", "rrn")
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,13 @@ async def import_settlement(
     mapping: SettlementMapping = settlements.SANDBOX,
     merchant: str = "",
     by: UUID | None = None,
+    corrects: bool = False,
 ) -> Imported:
     """Take in a settlement file, all or nothing, and post each batch; raises FileRefused.
 
     A file sent again, or again with more lines, adds only what is new. A line that says otherwise
-    than before is refused. What the acquirer holds back is kept apart, and posted once it settles.
+    than before is refused, or where two officers agreed that the file `corrects`, takes the place
+    of the earlier one. What the acquirer holds back is kept apart, and posted once it settles.
     """
     told = settlements.read(content, mapping, merchant)
     rows = told.rows
@@ -121,8 +125,10 @@ async def import_settlement(
         await _refuse_of_another(db, acquirer, content)
         return Imported(0, 0, known=len(rows))
     faults = Faults()
-    new = await _new_lines(db, SettlementLine, acquirer, rows, faults)
+    otherwise: dict[UUID, SettlementRow] | None = {} if corrects else None
+    new = await _new_lines(db, SettlementLine, acquirer, rows, faults, otherwise)
     held = await _new_lines(db, HeldLine, acquirer, told.held, faults)
+    corrected = await _corrected(db, otherwise or {}, faults)
     faults.refuse_any()
     # What is told otherwise of a payment that was not settled changes nothing.
     unsettled = await _new_lines(db, UnsettledLine, acquirer, told.unsettled, Faults())
@@ -134,17 +140,22 @@ async def import_settlement(
         ]
         if values:
             await db.execute(insert(table), values)
-    if new:
-        batches = {row.batch_id for row in new.values()}
-        latest = max(row.settlement_date for row in new.values())
+    for correction in corrected:
+        correction.file_id, correction.acquirer = file_id, acquirer
+    db.add_all(corrected)
+    await db.flush()
+    told_now: list[SettlementRow | SettlementLine] = [*new.values(), *corrected]
+    if told_now:
+        batches = {row.batch_id for row in told_now}
+        latest = max(row.settlement_date for row in told_now)
         await movements.explain_batches(db, batches, latest, now)
         await rkud.explain(db, batches, latest, now)
         # Last what locks charges and series of receipts, for which notifications wait.
         twice = await _take_as_evidence(db, acquirer, new, books, now)
-        await _post(db, acquirer, file_id, new, twice, now)
+        await _post(db, acquirer, file_id, new, corrected, twice, now)
     crash_point("settlement-not-committed")
-    total_rp = sum(row.net_rp for row in new.values())
-    return Imported(len(new), total_rp, known=len(rows) - len(new))
+    count = len(new) + len(otherwise or {})
+    return Imported(count, sum(row.net_rp for row in told_now), known=len(rows) - count)
 
 
 WHOSE = """
@@ -233,17 +244,20 @@ async def _post(
     acquirer: str,
     file_id: UUID,
     rows: Mapping[UUID, SettlementRow],
+    corrected: Sequence[SettlementLine],
     twice: Collection[UUID],
     now: datetime,
 ) -> None:
-    """Post what settles money we recorded by batches, and all else by lines, each with a case."""
+    """Post what settles money we recorded by batches, and all else by lines, each with a case.
+
+    What was `corrected` settles recorded money: of other lines none is.
+    """
     settled = {line_id: _settled(row, acquirer) for line_id, row in rows.items()}
     booked = await _speak_of_money(db, acquirer, settled)
     unbooked = {line_id: row for line_id, row in rows.items() if settled[line_id] not in booked}
+    settling = [row for line_id, row in rows.items() if line_id not in unbooked]
     entries = [
-        *_batch_entries(
-            acquirer, file_id, [row for line_id, row in rows.items() if line_id not in unbooked]
-        ),
+        *_batch_entries(acquirer, file_id, [*settling, *corrected]),
         *(_unbooked_entry(line_id, row) for line_id, row in unbooked.items()),
     ]
     insertions = Insertions()
@@ -257,7 +271,7 @@ async def _post(
 
 
 def _batch_entries(
-    acquirer: str, file_id: UUID, rows: Sequence[SettlementRow]
+    acquirer: str, file_id: UUID, rows: Sequence[SettlementRow | SettlementLine]
 ) -> Iterator[NewEntry]:
     by_batch = sorted(rows, key=lambda row: row.batch_id)
     for batch_id, group in groupby(by_batch, key=lambda row: row.batch_id):
@@ -307,6 +321,7 @@ async def _speak_of_money(
     told = [line for _, line in await _booked_under(db, references, acquirer)]
     set_against = await db.scalars(
         select(SettlementLine).where(
+            movements.stands(),
             SettlementLine.acquirer == acquirer,
             SettlementLine.id != all_(literal(list(lines), ARRAY(Uuid))),
             SettlementLine.acquirer_reference == any_(references),
@@ -396,27 +411,76 @@ async def _new_lines(
     acquirer: str,
     rows: Sequence[SettlementRow],
     faults: Faults,
+    otherwise: dict[UUID, SettlementRow] | None = None,
 ) -> dict[UUID, SettlementRow]:
-    """Those of the rows that no earlier file told; one that says otherwise than it is a fault."""
+    """Those of the rows that no earlier file told.
+
+    One that says otherwise than it did is a fault, or goes `otherwise`, by the line it corrects.
+    """
     references = [row.acquirer_reference for row in rows]
-    stored = await db.execute(
-        select(table.acquirer_reference, table.rrn, *(getattr(table, name) for name in TOLD)).where(
-            table.acquirer == acquirer, table.acquirer_reference == any_(_texts(references))
-        )
-    )
+    asked = select(
+        table.id, table.acquirer_reference, table.rrn, *(getattr(table, name) for name in TOLD)
+    ).where(table.acquirer == acquirer, table.acquirer_reference == any_(_texts(references)))
+    stored = await db.execute(asked.where(movements.stands()) if table is SettlementLine else asked)
     known = {(line.acquirer_reference, line.rrn, line.gross_rp < 0): line for line in stored}
     new = {}
     for row in rows:
         told = known.get(row.key)
         if told is None:
             new[new_id()] = row
-        elif any(getattr(told, name) != getattr(row, name) for name in TOLD):
+        elif all(getattr(told, name) == getattr(row, name) for name in TOLD):
+            continue
+        elif otherwise is not None:
+            otherwise[told.id] = row
+        else:
             faults.found += FileRefused.in_line(
                 row.line_number,
                 "settled otherwise in an earlier file",
                 "berbeda dengan berkas yang lebih dahulu",
             ).faults
     return new
+
+
+async def _corrected(
+    db: AsyncSession, otherwise: Mapping[UUID, SettlementRow], faults: Faults
+) -> list[SettlementLine]:
+    """For each line that is told otherwise: one that takes it back, and one in its place.
+
+    Refused where the earlier one was no settlement of booked money, or paid a claim: officers have
+    decided, or are to decide, what its money is.
+    """
+    unbooked = movements.posted(UNBOOKED, SettlementLine.id)
+    pays_claim = exists().where(FeeClaim.settlement_line_id == SettlementLine.id)
+    lines = await db.execute(
+        select(SettlementLine, or_(unbooked, pays_claim)).where(
+            SettlementLine.id == any_(literal(list(otherwise), ARRAY(Uuid)))
+        )
+    )
+    made = []
+    for line, decided in lines:
+        row = otherwise[line.id]
+        if decided:
+            faults.found += FileRefused.in_line(
+                row.line_number,
+                "its money is in a case; end that first",
+                "uangnya ada dalam kasus; selesaikan kasusnya dahulu",
+            ).faults
+            continue
+        back = {name: -getattr(line, name) for name in AMOUNTS}
+        same = {name: getattr(line, name) for name in NAMES}
+        # Of the day that the corrected file is of: what was settled before stays as it was told.
+        same["settlement_date"] = row.settlement_date
+        made.append(
+            SettlementLine(
+                **same,
+                **back,
+                line_number=row.line_number,
+                takes_back_id=line.id,
+                version=line.version,
+            )
+        )
+        made.append(SettlementLine(**vars(row), version=line.version + 1))
+    return made
 
 
 async def held_lines(db: AsyncSession) -> Sequence[HeldLine]:
@@ -646,7 +710,9 @@ async def _nearby(
     apart = (timedelta(days=days) for days in range(-within_days, within_days + 1) if days)
     for near in (day + days for days in apart):
         under = SettlementLine.acquirer_reference == any_(references)
-        found = await db.scalars(select(SettlementLine).where(_paid_on(near, books), under))
+        found = await db.scalars(
+            select(SettlementLine).where(_paid_on(near, books), under, movements.stands())
+        )
         _, without_line, without_money = pair(
             [line for on, line in told if on == near],
             [_settled(line) for line in found],
@@ -681,7 +747,7 @@ async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled
             SettlementLine,
             movements.recognised(Case.settlement_line_id, SettlementLine.id),
             given_back,
-        ).where(_paid_on(day, books))
+        ).where(_paid_on(day, books), movements.stands())
     )
     return [
         replace(

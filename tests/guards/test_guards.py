@@ -40,9 +40,11 @@ from server.parking.models import ParkingSession, UnendedStay
 from server.payments import choices
 from server.payments.books import Books
 from server.payments.choices import Wish
-from server.reconciliation import claims, payouts, remittances, transfers
+from server.reconciliation import claims, corrections, payouts, remittances, transfers
 from server.reconciliation import service as reconciliation
+from server.reconciliation.corrections import CorrectedFile
 from server.reconciliation.models import Discrepancy
+from server.reconciliation.settlements import SANDBOX
 from server.reports import schedules
 from server.reports.catalogue import REPORTS
 from server.reports.downloads import Form
@@ -598,6 +600,28 @@ GUARDS = {
         "I0-guards-stand",
         "was made with other values",
     ),
+    "a correction of a file goes along its table": trigger(
+        "settlement_corrections_only_edges",
+        "settlement_corrections",
+        "UPDATE settlement_corrections SET state = 'requested', decided_by = NULL,"
+        " decided_at = NULL WHERE state = 'declined'",
+        "I0-guards-stand",
+        "may not become requested from declined",
+    ),
+    "a correction of a file starts as requested": trigger(
+        "settlement_corrections_first_state",
+        "settlement_corrections",
+        copied("settlement_corrections", "state = 'declined'", id=NEW_ID),
+        "I0-guards-stand",
+        "may not become declined from nothing",
+    ),
+    "the file that corrects stays as it came": trigger(
+        "settlement_corrections_never_changes",
+        "settlement_corrections",
+        "UPDATE settlement_corrections SET content = 'lain'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
     "what a schedule of reports was made with stays": trigger(
         "report_schedules_never_changes",
         "report_schedules",
@@ -871,6 +895,13 @@ async def town(
     async with transactions.begin() as db:
         lines = (FILES / "clean.csv").read_bytes()
         await reconciliation.import_settlement(db, "sandbox", "s", lines, books, now=now)
+        again = CorrectedFile(
+            "sandbox", "s", lines.replace(b"2000,14,1986", b"2000,15,1985"), SANDBOX
+        )
+        asked = await corrections.propose(db, officer, again, "uji", books, now)
+        await corrections.decide(
+            db, checker, asked, books, mapping=SANDBOX, approve=False, why="uji", now=now
+        )
         banked = (FILES / "clean.sta").read_bytes()
         await reconciliation.import_statement(db, "b", banked, books, now=now)
     settled, after = date(2026, 11, 21), datetime(2026, 11, 22, 5, tzinfo=UTC)

@@ -140,6 +140,7 @@ UPDATED = {
     "takings_swept": {"bound", "reports_bound", "waiting_at", "waiting_xid"},
     "acquirer_choices": {"state", "decided_by", "decided_at", "why"},
     "rule_proposals": {"state", "decided_by", "decided_at", "why"},
+    "settlement_corrections": {"state", "decided_by", "decided_at", "why"},
     "tariff_proposals": {"state", "decided_by", "decided_at", "why", "tariff_id"},
     "tariffs": {"valid_until", "version", "taken_back_by"},
     "transfer_cases": {"closed_by", "closed_at", "what_was_done"},
