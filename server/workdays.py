@@ -32,7 +32,17 @@ class Workdays:
         return cls({} if path is None else _own(path))
 
     def is_open(self, day: date) -> bool:
-        return day.isoweekday() < SATURDAY and day not in self._own and day not in self._closed
+        return day.isoweekday() < SATURDAY and not self._is_holiday(day)
+
+    def _is_holiday(self, day: date) -> bool:
+        return day in self._own or day in self._closed
+
+    def kept(self, day: date) -> date:
+        """The day on which what is set for a day is done: the next working day for a holiday.
+
+        A rule that names a Sunday means it.
+        """
+        return self.after(day, 1) if self._is_holiday(day) else day
 
     def after(self, day: date, count: int) -> date:
         """The working day that is this many working days after."""

@@ -7,26 +7,40 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import Path as PathPart
 from fastapi.responses import RedirectResponse
 
 from server import pages
-from server.database import Transaction
+from server.database import Transaction, TransactionsDep
+from server.errors import language_of
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, confirmed
 from server.pages import Day
+from server.payments.books import Books
 from server.payments.wiring import WiringDep
 from server.reconciliation import closing
 from server.reconciliation.closing import DayCloseNotFound
 from server.reconciliation.models import DayClose
+from server.reports import day_close
+from server.reports.downloads import Reader
+from server.reports.table import Said, shown
 from server.workdays import Workdays
 
 router = APIRouter(prefix="/days")
 TEMPLATES = Path(__file__).parent / "templates"
 MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 LATE_SHOWN = 20
+PREPARED = Said("Disiapkan", "Prepared")
+STEPS = {
+    "locked": Said("Dikunci", "Locked"),
+    "declined": Said("Ditolak", "Declined"),
+    "reopening": Said("Diminta dibuka lagi", "Asked to be reopened"),
+    "reopened": Said("Dibuka lagi", "Reopened"),
+}
+"""What came to be of a close, as its paper tells."""
 
 
 @router.get("")
@@ -84,13 +98,52 @@ async def close_page(
         },
         newest=newest,
         late=late,
-        late_entries=entries,
+        late_entries=[(entry, wired.books.business_day(entry.recorded_at)) for entry in entries],
+        came_late=await closing.posted_for_closed(db, day, wired.books, LATE_SHOWN),
+        lists={close.id: day_close.sections(close.snapshot) for close in closes},
+        exceptions=day_close.EXCEPTIONS,
+        shown=shown,
+        say=language_of(request),
         due_on=workdays.after(day, wired.settings.closing_working_days),
         is_over=day < wired.books.business_day(datetime.now(UTC)),
         reconciled_at=await closing.last_reconciled(db, day),
         may_prepare=Right.CLOSE_DAY in rights,
         may_lock=Right.LOCK_DAY in rights,
     )
+
+
+@router.get("/{day}/{number}.pdf")
+async def close_paper(
+    day: Day,
+    number: Annotated[int, PathPart(ge=1, le=10_000)],
+    request: Request,
+    officer: OfficerDep,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+) -> Response:
+    """A close as a paper to keep on file, signed where the office has a key."""
+    async with transactions.begin() as db:
+        close = await _numbered(db, day, number)
+        prepared_by = await queries.officer_name(db, close.prepared_by)
+        steps = await queries.steps_of_close(db, close.id)
+    acts = [(PREPARED, f"{prepared_by}, {_moment(close.prepared_at, wired.books)}")]
+    acts += [
+        (STEPS[s.state], f"{s.who}, {_moment(s.at, wired.books)}. {s.why}".strip()) for s in steps
+    ]
+    reader = Reader(officer.login, request.state.rights, language_of(request))
+    signer = request.app.state.report_signer
+    now = datetime.now(UTC)
+    file = await day_close.make(transactions, close, acts, wired.books, reader, signer, now=now)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{file.name}"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(file.content, headers=headers, media_type=file.media_type)
+
+
+def _moment(at: datetime, books: Books) -> str:
+    return f"{at.astimezone(books.timezone):%d-%m-%Y %H.%M}"
 
 
 @router.post("/{day}/decision")

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.states import TransitionRefused
@@ -27,13 +27,15 @@ from server.ledger.models import Entry, Posting
 from server.payments import changes
 from server.payments.books import Books
 from server.payments.models import Case, Money, Refund
-from server.reconciliation import discrepancies, service, turns
+from server.reconciliation import close_lists, discrepancies, service, turns
 from server.reconciliation.models import DayClose, DayCloseChange, Reconciliation
 from server.reconciliation.service import Report
 from server.reconciliation.states import CLOSED, LIVE, CloseEvent, CloseState, advance_close
 from server.webhooks import service as webhooks
 from server.webhooks.facts import DayClosed
 
+VERSION = 2
+"""Of a snapshot's form. Those of the first have no version, and neither exceptions nor lists."""
 TOTALS = ("collected_rp", "gross_rp", "mdr_rp", "net_rp", "bank_rp")
 
 
@@ -90,8 +92,8 @@ async def prepare(
 ) -> DayClose:
     """Freeze what the books say of a day, for another officer to see; once while it stands.
 
-    Open differences and cases need a note: money may wait for weeks to be recognised, and the rest
-    of the day's must be handed in meanwhile. Raises DayNotOver, DayNotReconciled,
+    Open differences, cases and exceptions need a note: money may wait for weeks to be recognised,
+    and the rest of the day's must be handed in meanwhile. Raises DayNotOver, DayNotReconciled,
     DayHasDifferences or RoleNotAllowed.
     """
     maker = await identity.acting(db, officer_id, Right.CLOSE_DAY)
@@ -104,13 +106,16 @@ async def prepare(
         raise DayNotReconciled
     # Again, because a file or a payment may have come since an officer looked.
     report = await service.reconcile(db, day, books, now=now)
-    cases = await _open_cases(db, day)
+    cases = await _open_cases(db, day, books)
+    exceptions = await close_lists.exceptions(db, day, books)
     undecided = await discrepancies.undecided(db, report.differences)
-    if (undecided or cases) and not note.strip():
+    unexplained = [one for one in exceptions if one["kind"] not in close_lists.DECIDED]
+    if (undecided or cases or unexplained) and not note.strip():
         raise DayHasDifferences
     numbers = await db.scalar(select(func.max(DayClose.number)).where(DayClose.day == day))
     number = (numbers or 0) + 1
     snapshot = await _snapshot(db, report, cases, number)
+    snapshot |= {"exceptions": exceptions, "lists": await close_lists.lists(db, day)}
     close = DayClose(
         id=new_id(),
         day=day,
@@ -147,6 +152,7 @@ async def _snapshot(
     )
     turnover = {code: (int(debit_rp), int(credit_rp)) for code, debit_rp, credit_rp in moved}
     return {
+        "version": VERSION,
         "day": report.day.isoformat(),
         "number": number,
         "totals": {name: getattr(report, name) for name in TOTALS},
@@ -182,14 +188,27 @@ async def _entries_of(db: AsyncSession, day: date) -> int:
     return await db.scalar(select(func.count()).where(Entry.business_day == day)) or 0
 
 
-async def _open_cases(db: AsyncSession, day: date) -> Sequence[Case]:
-    """Of money that came on the day, or of a refund that was decided on it."""
+async def _open_cases(db: AsyncSession, day: date, books: Books) -> Sequence[Case]:
+    """Of money that came on the day, of a refund decided on it, or else opened on it.
+
+    Lines of files that nothing matches are differences of the day, and no cases here.
+    """
+    begins, ends = books.business_days.bounds(day)
+    opened = and_(
+        func.num_nonnulls(
+            Case.money_id, Case.refund_id, Case.settlement_line_id, Case.statement_line_id
+        )
+        == 0,
+        Case.opened_at >= begins,
+        Case.opened_at < ends,
+    )
     rows = await db.scalars(
         select(Case)
         .outerjoin(Money, Money.id == Case.money_id)
         .outerjoin(Refund, Refund.id == Case.refund_id)
         .outerjoin(Entry, Entry.id == Refund.due_entry_id)
-        .where(or_(Money.business_day == day, Entry.business_day == day), Case.state != "closed")
+        .where(or_(Money.business_day == day, Entry.business_day == day, opened))
+        .where(Case.state != "closed")
         .order_by(Case.opened_at, Case.id)
     )
     return rows.all()
@@ -328,6 +347,23 @@ async def late_entries(db: AsyncSession, close: DayClose, limit: int) -> tuple[i
         .limit(min(late, limit))
     )
     return late, list(rows)
+
+
+async def posted_for_closed(
+    db: AsyncSession, day: date, books: Books, limit: int
+) -> tuple[int, list[Entry]]:
+    """How many entries came on a day for days closed before it, and the newest of them."""
+    begins, ends = books.business_days.bounds(day)
+    closed = exists().where(
+        DayClose.day == Entry.business_day,
+        DayClose.prepared_at < Entry.recorded_at,
+        DayClose.number > 0,
+        DayClose.state != CloseState.DECLINED,
+    )
+    came = (Entry.recorded_at >= begins, Entry.recorded_at < ends, Entry.business_day < day, closed)
+    count = await db.scalar(select(func.count()).select_from(Entry).where(*came)) or 0
+    newest = select(Entry).where(*came).order_by(Entry.recorded_at.desc(), Entry.id.desc())
+    return count, list(await db.scalars(newest.limit(limit))) if count else []
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,18 @@ from reportlab.platypus import Table as Grid
 
 from server.audit.models import AuditCheckpoint
 from server.moments import day_text
-from server.reports.table import FILTERS, Column, Kind, Said, Table, Value, shown, span
+from server.payments.books import Books
+from server.reports.table import (
+    FILTERS,
+    Column,
+    Kind,
+    Said,
+    Section,
+    Table,
+    Value,
+    shown,
+    span,
+)
 from server.typeface import BOLD, NORMAL
 
 INK, GREY, HEAD, RULE = (HexColor(c) for c in ("#1a1a1a", "#555555", "#e6f0f7", "#b8c4cc"))
@@ -67,14 +78,58 @@ def _style(name: str, size: float, font: str = NORMAL, **more: Any) -> Paragraph
 
 TITLE, TEXT = _style("title", 15, BOLD), _style("text", 8.5)
 SMALL = _style("small", 7.5)
-HEADING = _style("heading", 9.5, BOLD, spaceBefore=4 * mm, spaceAfter=1.5 * mm)
+HEADING = _style("heading", 9.5, BOLD, spaceBefore=4 * mm, spaceAfter=1.5 * mm, keepWithNext=1)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Several lists under one title; `facts` are told before them, each with its name."""
+
+    title: Said
+    facts: Sequence[tuple[Said, str]]
+    sections: Sequence[Section]
 
 
 def as_pdf(table: Table, language: str, imprint: Imprint) -> bytes:
     """Not signed yet, but saying whether it will be."""
-    out = io.BytesIO()
     size = landscape(A4) if len(table.columns) > WIDE else A4
     title = table.report.title.in_(language)
+    story = [
+        *_head(table, language),
+        _grid(table, language, size[0] - 2 * MARGIN - 12),
+        *_notes(table, language),
+    ]
+    named = f"{title}, {span(table.asked.period, language)}"
+    return _written(story, size, (title, named), table.asked.books, language, imprint)
+
+
+def paper_pdf(paper: Paper, books: Books, language: str, imprint: Imprint) -> bytes:
+    """As `as_pdf`, of a paper with several lists."""
+    room = A4[0] - 2 * MARGIN - 12
+    title = paper.title.in_(language)
+    facts = (f"{name.in_(language)}: <b>{escape(value)}</b>" for name, value in paper.facts)
+    story = [
+        Paragraph(escape(f"{books.agency} {books.regency}"), TEXT),
+        Paragraph(escape(title), TITLE),
+        Spacer(0, 1.5 * mm),
+        *(Paragraph(fact, TEXT) for fact in facts),
+    ]
+    for section in paper.sections:
+        story.append(Paragraph(escape(section.title.in_(language)), HEADING))
+        story.append(_grid(section, language, room))
+    return _written(story, A4, (title, title), books, language, imprint)
+
+
+def _written(
+    story: list[Any],
+    size: tuple[float, float],
+    titles: tuple[str, str],
+    books: Books,
+    language: str,
+    imprint: Imprint,
+) -> bytes:
+    """With what proves it below; `titles` stand at the foot of each page and in the file."""
+    out = io.BytesIO()
     document = SimpleDocTemplate(
         out,
         pagesize=size,
@@ -82,30 +137,24 @@ def as_pdf(table: Table, language: str, imprint: Imprint) -> bytes:
         rightMargin=MARGIN,
         topMargin=MARGIN,
         bottomMargin=FOOT,
-        title=f"{title}, {span(table.asked.period, language)}",
-        author=f"{table.asked.books.agency} {table.asked.books.regency}",
+        title=titles[1],
+        author=f"{books.agency} {books.regency}",
         creator="Karcis",
         lang="en" if language == "en" else "id",
     )
-    story = [
-        *_head(table, language),
-        _grid(table, language, size[0] - 2 * MARGIN - 12),
-        *_notes(table, language),
-        *_proof(imprint, language),
-    ]
-    foot = _foot(table, language, imprint)
+    foot = _foot(titles[0], language, imprint)
 
     def canvas(*args: Any, **named: Any) -> "_Numbered":
         return _Numbered(*args, foot=foot, language=language, **named)
 
-    document.build(story, canvasmaker=canvas)
+    document.build([*story, *_proof(imprint, language)], canvasmaker=canvas)
     return out.getvalue()
 
 
-def _foot(table: Table, language: str, imprint: Imprint) -> str:
+def _foot(title: str, language: str, imprint: Imprint) -> str:
     made = f"{day_text(imprint.made, language)} {imprint.made:%H.%M}"
     by = Said(f"Dibuat {made} oleh {imprint.who}", f"Made {made} by {imprint.who}").in_(language)
-    return f"{table.report.title.in_(language)} · {by} · Karcis"
+    return f"{title} · {by} · Karcis"
 
 
 class _Numbered(Canvas):  # type: ignore[misc]
@@ -162,7 +211,7 @@ def _head(table: Table, language: str) -> list[Any]:
     ]
 
 
-def _grid(table: Table, language: str, room: float) -> Any:
+def _grid(table: Table | Section, language: str, room: float) -> Any:
     columns = table.columns
     lines = [
         [shown(v, c.kind, language) for v, c in zip(row, columns, strict=True)]
@@ -194,7 +243,7 @@ def _grid(table: Table, language: str, room: float) -> Any:
     return LongTable(cells, colWidths=widths, repeatRows=1, style=TableStyle(style), hAlign="LEFT")
 
 
-def _totals(table: Table, language: str) -> list[str]:
+def _totals(table: Table | Section, language: str) -> list[str]:
     told: list[Value] = list(table.totals)
     if not table.columns[0].total:
         told[0] = "Total"

@@ -5,10 +5,11 @@ The file is made outside of any transaction and written down before anybody has 
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 import structlog
 from sqlalchemy import select
@@ -130,23 +131,25 @@ def _written(
         case Form.XLSX:
             return sheets.as_xlsx(table, language, imprint.made)
         case Form.PDF:
-            return _signed_pdf(table, language, imprint, signer)
+            return signed_pdf(partial(as_pdf, table, language), imprint, signer)
 
 
-def _signed_pdf(
-    table: Table, language: str, imprint: Imprint, signer: ReportSigner | None
+def signed_pdf(
+    draw: Callable[[Imprint], bytes], imprint: Imprint, signer: ReportSigner | None
 ) -> bytes:
-    """A PDF says itself what it has: without its time stamp it is drawn anew, and says so."""
+    """A PDF says itself what it has: without its time stamp it is drawn anew, and says so.
+
+    Raises ReportNotSigned. Not to be called in an event loop.
+    """
     if signer is None:
-        return as_pdf(table, language, imprint)
+        return draw(imprint)
     if not signer.stamps_at:
-        return signer.sign(as_pdf(table, language, imprint))
+        return signer.sign(draw(imprint))
     try:
-        stamped = replace(imprint, stamped=True)
-        return signer.sign(as_pdf(table, language, stamped), stamped=True)
+        return signer.sign(draw(replace(imprint, stamped=True)), stamped=True)
     except NoTimeStamp as exc:
         log.warning("report_without_time_stamp", error=str(exc))
-        return signer.sign(as_pdf(table, language, replace(imprint, stamped=False)))
+        return signer.sign(draw(replace(imprint, stamped=False)))
 
 
 async def newest(db: AsyncSession, limit: int) -> Sequence[ReportDownload]:

@@ -221,6 +221,23 @@ class Table:
         return told
 
 
+@dataclass(frozen=True)
+class Section:
+    """One list of a paper that holds several."""
+
+    title: Said
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Value]]
+
+    @property
+    def totals(self) -> list[Value]:
+        return [_sum(self.rows, at) if c.total else None for at, c in enumerate(self.columns)]
+
+    @property
+    def has_totals(self) -> bool:
+        return any(column.total for column in self.columns)
+
+
 async def build(db: AsyncSession, report: Report, asked: Asked, rights: frozenset[Right]) -> Table:
     """The report's table, without the columns that these rights do not show."""
     if report.of_year:

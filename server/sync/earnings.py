@@ -51,7 +51,7 @@ async def of_shift(
             *await _unconfirmed(db, shift.attendant_id, now),
             *await _in_suspense(db, shift.attendant_id),
         ],
-        payout_on=payout.payout_of(day),
+        payout_on=books.workdays.kept(payout.payout_of(day)),
     )
 
 

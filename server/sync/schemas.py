@@ -343,4 +343,6 @@ class Earnings(BaseModel):
     last_payout_at: datetime | None
     cash_owed_rp: int
     pending: list[Pending]
-    payout_on: date = Field(description="When today's share is paid out.")
+    payout_on: date = Field(
+        description="When today's share is paid out: the rule's day, or the next working day."
+    )

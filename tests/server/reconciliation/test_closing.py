@@ -1,16 +1,23 @@
 """A day is closed by two officers, and what is left of it to explain is told with it."""
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import select
 
-from server.database import Transactions
+from domain.tariff import VehicleClass
+from server.database import Insertions, Transactions, new_id
 from server.identity import service as identity
+from server.identity.models import DeviceReport, Shift, ShiftClosing, ShiftDifference
 from server.identity.service import RoleNotAllowed
+from server.parking import service as parking
+from server.parking.models import UnendedStay
+from server.parking.service import Stay
 from server.payments import arrivals
 from server.payments.books import Books
 from server.payments.models import Case, Charge, Inquiry
@@ -24,7 +31,11 @@ from server.reconciliation.closing import (
 from server.reconciliation.models import DayClose
 from server.reconciliation.states import CLOSE_TABLE, CloseEvent, CloseState
 from server.sample import CHECKER, OFFICER
+from server.spots import service as spots
+from server.sync.models import QuarantineCase, QuarantinedEvent
 from server.webhooks.models import OutboxFact
+from tests.server.booking import SPOT
+from tests.server.handhelds import on_shift
 from tests.server.reconciliation import closes
 from tests.server.reconciliation.test_files import FIXTURES
 from tests.server.reconciliation.test_service import (
@@ -226,3 +237,87 @@ async def test_what_two_officers_recognised_keeps_no_day_open(office: Office) ->
     assert (report.differences, report.gross_rp, report.bank_rp) == ((), 2000, 2686)
     assert await office.open() == set()
     await close(office)
+
+
+async def test_what_is_open_of_a_day_beside_its_money_is_listed_and_wants_a_note(
+    office: Office, api: httpx.AsyncClient
+) -> None:
+    await clean_day(office)
+    await office.reconcile()
+    handheld = await on_shift(api, office.transactions, datetime.now(UTC))
+    at = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+    told = {"owner": "uji", "opened_at": NOON_AFTER}
+    async with office.transactions.begin() as db:
+        attendant = (await db.scalars(select(Shift.attendant_id))).one()
+        stay, spot = new_id(), await spots.find(db, SPOT)
+        unpaid = Stay(stay, spot, VehicleClass.CAR, None, None)
+        await parking.start(db, Insertions(), [unpaid], now=at)
+        of = {"device_id": handheld.device_id, "attendant_id": attendant}
+        opened, counted, other = [
+            Shift(
+                id=new_id(), **of, token_hash=name.encode(), opened_at=begun,
+                expires_at=begun + timedelta(hours=12),
+            )
+            for name, begun in (("a", at), ("b", at), ("c", at - timedelta(days=1)))
+        ]  # fmt: skip
+        case = QuarantineCase(id=new_id(), device_id=handheld.device_id, **told)
+        db.add_all([opened, counted, other, case])
+        await db.flush()
+        db.add(
+            ShiftClosing(
+                shift_id=counted.id, closed_at=at, expected_rp=0, counted_rp=500, shown_rp=0,
+                event_seq=1,
+            )
+        )  # fmt: skip
+        await db.flush()
+        db.add(ShiftDifference(shift_id=counted.id, difference_rp=500, **told))
+        db.add(UnendedStay(parking_session_id=stay, owed_rp=2000, **told))
+        for n, moment in enumerate(("bukan waktu", at.isoformat())):
+            event = {"at": moment}
+            db.add(
+                QuarantinedEvent(
+                    device_id=handheld.device_id, case_id=case.id, digest=bytes([n]) * 32,
+                    event=event, reason="gap", received_at=NOON_AFTER,
+                )
+            )  # fmt: skip
+        report = DeviceReport(device_id=handheld.device_id, reported_at=at, unsynced_count=3)
+        await db.merge(report)
+    with pytest.raises(DayHasDifferences):
+        await close(office)
+    kept = await close(office, note="ditangani besok")
+    assert {e["kind"]: (e["count"], e["amount_rp"]) for e in kept.snapshot["exceptions"]} == {
+        "quarantine": (1, 0), "count": (1, 500), "unended": (1, 2000), "unsynced": (1, 0),
+        "shift": (1, 0),
+    }  # fmt: skip
+
+
+async def test_a_close_lists_what_makes_up_its_day(office: Office) -> None:
+    await clean_day(office)
+    await office.reconcile()
+    lists = (await close(office)).snapshot["lists"]
+    (payments,) = lists["payments"]
+    assert payments | {"count": 0} == {
+        "zone": "PSR", "means": "qris", "count": 0, "amount_rp": 18_000
+    }  # fmt: skip
+    (numbers,) = lists["receipts"]
+    assert (numbers["first"], numbers["last"]) == (1, payments["count"])
+    assert sum(b["net_rp"] for b in lists["batches"]) == 17_874
+    assert sum(m["amount_rp"] for m in lists["movements"] if not m["rkud"]) == 17_874
+    shas = {f["kind"]: f["sha256"] for f in lists["files"]}
+    assert shas == {
+        "settlement": hashlib.sha256(CSV).hexdigest(),
+        "statement": hashlib.sha256(STATEMENT).hexdigest(),
+    }
+
+
+async def test_what_comes_for_a_closed_day_is_told_on_the_day_it_came(office: Office) -> None:
+    await clean_day(office)
+    await office.reconcile()
+    await close(office)
+    office.now = NOON_AFTER + timedelta(days=2)
+    await office.bank(statement(DAY, (700, "BUNGA"), reference="STM-LATE"))
+    came = DAY + timedelta(days=3)
+    async with office.transactions.begin() as db:
+        count, entries = await closing.posted_for_closed(db, came, office.books, 5)
+        before, _ = await closing.posted_for_closed(db, came - timedelta(days=1), office.books, 5)
+    assert (count, [entry.business_day for entry in entries], before) == (1, [DAY], 0)

@@ -13,6 +13,7 @@ from server.ledger import service as ledger
 from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
+from server.workdays import Workdays
 from tests.server.booking import told_paid
 from tests.server.handhelds import Handheld, nonce_for, on_shift
 from tests.server.sync.test_closing import close, count, shift_of, spots, take_cash
@@ -67,7 +68,8 @@ async def test_a_charge_counts_for_who_made_it_also_when_paid_on_the_reliefs_shi
     assert (told["gross_rp"], told["cash_owed_rp"]) == (cash_rp, cash_rp)
     assert told["share_rp"] == told["unpaid_share_rp"] == cash_rp * bp // 10_000 > 0
     assert [(p["why"], p["count"]) for p in told["pending"]] == [("unconfirmed", 2)]
-    assert date.fromisoformat(told["payout_on"]) == DEFAULT.payout_of(books.day(now))
+    pays_on = books.workdays.kept(DEFAULT.payout_of(books.day(now)))
+    assert date.fromisoformat(told["payout_on"]) == pays_on
 
     body = await count(api, handheld, shift := await shift_of(transactions, handheld), 0, cash_rp)
     assert (await close(api, handheld, shift, body)).status_code == 200
@@ -98,6 +100,14 @@ async def test_a_charge_counts_for_who_made_it_also_when_paid_on_the_reliefs_shi
         ("unconfirmed", 1, late["amount_rp"]),
         ("over", 1, over_rp),
     ]
+
+
+def test_a_payout_of_a_holiday_is_made_on_the_next_working_day() -> None:
+    workdays = Workdays({date(2026, 11, 23): "hari jadi kabupaten"})
+    eve, sunday = date(2026, 12, 24), date(2026, 11, 22)
+    assert workdays.kept(DEFAULT.payout_of(eve)) == date(2026, 12, 28), "Christmas, a weekend"
+    assert workdays.kept(DEFAULT.payout_of(sunday)) == date(2026, 11, 24), "the regency's own"
+    assert workdays.kept(PayoutRule((7,), 0).payout_of(sunday)) == sunday, "the rule means it"
 
 
 async def test_the_office_says_when_shares_are_paid(
