@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import formulas
@@ -355,7 +356,8 @@ async def test_a_time_stamp_is_fetched_and_its_absence_holds_up_nothing(
     imprint = Imprint("bendahara", MADE, signer.name, None)
 
     def written(at: str) -> bytes:
-        return downloads._signed_pdf(told, "id", imprint, replace(signer, stamps_at=at))
+        draw = partial(as_pdf, told, "id")
+        return downloads.signed_pdf(draw, imprint, replace(signer, stamps_at=at))
 
     async with on_a_socket(Starlette(routes=[Route("/", stamp, methods=["POST"])])) as url:
         pdf = await asyncio.to_thread(written, f"{url}/")
