@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = '0085'
-down_revision = '0077'
+down_revision = '0088'
 
 
 def upgrade() -> None:
