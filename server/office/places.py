@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -93,6 +94,62 @@ PLACES = """
 """
 
 
+@dataclass(frozen=True)
+class Post:
+    """The spot where a device last took a vehicle; it is the `nth` silent one there, from 0."""
+
+    code: str
+    place: str
+    latitude: float
+    longitude: float
+    nth: int
+
+
+@dataclass(frozen=True)
+class SilentDevice:
+    """A device on shift that is not heard any more; without a post where it took no vehicle."""
+
+    id: UUID
+    name: str
+    attendant: str
+    heard_at: datetime
+    post: Post | None
+
+
+# Whose they are goes by the attendant's unit, as everywhere; where they stand by the zone's.
+SILENT = """
+    SELECT silent.id, silent.name, silent.attendant, silent.heard_at, s.code, s.place, s.latitude,
+        s.longitude, row_number() OVER (PARTITION BY s.id ORDER BY silent.heard_at) - 1 AS nth
+    FROM (
+        SELECT DISTINCT ON (d.id) d.id, d.name, a.name AS attendant, r.reported_at AS heard_at,
+            h.id AS shift_id, h.opened_at
+        FROM shifts h JOIN devices d ON d.id = h.device_id
+        JOIN device_reports r ON r.device_id = d.id JOIN attendants a ON a.id = h.attendant_id
+        WHERE h.expires_at > $1 AND r.reported_at < $2
+        AND NOT EXISTS (SELECT FROM shift_closings x WHERE x.shift_id = h.id)
+        AND ($3::uuid[] IS NULL OR a.unit_id = ANY($3))
+        ORDER BY d.id, h.opened_at DESC
+    ) silent
+    LEFT JOIN LATERAL (
+        SELECT took.spot_id FROM (
+            SELECT v.spot_id, v.started_at FROM shifts own
+            JOIN payments p ON p.shift_id = own.id
+            JOIN parking_sessions v ON v.id = p.parking_session_id
+            WHERE own.device_id = silent.id AND own.opened_at > $6
+            UNION ALL
+            SELECT v.spot_id, v.started_at FROM parking_sessions v
+            WHERE v.shift_id = silent.shift_id AND v.started_at >= silent.opened_at
+        ) took ORDER BY took.started_at DESC LIMIT 1
+    ) at ON true
+    LEFT JOIN spots s ON s.id = at.spot_id AND ($4::uuid[] IS NULL OR s.zone_id = ANY($4))
+    LEFT JOIN zones z ON z.id = s.zone_id
+    WHERE $5 = '' OR z.code = $5
+    ORDER BY silent.heard_at, silent.id
+"""
+LOOKED_BACK = timedelta(days=7)
+"""A device that took nothing on its shift yet stands where it did on one of before."""
+
+
 @router.get("")
 async def map_page(
     request: Request,
@@ -104,6 +161,8 @@ async def map_page(
 ) -> Response:
     now = datetime.now(UTC)
     places = await _places(db, zone, now, own)
+    silent = await _silent(db, zone, now, own)
+    posts = [device.post for device in silent if device.post]
     zones = await own.zone_names(db)
     seen = {name for _, name in zones}
     outlines = [outline for name, outline in await geojson.outlines(db, zone) if name in seen]
@@ -114,11 +173,15 @@ async def map_page(
         books=wired.books,
         now=now,
         found=places,
-        map=drawn(places, [ring for outline in outlines for ring in geojson.rings(outline)]),
+        map=drawn(
+            [*places, *posts], [ring for outline in outlines for ring in geojson.rings(outline)]
+        ),
         outlines=outlines,
         zone=zone,
         zones=zones,
         most=MOST,
+        posts=posts,
+        silent_devices=silent,
         silent=await fleet.count_silent(db, now, own.units),
         leaflet=LEAFLET.exists(),
         tiles=wired.settings.map_tiles is not None,
@@ -130,6 +193,15 @@ async def _places(db: AsyncSession, zone: str, now: datetime, own: Scope) -> lis
     rows = await fetch(db, PLACES, *since, zone, MOST, own.zones)
     standing = await closures.standing(db, now)
     return [Place(**row, closed=closed(standing, row["code"], now) is not None) for row in rows]
+
+
+async def _silent(db: AsyncSession, zone: str, now: datetime, own: Scope) -> list[SilentDevice]:
+    since = (now, now - fleet.SILENT)
+    rows = await fetch(db, SILENT, *since, own.units, own.zones, zone, now - LOOKED_BACK)
+    return [
+        SilentDevice(id_, name, attendant, heard_at, Post(*post) if post[0] else None)
+        for id_, name, attendant, heard_at, *post in rows
+    ]
 
 
 @router.get("/tiles/{zoom}/{column}/{row}")

@@ -6,6 +6,7 @@ const rows = [...document.querySelectorAll("tr[data-latitude]")];
 const SHAPES = {
   free: "<circle r='6'/>", paid: "<circle r='8'/>",
   unpaid: "<path d='M0-10 10 8H-10z'/>", sign: "<path d='M-8-8 8 8M8-8-8 8'/>",
+  silent: "<path d='M-5-8H4V8H-5zM-8 10 7-10'/>",
   closed: "<path d='M-8-8H8V8H-8zM-8 0H8'/>",
 };
 
@@ -18,10 +19,12 @@ const Grid = L.GridLayer.extend({
   },
 });
 
-function icon(standing) {
+/** A silent device stands beside its spot's mark, each further one beside that. */
+function icon(standing, nth) {
   return L.divIcon({
     className: "place",
     iconSize: [24, 24],
+    iconAnchor: nth === undefined ? [12, 12] : [-2 - 22 * Number(nth), 26],
     html: `<svg viewBox="-12 -12 24 24" width="24" height="24" aria-hidden="true"><g class="heard is-${standing}">${SHAPES[standing]}</g></svg>`,
   });
 }
@@ -50,7 +53,7 @@ if (box && rows.length) {
   const places = rows.map((row) => {
     const name = `${row.cells[0].textContent}, ${row.cells[3].textContent}`;
     return L.marker([Number(row.dataset.latitude), Number(row.dataset.longitude)],
-      { icon: icon(row.dataset.standing), alt: name, title: name }).bindPopup(told(row));
+      { icon: icon(row.dataset.standing, row.dataset.nth), alt: name, title: name }).bindPopup(told(row));
   });
   const group = L.featureGroup(places).addTo(map);
   map.fitBounds(group.getBounds().pad(0.1));

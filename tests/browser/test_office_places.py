@@ -3,20 +3,30 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from fastapi import FastAPI
 from playwright.async_api import expect
+from sqlalchemy import update
 
 from server import sample
+from server.database import Transactions
+from server.identity import service as identity
+from server.identity import units
+from server.identity.models import ROOT, DeviceReport, Officer, Role
+from server.identity.units import Draft
 from server.office import places
 from server.settings import Settings
 from tests.browser.screen import DESK, Screens
 from tests.browser.test_afterwards import sign_in
 from tests.browser.test_office import day_end
-from tests.server.cluster import CHECKER_PASSWORD
+from tests.browser.test_officers import sign_in as sign_in_anew
+from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
+from tests.server.handhelds import on_shift
 
 __all__ = ["day_end"]
 
@@ -74,6 +84,45 @@ async def test_the_map_shows_where_somebody_parks_with_and_without_leaflet(
     await plain.add_cookies(await page.context.cookies())  # type: ignore[arg-type]
     without = await screens.open("/office/map?zone=PSR", context=plain)
     await expect(without.locator("#map svg .is-paid")).to_have_count(1)
+
+
+async def test_the_map_shows_where_a_device_fell_silent_to_those_whose_it_is(
+    screens: Screens, api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    now = datetime.now(UTC)
+    quiet = await on_shift(api, transactions, now)
+    body = {"id": str(uuid4()), "vehicle_class": "car"}
+    made = await api.post("/v1/spots/PSR-001-U/charges", json=body, auth=quiet.signed)
+    assert made.status_code == 201, made.text
+    async with transactions.begin() as db:
+        hour_ago = now - timedelta(hours=1)
+        db.add(DeviceReport(device_id=quiet.device_id, reported_at=hour_ago))
+        other = await units.add(db, ROOT, Draft("UPT-UTARA", "UPT Utara"))
+        role = Role.KOORDINATOR
+        await identity.add_officer(db, login="koor", name="Koor", role=role, password=PASSWORD)
+        await db.execute(update(Officer).where(Officer.login == "koor").values(unit_id=other))
+    page = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
+    await page.goto("/office/map?zone=PSR")
+    row = page.locator("tr", has_text="HP 1")
+    await expect(row).to_contain_text("PSR-001-U")
+    if places.LEAFLET.exists():
+        marker = page.get_by_role("button", name="HP 1, ")
+        await marker.focus()
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".leaflet-popup")).to_contain_text("PSR-001-U")
+    await screens.examine(page, "office-map-silent")
+    plain = await screens.browser.new_context(
+        java_script_enabled=False, base_url=screens.site, locale="id-ID"
+    )
+    await plain.add_cookies(await page.context.cookies())  # type: ignore[arg-type]
+    without = await screens.open("/office/map?zone=PSR", context=plain)
+    await expect(without.locator("#map svg .is-silent")).to_have_count(1)
+    await page.goto("/office/map?zone=RSU")
+    await expect(page.locator("main")).not_to_contain_text("HP 1")
+    koor = await sign_in_anew(screens, "koor", PASSWORD)
+    await koor.goto("/office/map")
+    await expect(koor.locator("h1")).to_have_text("Peta")
+    await expect(koor.locator("main")).not_to_contain_text("HP 1")
 
 
 async def test_tiles_come_from_the_regencys_own_file(
