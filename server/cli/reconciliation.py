@@ -214,6 +214,7 @@ def check_payout_mapping(mapping: InputFile, sample: InputFile) -> None:
         said = "dibayar" if row.paid else "gagal"
         print(f"baris {row.line_number}: {row.run}/{row.position}  {said}  {row.evidence}")
     print(f"{sample.name}: {len(rows)} baris, {format_rp(sum(row.amount_rp for row in rows))}")
+    _tell_version(how)
 
 
 @settlement_app.command("correct")
@@ -441,6 +442,7 @@ def check_settlement_mapping(mapping: InputFile, sample: InputFile) -> None:
         f"{sample.name}: {len(told.rows)} baris, {format_rp(sum(r.net_rp for r in told.rows))}; "
         f"{len(told.held)} ditahan, {len(told.passed_over)} dilewati"
     )
+    _tell_version(how)
 
 
 @statement_mapping_app.command("check")
@@ -454,6 +456,7 @@ def check_statement_mapping(mapping: InputFile, sample: InputFile) -> None:
     for row in rows[:10]:
         print(f"baris {row.place}: {row.value_date}  {format_rp(row.amount_rp)}  {row.narrative}")
     print(f"{sample.name}: {len(rows)} mutasi, {format_rp(sum(row.amount_rp for row in rows))}")
+    _tell_version(how)
 
 
 @settlement_mapping_app.command("show")
@@ -479,6 +482,11 @@ def _mapping(kind: Any, name: str) -> Any:
         return mappings.mapping(kind, name)
     except mappings.MappingRefused as exc:
         fail(f"{name}: {exc}")
+
+
+def _tell_version(mapping: Any) -> None:
+    """As the office's list of files names it."""
+    print(f"pemetaan {mapping.name}, versi {mapping.version.hex()[:8]}")
 
 
 def _read(file: Path, read: Callable[[bytes], Any]) -> Any:

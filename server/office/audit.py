@@ -19,11 +19,12 @@ from server.office.signed_in import allowed
 from server.pages import Day
 from server.payments import barcodes
 from server.payments.wiring import WiringDep
-from server.reports import package
+from server.reports import downloads, package
 from server.reports.table import Period
 
 router = APIRouter(prefix="/audit")
 TEMPLATES = Path(__file__).parent / "templates"
+DOWNLOADS = 20
 
 
 @router.get("")
@@ -45,6 +46,7 @@ async def audit_page(
         may_take=Right.GET_FILES in request.state.rights,
         today=wired.books.business_day(now),
         picture=f"data:image/png;base64,{base64.b64encode(newest).decode()}",
+        downloads=await downloads.newest(db, DOWNLOADS),
         days=await queries.sealed_by_day(db, wired.books.timezone, now),
         asked=asked,
         found=await queries.search(db, asked) if asked else None,

@@ -32,6 +32,7 @@ from server.reconciliation.mappings import (
 )
 from server.reconciliation.models import ImportedFile
 from server.reconciliation.service import Imported
+from server.reports.models import ReportDownload
 from server.settings import AcquirerTerms
 
 router = APIRouter()
@@ -39,6 +40,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 Day = Annotated[pages.Day, Form(alias="date")]
 Chosen = Annotated[str, Form(alias="mapping", max_length=255)]
 Whose = Annotated[str, Form(alias="acquirer", max_length=30)]
+ORIGINAL = "berkas-asli"
 MOST_SHOWN = 500
 LINES_SHOWN = 100
 
@@ -107,12 +109,29 @@ async def imports_page(
 
 @router.get("/imports/{file_id}/original")
 async def original(
-    file_id: UUID, officer: Annotated[Officer, allowed(Right.GET_FILES)], db: Transaction
+    file_id: UUID,
+    officer: Annotated[Officer, allowed(Right.GET_FILES)],
+    db: Transaction,
+    wired: WiringDep,
 ) -> Response:
-    """A file as it came, byte for byte."""
+    """A file as it came, byte for byte; who took it out is on record."""
     file = await db.get(ImportedFile, file_id)
     if file is None:
         raise FileNotFound
+    came_on = wired.books.day(file.imported_at)
+    db.add(
+        ReportDownload(
+            who=officer.login,
+            report=ORIGINAL,
+            form="original",
+            first_day=came_on,
+            last_day=came_on,
+            filters={"file": file.name, "kind": file.kind},
+            row_count=await queries.lines_of_file(db, file.id),
+            sha256=file.sha256,
+            made_at=datetime.now(UTC),
+        )
+    )
     named = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
     return Response(
         file.content,

@@ -323,7 +323,10 @@ async def officer_name(db: AsyncSession, officer_id: UUID | None) -> str:
 
 @dataclass(frozen=True)
 class TakenIn:
-    """A file that was taken in, and what its own lines add up to; `who` is nobody of a command."""
+    """A file that was taken in, and what its own lines add up to.
+
+    `who` is nobody of a command; `mapping` is None of one that was taken in before it was kept.
+    """
 
     id: UUID
     kind: str
@@ -331,6 +334,8 @@ class TakenIn:
     sha256: bytes
     imported_at: datetime
     who: str | None
+    mapping: str | None
+    mapping_sha256: bytes | None
     lines: int
     total_rp: int
 
@@ -344,6 +349,8 @@ async def imported_files(db: AsyncSession, before: UUID | None) -> list[TakenIn]
         ImportedFile.sha256,
         ImportedFile.imported_at,
         ImportedFile.imported_by,
+        ImportedFile.mapping,
+        ImportedFile.mapping_sha256,
     )
     if before is not None:
         of_page = of_page.where(ImportedFile.id < before)
@@ -370,6 +377,8 @@ async def imported_files(db: AsyncSession, before: UUID | None) -> list[TakenIn]
             file.c.sha256,
             file.c.imported_at,
             Officer.name,
+            file.c.mapping,
+            file.c.mapping_sha256,
             settled.c.lines + moved.c.lines,
             cast(func.coalesce(settled.c.total_rp, moved.c.total_rp, 0), BigInteger),
         )
@@ -379,3 +388,13 @@ async def imported_files(db: AsyncSession, before: UUID | None) -> list[TakenIn]
         .order_by(file.c.id.desc())
     )
     return [TakenIn(*row) for row in rows]
+
+
+async def lines_of_file(db: AsyncSession, file_id: UUID) -> int:
+    """How many lines were taken in from a file."""
+    counted = (
+        select(func.count()).where(of_file == file_id).scalar_subquery()
+        for of_file in (SettlementLine.file_id, StatementLine.file_id)
+    )
+    settled, moved = counted
+    return int(await db.scalar(select(settled + moved)) or 0)

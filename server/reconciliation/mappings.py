@@ -4,6 +4,8 @@ Ready ones stand in settlements.toml, statements.toml and payouts.toml beside th
 adds its own as a file of its own. docs/settlements.md tells every field.
 """
 
+import hashlib
+import json
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     field_validator,
     model_validator,
@@ -85,6 +88,19 @@ class Mapping(Part):
     time_format: str = ""
     header: Header = Header()
     words: tuple[Words, ...] = ()
+
+    _name: str = PrivateAttr("")
+
+    @property
+    def name(self) -> str:
+        """A ready one's name, or that of the file it stands in."""
+        return self._name
+
+    @property
+    def version(self) -> bytes:
+        """The SHA-256 of what it says: whoever changes a mapping makes another version of it."""
+        told = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
 
     @field_validator("timezone")
     @classmethod
@@ -231,12 +247,17 @@ def _ready(kind: type[Kind], name: str) -> Kind:
         raise MappingRefused(
             f"no mapping {name!r}; there are: {names}", f"tidak ada pemetaan {name!r}; ada: {names}"
         )
-    return parsed(kind, there[name])
+    return _named(parsed(kind, there[name]), name)
+
+
+def _named(found: Kind, name: str) -> Kind:
+    found._name = name
+    return found
 
 
 def _read(kind: type[Kind], path: Path) -> Kind:
     try:
-        return parsed(kind, tomllib.loads(path.read_text()))
+        return _named(parsed(kind, tomllib.loads(path.read_text())), path.name)
     except (OSError, UnicodeDecodeError) as exc:
         raise MappingRefused(
             f"{path} cannot be read ({type(exc).__name__})",

@@ -33,6 +33,7 @@ class ImportedFile(Base):
     __tablename__ = "imported_files"
     __table_args__ = (
         CheckConstraint("kind IN ('settlement', 'statement', 'payout')", name="kind"),
+        CheckConstraint("octet_length(mapping_sha256) = 32", name="mapping_sha256"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -43,6 +44,10 @@ class ImportedFile(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
     imported_by: Mapped[UUID | None] = mapped_column(ForeignKey("officers.id"))
     """Who took it in on the office's page; nobody where a command did."""
+    mapping: Mapped[str | None] = mapped_column(Text)
+    """By which mapping it was read, or of which form it is that needs none."""
+    mapping_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Which version of the mapping: the SHA-256 of what it said."""
 
 
 class _Settled:

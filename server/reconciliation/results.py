@@ -111,7 +111,7 @@ async def take_in(
     """Take in a bank's result, all or nothing; raises FileRefused."""
     rows = read(content, mapping)
     await turns.one_at_a_time(db)
-    file_id = await service.keep_file(db, "payout", name, content, now, by)
+    file_id = await service.keep_file(db, "payout", name, content, mapping, now, by)
     if file_id is None:
         return Told(0, 0, 0, 0, len(rows))
     lines = await _lines(db, {row.run for row in rows})

@@ -54,6 +54,7 @@ from server.reconciliation import (
 )
 from server.reconciliation.actions import ACTIONS
 from server.reconciliation.files import Faults, FileRefused, SettlementRow, StatementRow
+from server.reconciliation.mappings import Mapping as FileMapping
 from server.reconciliation.mappings import SettlementMapping, StatementMapping
 from server.reconciliation.matching import (
     Booked,
@@ -120,7 +121,7 @@ async def import_settlement(
     told = settlements.read(content, mapping, merchant)
     rows = told.rows
     await turns.one_at_a_time(db)
-    file_id = await keep_file(db, "settlement", name, content, now, by)
+    file_id = await keep_file(db, "settlement", name, content, mapping, now, by)
     if file_id is None:
         await _refuse_of_another(db, acquirer, content)
         return Imported(0, 0, known=len(rows))
@@ -527,7 +528,9 @@ async def import_statement(
     """
     rows = statements.read(content, mapping)
     await turns.one_at_a_time(db)
-    file_id = await keep_file(db, "statement", name, content, now, by)
+    form = statements.form_of(content)
+    read_by = mapping if form == "table" else form
+    file_id = await keep_file(db, "statement", name, content, read_by, now, by)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
     new = await _new_movements(db, rows)
@@ -587,9 +590,18 @@ async def _new_movements(db: AsyncSession, rows: Sequence[StatementRow]) -> list
 
 
 async def keep_file(
-    db: AsyncSession, kind: str, name: str, content: bytes, now: datetime, by: UUID | None
+    db: AsyncSession,
+    kind: str,
+    name: str,
+    content: bytes,
+    read_by: FileMapping | str,
+    now: datetime,
+    by: UUID | None,
 ) -> UUID | None:
-    """Keep a file as it came; None when the same bytes were taken in before."""
+    """Keep a file as it came; None when the same bytes were taken in before.
+
+    `read_by` is a mapping, or the name of a form that needs none.
+    """
     file_id: UUID | None = await db.scalar(
         upsert(ImportedFile)
         .values(
@@ -600,6 +612,8 @@ async def keep_file(
             imported_at=now,
             content=content,
             imported_by=by,
+            mapping=read_by if isinstance(read_by, str) else read_by.name,
+            mapping_sha256=None if isinstance(read_by, str) else read_by.version,
         )
         .on_conflict_do_nothing(index_elements=[ImportedFile.sha256])
         .returning(ImportedFile.id)

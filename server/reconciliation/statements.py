@@ -52,12 +52,20 @@ def read(content: bytes, told: StatementMapping = BANK) -> list[StatementRow]:
     return rows
 
 
-def _rows(content: bytes, told: StatementMapping) -> list[StatementRow]:
+def form_of(content: bytes) -> str:
+    """`mt940`, `camt053` or `table`; only a table is read by a mapping."""
     begins = b"" if sheets.is_workbook(content) else content[:200].lstrip(b"\xef\xbb\xbf\r\n\t ")
     if begins.startswith((b":", b"{")):
-        return _mt940(content)
-    if begins.startswith(b"<"):
-        return _camt053(content)
+        return "mt940"
+    return "camt053" if begins.startswith(b"<") else "table"
+
+
+def _rows(content: bytes, told: StatementMapping) -> list[StatementRow]:
+    match form_of(content):
+        case "mt940":
+            return _mt940(content)
+        case "camt053":
+            return _camt053(content)
     return _table(content, told)
 
 

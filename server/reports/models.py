@@ -51,7 +51,7 @@ class ReportDownload(Base):
 
     __tablename__ = "report_downloads"
     __table_args__ = (
-        CheckConstraint("form IN ('csv', 'xlsx', 'pdf', 'zip')", name="form"),
+        CheckConstraint("form IN ('csv', 'xlsx', 'pdf', 'zip', 'original')", name="form"),
         CheckConstraint("octet_length(sha256) = 32", name="sha256"),
         CheckConstraint("last_day >= first_day", name="period"),
     )

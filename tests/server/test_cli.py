@@ -219,6 +219,7 @@ async def test_a_mapping_of_ones_own_is_tried_on_a_sample(karcis: Karcis) -> Non
     told = await karcis("settlement", "mapping", "check", str(own), str(sample))
     assert told.returncode == 0
     assert "own-latin-1.csv: 6 baris, Rp21.846; 0 ditahan, 0 dilewati" in told.stdout
+    assert "pemetaan own-latin-1.toml, versi " in told.stdout
     told = await karcis("settlement", "mapping", "check", str(sample), str(sample))
     assert (told.returncode, told.stdout) == (1, "")
     shown = await karcis("statement", "mapping", "show")

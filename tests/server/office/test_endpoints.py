@@ -14,11 +14,15 @@ from sqlalchemy import func, select
 from server import sample
 from server.app import create_app
 from server.database import Transactions
+from server.identity import service as identity
+from server.identity.models import Role
 from server.office import money, queries
 from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
+from server.reconciliation.mappings import SettlementMapping, mapping
 from server.reconciliation.models import Discrepancy, ImportedFile
+from server.reports.models import ReportDownload
 from server.reports.targets import set_target
 from server.settings import Settings
 from server.spots.models import Closure
@@ -210,6 +214,13 @@ async def test_files_are_listed_page_by_page_and_given_back_as_they_came(
     older = (await api.get("/office/imports" + re.findall(r"\?before=[0-9a-f-]+", page)[0])).text
     assert "a.csv" in older
     assert "Rp17.874" in older
+    version = mapping(SettlementMapping, "sandbox").version.hex()
+    assert f'title="{version}">versi {version[:8]}' in older
+    statement = {"file": ("s.sta", (FIXTURES / "clean.sta").read_bytes())}
+    assert (
+        await api.post("/office/statement", data=DAY | CONFIRMED, files=statement)
+    ).status_code == 303
+    assert "MT940" in (await api.get("/office/imports")).text
     (first, middle) = re.findall(r"/office/imports/[0-9a-f-]+/original", page)
     answer = await api.get(first)
     assert answer.content == content
@@ -221,6 +232,17 @@ async def test_files_are_listed_page_by_page_and_given_back_as_they_came(
     assert (unknown.status_code, unknown.json()["slug"]) == (404, "file-not-found")
     for after in ("x", "0"):
         assert (await api.get(f"/office/imports?before={after}")).status_code == 422
+    async with transactions.begin() as db:
+        _, newest = await db.scalars(select(ReportDownload).order_by(ReportDownload.id.desc()))
+        await identity.add_officer(
+            db, login="auditor", name="A", role=Role.AUDITOR, password=PASSWORD
+        )
+    assert (newest.who, newest.report, newest.form) == (sample.OFFICER, "berkas-asli", "original")
+    assert (newest.sha256, newest.row_count) == (hashlib.sha256(content).digest(), 0)
+    await sign_in(api, login="auditor")
+    told = (await api.get("/office/audit")).text
+    assert "berkas-asli, file c.csv, kind settlement" in told
+    assert hashlib.sha256(content).hexdigest()[:16] in told
 
 
 async def test_odd_names_sign_nobody_in(api: httpx.AsyncClient, subtests: pytest.Subtests) -> None:

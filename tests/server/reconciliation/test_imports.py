@@ -239,6 +239,20 @@ def test_a_bad_mapping_says_which_field_in_both_languages(
     assert refusal.value.indonesian != refusal.value.english
 
 
+def test_a_mapping_that_says_something_else_is_another_version(tmp_path: Path) -> None:
+    own, told = tmp_path / "own.toml", (SETTLEMENTS / "own-latin-1.toml").read_text()
+
+    def version(text: str) -> tuple[str, bytes]:
+        own.write_text(text)
+        found = mappings.mapping(SettlementMapping, str(own))
+        return found.name, found.version
+
+    name, first = version(told)
+    assert name == "own.toml"
+    assert version(f"# what a comment says is not how a file is read\n{told}")[1] == first
+    assert version(told.replace("latin-1", "cp1252"))[1] != first
+
+
 def test_every_ready_mapping_can_be_used() -> None:
     kinds: tuple[Any, ...] = (SettlementMapping, StatementMapping)
     assert all(mappings.mapping(kind, name) for kind in kinds for name in mappings.ready(kind))
