@@ -112,7 +112,7 @@ SEALED: Mapping[str, Sealed] = {
         digests=_these("facts"),
         left_out=_these(*LISTING[:1]),
     ),
-    "reconciliations": Sealed(),
+    "reconciliations": Sealed(digests=_these("matched")),
     "report_downloads": Sealed(),
     # The download it names has the SHA-256 of its content.
     "scheduled_files": Sealed(left_out=_these("content")),

@@ -139,10 +139,16 @@ async def day_page(
     lines: int | None = None,
     total_rp: int = 0,
     known: int = 0,
+    paid_page: Annotated[int, Query(alias="paid", ge=1, le=10_000)] = 1,
 ) -> Response:
-    """A business day; once a file was taken in, `lines`, `total_rp`, `known` say what it did."""
+    """A business day; once a file was taken in, `lines`, `total_rp`, `known` say what it did.
+
+    `paid` is a page of the payouts that the bank's movements agree with.
+    """
     shown = day or wired.books.business_day(datetime.now(UTC))
     difference_count, case_count = await queries.count_open(db)
+    matched = await reconciliation.last_matched(db, shown)
+    paid = (matched or {}).get("paid", [])[(paid_page - 1) * queries.PAGE :]
     return pages.render(
         request,
         TEMPLATES,
@@ -155,6 +161,10 @@ async def day_page(
         held=await queries.held_on(db, shown),
         settled=await queries.settled_on(db, shown, wired.books),
         money=await queries.latest_money(db, shown),
+        matched=matched,
+        payouts=paid[: queries.PAGE],
+        paid_page=paid_page,
+        more_payouts=len(paid) > queries.PAGE,
         difference_count=difference_count,
         case_count=case_count,
         differences=await queries.open_differences(db),

@@ -32,6 +32,7 @@ from server.payments.refunds import RefundLimits, RefundRequest
 from server.payments.returning import RefundNotFound
 from server.payments.service import ChargeNotFound
 from server.payments.wiring import WiringDep
+from server.reconciliation import service as reconciliation
 from server.sync import wishes
 
 router = APIRouter()
@@ -71,14 +72,15 @@ async def charge_page(
     charge = await charge_view(db, charge_id)
     if charge is None:
         raise ChargeNotFound
-    rights = rights_of(officer)
+    rights, row = rights_of(officer), await db.get_one(Charge, charge_id)
     return pages.render(
         request,
         TEMPLATES,
         "charge.html",
         books=wired.books,
         charge=charge,
-        acquirer=(await db.get_one(Charge, charge_id)).acquirer,
+        acquirer=row.acquirer,
+        matches=await reconciliation.matches_of(db, row, wired.books),
         money=await queries.money_of(db, charge_id),
         refunds=await queries.refunds_of(db, charge_id),
         wish=await wishes.of_charge(db, charge_id),

@@ -433,7 +433,11 @@ class TransferCase(Base):
 
 
 class Reconciliation(Base):
-    """That a business day was compared, and how many differences it showed then. Insert-only."""
+    """That a business day was compared, and how many differences it showed then. Insert-only.
+
+    `matched` is what agreed then, and how: lines by reason and confidence, and each payout. Empty
+    where that was not kept yet.
+    """
 
     __tablename__ = "reconciliations"
 
@@ -441,6 +445,7 @@ class Reconciliation(Base):
     business_day: Mapped[date] = mapped_column(index=True)
     ran_at: Mapped[datetime] = mapped_column(Instant)
     difference_count: Mapped[int]
+    matched: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class DayClose(Base):

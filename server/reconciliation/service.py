@@ -1,7 +1,7 @@
 """Importing what acquirer and bank say, and comparing it with our books day by day."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
@@ -687,7 +687,14 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     unsettled = await _unsettled_on(db, day, books)
     outcome = match(booked, settled, moved, elsewhere, nearby, unsettled, tolerances)
     await _keep_differences(db, day, outcome, now)
-    db.add(Reconciliation(business_day=day, ran_at=now, difference_count=len(outcome.differences)))
+    db.add(
+        Reconciliation(
+            business_day=day,
+            ran_at=now,
+            difference_count=len(outcome.differences),
+            matched=_ways(outcome),
+        )
+    )
     await db.flush()
     crash_point("reconciled-not-committed")
     return Report(
@@ -702,6 +709,61 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         differences=outcome.differences,
         paid=outcome.paid,
     )
+
+
+def _ways(outcome: Outcome) -> dict[str, Any]:
+    """What agreed, as it is kept: lines summed by how they were known, and each payout."""
+    counts, sums = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for m in outcome.matched:
+        way = m.reason.value, m.confidence.value
+        counts[way] += 1
+        sums[way] += m.booked.amount_rp
+    return {
+        "lines": [
+            {"reason": way[0], "confidence": way[1], "count": count, "amount_rp": sums[way]}
+            for way, count in sorted(counts.items())
+        ],
+        "paid": [
+            {
+                "name": paid.name,
+                "net_rp": paid.net_rp,
+                "how": paid.how.value,
+                "credits": len(paid.movements),
+                "days_late": paid.days_late,
+            }
+            for paid in outcome.paid
+        ],
+    }
+
+
+async def last_matched(db: AsyncSession, day: date) -> dict[str, Any] | None:
+    """What agreed when a day was last compared, and how; None where that is not known."""
+    last = select(Reconciliation.matched).where(Reconciliation.business_day == day)
+    found: dict[str, Any] | None = await db.scalar(
+        last.order_by(Reconciliation.ran_at.desc(), Reconciliation.id.desc()).limit(1)
+    )
+    return found
+
+
+async def matches_of(db: AsyncSession, charge: Charge, books: Books) -> list[Matched]:
+    """How a charge's money and refunds agree with settlement lines, of whichever days."""
+    came = await db.scalars(select(Money.acquirer_reference).where(Money.charge_id == charge.id))
+    references = _texts(set(came))
+    told = await _booked_under(db, references, charge.acquirer)
+    lines = await db.scalars(
+        select(SettlementLine).where(
+            SettlementLine.acquirer == charge.acquirer,
+            SettlementLine.acquirer_reference == any_(references),
+        )
+    )
+    days = {booked: day for day, booked in told}
+    paid_on = {_settled(line): books.business_day(line.paid_at) for line in lines}
+    pairs, _, _ = pair(days, paid_on)
+    return [
+        Matched(p.booked, p.settled, days[p.booked] != paid_on[p.settled], p.reason)
+        for p in pairs
+        if p.booked.amount_rp == p.settled.gross_rp
+    ]
 
 
 async def _nearby(

@@ -4,6 +4,7 @@ import hashlib
 import html
 import re
 from calendar import monthrange
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from domain.mdr import MerchantCriteria
 from server import sample
 from server.app import create_app
 from server.database import Transactions
@@ -29,6 +31,9 @@ from server.spots.models import Closure
 from server.webhooks.models import Subscription
 from tests.server.booking import book
 from tests.server.cluster import PASSWORD
+from tests.server.reconciliation.test_discrepancies import AT
+from tests.server.reconciliation.test_service import DAY as OF_DAY
+from tests.server.reconciliation.test_service import Office, booked, line, settlement, statement
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "settlements"
 SETTLEMENT = {"file": ("s.csv", (FIXTURES / "clean.csv").read_bytes())}
@@ -243,6 +248,44 @@ async def test_files_are_listed_page_by_page_and_given_back_as_they_came(
     told = (await api.get("/office/audit")).text
     assert "berkas-asli, file c.csv, kind settlement" in told
     assert hashlib.sha256(content).hexdigest()[:16] in told
+
+
+async def test_a_day_tells_how_what_agrees_was_known(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    books: Books,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queries, "PAGE", 1)
+    office = Office(transactions, replace(books, merchant_criteria=MerchantCriteria.P2G), now)
+    await office.book([booked(1, AT), booked(2, AT), {**booked(3, AT), "rrn": None}])
+    lines = (line(1, AT), line(2, AT), line(3, AT, batch="BCH-B2"))
+    await office.settle(settlement(*lines))
+    paid_in = ((4000, "PENCAIRAN BCH-A1"), (1500, "BCH-B2 BAGIAN 1"), (500, "BCH-B2 BAGIAN 2"))
+    await office.bank(statement(OF_DAY, *paid_in))
+    await sign_in(api)
+    day = {"date": str(OF_DAY)}
+    before = html.unescape((await api.get("/office/reconciliation", params=day)).text)
+    assert "Yang cocok" not in before
+    assert (await api.post("/office/reconcile", data=day)).status_code == 303
+    page = (await api.get("/office/reconciliation", params=day)).text
+    rows = [re.sub("<[^>]+>", "|", row) for row in re.findall("<tr>(.*?)</tr>", page)]
+    told = [re.sub(r"\|+", "|", row).strip("|") for row in rows]
+    same = "acuan acquirer dan nomor jaringan (RRN) sama|pasti: nomor dari jaringan sama"
+    without = "acuan acquirer dan jumlah sama; buku tanpa RRN|sangat mungkin: satu sisi tanpa RRN"
+    assert {f"{same}|2|Rp4.000", f"{without}|1|Rp2.000"} <= {*told}
+    whole, split = "utuh: satu kredit bank", "terbagi: beberapa kredit bank"
+    assert {f"{whole}|1|Rp4.000", f"{split}|1|Rp2.000", f"BCH-A1|{whole}|1|Rp4.000"} <= {*told}
+    assert "BCH-B2" not in page.partition('id="masuk"')[2].partition("</table>")[0]
+    (more,) = re.findall(r'href="([^"]*paid=2)#masuk"', page)
+    second = re.sub("<[^>]+>", "|", (await api.get(html.unescape(more))).text)
+    assert re.search(rf"BCH-B2\|+{split}\|+2\|+Rp2.000", second)
+    async with transactions.begin() as db:
+        charge_id = await db.scalar(select(Charge.id).where(Charge.reference == "kami-3"))
+    one = (await api.get(f"/office/charges/{charge_id}", params={"lang": "en"})).text
+    assert "Rp2.000, BCH-B2: the acquirer's reference and the amount are the same" in one
+    assert "the books have no RRN (very likely: one side has no RRN)" in one
 
 
 async def test_odd_names_sign_nobody_in(api: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
