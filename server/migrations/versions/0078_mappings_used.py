@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = '0078'
-down_revision = '0075'
+down_revision = '0085'
 
 
 def upgrade() -> None:
