@@ -27,7 +27,7 @@ from server.casework.models import CaseKind
 from server.complaints import service as complaints
 from server.complaints.service import Told
 from server.complaints.states import ComplaintKind
-from server.database import Transactions
+from server.database import Transactions, new_id
 from server.identity import devices
 from server.identity import service as identity
 from server.identity.models import ROOT, Officer, Shift, ShiftClosing, ShiftDifference
@@ -42,8 +42,7 @@ from server.payments.books import Books
 from server.payments.choices import Wish
 from server.reconciliation import claims, corrections, payouts, remittances, transfers
 from server.reconciliation import service as reconciliation
-from server.reconciliation.corrections import CorrectedFile
-from server.reconciliation.models import Discrepancy
+from server.reconciliation.models import Discrepancy, SettlementCorrection
 from server.reconciliation.settlements import SANDBOX
 from server.reports import schedules
 from server.reports.catalogue import REPORTS
@@ -895,10 +894,23 @@ async def town(
     async with transactions.begin() as db:
         lines = (FILES / "clean.csv").read_bytes()
         await reconciliation.import_settlement(db, "sandbox", "s", lines, books, now=now)
-        again = CorrectedFile(
-            "sandbox", "s", lines.replace(b"2000,14,1986", b"2000,15,1985"), SANDBOX
+        asked = new_id()
+        db.add(
+            SettlementCorrection(
+                id=asked,
+                acquirer="sandbox",
+                mapping="",
+                name="uji",
+                sha256=bytes(32),
+                content=b"uji",
+                lines=[],
+                reason="uji",
+                state="requested",
+                asked_by=officer,
+                asked_at=now,
+            )
         )
-        asked = await corrections.propose(db, officer, again, "uji", books, now)
+        await db.flush()
         await corrections.decide(
             db, checker, asked, books, mapping=SANDBOX, approve=False, why="uji", now=now
         )
