@@ -1,5 +1,6 @@
 """The office's pages of deposits to the regency's account: what waits, STS, receipts (TBP)."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,17 +10,26 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from server import pages
-from server.database import Transaction
+from server.database import Transaction, Transactions, TransactionsDep
 from server.identity.models import Attendant, Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.signed_in import OfficerDep, confirmed
 from server.payments.books import Books
 from server.payments.wiring import WiringDep
-from server.reconciliation import deposits, numbers, papers, remittances, rkud, transfers
+from server.reconciliation import (
+    deposits,
+    numbers,
+    papers,
+    remittances,
+    rkud,
+    sources,
+    transfers,
+)
 from server.reconciliation.models import CashDeposit, Remittance
-from server.reconciliation.papers import DepositSlip, Letterhead, ReceiptOfDeposit
+from server.reconciliation.papers import DepositSlip, Letterhead, Proof, ReceiptOfDeposit
 from server.reconciliation.remittances import RemittanceNotFound
+from server.reports import downloads
 from server.workdays import Workdays
 
 router = APIRouter(prefix="/deposits")
@@ -85,6 +95,7 @@ async def remittance_page(
         books=wired.books,
         made=made,
         days=days,
+        sources=await sources.of_remittance(db, made, wired.settings.revenue_code),
         transfer_cases=await transfers.of_remittance(db, made.id),
         made_by=await queries.officer_name(db, made.prepared_by),
         decided_by=await queries.officer_name(db, made.decided_by),
@@ -113,47 +124,58 @@ async def decide(
 
 @router.get("/{remittance_id}/sts.pdf")
 async def deposit_slip(
-    remittance_id: UUID, officer: OfficerDep, db: Transaction, wired: WiringDep
+    remittance_id: UUID,
+    request: Request,
+    officer: OfficerDep,
+    transactions: TransactionsDep,
+    wired: WiringDep,
 ) -> Response:
-    made = await _found(db, remittance_id)
-    approved = made.state in rkud.HANDED_IN
-    content = papers.deposit_slip(
-        _letterhead(wired.books),
-        DepositSlip(
+    async with transactions.begin() as db:
+        made = await _found(db, remittance_id)
+        approved = made.state in rkud.HANDED_IN
+        told = DepositSlip(
             number=made.number,
             on=wired.books.day(made.decided_at or made.prepared_at),
             rkud=wired.settings.rkud,
-            revenue_code=wired.settings.revenue_code,
+            sources=await sources.of_remittance(db, made, wired.settings.revenue_code),
             days=[(row.day, row.amount_rp) for row in await remittances.days_of(db, made.id)],
             amount_rp=made.amount_rp,
             made_by=await queries.officer_name(db, made.prepared_by),
             approved_by=await queries.officer_name(db, made.decided_by) if approved else "",
-        ),
-    )
-    return _pdf(content, made.number)
+        )
+
+    def draw(proof: Proof) -> bytes:
+        return papers.deposit_slip(letterhead(wired.books), told, proof)
+
+    return await signed(request, transactions, officer, draw, made.number)
 
 
 @router.get("/receipts/{deposit_id}/tbp.pdf")
 async def receipt_of_deposit(
-    deposit_id: UUID, officer: OfficerDep, db: Transaction, wired: WiringDep
+    deposit_id: UUID,
+    request: Request,
+    officer: OfficerDep,
+    transactions: TransactionsDep,
+    wired: WiringDep,
 ) -> Response:
-    deposit = await db.get(CashDeposit, deposit_id)
-    if deposit is None or deposit.series is None or deposit.sequence is None:
-        raise RemittanceNotFound
-    attendant = await db.get(Attendant, deposit.attendant_id) if deposit.attendant_id else None
-    number = numbers.written(deposit.series, deposit.sequence)
-    content = papers.receipt_of_deposit(
-        _letterhead(wired.books),
-        ReceiptOfDeposit(
-            number=number,
+    async with transactions.begin() as db:
+        deposit = await db.get(CashDeposit, deposit_id)
+        if deposit is None or deposit.series is None or deposit.sequence is None:
+            raise RemittanceNotFound
+        attendant = await db.get(Attendant, deposit.attendant_id) if deposit.attendant_id else None
+        told = ReceiptOfDeposit(
+            number=numbers.written(deposit.series, deposit.sequence),
             payer=f"{attendant.name} ({attendant.code})" if attendant else deposit.payer or "",
             amount_rp=deposit.amount_rp,
             slip=deposit.reference,
             deposited_on=deposit.deposited_on,
             received_by=await queries.officer_name(db, deposit.received_by),
-        ),
-    )
-    return _pdf(content, number)
+        )
+
+    def draw(proof: Proof) -> bytes:
+        return papers.receipt_of_deposit(letterhead(wired.books), told, proof)
+
+    return await signed(request, transactions, officer, draw, told.number)
 
 
 async def _found(db: Transaction, remittance_id: UUID) -> Remittance:
@@ -163,11 +185,21 @@ async def _found(db: Transaction, remittance_id: UUID) -> Remittance:
     return made
 
 
-def _letterhead(books: Books) -> Letterhead:
+def letterhead(books: Books) -> Letterhead:
     return Letterhead(books.regency, books.agency)
 
 
-def _pdf(content: bytes, name: str) -> Response:
+async def signed(
+    request: Request,
+    transactions: Transactions,
+    officer: Officer,
+    draw: Callable[[Proof], bytes],
+    name: str,
+) -> Response:
+    """A paper of money as its PDF, signed as reports are."""
+    signer = request.app.state.report_signer
+    now = datetime.now(UTC)
+    content = await downloads.signed_paper(transactions, draw, officer.login, signer, now=now)
     return Response(
         content,
         media_type="application/pdf",

@@ -8,20 +8,23 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import pages
-from server.database import Transaction
+from server.database import Transaction, TransactionsDep
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
+from server.office.deposits import letterhead, signed
 from server.office.imports import MOST_SHOWN, Chosen, FileNotTaken, name_of
 from server.office.signed_in import OfficerDep, allowed, confirmed
 from server.pages import Day
+from server.payments.books import Books
 from server.payments.wiring import WiringDep
 from server.reconciliation import papers, payees, payouts, previews, results, transfers
 from server.reconciliation.files import MAX_BYTES, FileRefused
 from server.reconciliation.mappings import MappingRefused, PayoutMapping, choices, chosen
-from server.reconciliation.papers import Letterhead, ShareSlip
+from server.reconciliation.papers import Proof, ShareSlip
 from server.reconciliation.payout_models import PayoutRun
 from server.reconciliation.payouts import PayoutNotFound, ToldAccount
 from server.reports.downloads import Form as FileForm
@@ -273,27 +276,35 @@ async def bulk_file(
 
 @router.get("/{run_id}/{position}/slip.pdf")
 async def slip(
-    run_id: UUID, position: int, officer: OfficerDep, db: Transaction, wired: WiringDep
+    run_id: UUID,
+    position: int,
+    request: Request,
+    officer: OfficerDep,
+    transactions: TransactionsDep,
+    wired: WiringDep,
 ) -> Response:
     """What a payee was paid, to be handed over."""
+    async with transactions.begin() as db:
+        told = await _slip(db, run_id, position, wired.books)
+
+    def draw(proof: Proof) -> bytes:
+        return papers.share_slip(letterhead(wired.books), told, proof)
+
+    return await signed(request, transactions, officer, draw, told.number.replace("/", "-"))
+
+
+async def _slip(db: AsyncSession, run_id: UUID, position: int, books: Books) -> ShareSlip:
     run = await _found(db, run_id)
     for line, account in await payouts.lines_of(db, run_id):
         if line.position == position and line.told_at is not None and line.entry_id is not None:
-            told = ShareSlip(
+            return ShareSlip(
                 number=f"{run.number}/{position}",
                 payee=await payouts.name_of(db, line),
                 amount_rp=line.amount_rp,
                 until=run.until,
                 account=f"{account.bank}, ...{account.ending}, a.n. {account.holder}",
                 evidence=line.evidence,
-                paid_on=wired.books.day(line.told_at),
-            )
-            head = Letterhead(wired.books.regency, wired.books.agency)
-            return Response(
-                papers.share_slip(head, told),
-                media_type="application/pdf",
-                headers=pages.SECURITY_HEADERS
-                | {"Content-Disposition": f'inline; filename="{run.number}-{position}.pdf"'},
+                paid_on=books.day(line.told_at),
             )
     raise PayoutNotFound
 

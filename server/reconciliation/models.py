@@ -305,6 +305,10 @@ class Remittance(Base):
     )
     confirmed_on: Mapped[date | None]
     direct: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    sources: Mapped[list[dict[str, Any]]] = mapped_column(
+        JSONB, server_default=text("'[]'"), default=list
+    )
+    """Where each day's part of it came from, as it was when it was made; empty for older ones."""
 
 
 class RemittedDay(Base):

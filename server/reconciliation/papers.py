@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import qrcode
 from num2words import num2words
 from reportlab.lib.pagesizes import A4, A5, landscape
 from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
 
@@ -18,6 +20,8 @@ from domain.money import format_rp
 from server.typeface import BOLD, NORMAL
 
 MARGIN, STEP = 15 * mm, 6 * mm
+CODE = 32 * mm
+SMALL, SMALL_STEP = 6.5, 2.6 * mm
 MONTHS = tuple(
     "Januari Februari Maret April Mei Juni Juli"  # noqa: SIM905
     " Agustus September Oktober November Desember".split()
@@ -28,6 +32,17 @@ MONTHS = tuple(
 class Letterhead:
     regency: str
     agency: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What stands for a paper: whether it is signed and how the audit log was, at its foot.
+
+    `code` is the checkpoint as a QR; empty while there is none.
+    """
+
+    lines: Sequence[str]
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,8 @@ class DepositSlip:
     number: str
     on: date
     rkud: str
-    revenue_code: str
+    sources: Sequence[tuple[str, str, int]]
+    """By code of account and in words where the amount came from; sums to it."""
     days: Sequence[tuple[date, int]]
     amount_rp: int
     made_by: str
@@ -79,7 +95,7 @@ def written(day: date) -> str:
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
-def receipt_of_deposit(head: Letterhead, told: ReceiptOfDeposit) -> bytes:
+def receipt_of_deposit(head: Letterhead, told: ReceiptOfDeposit, proof: Proof) -> bytes:
     """A TBP on half a page."""
 
     def draw(page: "_Page") -> None:
@@ -92,26 +108,23 @@ def receipt_of_deposit(head: Letterhead, told: ReceiptOfDeposit) -> bytes:
         page.fact("Tanggal setor", written(told.deposited_on))
         page.signatures(("Yang menyetor", told.payer), ("Bendahara Penerimaan", told.received_by))
 
-    return _drawn(landscape(A5), told.number, draw)
+    return _drawn(landscape(A5), told.number, proof, draw)
 
 
-def deposit_slip(head: Letterhead, told: DepositSlip) -> bytes:
+def deposit_slip(head: Letterhead, told: DepositSlip, proof: Proof) -> bytes:
     """An STS on a page, and on further ones where its days need them."""
 
     def draw(page: "_Page") -> None:
         page.head(head, "SURAT TANDA SETORAN (STS)", told.number)
         page.fact("Tanggal", written(told.on))
-        page.fact("Ke rekening kas umum daerah", told.rkud or "." * 50)
+        page.fact("Ke rekening kas daerah", told.rkud or "." * 50)
         page.fact("Uang sebesar", format_rp(told.amount_rp))
         page.fact("Terbilang", in_words(told.amount_rp))
+        page.skip(0.5)
         page.row(("Kode rekening", "Uraian", "Jumlah"), bold=True)
-        page.row(
-            (
-                told.revenue_code,
-                "Retribusi pelayanan parkir di tepi jalan umum",
-                format_rp(told.amount_rp),
-            )
-        )
+        for code, words, amount_rp in told.sources:
+            page.row((code, words, format_rp(amount_rp)))
+        page.row(("Jumlah", "", format_rp(told.amount_rp)), bold=True)
         page.skip()
         page.row(("Penerimaan hari", "", "Jumlah"), bold=True)
         for day, amount_rp in told.days:
@@ -124,10 +137,10 @@ def deposit_slip(head: Letterhead, told: DepositSlip) -> bytes:
         if not told.approved_by:
             page.line("BELUM DISETUJUI: bukan bukti setoran.", bold=True)
 
-    return _drawn(A4, told.number, draw)
+    return _drawn(A4, told.number, proof, draw)
 
 
-def share_slip(head: Letterhead, told: ShareSlip) -> bytes:
+def share_slip(head: Letterhead, told: ShareSlip, proof: Proof) -> bytes:
     """What a payee was paid, on half a page."""
 
     def draw(page: "_Page") -> None:
@@ -141,14 +154,18 @@ def share_slip(head: Letterhead, told: ShareSlip) -> bytes:
         page.fact("Tanggal bayar", written(told.paid_on))
         page.signatures(("Penerima", told.payee), ("Bendahara Penerimaan", ""))
 
-    return _drawn(landscape(A5), told.number, draw)
+    return _drawn(landscape(A5), told.number, proof, draw)
 
 
-def _drawn(size: tuple[float, float], title: str, draw: Callable[["_Page"], None]) -> bytes:
+def _drawn(
+    size: tuple[float, float], title: str, proof: Proof, draw: Callable[["_Page"], None]
+) -> bytes:
     out = io.BytesIO()
     canvas = Canvas(out, pagesize=size, invariant=True)
     canvas.setTitle(title)
-    draw(_Page(canvas, size))
+    page = _Page(canvas, size, proof)
+    draw(page)
+    page.end()
     canvas.save()
     return out.getvalue()
 
@@ -156,20 +173,44 @@ def _drawn(size: tuple[float, float], title: str, draw: Callable[["_Page"], None
 class _Page:
     """A page that is written from the top; what does not fit goes on a new one."""
 
-    def __init__(self, canvas: Canvas, size: tuple[float, float]) -> None:
+    def __init__(self, canvas: Canvas, size: tuple[float, float], proof: Proof) -> None:
         self._canvas = canvas
         self._width, self._height = size
         self._y = self._height - MARGIN
+        self._proof = proof
 
     def head(self, head: Letterhead, title: str, number: str) -> None:
+        """With the QR of what proves it in the corner."""
+        right = self._width - MARGIN
+        if self._proof.code:
+            right -= CODE
+            self._code(right, self._height - MARGIN / 2 - CODE)
         self.line(head.regency, bold=True)
         self.line(head.agency)
         self.skip()
-        self._canvas.line(MARGIN, self._y + STEP / 2, self._width - MARGIN, self._y + STEP / 2)
+        self._canvas.line(MARGIN, self._y + STEP, right, self._y + STEP)
         self._text(self._width / 2, title, 13, bold=True, anchor="middle")
         self.skip()
         self._text(self._width / 2, f"Nomor: {number}", 11, anchor="middle")
         self.skip(1.5)
+
+    def _code(self, x: float, y: float) -> None:
+        code = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_M, border=4, box_size=4)
+        code.add_data(self._proof.code)
+        code.make()
+        picture = io.BytesIO()
+        code.make_image().save(picture, "PNG")
+        picture.seek(0)
+        self._canvas.drawImage(ImageReader(picture), x, y, CODE, CODE)
+
+    def end(self) -> None:
+        """What proves it, below what is written."""
+        y = MARGIN - SMALL_STEP
+        for line in self._proof.lines:
+            for part in self._fitting(line, self._width - 2 * MARGIN, SMALL):
+                self._canvas.setFont(NORMAL, SMALL)
+                self._canvas.drawString(MARGIN, y, part)
+                y -= SMALL_STEP
 
     def fact(self, name: str, value: str) -> None:
         left = MARGIN + 52 * mm
@@ -180,10 +221,12 @@ class _Page:
             self.skip()
 
     def row(self, cells: tuple[str, str, str], *, bold: bool = False) -> None:
+        middle = MARGIN + 45 * mm
         self._text(MARGIN, cells[0], bold=bold)
-        self._text(MARGIN + 45 * mm, cells[1], bold=bold)
         self._text(self._width - MARGIN, cells[2], bold=bold, anchor="end")
-        self.skip()
+        for part in self._fitting(cells[1], self._width - MARGIN - 35 * mm - middle):
+            self._text(middle, part, bold=bold)
+            self.skip()
 
     def signatures(self, *people: tuple[str, str]) -> None:
         """Room to sign, with the name under it."""
@@ -208,6 +251,7 @@ class _Page:
             self._turn()
 
     def _turn(self) -> None:
+        self.end()
         self._canvas.showPage()
         self._y = self._height - MARGIN
 
@@ -222,12 +266,12 @@ class _Page:
         }[anchor]
         draw(x, self._y, text)
 
-    def _fitting(self, text: str, width: float) -> list[str]:
+    def _fitting(self, text: str, width: float, size: float = 10) -> list[str]:
         """The text in lines that fit; a word longer than one is cut."""
         lines = [""]
         for word in text.split():
             longer = f"{lines[-1]} {word}".strip()
-            if pdfmetrics.stringWidth(longer, NORMAL, 10) <= width:
+            if pdfmetrics.stringWidth(longer, NORMAL, size) <= width:
                 lines[-1] = longer
             else:
                 lines.append(word)

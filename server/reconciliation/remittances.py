@@ -5,13 +5,15 @@ it listed: so that nothing is handed in twice and what comes late to a day goes 
 Of what acquirers paid straight into the RKUD it is a paper that moves nothing.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from prometheus_client import Gauge
-from sqlalchemy import Text, cast, exists, func, literal, select
+from sqlalchemy import ColumnElement, Text, cast, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.states import TransitionRefused
@@ -23,7 +25,7 @@ from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.models import Entry, Posting
 from server.payments.books import Books
-from server.reconciliation import movements, numbers, rkud, transfers, turns
+from server.reconciliation import movements, numbers, rkud, sources, transfers, turns
 from server.reconciliation.models import DayClose, Remittance, RemittedDay
 from server.reconciliation.states import (
     CLOSED,
@@ -107,23 +109,10 @@ async def _left(db: AsyncSession, since: date | None, direct: bool) -> list[tupl
     With `direct` what moved on the regency's instead. Days before `since` were handed in without
     an STS of ours.
     """
-    handed_in = exists().where(
-        Posting.entry_id == Entry.id, Posting.account_code == postings.REMITTED_IN_TRANSIT
-    )
-    # A transfer that came before its STS was approved left the account by the entry of a movement
-    # that nobody knew.
-    seen_first = select(
-        literal(movements.MOVEMENT) + cast(Remittance.statement_line_id, Text)
-    ).where(Remittance.statement_line_id.is_not(None))
-    undecided = [
-        f"{movements.MOVEMENT}{line_id}" for line_id in await movements.seen_before_approval(db)
-    ]
-    account = postings.RKUD if direct else postings.BANK
     moved = (
         select(Entry.business_day.label("day"), func.sum(Posting.amount_rp).label("rp"))
         .join(Entry, Entry.id == Posting.entry_id)
-        .where(Posting.account_code == account, ~handed_in.correlate(Entry))
-        .where(Entry.source.not_in(seen_first), Entry.source.not_in(undecided))
+        .where(*await _to_list(db, direct))
         .group_by(Entry.business_day)
         .subquery()
     )
@@ -144,6 +133,57 @@ async def _left(db: AsyncSession, since: date | None, direct: bool) -> list[tupl
     return [(day, int(amount_rp)) for day, amount_rp in rows]
 
 
+async def _to_list(db: AsyncSession, direct: bool) -> tuple[ColumnElement[bool], ...]:
+    """Which postings and entries are of money to be listed in an STS."""
+    handed_in = exists().where(
+        Posting.entry_id == Entry.id, Posting.account_code == postings.REMITTED_IN_TRANSIT
+    )
+    # A transfer that came before its STS was approved left the account by the entry of a movement
+    # that nobody knew.
+    seen_first = select(
+        literal(movements.MOVEMENT) + cast(Remittance.statement_line_id, Text)
+    ).where(Remittance.statement_line_id.is_not(None))
+    undecided = [
+        f"{movements.MOVEMENT}{line_id}" for line_id in await movements.seen_before_approval(db)
+    ]
+    return (
+        Posting.account_code == (postings.RKUD if direct else postings.BANK),
+        ~handed_in.correlate(Entry),
+        Entry.source.not_in(seen_first),
+        Entry.source.not_in(undecided),
+    )
+
+
+async def _sources(
+    db: AsyncSession, days: Sequence[tuple[date, int]], direct: bool
+) -> list[dict[str, Any]]:
+    """Where what is left of these days came from.
+
+    A day of which an STS listed a part without saying where that came from is not told apart.
+    """
+    asked = [day for day, _ in days]
+    before = select(Remittance).where(
+        Remittance.state != RemittanceState.DECLINED,
+        Remittance.direct.is_(direct),
+        exists().where(RemittedDay.remittance_id == Remittance.id, RemittedDay.day.in_(asked)),
+    )
+    listed: sources.Sums = Counter()
+    unsaid = set()
+    for one in await db.scalars(before):
+        listed.update(sources.read(one.sources))
+        if not one.sources:
+            unsaid |= {row.day for row in await days_of(db, one.id)}
+    entries = await db.scalars(
+        select(Entry.id)
+        .join(Posting, Posting.entry_id == Entry.id)
+        .where(*await _to_list(db, direct), Entry.business_day.in_(set(asked) - unsaid))
+    )
+    account = postings.RKUD if direct else postings.BANK
+    moved = await sources.moved(db, account, entries.all())
+    told = Counter({key: rp for key, rp in listed.items() if key[0] not in unsaid})
+    return sources.left(moved, told, days)
+
+
 async def prepare(
     db: AsyncSession, officer_id: UUID, books: Books, *, direct: bool = False, now: datetime
 ) -> Remittance:
@@ -156,6 +196,7 @@ async def prepare(
     amount_rp = sum(rp for _, rp in days)
     if amount_rp <= 0:
         raise NothingToRemit
+    came_from = await _sources(db, days, direct)
     series, sequence = await numbers.take(db, numbers.REMITTANCE, books.day(now).year)
     made = Remittance(
         id=new_id(),
@@ -168,6 +209,7 @@ async def prepare(
         prepared_at=now,
         why="",
         direct=direct,
+        sources=came_from,
     )
     db.add(made)
     await db.flush()

@@ -33,6 +33,7 @@ from reportlab.platypus import Table as Grid
 from server.audit.models import AuditCheckpoint
 from server.moments import day_text
 from server.payments.books import Books
+from server.reconciliation.papers import Proof
 from server.reports.table import (
     FILTERS,
     Column,
@@ -308,9 +309,8 @@ TIMES = {
 }
 
 
-def _proof(imprint: Imprint, language: str) -> list[Any]:
-    """Whether it is signed, and the checkpoint with its QR, together on one page."""
-    title = Said("Tanda tangan dan catatan audit", "Signature and audit log").in_(language)
+def signed_words(imprint: Imprint) -> Said:
+    """Whether a file is signed, and by whom."""
     signed = Said(
         "BERKAS INI TIDAK DITANDATANGANI secara elektronik: kantor belum memasang kunci.",
         "THIS FILE IS NOT SIGNED electronically: the office has set no key.",
@@ -324,6 +324,23 @@ def _proof(imprint: Imprint, language: str) -> list[Any]:
             f"Signed electronically (PAdES {level}) by: {imprint.signer}. Any change of this file"
             f" shows when its signature is checked.{time.english}",
         )
+    return signed
+
+
+def proof_of(imprint: Imprint) -> Proof:
+    """What stands for one of the office's papers of money, in Bahasa as they are."""
+    signed = signed_words(imprint).bahasa
+    if imprint.checkpoint is None:
+        return Proof((signed, "Belum ada titik periksa catatan audit."))
+    note = " ".join(imprint.checkpoint.note.split())
+    about = f"Titik periksa catatan audit saat berkas ini dibuat, juga sebagai QR: {note}"
+    return Proof((signed, about), imprint.checkpoint.note)
+
+
+def _proof(imprint: Imprint, language: str) -> list[Any]:
+    """Whether it is signed, and the checkpoint with its QR, together on one page."""
+    title = Said("Tanda tangan dan catatan audit", "Signature and audit log").in_(language)
+    signed = signed_words(imprint)
     told = [Paragraph(title, HEADING), Paragraph(escape(signed.in_(language)), SMALL)]
     if imprint.checkpoint is None:
         none = Said(

@@ -19,8 +19,9 @@ from server.audit import checkpoints
 from server.database import Transactions, new_id
 from server.errors import Problem
 from server.identity.service import Right
+from server.reconciliation.papers import Proof
 from server.reports import sheets
-from server.reports.documents import Imprint, as_pdf
+from server.reports.documents import Imprint, as_pdf, proof_of
 from server.reports.models import ReportDownload
 from server.reports.signing import NoTimeStamp, ReportSigner
 from server.reports.table import Asked, Report, Table, build
@@ -150,6 +151,23 @@ def signed_pdf(
     except NoTimeStamp as exc:
         log.warning("report_without_time_stamp", error=str(exc))
         return signer.sign(draw(replace(imprint, stamped=False)))
+
+
+async def signed_paper(
+    transactions: Transactions,
+    draw: Callable[[Proof], bytes],
+    who: str,
+    signer: ReportSigner | None,
+    *,
+    now: datetime,
+) -> bytes:
+    """One of the office's papers of money, with what stands for it; raises ReportNotSigned."""
+    async with transactions.begin() as db:
+        checkpoint = await checkpoints.newest(db)
+    imprint = Imprint(who, now, None if signer is None else signer.name, checkpoint)
+    return await asyncio.to_thread(
+        signed_pdf, lambda imprint: draw(proof_of(imprint)), imprint, signer
+    )
 
 
 async def newest(db: AsyncSession, limit: int) -> Sequence[ReportDownload]:

@@ -90,8 +90,11 @@ async def test_a_day_is_closed_by_two_and_its_money_handed_in(
     await screens.examine(checker, "remittance")
     await press(checker, "Setujui STS", CHECKER_PASSWORD)
     await expect(checker.get_by_role("status")).to_contain_text("disetujui")
-    paper = await checker.request.get(f"{checker.url}/sts.pdf")
-    assert "tujuh belas ribu delapan ratus" in text_of(await paper.body())
+    paper = await (await checker.request.get(f"{checker.url}/sts.pdf")).body()
+    assert "tujuh belas ribu delapan ratus" in text_of(paper)
+    assert "Ditandatangani secara elektronik" in text_of(paper)
+    kept = await asyncio.to_thread(status, paper, signer)
+    assert (kept.intact, kept.valid, kept.trusted) == (True, True, True)
     await maker.goto(f"/office/reports/zona?from={DAY}&to={DAY}")
     told = await asyncio.to_thread(status, await downloaded(maker, "PDF"), signer)
     assert (told.intact, told.valid, told.trusted) == (True, True, True)
@@ -110,10 +113,10 @@ async def test_a_day_is_closed_by_two_and_its_money_handed_in(
     await expect(
         checker.get_by_role("heading", name="Penutupan nomor 1: dibuka lagi")
     ).to_be_visible()
-    await pay_out(screens, maker, checker)
+    await pay_out(screens, maker, checker, signer)
 
 
-async def pay_out(screens: Screens, maker: Page, checker: Page) -> None:
+async def pay_out(screens: Screens, maker: Page, checker: Page, key: ReportSigner) -> None:
     """The zone's pool has no account: only the third party is paid."""
     await maker.goto("/office/payouts")
     await maker.get_by_text("Catat rekening penerima").click()
@@ -163,3 +166,4 @@ async def pay_out(screens: Screens, maker: Page, checker: Page) -> None:
         str(await maker.get_by_role("link", name="Slip").get_attribute("href"))
     )
     assert "sembilan ratus rupiah" in text_of(await slip.body())
+    assert (await asyncio.to_thread(status, await slip.body(), key)).valid

@@ -24,7 +24,7 @@ from server.reconciliation import papers, payees, payouts, results, transfers
 from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import MappingRefused, PayoutMapping, mapping, parsed, ready
 from server.reconciliation.models import TransferCase
-from server.reconciliation.papers import Letterhead, ShareSlip
+from server.reconciliation.papers import Letterhead, Proof, ShareSlip
 from server.reconciliation.payees import (
     OwnPayeeAccount,
     PayeeAccountDecided,
@@ -424,7 +424,7 @@ async def test_a_slip_says_who_was_paid_how_much(office: Office) -> None:
     told = ShareSlip(
         "BGH-2026-000001-X/1", "Budi (J-001)", 4_900, DAY, "Bank Uji, ...890", "REF-1", DAY
     )
-    said = text_of(papers.share_slip(Letterhead("Kabupaten Contoh", "Dishub"), told))
+    said = text_of(papers.share_slip(Letterhead("Kabupaten Contoh", "Dishub"), told, Proof(())))
     for part in ("Budi (J-001)", "Rp4.900", "empat ribu sembilan ratus rupiah", "...890"):
         assert part in said
 

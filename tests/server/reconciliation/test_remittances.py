@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -18,10 +19,11 @@ from server.identity import service as identity
 from server.identity.service import RoleNotAllowed
 from server.ledger import postings
 from server.payments.books import Books
-from server.reconciliation import deposits, numbers, papers, remittances
+from server.reconciliation import deposits, numbers, papers, remittances, sources
 from server.reconciliation.models import Remittance
-from server.reconciliation.papers import DepositSlip, Letterhead
+from server.reconciliation.papers import DepositSlip, Letterhead, Proof
 from server.reconciliation.remittances import NothingToRemit, RemittanceNotPossible
+from server.reconciliation.sources import Movement
 from server.reconciliation.states import REMITTANCE_TABLE, RemittanceEvent, RemittanceState
 from server.sample import CHECKER, OFFICER
 from server.workdays import Workdays
@@ -160,6 +162,67 @@ async def test_what_comes_late_to_a_day_goes_with_the_next_and_a_declined_one_wa
     assert await broken(office) == {}
 
 
+DAYS = st.sampled_from([DAY, DAY + timedelta(days=1)])
+PARTS = st.dictionaries(
+    st.sampled_from(["4110.PSR", "4120", "fees", "refunds"]), st.integers(-9_000, 9_000)
+)
+NAMES = st.sampled_from(["BCH-1", "BCH-2", None])
+SOURCES = st.sampled_from([sources.BATCH, sources.SLIP, sources.HELD, sources.SHARES])
+
+
+@st.composite
+def moving(draw: st.DrawFn) -> tuple[list[Movement], dict[str, dict[str, int]]]:
+    """Movements, of which some bring just what their batch is made of."""
+    parts = {name: draw(PARTS) for name in ("BCH-1", "BCH-2")}
+    found = []
+    for _ in range(draw(st.integers(0, 6))):
+        name = draw(NAMES)
+        whole_rp = sum(parts.get(name or "", {}).values())
+        amount_rp = draw(st.one_of(st.just(whole_rp), st.integers(-9_000, 9_000)))
+        found.append(Movement(draw(DAYS), amount_rp, draw(SOURCES), name))
+    return found, parts
+
+
+@given(moving(), moving())
+def test_the_lines_of_an_sts_sum_to_its_amount_whatever_was_listed_before(
+    first: tuple[list[Movement], dict[str, dict[str, int]]],
+    then: tuple[list[Movement], dict[str, dict[str, int]]],
+) -> None:
+    def by_day(found: list[Movement]) -> list[tuple[date, int]]:
+        days = {one.day for one in found}
+        return [(day, sum(m.amount_rp for m in found if m.day == day)) for day in sorted(days)]
+
+    moved = sources.split(*first)
+    days = by_day(first[0])
+    lines = sources.left(moved, Counter(), days)
+    listed = sources.read(lines)
+    assert sum(one["amount_rp"] for one in lines) == sum(rp for _, rp in days)
+    assert not [one for one in lines if one["source"] == sources.OTHER], "nothing is unexplained"
+    # What is listed next is what came since, even where a batch came to be known otherwise.
+    again = sources.split([*first[0], *then[0]], then[1])
+    later = sources.left(again, listed, by_day(then[0]))
+    assert sum(one["amount_rp"] for one in later) == sum(one.amount_rp for one in then[0])
+
+
+async def lines_of(office: Office, made: Remittance) -> list[tuple[str, int]]:
+    async with office.transactions.begin() as db:
+        lines = await sources.of_remittance(db, made, "4.1.02")
+    return [(words, rp) for _, words, rp in lines]
+
+
+async def test_an_sts_says_where_its_money_came_from(office: Office) -> None:
+    await close(office)
+    made = await make(office)
+    found = await lines_of(office, made)
+    assert found == [
+        ("Retribusi parkir Pasar Contoh", 18_000),
+        ("Dikurangi: MDR dan pajaknya, dipotong acquirer", CAME_RP - 18_000),
+    ]
+    await approve(office, made)
+    await office.bank(statement(DAY, (700, "BUNGA"), reference="STM-LATE"))
+    assert await lines_of(office, await make(office)) == [("Titipan yang belum dikenali", 700)]
+
+
 async def test_an_office_that_upgrades_hands_in_from_a_day_on(office: Office) -> None:
     await close(office)
     office.books = replace(office.books, deposits_from=DAY + timedelta(days=1))
@@ -213,10 +276,20 @@ def test_working_days_late_count_as_working_days_after_do(
 def test_an_sts_says_its_number_its_sum_in_words_and_every_day() -> None:
     days = [(DAY + timedelta(days=n), 1_000 + n) for n in range(60)]
     total_rp = sum(rp for _, rp in days)
-    told = DepositSlip("STS-2026-000001-X", DAY, "", "4.1.02", days, total_rp, "Ani", "")
-    text = text_of(papers.deposit_slip(Letterhead("Kabupaten Contoh", "Dishub"), told))
+    came_from = [("4.1.02", "Retribusi parkir Pasar", total_rp + 7), ("", "Dikurangi: MDR", -7)]
+    told = DepositSlip("STS-2026-000001-X", DAY, "", came_from, days, total_rp, "Ani", "")
+    head, proof = Letterhead("Kabupaten Contoh", "Dishub"), Proof(("TIDAK DITANDATANGANI",))
+    text = text_of(papers.deposit_slip(head, told, proof))
     words = "enam puluh satu ribu tujuh ratus tujuh puluh rupiah"
-    for said in ("STS-2026-000001-X", words, "19 Januari 2027", "Rp1.059", "BELUM DISETUJUI"):
+    for said in (
+        "STS-2026-000001-X",
+        words,
+        "19 Januari 2027",
+        "Rp1.059",
+        "BELUM DISETUJUI",
+        "-Rp7",
+        *proof.lines,
+    ):
         assert said in text
 
 

@@ -1,0 +1,187 @@
+"""What the money of an STS is: its amount told apart by where it came from, to the rupiah.
+
+A batch is told by the zones that earned it less the acquirer's fee, and a slip by who paid in,
+where one movement brought all of it. What nothing tells apart stays under the account that awaited
+it, so that the lines always sum to the amount.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from server.database import fetch
+from server.ledger import postings
+from server.ledger.models import Account
+from server.reconciliation.models import Remittance
+
+FEES, CASH, VOUCHERS, OTHER = "fees", "cash", "vouchers", "other"
+PASSES, REFUNDS, SHARES, HELD = postings.PASSES, "refunds", "shares", postings.SUSPENSE
+BATCH, SLIP = "batch", "slip"
+AWAITS: Mapping[str, str] = {
+    postings.IN_TRANSIT: BATCH,
+    postings.DEPOSITS_IN_TRANSIT: SLIP,
+    postings.TRANSFERS_IN_TRANSIT: REFUNDS,
+    postings.PAYOUTS_IN_TRANSIT: SHARES,
+    postings.SUSPENSE: HELD,
+}
+"""What the other side of a movement says it is."""
+WORDS: Mapping[str, str] = {
+    PASSES: "Retribusi parkir berlangganan",
+    CASH: "Retribusi parkir tunai, disetor juru parkir",
+    VOUCHERS: "Retribusi parkir lewat penjualan voucher",
+    BATCH: "Pencairan QRIS yang belum terurai per zona",
+    SLIP: "Setoran tunai yang belum terurai",
+    HELD: "Titipan yang belum dikenali",
+    FEES: "Dikurangi: MDR dan pajaknya, dipotong acquirer",
+    REFUNDS: "Dikurangi: pengembalian kepada pembayar",
+    SHARES: "Dikurangi: bagi hasil yang dibayarkan",
+    OTHER: "Lain-lain",
+}
+"""As the STS names them; a zone's revenue by its account."""
+
+Sums: TypeAlias = Counter[tuple[date, str]]
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What came on the account on a day, or left it; `name` is the batch or slip it brought."""
+
+    day: date
+    amount_rp: int
+    source: str
+    name: str | None = None
+
+
+def split(movements: Sequence[Movement], parts: Mapping[str, Mapping[str, int]]) -> Sums:
+    """By day and source; `parts` is what the batches and slips that movements name are made of."""
+    sums: Sums = Counter()
+    for one in movements:
+        known = parts.get(one.name or "", {})
+        if one.source in (BATCH, SLIP) and known and sum(known.values()) == one.amount_rp:
+            for source, amount_rp in known.items():
+                sums[one.day, source] += amount_rp
+        else:
+            sums[one.day, one.source] += one.amount_rp
+    return sums
+
+
+def left(moved: Sums, listed: Sums, days: Sequence[tuple[date, int]]) -> list[dict[str, Any]]:
+    """What of each day no STS has listed; each day's lines sum to what is left of it."""
+    lines = []
+    for day, amount_rp in days:
+        keys = sorted({source for on, source in [*moved, *listed] if on == day})
+        rest = {source: moved[day, source] - listed[day, source] for source in keys}
+        rest[OTHER] = rest.get(OTHER, 0) + amount_rp - sum(rest.values())
+        lines += [
+            {"day": day.isoformat(), "source": source, "amount_rp": rp}
+            for source, rp in rest.items()
+            if rp
+        ]
+    return lines
+
+
+def read(lines: Sequence[Mapping[str, Any]]) -> Sums:
+    sums: Sums = Counter()
+    for one in lines:
+        sums[date.fromisoformat(one["day"]), one["source"]] += one["amount_rp"]
+    return sums
+
+
+# A movement that was in suspense is what explained it, or what two officers found it to be.
+MOVED = """
+    SELECT e.business_day AS day, p.amount_rp, o.account_code AS account, c.name,
+        (SELECT q.account_code FROM cases k JOIN ledger_postings q ON q.entry_id = k.entry_id
+            AND q.account_code <> '2190' AND sign(q.amount_rp) = -sign(p.amount_rp)
+            WHERE k.statement_line_id = l.id AND k.state = 'closed' ORDER BY q.line LIMIT 1
+        ) AS recognised,
+        (SELECT q.account_code FROM ledger_entries x JOIN ledger_postings q ON q.entry_id = x.id
+            AND q.account_code <> '2190' WHERE x.source = 'explained:' || l.id LIMIT 1
+        ) AS explained
+    FROM ledger_entries e JOIN ledger_postings p ON p.entry_id = e.id AND p.account_code = $1
+    JOIN ledger_postings o ON o.entry_id = e.id AND o.account_code <> $1
+    LEFT JOIN statement_lines l ON l.value_date = e.business_day AND e.source IN (
+        'movement:' || l.id, 'rkud:' || l.id,
+        'statement:' || l.account || ':' || l.statement_reference || ':' || l.line_number)
+    LEFT JOIN cleared_movements c ON c.statement_line_id = l.id
+    WHERE e.id = ANY($2::uuid[])
+"""
+BATCHES = """
+    SELECT t.name, t.source, sum(t.rp) AS rp FROM (
+        SELECT s.batch_id AS name, s.gross_rp AS rp,
+            CASE WHEN s.gross_rp < 0 THEN 'refunds' WHEN r.code IS NOT NULL THEN r.code
+            WHEN m.flag IS DISTINCT FROM 'exact' THEN '2190'
+            WHEN y.pass_order_id IS NOT NULL THEN '4120'
+            ELSE coalesce('4110.' || z.code, '2190') END AS source
+        FROM settlement_lines s LEFT JOIN money m ON m.acquirer = s.acquirer
+            AND m.acquirer_reference = s.acquirer_reference AND m.rrn IS NOT DISTINCT FROM s.rrn
+        LEFT JOIN LATERAL (
+            SELECT q.account_code AS code FROM cases k JOIN ledger_postings q
+                ON q.entry_id = k.entry_id AND q.account_code LIKE '41%' AND q.amount_rp < 0
+            WHERE k.state = 'closed' AND (k.money_id = m.id OR k.settlement_line_id = s.id) LIMIT 1
+        ) r ON true
+        LEFT JOIN charges g ON g.id = m.charge_id LEFT JOIN payments y ON y.id = g.payment_id
+        LEFT JOIN parking_sessions v ON v.id = y.parking_session_id
+        LEFT JOIN spots o ON o.id = v.spot_id LEFT JOIN zones z ON z.id = o.zone_id
+        WHERE s.batch_id = ANY($1::text[])
+        UNION ALL
+        SELECT batch_id, net_rp - gross_rp, 'fees' FROM settlement_lines
+        WHERE batch_id = ANY($1::text[])
+    ) t GROUP BY 1, 2
+"""
+SLIPS = """
+    SELECT d.reference AS name, sum(d.amount_rp) AS rp,
+        CASE q.account_code WHEN '1140' THEN 'cash' WHEN '1170' THEN 'vouchers'
+        WHEN '4120' THEN '4120' ELSE 'slip' END AS source
+    FROM cash_deposits d JOIN LATERAL (
+        SELECT account_code FROM ledger_postings WHERE entry_id = d.entry_id AND amount_rp < 0
+        ORDER BY line LIMIT 1
+    ) q ON true WHERE d.reference = ANY($1::text[]) GROUP BY 1, 3
+"""
+
+
+async def moved(db: AsyncSession, account: str, entries: Sequence[UUID]) -> Sums:
+    """What these entries moved on an account, by day and source."""
+    movements = []
+    for row in await fetch(db, MOVED, account, list(entries)):
+        code = row["explained"] or row["recognised"] or row["account"]
+        is_revenue = code.startswith("4110.") or code == PASSES
+        source = code if is_revenue else AWAITS.get(code, OTHER)
+        movements.append(Movement(row["day"], int(row["amount_rp"]), source, row["name"]))
+    parts: dict[str, dict[str, int]] = {}
+    for asked, kind in ((BATCHES, BATCH), (SLIPS, SLIP)):
+        names = list({one.name for one in movements if one.name and one.source == kind})
+        for row in await fetch(db, asked, names) if names else ():
+            parts.setdefault(row["name"], {})[row["source"]] = int(row["rp"])
+    return split(movements, parts)
+
+
+async def of_remittance(
+    db: AsyncSession, made: Remittance, revenue_code: str
+) -> list[tuple[str, str, int]]:
+    """The lines of an STS: code, words and amount; one line for an older one that kept none.
+
+    What is the regency's revenue of parking stands under its code.
+    """
+    sums: Counter[str] = Counter()
+    for (_, source), amount_rp in read(made.sources).items():
+        sums[source] += amount_rp
+    if not sums:
+        return [(revenue_code, "Retribusi pelayanan parkir di tepi jalan umum", made.amount_rp)]
+    rows = await db.execute(select(Account.code, Account.name))
+    names = {row.code: row.name for row in rows}
+    order = [*sorted(one for one in sums if one.startswith("4110.")), *WORDS]
+    return [
+        (
+            "" if source in (HELD, FEES, REFUNDS, SHARES, OTHER) else revenue_code,
+            WORDS.get(source) or names.get(source, source),
+            sums[source],
+        )
+        for source in order
+        if sums[source]
+    ]
