@@ -133,11 +133,12 @@ async def deposit_slip(
     async with transactions.begin() as db:
         made = await _found(db, remittance_id)
         approved = made.state in rkud.HANDED_IN
+        lines = await sources.of_remittance(db, made, wired.settings.revenue_code)
         told = DepositSlip(
             number=made.number,
             on=wired.books.day(made.decided_at or made.prepared_at),
             rkud=wired.settings.rkud,
-            sources=await sources.of_remittance(db, made, wired.settings.revenue_code),
+            sources=[(line.code, line.words, line.amount_rp) for line in lines],
             days=[(row.day, row.amount_rp) for row in await remittances.days_of(db, made.id)],
             amount_rp=made.amount_rp,
             made_by=await queries.officer_name(db, made.prepared_by),

@@ -161,23 +161,29 @@ async def moved(db: AsyncSession, account: str, entries: Sequence[UUID]) -> Sums
     return split(movements, parts)
 
 
-async def of_remittance(
-    db: AsyncSession, made: Remittance, revenue_code: str
-) -> list[tuple[str, str, int]]:
-    """The lines of an STS: code, words and amount; one line for an older one that kept none.
+@dataclass(frozen=True)
+class Line:
+    """One line of an STS, in words of Bahasa; what is revenue of parking stands under its code."""
 
-    What is the regency's revenue of parking stands under its code.
-    """
+    source: str
+    code: str
+    words: str
+    amount_rp: int
+
+
+async def of_remittance(db: AsyncSession, made: Remittance, revenue_code: str) -> list[Line]:
+    """The lines of an STS; one line for an older one that kept none."""
     sums: Counter[str] = Counter()
     for (_, source), amount_rp in read(made.sources).items():
         sums[source] += amount_rp
     if not sums:
-        return [(revenue_code, "Retribusi pelayanan parkir di tepi jalan umum", made.amount_rp)]
+        return [Line("", revenue_code, "Retribusi pelayanan parkir", made.amount_rp)]
     rows = await db.execute(select(Account.code, Account.name))
     names = {row.code: row.name for row in rows}
     order = [*sorted(one for one in sums if one.startswith("4110.")), *WORDS]
     return [
-        (
+        Line(
+            source,
             "" if source in (HELD, FEES, REFUNDS, SHARES, OTHER) else revenue_code,
             WORDS.get(source) or names.get(source, source),
             sums[source],

@@ -207,7 +207,7 @@ def test_the_lines_of_an_sts_sum_to_its_amount_whatever_was_listed_before(
 async def lines_of(office: Office, made: Remittance) -> list[tuple[str, int]]:
     async with office.transactions.begin() as db:
         lines = await sources.of_remittance(db, made, "4.1.02")
-    return [(words, rp) for _, words, rp in lines]
+    return [(line.words, line.amount_rp) for line in lines]
 
 
 async def test_an_sts_says_where_its_money_came_from(office: Office) -> None:
