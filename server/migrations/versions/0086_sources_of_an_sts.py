@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from server.migrations.grants import never_changes, recorded
 
 revision = '0086'
-down_revision = '0085'
+down_revision = '0078'
 
 TABLE = 'remittances'
 
