@@ -64,8 +64,8 @@ class ComplaintClosed(Problem):
 class ComplaintNeedsSecondOfficer(Problem):
     slug = "complaint-needs-second-officer"
     status = 409
-    title_id = "Pengaduan tentang uang dijawab satu petugas, lalu diakhiri petugas lain"
-    title_en = "One officer answers a complaint about money, and another one ends it"
+    title_id = "Pengaduan dijawab satu petugas, lalu diakhiri petugas lain"
+    title_en = "One officer answers a complaint, and another one ends it"
 
 
 class AnswerNotFinal(Problem):
@@ -197,8 +197,8 @@ async def answer(
 ) -> None:
     """Tell the driver, and with an outcome end it; the words stand on the complaint's page.
 
-    With `publish` everybody may read them: raises AnswerNotFinal or AnswerTellsOfPerson. One about
-    money is answered by one officer and ended by another: raises ComplaintNeedsSecondOfficer.
+    With `publish` everybody may read them: raises AnswerNotFinal or AnswerTellsOfPerson. It is
+    answered by one officer and ended by another: raises ComplaintNeedsSecondOfficer.
     """
     if publish and outcome is None:
         raise AnswerNotFinal
@@ -211,9 +211,9 @@ async def answer(
     before = ComplaintState(complaint.state)
     if before is ComplaintState.CLOSED:
         raise ComplaintClosed
-    after = advance(before, ComplaintEvent.CLOSED if outcome else ComplaintEvent.ANSWERED)
-    if outcome is not None and complaint.kind in OF_MONEY:
+    if outcome is not None:
         await _refuse_one_officers_end(db, complaint, officer)
+    after = advance(before, ComplaintEvent.CLOSED if outcome else ComplaintEvent.ANSWERED)
     complaint.state, complaint.answer = after.value, words
     if outcome is not None:
         complaint.outcome, complaint.closed_at = outcome.value, now

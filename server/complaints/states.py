@@ -50,7 +50,6 @@ COMPLAINT_TABLE: Mapping[tuple[ComplaintState, ComplaintEvent], ComplaintState] 
     {
         (ComplaintState.OPEN, ComplaintEvent.ANSWERED): ComplaintState.ANSWERED,
         (ComplaintState.ANSWERED, ComplaintEvent.ANSWERED): ComplaintState.ANSWERED,
-        (ComplaintState.OPEN, ComplaintEvent.CLOSED): ComplaintState.CLOSED,
         (ComplaintState.ANSWERED, ComplaintEvent.CLOSED): ComplaintState.CLOSED,
         (ComplaintState.CLOSED, ComplaintEvent.REOPENED): ComplaintState.ANSWERED,
     }

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.complaints.service import OF_MONEY
 from server.database import fetch
 from server.identity.models import Officer
 from server.identity.service import Right, rights_of
@@ -78,8 +77,8 @@ PROPOSED = """
             WHERE complaint_id = c.id AND state_after = 'answered' AND state_before <> 'closed'
             ORDER BY changed_at DESC, id DESC LIMIT 1
         ) answered LEFT JOIN officers o ON o.login = answered.who
-        WHERE c.state = 'answered' AND c.kind = ANY($5::text[])
-            AND ($6::uuid[] IS NULL OR s.zone_id = ANY($6))
+        WHERE c.state = 'answered'
+            AND ($5::uuid[] IS NULL OR s.zone_id = ANY($5))
             AND NOT EXISTS (  -- one who ended it on this answer does not end it again
                 SELECT FROM complaint_changes e JOIN officers n ON n.login = e.who
                 WHERE e.complaint_id = c.id AND e.state_after = 'closed' AND e.id > answered.id
@@ -137,7 +136,7 @@ async def by(db: AsyncSession, officer: Officer, own: Scope, now: datetime) -> S
     kinds = [kind for kind, right in DECIDES.items() if right in rights]
     if not kinds:
         return []
-    told = (officer.id, kinds, MOST + 1, now - UNCONFIRMED, list(OF_MONEY), own.zones)
+    told = (officer.id, kinds, MOST + 1, now - UNCONFIRMED, own.zones)
     return [
         Awaited(row["kind"], row["subject"], row["maker"], row["at"], row["place"])
         for row in await fetch(db, PROPOSED, *told)

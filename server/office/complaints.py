@@ -83,7 +83,6 @@ async def complaint_page(
         changes=await service.changes_of(db, complaint_id),
         may_answer=may_answer and complaint.state != ComplaintState.CLOSED,
         outcomes=list(ComplaintOutcome),
-        of_money=complaint.kind in service.OF_MONEY,
         board=await boards.board(
             db,
             officer,

@@ -789,7 +789,7 @@ GUARDS |= {
         "I0-guards-stand",
         "made with other values",
     ),
-    "two officers end a complaint about money": trigger(
+    "two officers end a complaint": trigger(
         "complaint_changes_two_officers",
         "complaint_changes",
         """INSERT INTO complaint_changes

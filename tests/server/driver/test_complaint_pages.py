@@ -2,6 +2,7 @@
 
 import io
 import re
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import httpx
@@ -15,7 +16,8 @@ from server.complaints import service
 from server.complaints.models import Complaint, ComplaintPhoto
 from server.database import Transactions
 from server.driver import complaint_pages
-from tests.server.cluster import PASSWORD
+from server.identity import service as identity
+from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.complaints.test_photos import jpeg
 
 SPOT = "PSR-001-U"
@@ -129,6 +131,11 @@ async def test_the_office_answers_and_the_driver_reads_it(
     assert (photo.status_code, photo.headers["content-type"]) == (200, "image/jpeg")
     assert complaint.number in (await api.get("/office/complaints")).text
     answer = {"words": "Petugas sudah ditegur.", "outcome": "upheld", "password": PASSWORD}
+    alone = await api.post(f"{path}/answer", data=answer)
+    assert alone.json()["slug"] == "complaint-needs-second-officer"
+    await api.post(f"{path}/answer", data=answer | {"outcome": ""})
+    await as_checker(api)
+    answer |= {"password": CHECKER_PASSWORD}
     assert (await api.post(f"{path}/answer", data=answer)).status_code == 303
     assert (await api.post(f"{path}/answer", data=answer)).json()["slug"] == "complaint-closed"
     driver = (await api.get(told.headers["location"])).text
@@ -155,11 +162,20 @@ async def test_words_that_tell_of_a_person_are_not_shown_to_the_public(
 async def answered(
     api: httpx.AsyncClient, transactions: Transactions, **form: str
 ) -> httpx.Response:
-    """An officer's answer to the only open complaint."""
+    """An officer's answer to the only open complaint, after which another one says the same."""
     async with transactions.begin() as db:
         (complaint,) = [each for each, _ in await service.open_by_deadline(db)]
-    await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
-    return await api.post(f"/office/complaints/{complaint.id}/answer", data=form)
+        officer, now = await identity.officer_named(db, sample.OFFICER), datetime.now(UTC)
+        await service.answer(db, officer, complaint.id, "Kami periksa.", None, now=now)
+    await as_checker(api)
+    path = f"/office/complaints/{complaint.id}/answer"
+    return await api.post(path, data=form | {"password": CHECKER_PASSWORD})
+
+
+async def as_checker(api: httpx.AsyncClient) -> None:
+    api.cookies.clear()
+    told = {"login": sample.CHECKER, "password": CHECKER_PASSWORD}
+    assert (await api.post("/office/sign-in", data=told)).status_code == 303
 
 
 async def test_the_public_reads_the_answers_that_the_office_lets_it(

@@ -15,6 +15,7 @@ from domain import notice
 from domain.notice import Finding, NoticeFacts
 from domain.tariff import VehicleClass
 from server import sample
+from server.complaints import service as complaints
 from server.complaints.models import Complaint
 from server.database import Transactions
 from server.identity import service as identity
@@ -299,6 +300,11 @@ async def test_an_objection_has_a_number_and_its_answer_decides_the_notice(
                 today=datetime.now(UTC).date() + timedelta(days=1),
                 now=datetime.now(UTC),
             )
+    async with transactions.begin() as db:
+        officer = await identity.officer_named(db, sample.CHECKER)
+        for number in (upheld, refused):
+            told = (opened[number].id, "Kami periksa.", None)
+            await complaints.answer(db, officer, *told, now=datetime.now(UTC))
     await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
     for number, outcome, words in (
         (upheld, "upheld", "dicabut"),

@@ -92,14 +92,16 @@ async def test_complaints_are_in_time_by_the_day_they_were_due(
     answers = (timedelta(days=3), timedelta(days=4), timedelta(days=10), None)
     async with transactions.begin() as db:
         officer = await identity.officer_named(db, sample.OFFICER)
+        checker = await identity.officer_named(db, sample.CHECKER)
     for number, after in enumerate(answers):
         at = friday + timedelta(minutes=number)
         async with transactions.begin() as db:
             told_of = Told(ComplaintKind.OTHER, story="uji")
             made = await complaints.take(db, told_of, due_on=due_on, now=at)
             if after is not None:
-                ended = ComplaintOutcome.UNCLEAR
-                await complaints.answer(db, officer, made.id, "uji", ended, now=at + after)
+                ended, at = ComplaintOutcome.UNCLEAR, at + after
+                await complaints.answer(db, officer, made.id, "uji", None, now=at)
+                await complaints.answer(db, checker, made.id, "uji", ended, now=at)
     closed = replace(books, workdays=Workdays({date(2026, 10, 6): "uji"}))
     report = await told(transactions, closed, "pengaduan", OCTOBER)
     names = ("count", "in_time", "late", "waiting", "overdue", "closed", "reopened")
