@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from server import sample
 from tests import forks
 from tests.faults.stage import Stage, _payments
 
@@ -21,7 +22,7 @@ HEADER = (
     "currency"
 )
 HELD_LINES = 200_000
-REFUSED, TAKEN = 1, 0
+REFUSED, TAKEN, WAITS = 1, 0, 4
 TABLES = ("imported_files", "settlement_lines", "held_lines", "unsettled_lines", "statement_lines",
           "ledger_entries", "ledger_postings", "cases")  # fmt: skip
 
@@ -124,7 +125,7 @@ def settlement_files(lines: Sequence[Line], today: date) -> list[File]:
     strange = replace(first, acquirer_reference="ASING-1", reference="asing", rrn="999999999999")
     half = table(good[1])
     return [
-        File("missing day", table([])[:0], REFUSED),
+        File("empty", table([])[:0], REFUSED),
         File("only a header", table([]), REFUSED),
         File("cut off in a line", half[: len(half) - 9], REFUSED),
         File("same line twice", table([*good[0], first]), REFUSED),
@@ -173,9 +174,11 @@ async def take_in_files(stage: Stage) -> None:
     for file in files:
         await _take_in(stage, file, "settlement")
     await _killed_at_any_time(stage, nicepay(_many(today)[: HELD_LINES // 2 + 1], hold="On"))
-    await stage.office("server", "reconcile", "--date", today.isoformat())
     parts = [lines[at::8] for at in range(8)]
-    expected = {("amount-differs", _subject(s)): 1 for s in parts[4]}
+    off, put_right = parts[4][1:], replace(parts[4][0], batch="BCH-T23-4")
+    await _corrected(stage, table([put_right]))
+    await stage.office("server", "reconcile", "--date", today.isoformat())
+    expected = {("amount-differs", _subject(s)): 1 for s in off}
     expected |= {("mdr-differs", _subject(s)): -1 for s in parts[5]}
     expected |= {("not-settled", _subject(s)): -s.gross for s in parts[6]}
     expected |= {("outcome-unknown", _subject(s)): -s.gross for s in parts[7]}
@@ -197,6 +200,32 @@ async def _take_in(stage: Stage, file: File, kind: str) -> None:
         stage.tally.violate("half of a refused file stayed", file.name)
     stage.tally.fired[file.name] += 1
     stage.tally.runs += 1
+
+
+async def _corrected(stage: Stage, content: bytes) -> None:
+    """Told anew: refused, asked for by one officer, and taken in once, when another agrees."""
+    path = stage.folder / "berkas-pengganti"
+    path.write_bytes(content)
+    before = await _stored(stage)
+
+    async def said(wanted: int, *words: str, crash_at: str = "") -> None:
+        came = await stage.office("server", "settlement", *words, crash_at=crash_at)
+        stage.tally.runs += 1
+        if came != wanted:
+            stage.tally.violate("correction not met as it should be", f"{words[0]}: exit {came}")
+
+    await said(REFUSED, "import", str(path))
+    await said(WAITS, "correct", str(path), "--reason", "surat", "--officer", sample.OFFICER)
+    (row,) = await stage.rows("SELECT id::text FROM settlement_corrections")
+    decide = ("decide", row[0], "approve", "--why", "sesuai", "--officer")
+    await said(REFUSED, *decide, sample.OFFICER)
+    await said(-signal.SIGKILL, *decide, sample.CHECKER, crash_at="settlement-not-committed")
+    stage.tally.kills += 1
+    if await _stored(stage) != before:
+        stage.tally.violate("a correction changed the books before two agreed", path.name)
+    await said(TAKEN, *decide, sample.CHECKER)
+    await said(REFUSED, *decide, sample.CHECKER)
+    stage.tally.fired["corrected"] += 1
 
 
 async def _stored(stage: Stage) -> list[int]:
