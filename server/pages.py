@@ -70,6 +70,7 @@ def render(
         language=language,
         path=request.url.path,
         query=request.url.query,
+        at=partial(_at, request.query_params),
         here=request.url.path,
         confirmed=getattr(request.state, "confirmed", False),
         rights=getattr(request.state, "rights", frozenset()),
@@ -77,6 +78,12 @@ def render(
         **values,
     )
     return answer(request, language, html, status=status, headers=headers)
+
+
+def _at(query: QueryParams, **changed: str | None) -> str:
+    """The page's own address with some of its query changed, None to leave it out."""
+    kept = {**query, **changed}
+    return "?" + urlencode({name: value for name, value in kept.items() if value is not None})
 
 
 def text(
@@ -150,3 +157,5 @@ Blank = BeforeValidator(_blank_is_none)
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
 """A day that has days before and after it in any calendar."""
 DayOrNone = Annotated[Day | None, Blank]
+Before = Annotated[Annotated[str, Field(max_length=120)] | None, Blank]
+"""The place in a list after which a page of it goes on, as `server.paging` writes it."""

@@ -28,6 +28,7 @@ from server.errors import Problem, TooManyRequests
 from server.identity import service as identity
 from server.identity.models import Officer
 from server.identity.service import Right
+from server.paging import Page, page
 from server.spots.models import Spot
 
 PREFIX = "ADU"
@@ -333,16 +334,14 @@ async def count_open(db: AsyncSession, today: date, which: ColumnElement[bool]) 
 
 
 async def closed_last(
-    db: AsyncSession, limit: int, which: ColumnElement[bool]
-) -> Sequence[tuple[Complaint, str | None]]:
-    rows = await db.execute(
+    db: AsyncSession, which: ColumnElement[bool], before: str | None
+) -> Page[tuple[Complaint, str | None]]:
+    asked = (
         select(Complaint, Spot.code)
         .outerjoin(Spot, Spot.id == Complaint.spot_id)
         .where(Complaint.state == ComplaintState.CLOSED, which)
-        .order_by(Complaint.closed_at.desc())
-        .limit(limit)
     )
-    return [(complaint, code) for complaint, code in rows]
+    return await page(db, asked, (Complaint.closed_at, Complaint.id), before, lambda *row: row)
 
 
 async def changes_of(db: AsyncSession, complaint_id: UUID) -> Sequence[ComplaintChange]:

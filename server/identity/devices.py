@@ -7,10 +7,11 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import ColumnElement, Select, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Select, case, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -38,9 +39,10 @@ from server.identity.models import (
 )
 from server.identity.schemas import ReportDevice
 from server.identity.service import Right
+from server.paging import Page, page
 
 CODE_LIFETIME = timedelta(hours=24)
-MOST_SHOWN = 500
+WAITS = case((Device.state == DeviceState.PENDING, 1), else_=0)
 
 
 class EnrolmentRefused(Problem):
@@ -349,22 +351,21 @@ class ShownDevice:
 
 
 async def all_devices(
-    db: AsyncSession, which: ColumnElement[bool] | None = None
-) -> list[ShownDevice]:
+    db: AsyncSession, which: ColumnElement[bool] | None = None, before: str | None = None
+) -> Page[ShownDevice]:
     """Those that wait for somebody first, then the newest."""
-    waits = (Device.state == DeviceState.PENDING).desc()
-    asked = select(Device.id).where(true() if which is None else which)
-    return await _shown(db, asked.order_by(waits, Device.id.desc()).limit(MOST_SHOWN))
+    asked = _asked().where(true() if which is None else which)
+    return await page(db, asked, (WAITS, Device.id), before, _told)
 
 
 async def find(db: AsyncSession, device_id: UUID) -> ShownDevice:
-    found = await _shown(db, select(Device.id).where(Device.id == device_id))
-    if not found:
+    found = (await db.execute(_asked().where(Device.id == device_id))).one_or_none()
+    if found is None:
         raise DeviceNotFound
-    return found[0]
+    return _told(*found)
 
 
-async def _shown(db: AsyncSession, which: Select[UUID]) -> list[ShownDevice]:
+def _asked() -> Select[Any]:
     maker, checker = aliased(Officer), aliased(Officer)
     key = (
         select(DeviceKey.public_key)
@@ -372,18 +373,22 @@ async def _shown(db: AsyncSession, which: Select[UUID]) -> list[ShownDevice]:
         .order_by(DeviceKey.number.desc())
         .limit(1)
     )
-    rows = await db.execute(
+    return (
         select(Device, key.scalar_subquery(), maker.name, checker.name, DeviceReport)
         .outerjoin(maker, maker.id == Device.enrolled_by)
         .outerjoin(checker, checker.id == Device.approved_by)
         .outerjoin(DeviceReport, DeviceReport.device_id == Device.id)
-        .where(Device.id.in_(which))
-        .order_by((Device.state == DeviceState.PENDING).desc(), Device.id.desc())
     )
-    return [
-        ShownDevice(device, fingerprint(public_key), made_by or "", approved_by or "", told)
-        for device, public_key, made_by, approved_by, told in rows
-    ]
+
+
+def _told(
+    device: Device,
+    public_key: bytes,
+    made_by: str | None,
+    approved_by: str | None,
+    report: DeviceReport | None,
+) -> ShownDevice:
+    return ShownDevice(device, fingerprint(public_key), made_by or "", approved_by or "", report)
 
 
 async def pending(db: AsyncSession) -> Sequence[Device]:

@@ -43,6 +43,7 @@ from server.inspection.models import (
     NoticePhoto,
     StayCheck,
 )
+from server.paging import Page, page
 from server.payments import receipts
 from server.payments.books import Books
 from server.payments.receipts import Standing
@@ -267,11 +268,11 @@ async def find(db: AsyncSession, number: str) -> Found:
     return Found(*row)
 
 
-async def newest(db: AsyncSession, limit: int, which: ColumnElement[bool]) -> list[Found]:
+async def newest(db: AsyncSession, which: ColumnElement[bool], before: str | None) -> Page[Found]:
     """Those that somebody objected to first, then the newest."""
-    objected = case((Notice.state == NoticeState.OBJECTED, 0), else_=1)
-    query = _found().where(which).order_by(objected, Notice.received_at.desc(), Notice.id.desc())
-    return [Found(*row) for row in await db.execute(query.limit(limit))]
+    objected = case((Notice.state == NoticeState.OBJECTED, 1), else_=0)
+    order = (objected, Notice.received_at, Notice.id)
+    return await page(db, _found().where(which), order, before, Found)
 
 
 async def changes_of(db: AsyncSession, notice_id: UUID) -> Sequence[NoticeChange]:

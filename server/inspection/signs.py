@@ -17,6 +17,7 @@ from domain.sign import SignFault
 from server.database import Connected, fetch, new_id
 from server.errors import Problem
 from server.inspection.models import OWNER, PostedCode, SignCase, SignCheck
+from server.paging import Page, page
 from server.spots import service as spots
 from server.spots import signs as registry
 from server.spots.models import Spot
@@ -236,14 +237,12 @@ async def _is_in_force(db: AsyncSession, check: SignCheck) -> bool:
 
 
 async def closed_cases(
-    db: AsyncSession, limit: int, which: ColumnElement[bool]
-) -> Sequence[tuple[SignCase, str]]:
-    """The cases closed last, each with its spot's code."""
-    rows = await db.execute(
+    db: AsyncSession, which: ColumnElement[bool], before: str | None
+) -> Page[tuple[SignCase, str]]:
+    """The cases closed last first, each with its spot's code."""
+    asked = (
         select(SignCase, Spot.code)
         .join(Spot, Spot.id == SignCase.spot_id)
         .where(SignCase.closed_at.is_not(None), which)
-        .order_by(SignCase.closed_at.desc())
-        .limit(limit)
     )
-    return [(case, code) for case, code in rows]
+    return await page(db, asked, (SignCase.closed_at, SignCase.id), before, lambda *row: row)

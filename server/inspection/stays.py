@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.database import Connected, fetch
 from server.identity.models import Attendant
 from server.inspection.models import HeadCount, StayCheck
+from server.paging import Page, page
 from server.spots.models import Spot, Zone
 
 MOST_STAYS = 5_000
@@ -91,33 +92,32 @@ class Counted(NamedTuple):
         return unrecorded(self.counted.get(vehicle_class, 0), known)
 
 
-async def counts(db: AsyncSession, limit: int, which: ColumnElement[bool]) -> list[Counted]:
-    """The counts that came last."""
-    rows = await db.execute(
+async def counts(db: AsyncSession, which: ColumnElement[bool], before: str | None) -> Page[Counted]:
+    """The counts that came last first."""
+    asked = (
         select(HeadCount.told_at, Zone.name, Attendant.code, HeadCount.counted, HeadCount.recorded)
         .join(Spot, Spot.id == HeadCount.spot_id)
         .join(Zone, Zone.id == Spot.zone_id)
         .join(Attendant, Attendant.id == HeadCount.attendant_id)
         .where(which)
-        .order_by(HeadCount.received_at.desc())
-        .limit(limit)
     )
-    return [Counted._make(row) for row in rows]
+    return await page(
+        db, asked, (HeadCount.received_at, HeadCount.device_id, HeadCount.seq), before, Counted
+    )
 
 
 async def checks(
-    db: AsyncSession, limit: int, which: ColumnElement[bool]
-) -> list[tuple[StayCheck, str, str]]:
-    """The checks of vehicles that came last, each with its spot and who made it."""
-    rows = await db.execute(
+    db: AsyncSession, which: ColumnElement[bool], before: str | None
+) -> Page[tuple[StayCheck, str, str]]:
+    """The checks of vehicles that came last first, each with its spot and who made it."""
+    asked = (
         select(StayCheck, Spot.code, Attendant.code)
         .join(Spot, Spot.id == StayCheck.spot_id)
         .join(Attendant, Attendant.id == StayCheck.attendant_id)
         .where(which)
-        .order_by(StayCheck.received_at.desc())
-        .limit(limit)
     )
-    return [(check, spot, attendant) for check, spot, attendant in rows]
+    order = (StayCheck.received_at, StayCheck.device_id, StayCheck.seq)
+    return await page(db, asked, order, before, lambda *row: row)
 
 
 class Share(NamedTuple):

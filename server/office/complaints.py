@@ -23,18 +23,23 @@ from server.identity.service import Right, rights_of
 from server.inspection import notices
 from server.office import boards
 from server.office.signed_in import OfficerDep, Within, allowed, confirmed
+from server.pages import Before
 from server.payments.wiring import WiringDep
 from server.spots.models import Spot
 from server.spots.units import Scope
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
-CLOSED_SHOWN = 30
 
 
 @router.get("/complaints")
 async def complaints_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
+    before: Before = None,
 ) -> Response:
     seen = own.spot(Complaint.spot_id)
     today = wired.books.day(datetime.now(UTC))
@@ -45,7 +50,7 @@ async def complaints_page(
         books=wired.books,
         waiting=await service.open_by_deadline(db, seen),
         counts=await service.count_open(db, today, seen),
-        closed=await service.closed_last(db, CLOSED_SHOWN, seen),
+        closed=await service.closed_last(db, seen, before),
         today=today,
     )
 

@@ -15,6 +15,7 @@ from server.identity.models import Attendant, Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.signed_in import OfficerDep, confirmed
+from server.pages import Before
 from server.payments.books import Books
 from server.payments.wiring import WiringDep
 from server.reconciliation import (
@@ -34,12 +35,16 @@ from server.workdays import Workdays
 
 router = APIRouter(prefix="/deposits")
 TEMPLATES = Path(__file__).parent / "templates"
-SHOWN = 50
 
 
 @router.get("")
 async def deposits_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    before: Before = None,
+    before_receipt: Before = None,
 ) -> Response:
     workdays: Workdays = request.app.state.workdays
     today = wired.books.day(datetime.now(UTC))
@@ -54,11 +59,9 @@ async def deposits_page(
         direct=await remittances.waiting(db, workdays, within, wired.books, today, direct=True),
         ready_rp=sum(one.amount_rp for one in waiting if one.is_closed),
         within=within,
-        remittances=await remittances.latest(db, SHOWN),
-        receipts=[
-            (deposit, payer, numbers.written(deposit.series or "", deposit.sequence or 0))
-            for deposit, payer in await deposits.receipted(db, SHOWN)
-        ],
+        remittances=await remittances.latest(db, before),
+        receipts=await deposits.receipted(db, before_receipt),
+        written=numbers.written,
         may_make=Right.MAKE_REMITTANCE in MAY[Role(officer.role)],
     )
 

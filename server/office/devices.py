@@ -28,6 +28,7 @@ from server.identity.service import Right, rights_of
 from server.office import queries
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, Within, confirmed
+from server.pages import Before, Blank
 from server.payments import barcodes
 from server.payments.wiring import Wiring, WiringDep
 
@@ -56,16 +57,27 @@ EVENTS = {
 
 @router.get("/devices")
 async def devices_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
+    state: Annotated[DeviceState | None, Blank] = None,
+    before: Before = None,
 ) -> Response:
-    shown = await devices.all_devices(db, own.device(Device.id))
+    which = own.device(Device.id)
+    if state is not None:
+        which &= Device.state == state
+    shown = await devices.all_devices(db, which, before)
     return pages.render(
         request,
         TEMPLATES,
         "devices.html",
         books=wired.books,
         devices=shown,
-        concerns=await _concerns(db, shown),
+        concerns=await _concerns(db, shown.rows),
+        state=state,
+        all_states=list(DeviceState),
         may_manage=Right.MANAGE_DEVICES in rights_of(officer),
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Cookie, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from server import pages
+from server import pages, paging
 from server.database import Transaction, TransactionsDep
 from server.identity.models import Officer
 from server.identity.service import NotSignedIn, Right
@@ -146,9 +146,9 @@ async def day_page(
     `paid` is a page of the payouts that the bank's movements agree with.
     """
     shown = day or wired.books.business_day(datetime.now(UTC))
-    difference_count, case_count = await queries.count_open(db)
+    all_differences, all_cases = await queries.count_open(db)
     matched = await reconciliation.last_matched(db, shown)
-    paid = (matched or {}).get("paid", [])[(paid_page - 1) * queries.PAGE :]
+    paid = (matched or {}).get("paid", [])[(paid_page - 1) * paging.PAGE :]
     return pages.render(
         request,
         TEMPLATES,
@@ -162,12 +162,12 @@ async def day_page(
         settled=await queries.settled_on(db, shown, wired.books),
         money=await queries.latest_money(db, shown),
         matched=matched,
-        payouts=paid[: queries.PAGE],
+        payouts=paid[: paging.PAGE],
         paid_page=paid_page,
-        more_payouts=len(paid) > queries.PAGE,
-        difference_count=difference_count,
-        case_count=case_count,
-        differences=await queries.open_differences(db),
+        more_payouts=len(paid) > paging.PAGE,
+        all_differences=all_differences,
+        all_cases=all_cases,
+        differences=await queries.open_differences(db, shown),
         actions=ACTIONS,
         acquirers=wired.acquirers.names,
         mappings={
@@ -177,7 +177,7 @@ async def day_page(
         reconciled_at=await closing.last_reconciled(db, shown),
         close=await closing.live(db, shown),
         given_up=await webhooks.given_up(db),
-        cases=await queries.open_cases(db),
+        cases=await queries.open_cases(db, shown, wired.books),
     )
 
 

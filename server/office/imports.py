@@ -17,7 +17,7 @@ from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.signed_in import allowed, confirmed
-from server.pages import Blank
+from server.pages import Before
 from server.payments.choices import AcquirerNotSet
 from server.payments.wiring import Wiring, WiringDep
 from server.reconciliation import corrections, previews
@@ -83,11 +83,9 @@ async def imports_page(
     officer: Annotated[Officer, allowed(Right.SEE_BOOKS)],
     db: Transaction,
     wired: WiringDep,
-    before: Annotated[UUID | None, Blank] = None,
+    before: Before = None,
 ) -> Response:
     """The files, newest first, and the lines of them that no money came for."""
-    files = await queries.imported_files(db, before)
-    more, files = len(files) > queries.PAGE, files[: queries.PAGE]
     held = await reconciliation.held_lines(db)
     unsettled = await reconciliation.unsettled_lines(db, LINES_SHOWN + 1)
     return pages.render(
@@ -95,9 +93,7 @@ async def imports_page(
         TEMPLATES,
         "imports.html",
         books=wired.books,
-        files=files,
-        next_page=f"?before={files[-1].id}" if more else None,
-        is_first=before is None,
+        files=await queries.imported_files(db, before),
         waiting=(("held", held), ("unsettled", unsettled)),
         corrections=await corrections.waiting(db),
         most=LINES_SHOWN,

@@ -18,13 +18,13 @@ from server.identity.service import Right, rights_of
 from server.inspection import signs, stays
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, Within, confirmed
+from server.pages import Before
 from server.payments.wiring import WiringDep
 from server.spots import signs as registry
 from server.spots.models import Spot
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
-CLOSED_SHOWN = 20
 SHOWN = 50
 SHIFT_DAYS, SHIFTS_SHOWN = (1, 7, 30), 100
 OfficersWord = Literal[SignEvent.MOUNTED, SignEvent.DAMAGED, SignEvent.MISSING, SignEvent.WITHDRAWN]
@@ -39,6 +39,7 @@ async def signs_page(
     wired: WiringDep,
     own: Within,
     shift_days: Annotated[int, Query(ge=1, le=SHIFT_DAYS[-1])] = SHIFT_DAYS[0],
+    before: Before = None,
 ) -> Response:
     standing = await signs.standing(db, own.zones)
     now = datetime.now(UTC)
@@ -52,7 +53,7 @@ async def signs_page(
         checked=sum(each.checked_at is not None and each.checked_at >= since for each in standing),
         since=since,
         days=wired.settings.sign_check_days,
-        closed=await signs.closed_cases(db, CLOSED_SHOWN, own.zone(Spot.zone_id)),
+        closed=await signs.closed_cases(db, own.zone(Spot.zone_id), before),
         unscanned=await signs.unscanned(
             db, now - timedelta(days=shift_days), SHIFTS_SHOWN, own.units
         ),
@@ -144,14 +145,20 @@ async def sign_photo(code: str, officer: OfficerDep, db: Transaction, own: Withi
 
 @router.get("/inspections")
 async def inspections_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
+    before: Before = None,
+    before_check: Before = None,
 ) -> Response:
     return pages.render(
         request,
         TEMPLATES,
         "inspections.html",
         books=wired.books,
-        counts=await stays.counts(db, SHOWN, own.zone(Spot.zone_id)),
-        checks=await stays.checks(db, SHOWN, own.zone(Spot.zone_id)),
+        counts=await stays.counts(db, own.zone(Spot.zone_id), before),
+        checks=await stays.checks(db, own.zone(Spot.zone_id), before_check),
         classes=list(VehicleClass),
     )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,12 +17,12 @@ from server.database import Transaction, fetch
 from server.errors import InvalidRequest
 from server.office.signed_in import OfficerDep, Within
 from server.pages import Blank, DayOrNone
+from server.paging import PAGE, Page
 from server.payments.wiring import WiringDep
 from server.spots.units import Scope
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
-PAGE = 50
 MOST_DAYS = 92
 FLAGS = ("exact", "late", "over", "under", "duplicate", "returned")
 METHODS = ("qris", "cash", "voucher", "pass")
@@ -99,10 +98,6 @@ async def transactions_page(
 ) -> Response:
     last = told.last or wired.books.business_day(datetime.now(UTC))
     first = told.first or last
-    lines = await _lines(db, told, first, last, own)
-    more, lines = len(lines) > PAGE, lines[:PAGE]
-    kept = {name: value for name, value in request.query_params.items() if name != "before"}
-    rest = f"{lines[-1].business_day}_{lines[-1].id}" if more else ""
     return pages.render(
         request,
         TEMPLATES,
@@ -111,9 +106,7 @@ async def transactions_page(
         told=told,
         first=first,
         last=last,
-        lines=lines,
-        next_page=f"?{urlencode({**kept, 'before': rest})}" if more else None,
-        first_page=f"?{urlencode(kept)}" if told.before else None,
+        lines=await _lines(db, told, first, last, own),
         zones=await own.zone_names(db),
         flags=FLAGS,
         all_methods=METHODS,
@@ -122,8 +115,8 @@ async def transactions_page(
 
 async def _lines(
     db: AsyncSession, told: Filters, first: date, last: date, own: Scope
-) -> list[Line]:
-    """One page and a line more, the newest first."""
+) -> Page[Line]:
+    """The newest first."""
     values: list[object] = []
     of: list[str] = []
     if not own.is_whole:
@@ -135,7 +128,10 @@ async def _lines(
             condition = condition.replace("?", f"${len(values)}", 1)
         of.append(condition)
     order = f" ORDER BY m.business_day DESC, m.id DESC LIMIT {PAGE + 1}"
-    return [Line(**row) for row in await fetch(db, LINES + " AND ".join(of) + order, *values)]
+    lines = [Line(**row) for row in await fetch(db, LINES + " AND ".join(of) + order, *values)]
+    more, shown = len(lines) > PAGE, lines[:PAGE]
+    after = f"{shown[-1].business_day}_{shown[-1].id}" if more else None
+    return Page(shown, after, not told.before)
 
 
 def _conditions(told: Filters, first: date, last: date) -> Iterator[tuple[str, tuple[object, ...]]]:

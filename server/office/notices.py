@@ -20,28 +20,42 @@ from server.identity.models import Officer
 from server.identity.service import Right, rights_of
 from server.inspection import notices
 from server.inspection.models import Notice
+from server.office.lists import DaysDep
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, Within, allowed, confirmed
+from server.pages import Before, Blank
 from server.payments.wiring import WiringDep
 from server.spots.units import Scope
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
-SHOWN = 30
 SMALL = 240
 AT_ONCE = asyncio.Semaphore(2)
 
 
 @router.get("/notices")
 async def notices_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
+    days: DaysDep,
+    state: Annotated[NoticeState | None, Blank] = None,
+    before: Before = None,
 ) -> Response:
+    which = own.spot(Notice.spot_id) & days.has(Notice.issued_at, wired.books)
+    if state is not None:
+        which &= Notice.state == state
     return pages.render(
         request,
         TEMPLATES,
         "notices.html",
         books=wired.books,
-        notices=await notices.newest(db, SHOWN, own.spot(Notice.spot_id)),
+        notices=await notices.newest(db, which, before),
+        days=days,
+        state=state,
+        all_states=list(NoticeState),
         sees_photos=Right.SETTLE_NOTICE in rights_of(officer),
         class_of=VehicleClass,
     )

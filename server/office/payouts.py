@@ -18,7 +18,7 @@ from server.office import queries
 from server.office.deposits import letterhead, signed
 from server.office.imports import MOST_SHOWN, Chosen, FileNotTaken, name_of
 from server.office.signed_in import OfficerDep, allowed, confirmed
-from server.pages import Day
+from server.pages import Before, Day
 from server.payments.books import Books
 from server.payments.wiring import WiringDep
 from server.reconciliation import papers, payees, payouts, previews, results, transfers
@@ -32,7 +32,6 @@ from server.reports.models import ReportDownload
 
 router = APIRouter(prefix="/payouts")
 TEMPLATES = Path(__file__).parent / "templates"
-SHOWN = 50
 BULK_FILE = "berkas-bank"
 
 
@@ -42,6 +41,7 @@ async def payouts_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    before: Before = None,
     taken: Annotated[str, Query(pattern=r"^(|\d{1,9}-\d{1,9}-\d{1,9})$")] = "",
 ) -> Response:
     """`taken` is what a bank's result just told: how many paid, failed, and known before."""
@@ -59,7 +59,7 @@ async def payouts_page(
         },
         me=officer.id,
         may_decide=Right.DECIDE_PAYOUT in MAY[Role(officer.role)],
-        runs=await payouts.latest(db, SHOWN),
+        runs=await payouts.latest(db, before),
         yesterday=wired.books.day(datetime.now(UTC)) - timedelta(days=1),
         keeps=wired.settings.payee_key is not None,
         mappings=choices(PayoutMapping, wired.settings.payout_result_mapping),

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Text, and_, case, cast, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, cast, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import REFUND_UNDECIDED, REFUND_VOID
 from domain.receipt import ReceiptNumberError, parse_receipt_number, receipt_number
 from server.identity.models import DeviceChange, Officer
+from server.paging import PAGE, Page, page
 from server.parking.models import ParkingSession
 from server.payments.books import Books
 from server.payments.models import (
@@ -36,7 +38,7 @@ from server.reconciliation.models import (
 from server.spots.models import Spot, Zone
 from server.spots.units import Scope
 
-PAGE = 50
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -182,14 +184,23 @@ async def count_open(db: AsyncSession) -> tuple[int, int]:
     return counts[0] or 0, counts[1] or 0
 
 
-async def open_differences(db: AsyncSession) -> Sequence[Discrepancy]:
-    rows = await db.scalars(
-        select(Discrepancy)
-        .where(Discrepancy.state != "closed")
-        .order_by(Discrepancy.opened_at)
+@dataclass(frozen=True)
+class OpenOf(Generic[Row]):
+    """What is open of one day: the oldest of it, and how many there are."""
+
+    shown: Sequence[Row]
+    count: int
+
+
+async def open_differences(db: AsyncSession, day: date) -> OpenOf[Discrepancy]:
+    asked = (
+        select(Discrepancy, func.count().over())
+        .where(Discrepancy.state != "closed", Discrepancy.business_day == day)
+        .order_by(Discrepancy.opened_at, Discrepancy.id)
         .limit(PAGE)
     )
-    return rows.all()
+    rows = (await db.execute(asked)).all()
+    return OpenOf([row[0] for row in rows], rows[0][1] if rows else 0)
 
 
 async def case_of_difference(db: AsyncSession, row: Discrepancy) -> UUID | None:
@@ -213,11 +224,20 @@ async def case_of_difference(db: AsyncSession, row: Discrepancy) -> UUID | None:
     return None
 
 
-async def open_cases(db: AsyncSession) -> Sequence[Case]:
-    rows = await db.scalars(
-        select(Case).where(Case.state != "closed").order_by(Case.opened_at).limit(PAGE)
+async def open_cases(db: AsyncSession, day: date, books: Books) -> OpenOf[Case]:
+    """About money of a day, or of no arrival's and opened on it."""
+    starts, ends = books.business_days.bounds(day)
+    opened = (Case.opened_at >= starts) & (Case.opened_at < ends)
+    of_day = case((Case.money_id.is_(None), opened), else_=Money.business_day == day)
+    asked = (
+        select(Case, func.count().over())
+        .outerjoin(Money, Money.id == Case.money_id)
+        .where(Case.state != "closed", of_day)
+        .order_by(Case.opened_at, Case.id)
+        .limit(PAGE)
     )
-    return rows.all()
+    rows = (await db.execute(asked)).all()
+    return OpenOf([row[0] for row in rows], rows[0][1] if rows else 0)
 
 
 async def find_charge(db: AsyncSession, text: str) -> UUID | None:
@@ -262,12 +282,14 @@ async def money_of(db: AsyncSession, charge_id: UUID) -> list[tuple[Money, int]]
     return [(money, int(left_rp)) for money, left_rp in rows]
 
 
-async def latest_refunds(db: AsyncSession) -> Sequence[Refund]:
+async def latest_refunds(
+    db: AsyncSession, which: ColumnElement[bool], before: str | None
+) -> Page[Refund]:
     """Those that wait for somebody first, the oldest of them on top; then what was done lately."""
-    waiting = case((Refund.state.in_(REFUND_UNDECIDED), 0), else_=1)
-    age = case((Refund.state.in_(REFUND_UNDECIDED), Refund.sequence), else_=-Refund.sequence)
-    rows = await db.scalars(select(Refund).order_by(waiting, age).limit(PAGE))
-    return rows.all()
+    waits = Refund.state.in_(REFUND_UNDECIDED)
+    asked_at = cast(func.extract("epoch", Refund.requested_at) * 1_000_000, BigInteger)
+    order = (case((waits, 1), else_=0), case((waits, -asked_at), else_=asked_at), Refund.id)
+    return await page(db, select(Refund).where(which), order, before, lambda row: row)
 
 
 async def cases_of_refund(db: AsyncSession, refund_id: UUID) -> Sequence[Case]:
@@ -340,25 +362,11 @@ class TakenIn:
     total_rp: int
 
 
-async def imported_files(db: AsyncSession, before: UUID | None) -> list[TakenIn]:
-    """A page of them and one more, newest first, from the one after `before`."""
-    of_page = select(
-        ImportedFile.id,
-        ImportedFile.kind,
-        ImportedFile.name,
-        ImportedFile.sha256,
-        ImportedFile.imported_at,
-        ImportedFile.imported_by,
-        ImportedFile.mapping,
-        ImportedFile.mapping_sha256,
-    )
-    if before is not None:
-        of_page = of_page.where(ImportedFile.id < before)
-    file = of_page.order_by(ImportedFile.id.desc()).limit(PAGE + 1).subquery()
-
+async def imported_files(db: AsyncSession, before: str | None) -> Page[TakenIn]:
+    """Newest first."""
     settled, moved = (
         select(lines.label("lines"), func.sum(amount).label("total_rp"))
-        .where(file_id == file.c.id)
+        .where(file_id == ImportedFile.id)
         .lateral()
         for file_id, lines, amount in (
             (
@@ -369,25 +377,24 @@ async def imported_files(db: AsyncSession, before: UUID | None) -> list[TakenIn]
             (StatementLine.file_id, func.count(), StatementLine.amount_rp),
         )
     )
-    rows = await db.execute(
+    files = (
         select(
-            file.c.id,
-            file.c.kind,
-            file.c.name,
-            file.c.sha256,
-            file.c.imported_at,
+            ImportedFile.id,
+            ImportedFile.kind,
+            ImportedFile.name,
+            ImportedFile.sha256,
+            ImportedFile.imported_at,
             Officer.name,
-            file.c.mapping,
-            file.c.mapping_sha256,
+            ImportedFile.mapping,
+            ImportedFile.mapping_sha256,
             settled.c.lines + moved.c.lines,
             cast(func.coalesce(settled.c.total_rp, moved.c.total_rp, 0), BigInteger),
         )
-        .outerjoin(Officer, Officer.id == file.c.imported_by)
+        .outerjoin(Officer, Officer.id == ImportedFile.imported_by)
         .join(settled, true())
         .join(moved, true())
-        .order_by(file.c.id.desc())
     )
-    return [TakenIn(*row) for row in rows]
+    return await page(db, files, (ImportedFile.id,), before, TakenIn)
 
 
 async def lines_of_file(db: AsyncSession, file_id: UUID) -> int:

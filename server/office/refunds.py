@@ -24,7 +24,9 @@ from server.database import Transaction, TransactionsDep, new_id
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right, rights_of
 from server.office import boards, queries
+from server.office.lists import DaysDep
 from server.office.signed_in import OfficerDep, Within, confirmed
+from server.pages import Before, Blank
 from server.payments import cancelling, refunds
 from server.payments.models import Charge, Refund, RefundProof
 from server.payments.queries import charge_view
@@ -43,18 +45,31 @@ Reason = Annotated[str, Form(min_length=1, max_length=200)]
 
 @router.get("/refunds")
 async def refunds_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, of: str = ""
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    days: DaysDep,
+    of: str = "",
+    state: Annotated[RefundState | None, Blank] = None,
+    before: Before = None,
 ) -> Response:
     """All refunds; `of` is a receipt's number, or a charge's id, to look for."""
     charge_id = await queries.find_charge(db, of[:100]) if of else None
     if charge_id is not None:
         return RedirectResponse(f"/office/charges/{charge_id}", 303)
+    which = days.has(Refund.requested_at, wired.books)
+    if state is not None:
+        which &= Refund.state == state
     return pages.render(
         request,
         TEMPLATES,
         "refunds.html",
         books=wired.books,
-        refunds=await queries.latest_refunds(db),
+        refunds=await queries.latest_refunds(db, which, before),
+        days=days,
+        state=state,
+        all_states=list(RefundState),
         not_found=of,
     )
 

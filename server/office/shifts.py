@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import BigInteger, Executable, Text, case, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,8 +27,11 @@ from server.identity.models import (
 from server.identity.service import Right, rights_of
 from server.ledger import reports
 from server.office import boards, queries
+from server.office.lists import DaysDep
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, Within, confirmed
+from server.pages import Before
+from server.paging import page
 from server.payments.models import Charge
 from server.payments.wiring import WiringDep
 from server.sync import closing
@@ -36,7 +39,6 @@ from server.sync.models import DeviceEvent
 
 router = APIRouter(prefix="/shifts")
 TEMPLATES = Path(__file__).parent / "templates"
-MOST_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -76,19 +78,30 @@ async def _shown(db: AsyncSession, which: Executable) -> Sequence[ShownShift]:
 
 @router.get("")
 async def shifts_page(
-    request: Request, officer: OfficerDep, db: Transaction, wired: WiringDep, own: Within
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    own: Within,
+    days: DaysDep,
+    attendant: Annotated[str, Query(max_length=40)] = "",
+    before: Before = None,
 ) -> Response:
     """Differences that nobody explained first, then shifts that nobody closed, then the newest."""
     unexplained = (ShiftDifference.shift_id.is_not(None)) & ShiftDifference.explained_at.is_(None)
-    order = case((unexplained, 0), (ShiftClosing.shift_id.is_(None), 1), else_=2)
-    of_unit = SHIFTS.where(own.unit(Attendant.unit_id))
-    shown = await _shown(db, of_unit.order_by(order, Shift.opened_at.desc()).limit(MOST_SHOWN))
+    urgent = case((unexplained, 2), (ShiftClosing.shift_id.is_(None), 1), else_=0)
+    of_unit = SHIFTS.where(own.unit(Attendant.unit_id), days.has(Shift.opened_at, wired.books))
+    if attendant:
+        of_unit = of_unit.where(Attendant.code == attendant.strip().upper())
+    order = (urgent, Shift.opened_at, Shift.id)
     return pages.render(
         request,
         TEMPLATES,
         "shifts.html",
         books=wired.books,
-        shifts=shown,
+        shifts=await page(db, of_unit, order, before, ShownShift),
+        days=days,
+        attendant=attendant,
         now=datetime.now(UTC),
     )
 

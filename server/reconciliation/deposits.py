@@ -20,6 +20,7 @@ from server.identity.service import AttendantNotFound
 from server.ledger import postings, reports
 from server.ledger import service as ledger
 from server.ledger.postings import Leg
+from server.paging import Page, page
 from server.payments.books import Books
 from server.reconciliation import closing, movements, numbers, rkud, turns
 from server.reconciliation.files import SHORTEST_BATCH
@@ -206,13 +207,12 @@ async def _lock_attendant(db: AsyncSession, code: str) -> UUID:
     return attendant_id
 
 
-async def receipted(db: AsyncSession, limit: int) -> list[tuple[CashDeposit, str]]:
+async def receipted(db: AsyncSession, before: str | None) -> Page[tuple[CashDeposit, str]]:
     """The newest deposits that were given a receipt, and who paid in."""
-    rows = await db.execute(
+    asked = (
         select(CashDeposit, func.coalesce(Attendant.code, CashDeposit.payer))
         .outerjoin(Attendant, Attendant.id == CashDeposit.attendant_id)
         .where(CashDeposit.series.is_not(None))
-        .order_by(CashDeposit.recorded_at.desc(), CashDeposit.id.desc())
-        .limit(limit)
     )
-    return [(deposit, payer) for deposit, payer in rows]
+    order = (CashDeposit.recorded_at, CashDeposit.id)
+    return await page(db, asked, order, before, lambda *row: row)

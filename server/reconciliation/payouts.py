@@ -27,6 +27,7 @@ from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.models import Entry, Posting
 from server.ledger.reports import cell
+from server.paging import Page, page
 from server.payments.books import Books
 from server.reconciliation import numbers, transfers, turns
 from server.reconciliation.payees import agreed as agreed_accounts
@@ -368,9 +369,8 @@ async def never_paid_before(db: AsyncSession, run_id: UUID) -> dict[int, str]:
     return {row.position: row.name for row in rows}
 
 
-async def latest(db: AsyncSession, limit: int) -> Sequence[PayoutRun]:
-    rows = await db.scalars(select(PayoutRun).order_by(PayoutRun.id.desc()).limit(limit))
-    return rows.all()
+async def latest(db: AsyncSession, before: str | None) -> Page[PayoutRun]:
+    return await page(db, select(PayoutRun), (PayoutRun.id,), before, lambda row: row)
 
 
 @dataclass(frozen=True)

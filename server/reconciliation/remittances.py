@@ -24,6 +24,7 @@ from server.identity.service import Right
 from server.ledger import postings
 from server.ledger import service as ledger
 from server.ledger.models import Entry, Posting
+from server.paging import Page, page
 from server.payments.books import Books
 from server.reconciliation import movements, numbers, rkud, sources, transfers, turns
 from server.reconciliation.models import DayClose, Remittance, RemittedDay
@@ -289,9 +290,8 @@ async def days_of(db: AsyncSession, remittance_id: UUID) -> Sequence[RemittedDay
     return rows.all()
 
 
-async def latest(db: AsyncSession, limit: int) -> Sequence[Remittance]:
-    rows = await db.scalars(select(Remittance).order_by(Remittance.id.desc()).limit(limit))
-    return rows.all()
+async def latest(db: AsyncSession, before: str | None) -> Page[Remittance]:
+    return await page(db, select(Remittance), (Remittance.id,), before, lambda row: row)
 
 
 async def watch(

@@ -308,7 +308,7 @@ async def test_the_newest_report_is_what_the_office_sees(
             told = ReportDevice(version=version)
             await devices.report(db, handheld.device_id, told, now=now)
     async with transactions.begin() as db:
-        (shown,) = await devices.all_devices(db)
+        (shown,) = (await devices.all_devices(db)).rows
     assert shown.report is not None
     assert (shown.report.version, shown.report.reported_at) == ("0.2.0", now)
 

@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import func, select
 
 from domain.mdr import MerchantCriteria
-from server import sample
+from server import paging, sample
 from server.app import create_app
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Role
-from server.office import money, queries
+from server.office import money
 from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
@@ -202,7 +202,7 @@ async def test_files_are_listed_page_by_page_and_given_back_as_they_came(
     books: Books,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 2)
+    monkeypatch.setattr(paging, "PAGE", 2)
     await sign_in(api)
     assert "Belum ada berkas." in (await api.get("/office/imports")).text
     content = SETTLEMENT["file"][1]
@@ -383,28 +383,6 @@ async def test_what_an_import_did_is_shown_only_as_numbers(api: httpx.AsyncClien
     await sign_in(api)
     answer = await api.get("/office/reconciliation", params={"lines": "<b>1</b>"})
     assert answer.status_code == 422
-
-
-async def test_a_heading_counts_all_even_where_the_table_shows_some(
-    api: httpx.AsyncClient, transactions: Transactions, now: datetime
-) -> None:
-    async with transactions.begin() as db:
-        for number in range(queries.PAGE + 3):
-            db.add(
-                Discrepancy(
-                    kind="not-settled",
-                    subject=str(number),
-                    business_day=now.date(),
-                    difference_rp=-1,
-                    details={},
-                    owner="x",
-                    opened_at=now,
-                )
-            )
-    await sign_in(api)
-    text = (await api.get("/office/reconciliation")).text
-    assert f"Selisih yang belum dijelaskan: {queries.PAGE + 3}" in text
-    assert text.count("belum dicairkan") == queries.PAGE
 
 
 async def test_the_page_tells_whether_a_day_was_reconciled_and_closed(
