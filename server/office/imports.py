@@ -1,5 +1,6 @@
 """The files of acquirers and banks: what was taken in, a look at one more, and taking it in."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -41,6 +42,8 @@ Day = Annotated[pages.Day, Form(alias="date")]
 Chosen = Annotated[str, Form(alias="mapping", max_length=255)]
 Whose = Annotated[str, Form(alias="acquirer", max_length=30)]
 ORIGINAL = "berkas-asli"
+Previewed = Annotated[str, Form(alias="sha256", max_length=64)]
+"""The SHA-256 of the file that a preview showed; empty of one that was not looked at first."""
 MOST_SHOWN = 500
 LINES_SHOWN = 100
 
@@ -58,6 +61,13 @@ class FileNotTaken(Problem):
     def body(self, language: str) -> dict[str, Any]:
         told = self.refused.english if language == "en" else self.refused.indonesian
         return super().body(language) | {"detail": told}
+
+
+class FileNotPreviewed(Problem):
+    slug = "file-not-previewed"
+    status = 422
+    title_id = "Ini bukan berkas yang tadi dipratinjau; lihat pratinjaunya dahulu"
+    title_en = "This is not the file that was previewed; preview it first"
 
 
 class FileOfNobody(Problem):
@@ -149,6 +159,7 @@ async def take_in_settlement(
     wired: WiringDep,
     mapping: Chosen = "",
     acquirer: Whose = "",
+    previewed: Previewed = "",
 ) -> Response:
     terms = terms_of(wired, acquirer)
 
@@ -165,7 +176,7 @@ async def take_in_settlement(
             by=officer.id,
         )
 
-    return await _take_in(day, file, work)
+    return await _take_in(day, file, previewed, work)
 
 
 def terms_of(wired: Wiring, acquirer: str) -> AcquirerTerms:
@@ -186,6 +197,7 @@ async def take_in_statement(
     db: Transaction,
     wired: WiringDep,
     mapping: Chosen = "",
+    previewed: Previewed = "",
 ) -> Response:
     async def work(name: str, content: bytes) -> Imported:
         how = chosen(StatementMapping, mapping, wired.settings.statement_mapping)
@@ -193,14 +205,15 @@ async def take_in_statement(
             db, name, content, wired.books, now=datetime.now(UTC), mapping=how, by=officer.id
         )
 
-    return await _take_in(day, file, work)
+    return await _take_in(day, file, previewed, work)
 
 
 async def _take_in(
-    day: date, file: UploadFile, work: Callable[[str, bytes], Awaitable[Imported]]
+    day: date, file: UploadFile, previewed: str, work: Callable[[str, bytes], Awaitable[Imported]]
 ) -> Response:
+    content = await content_of(file, previewed)
     try:
-        imported = await work(name_of(file), await file.read(MAX_BYTES + 1))
+        imported = await work(name_of(file), content)
     except FileRefused as exc:
         raise FileNotTaken(exc) from exc
     except MappingRefused as exc:
@@ -211,6 +224,14 @@ async def _take_in(
 
 def name_of(file: UploadFile) -> str:
     return (file.filename or "berkas").replace("\0", "")[:200]
+
+
+async def content_of(file: UploadFile, previewed: str = "") -> bytes:
+    """Raises FileNotPreviewed of another file than a preview showed."""
+    content = await file.read(MAX_BYTES + 1)
+    if previewed and hashlib.sha256(content).hexdigest() != previewed:
+        raise FileNotPreviewed
+    return content
 
 
 # Looking at a file first
@@ -289,9 +310,10 @@ async def _preview(
 ) -> Response:
     """`mapping` is the one that was chosen, and those that there are."""
     name = name_of(file)
+    content = await content_of(file)
     shown: dict[str, Any] = {"preview": None, "faults": ()}
     try:
-        shown["preview"] = await look(name, await file.read(MAX_BYTES + 1))
+        shown["preview"] = await look(name, content)
     except FileRefused as exc:
         shown["faults"] = exc.faults
     except MappingRefused as exc:
@@ -305,6 +327,7 @@ async def _preview(
         kind=kind,
         day=day,
         name=name,
+        sha256=hashlib.sha256(content).hexdigest(),
         most=MOST_SHOWN,
         chosen=mapping[0],
         mappings=mapping[1],

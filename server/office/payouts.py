@@ -16,13 +16,13 @@ from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.deposits import letterhead, signed
-from server.office.imports import MOST_SHOWN, Chosen, FileNotTaken, name_of
+from server.office.imports import MOST_SHOWN, Chosen, FileNotTaken, Previewed, content_of, name_of
 from server.office.signed_in import OfficerDep, allowed, confirmed
 from server.pages import Before, Day
 from server.payments.books import Books
 from server.payments.wiring import WiringDep
 from server.reconciliation import papers, payees, payouts, previews, results, transfers
-from server.reconciliation.files import MAX_BYTES, FileRefused
+from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import MappingRefused, PayoutMapping, choices, chosen
 from server.reconciliation.papers import Proof, ShareSlip
 from server.reconciliation.payout_models import PayoutRun
@@ -126,12 +126,13 @@ async def preview_results(
 ) -> Response:
     """What taking in a bank's result would do, or everything that is wrong with it."""
     configured = wired.settings.payout_result_mapping
+    content = await content_of(file)
     shown: dict[str, Any] = {"preview": None, "faults": ()}
     try:
         shown["preview"] = await previews.results(
             db,
             name_of(file),
-            await file.read(MAX_BYTES + 1),
+            content,
             wired.books,
             mapping=chosen(PayoutMapping, mapping, configured),
             now=datetime.now(UTC),
@@ -147,6 +148,7 @@ async def preview_results(
         books=wired.books,
         status=422 if shown["faults"] else 200,
         name=name_of(file),
+        sha256=hashlib.sha256(content).hexdigest(),
         most=MOST_SHOWN,
         chosen=mapping,
         mappings=choices(PayoutMapping, configured),
@@ -161,12 +163,14 @@ async def take_in_results(
     db: Transaction,
     wired: WiringDep,
     mapping: Chosen = "",
+    previewed: Previewed = "",
 ) -> Response:
+    content = await content_of(file, previewed)
     try:
         told = await results.take_in(
             db,
             name_of(file),
-            await file.read(MAX_BYTES + 1),
+            content,
             wired.books,
             mapping=chosen(PayoutMapping, mapping, wired.settings.payout_result_mapping),
             by=officer.id,

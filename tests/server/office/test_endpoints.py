@@ -18,7 +18,7 @@ from server.app import create_app
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Role
-from server.office import money
+from server.office import money, queries
 from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
@@ -196,6 +196,25 @@ async def test_a_file_is_read_by_the_mapping_chosen_and_never_by_a_file_of_the_s
     ).status_code == 422
 
 
+async def test_only_the_file_that_was_previewed_is_taken_in_after_its_preview(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    await sign_in(api)
+    content = SETTLEMENT["file"][1]
+    shown = (await api.post("/office/settlement/preview", data=DAY, files=SETTLEMENT)).text
+    (digest,) = re.findall(r'name="sha256" value="([0-9a-f]{64})"', shown)
+    assert digest == hashlib.sha256(content).hexdigest()
+    told = DAY | CONFIRMED | {"sha256": digest}
+    other = {"file": ("s.csv", content + b"\n")}
+    for path in ("settlement", "statement", "payouts/results"):
+        answer = await api.post(f"/office/{path}", data=told, files=other)
+        assert (answer.status_code, answer.json()["slug"]) == (422, "file-not-previewed"), path
+    async with transactions.begin() as db:
+        assert await db.scalar(select(func.count()).select_from(ImportedFile)) == 0
+    answer = await api.post("/office/settlement", data=told, files=SETTLEMENT)
+    assert "lines=4" in answer.headers["location"]
+
+
 async def test_files_are_listed_page_by_page_and_given_back_as_they_came(
     api: httpx.AsyncClient,
     transactions: Transactions,
@@ -257,7 +276,7 @@ async def test_a_day_tells_how_what_agrees_was_known(
     now: datetime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(queries, "PAGE", 1)
+    monkeypatch.setattr(paging, "PAGE", 1)
     office = Office(transactions, replace(books, merchant_criteria=MerchantCriteria.P2G), now)
     await office.book([booked(1, AT), booked(2, AT), {**booked(3, AT), "rrn": None}])
     lines = (line(1, AT), line(2, AT), line(3, AT, batch="BCH-B2"))
