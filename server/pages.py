@@ -70,7 +70,7 @@ def render(
         language=language,
         path=request.url.path,
         query=request.url.query,
-        at=partial(_at, request.query_params),
+        this_page=partial(_this_page, request.query_params),
         here=request.url.path,
         confirmed=getattr(request.state, "confirmed", False),
         rights=getattr(request.state, "rights", frozenset()),
@@ -80,7 +80,7 @@ def render(
     return answer(request, language, html, status=status, headers=headers)
 
 
-def _at(query: QueryParams, **changed: str | None) -> str:
+def _this_page(query: QueryParams, **changed: str | None) -> str:
     """The page's own address with some of its query changed, None to leave it out."""
     kept = {**query, **changed}
     return "?" + urlencode({name: value for name, value in kept.items() if value is not None})
