@@ -1,5 +1,6 @@
 """The office's pages of deposits to the regency's account: what waits, STS, receipts (TBP)."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from server.identity.models import Attendant, Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
 from server.office.signed_in import OfficerDep, confirmed
+from server.office.taken_out import What, record
 from server.pages import Before
 from server.payments.books import Books
 from server.payments.wiring import WiringDep
@@ -151,7 +153,8 @@ async def deposit_slip(
     def draw(proof: Proof) -> bytes:
         return papers.deposit_slip(letterhead(wired.books), told, proof)
 
-    return await signed(request, transactions, officer, draw, made.number)
+    what = What("sts", told.on, told.on, {"number": made.number})
+    return await signed(request, transactions, officer, draw, what, made.number)
 
 
 @router.get("/receipts/{deposit_id}/tbp.pdf")
@@ -179,7 +182,8 @@ async def receipt_of_deposit(
     def draw(proof: Proof) -> bytes:
         return papers.receipt_of_deposit(letterhead(wired.books), told, proof)
 
-    return await signed(request, transactions, officer, draw, told.number)
+    what = What("tbp", told.deposited_on, told.deposited_on, {"number": told.number})
+    return await signed(request, transactions, officer, draw, what, told.number)
 
 
 async def _found(db: Transaction, remittance_id: UUID) -> Remittance:
@@ -198,12 +202,15 @@ async def signed(
     transactions: Transactions,
     officer: Officer,
     draw: Callable[[Proof], bytes],
+    what: What,
     name: str,
 ) -> Response:
-    """A paper of money as its PDF, signed as reports are."""
+    """A paper of money as its PDF, signed and on record as reports are."""
     signer = request.app.state.report_signer
     now = datetime.now(UTC)
     content = await downloads.signed_paper(transactions, draw, officer.login, signer, now=now)
+    digest = hashlib.sha256(content).digest()
+    await record(transactions, officer, what, "pdf", digest, 1, now=now)
     return Response(
         content,
         media_type="application/pdf",

@@ -1,20 +1,22 @@
 """The ledger's pages: balances, statements, downloads, and the deposits of attendants' cash."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
-from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse
 
 from server import pages
 from server.database import Transaction, TransactionsDep, new_id
+from server.errors import InvalidRequest
 from server.identity.models import Officer
 from server.identity.service import Right
 from server.ledger import postings, reports
 from server.office.signed_in import OfficerDep, confirmed
+from server.office.taken_out import What, csv_file
 from server.pages import Day, DayOrNone
 from server.payments.wiring import WiringDep
 from server.reconciliation import deposits
@@ -23,7 +25,6 @@ from server.reconciliation.deposits import Deposit
 router = APIRouter(prefix="/ledger")
 TEMPLATES = Path(__file__).parent / "templates"
 LINES_ON_A_PAGE = 500
-CSV_TYPE = "text/csv; charset=utf-8"
 
 First = Annotated[Day, Query(alias="from")]
 Last = Annotated[Day, Query(alias="to")]
@@ -62,37 +63,56 @@ async def ledger_page(
 
 @router.get("/trial-balance.csv")
 async def trial_balance(
-    officer: OfficerDep, db: Transaction, day: Annotated[Day, Query(alias="date")]
+    officer: OfficerDep, transactions: TransactionsDep, day: Annotated[Day, Query(alias="date")]
 ) -> Response:
-    written = reports.trial_balance_csv(await reports.trial_balance(db, day))
-    return Response(written, headers=_download(f"neraca-saldo-{day}.csv"), media_type=CSV_TYPE)
+    async def lines() -> AsyncIterator[str]:
+        async with transactions.begin() as db:
+            yield reports.trial_balance_csv(await reports.trial_balance(db, day))
+
+    what, name = What("neraca-saldo", day, day), f"neraca-saldo-{day}.csv"
+    return await csv_file(transactions, officer, what, name, lines(), now=datetime.now(UTC))
 
 
 @router.get("/journal.csv")
 async def journal(
     officer: OfficerDep, transactions: TransactionsDep, first: First, last: Last
 ) -> Response:
+    _in_order(first, last)
+
     async def lines() -> AsyncIterator[str]:
         async with transactions.begin() as db:
             async for line in reports.journal_csv(db, first, last):
                 yield line
 
-    headers = _download(f"jurnal-{first}-{last}.csv")
-    return StreamingResponse(lines(), headers=headers, media_type=CSV_TYPE)
+    what, name = What("jurnal", first, last), f"jurnal-{first}-{last}.csv"
+    return await csv_file(transactions, officer, what, name, lines(), now=datetime.now(UTC))
 
 
 @router.get("/accounts/{account}.csv")
 async def account_csv(
     account: str,
     officer: OfficerDep,
-    db: Transaction,
+    transactions: TransactionsDep,
     first: First,
     last: Last,
     party: Party = None,
 ) -> Response:
-    told = await reports.statement(db, account, first, last, party=party or None)
-    headers = _download(f"buku-besar-{told.code}-{first}-{last}.csv")
-    return Response(reports.statement_csv(told), headers=headers, media_type=CSV_TYPE)
+    _in_order(first, last)
+
+    async def lines() -> AsyncIterator[str]:
+        async with transactions.begin() as db:
+            told = await reports.statement(db, account, first, last, party=party or None)
+            yield reports.statement_csv(told)
+
+    filters = {"account": account} | ({"party": party} if party else {})
+    what = What("buku-besar", first, last, filters)
+    name = f"buku-besar-{account}-{first}-{last}.csv"
+    return await csv_file(transactions, officer, what, name, lines(), now=datetime.now(UTC))
+
+
+def _in_order(first: date, last: date) -> None:
+    if last < first:
+        raise InvalidRequest("from, to: the first day first")
 
 
 @router.get("/accounts/{account}")
@@ -137,11 +157,3 @@ async def record_deposit(
     deposit = Deposit(deposit_id, attendant, amount_rp, reference, deposited_on)
     await deposits.record(db, deposit, wired.books, officer.id, now=datetime.now(UTC))
     return RedirectResponse("/office/ledger#kas", 303)
-
-
-def _download(name: str) -> dict[str, str]:
-    return {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-    }

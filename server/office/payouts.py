@@ -18,6 +18,7 @@ from server.office import queries
 from server.office.deposits import letterhead, signed
 from server.office.imports import MOST_SHOWN, Chosen, FileNotTaken, Previewed, content_of, name_of
 from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.office.taken_out import What
 from server.pages import Before, Day
 from server.payments.books import Books
 from server.payments.wiring import WiringDep
@@ -294,7 +295,9 @@ async def slip(
     def draw(proof: Proof) -> bytes:
         return papers.share_slip(letterhead(wired.books), told, proof)
 
-    return await signed(request, transactions, officer, draw, told.number.replace("/", "-"))
+    what = What("slip-bagi-hasil", told.until, told.until, {"number": told.number})
+    name = told.number.replace("/", "-")
+    return await signed(request, transactions, officer, draw, what, name)
 
 
 async def _slip(db: AsyncSession, run_id: UUID, position: int, books: Books) -> ShareSlip:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response
-from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse
 from starlette.datastructures import QueryParams
 
 from domain.mdr import MerchantCriteria
@@ -20,6 +20,7 @@ from server.errors import InvalidRequest, Problem, language_of
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office.signed_in import OfficerDep, allowed, confirmed
+from server.office.taken_out import What, csv_file
 from server.pages import Blank, DayOrNone
 from server.payments.wiring import WiringDep
 from server.rules import changes, service, standing
@@ -261,9 +262,15 @@ async def changes_csv(
             async for line in changes.as_csv(db, wanted, wired.books.timezone, language):
                 yield line
 
-    named = {"Content-Disposition": 'attachment; filename="perubahan-aturan.csv"'}
-    return StreamingResponse(
-        lines(),
-        headers=pages.SECURITY_HEADERS | {"Cache-Control": "no-store"} | named,
-        media_type="text/csv; charset=utf-8",
+    if first and last and last < first:
+        raise InvalidRequest("from, to: the first day first")
+    now = datetime.now(UTC)
+    today = wired.books.day(now)
+    asked = {"kind": kind, "state": state, "from": str(first or ""), "to": str(last or "")}
+    what = What(
+        "perubahan-aturan",
+        first or min(last or today, today),
+        last or max(first or today, today),
+        {name: told for name, told in asked.items() if told},
     )
+    return await csv_file(transactions, officer, what, "perubahan-aturan.csv", lines(), now=now)
