@@ -104,6 +104,14 @@ def _part(amount_rp: int, basis_points: int, *, up: bool) -> int:
     return multiply_divide(amount_rp, basis_points, WHOLE_BP, Rounding.UP if up else Rounding.DOWN)
 
 
+POOL = "zone:"
+
+
 def pool(zone_code: str) -> str:
     """The key of a zone's pool, owed the attendants' share of what nobody on shift collected."""
-    return f"zone:{zone_code}"
+    return f"{POOL}{zone_code}"
+
+
+def zone_of(party: str) -> str | None:
+    """The zone's code, where a party is a zone's pool."""
+    return party.removeprefix(POOL) if party.startswith(POOL) else None

@@ -33,7 +33,7 @@ from server.pages import Blank
 from server.payments import proposals, unended
 from server.payments.models import Case, Refund
 from server.payments.wiring import WiringDep
-from server.reconciliation import claims, discrepancies, transfers
+from server.reconciliation import claims, discrepancies, payees, transfers
 from server.reconciliation.claims import Ending
 from server.reconciliation.discrepancies import Resolution
 from server.reconciliation.models import (
@@ -380,6 +380,7 @@ async def transfer_page(
         books=wired.books,
         case=case,
         line=line,
+        called=(await payees.parties(db, wired.books.regency)).called,
         run=await db.get(PayoutRun, line.run_id) if line else None,
         remittance=await db.get(Remittance, case.remittance_id) if case.remittance_id else None,
         movement=await db.get(StatementLine, told) if told else None,

@@ -19,7 +19,7 @@ from server.office.signed_in import OfficerDep, confirmed
 from server.office.taken_out import What, csv_file
 from server.pages import Day, DayOrNone
 from server.payments.wiring import WiringDep
-from server.reconciliation import deposits
+from server.reconciliation import deposits, payees
 from server.reconciliation.deposits import Deposit
 
 router = APIRouter(prefix="/ledger")
@@ -55,6 +55,7 @@ async def ledger_page(
             for account in (postings.ATTENDANT_PAYABLE, postings.THIRD_PARTY_PAYABLE)
             for party in await reports.party_balances(db, account)
         ],
+        called=(await payees.parties(db, wired.books.regency)).called,
         cash_held=postings.CASH_HELD,
         debit_credit=reports.debit_credit,
         deposit_id=new_id(),

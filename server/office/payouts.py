@@ -53,6 +53,7 @@ async def payouts_page(
         "payouts.html",
         books=wired.books,
         payees=owed,
+        called=(await payees.parties(db, wired.books.regency)).called,
         recorders={
             one.told.recorded_by: await queries.officer_name(db, one.told.recorded_by)
             for one in owed
@@ -197,6 +198,7 @@ async def run_page(
         books=wired.books,
         run=run,
         lines=await payouts.lines_of(db, run_id),
+        called=(await payees.parties(db, wired.books.regency)).called,
         firsts=await payouts.never_paid_before(db, run_id),
         failures=await transfers.of_run(db, run_id),
         made_by=await queries.officer_name(db, run.prepared_by),
@@ -306,7 +308,7 @@ async def _slip(db: AsyncSession, run_id: UUID, position: int, books: Books) -> 
         if line.position == position and line.told_at is not None and line.entry_id is not None:
             return ShareSlip(
                 number=f"{run.number}/{position}",
-                payee=await payouts.name_of(db, line),
+                payee=(await payees.parties(db, wired.books.regency)).called(line.party),
                 amount_rp=line.amount_rp,
                 until=run.until,
                 account=f"{account.bank}, ...{account.ending}, a.n. {account.holder}",

@@ -18,9 +18,11 @@ from server.figures.service import Part, Takings, Wanted
 from server.identity import fleet
 from server.identity.models import Officer
 from server.office import awaited, queries
+from server.office.awaited import Awaited
 from server.payments import choices
 from server.payments.books import Books
 from server.payments.choices import Doing
+from server.reconciliation import payees
 from server.reports import targets
 from server.spots import closures
 from server.spots.units import Scope
@@ -74,6 +76,7 @@ async def today_page(
     hours_in = partial(books.business_days.hours_in, day)
     today, before = [await _told(db, of, books, own) for of in (day, day - WEEK)]
     names = dict(await own.zone_names(db))
+    waiting = await awaited.by(db, officer, own, now)
     return pages.render(
         request,
         TEMPLATES,
@@ -99,11 +102,21 @@ async def today_page(
         waits=await _waits(db, now) if own.is_whole else None,
         failing=await _failing(db, now) if own.is_whole else {},
         closed=await closures.count_closed(db, now=now) if own.is_whole else 0,
-        awaited=await awaited.by(db, officer, own, now),
+        awaited=waiting,
+        called=await _called(db, books, waiting),
         most_awaited=awaited.MOST,
         latest=await queries.newest_money(db, SHOWN, own),
         case_count=sum(await queries.count_open(db)),
     )
+
+
+async def _called(
+    db: AsyncSession, books: Books, waiting: Sequence[Awaited]
+) -> Callable[[str, str], str] | None:
+    """How parties whose account waits for a decision are called; asked only where there are any."""
+    if not any(one.kind == "payee" for one in waiting):
+        return None
+    return (await payees.parties(db, books.regency)).called
 
 
 async def _failing(db: AsyncSession, now: datetime) -> dict[str, Doing]:

@@ -22,6 +22,7 @@ from server.typeface import BOLD, NORMAL
 MARGIN, STEP = 15 * mm, 6 * mm
 CODE = 32 * mm
 SMALL, SMALL_STEP = 6.5, 2.6 * mm
+LONGEST_TO_SIGN = 40
 MONTHS = tuple(
     "Januari Februari Maret April Mei Juni Juli"  # noqa: SIM905
     " Agustus September Oktober November Desember".split()
@@ -152,7 +153,9 @@ def share_slip(head: Letterhead, told: ShareSlip, proof: Proof) -> bytes:
         page.fact("Ke rekening", told.account)
         page.fact("Referensi bank", told.evidence)
         page.fact("Tanggal bayar", written(told.paid_on))
-        page.signatures(("Penerima", told.payee), ("Bendahara Penerimaan", ""))
+        # A long name would run into the other one's; a pool has nobody's name to sign by.
+        signs = told.payee if len(told.payee) <= LONGEST_TO_SIGN else ""
+        page.signatures(("Penerima", signs), ("Bendahara Penerimaan", ""))
 
     return _drawn(landscape(A5), told.number, proof, draw)
 

@@ -1,6 +1,7 @@
 """Where payees' shares go: an account that one officer recorded and another agreed to."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
@@ -9,10 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.shares import zone_of
 from server.errors import NotFound, Problem
 from server.identity import service as identity
+from server.identity.models import Attendant
 from server.identity.service import Right
 from server.reconciliation.payout_models import PayeeAccount, PayeeDecision
+from server.spots.models import Zone
 
 Party: TypeAlias = tuple[str, str]
 """The ledger account, and who is owed in it."""
@@ -36,6 +40,36 @@ class OwnPayeeAccount(Problem):
     status = 403
     title_id = "Yang mencatat rekening tidak boleh menyetujuinya"
     title_en = "Who recorded the account may not agree to it"
+
+
+@dataclass(frozen=True)
+class Parties:
+    """The names of who is owed shares: zones and attendants by their codes."""
+
+    zones: Mapping[str, str]
+    attendants: Mapping[str, str]
+    regency: str
+
+    def called(self, party: str, language: str = "id") -> str:
+        """A party as people read it; a third party is called as its rule names it."""
+        zone = zone_of(party)
+        if zone is None:
+            name = self.attendants.get(party)
+            return party if name is None else f"{name} ({party})"
+        name = f"{self.zones.get(zone, zone)} ({zone}), {self.regency}"
+        if language == "en":
+            return f"attendants together, zone {name}"
+        return f"juru parkir bersama, zona {name}"
+
+
+async def parties(db: AsyncSession, regency: str) -> Parties:
+    zones = await db.execute(select(Zone.code, Zone.name))
+    attendants = await db.execute(select(Attendant.code, Attendant.name))
+    return Parties(
+        {zone.code: zone.name for zone in zones},
+        {one.code: one.name for one in attendants},
+        regency,
+    )
 
 
 async def agreed(db: AsyncSession) -> dict[Party, PayeeAccount]:

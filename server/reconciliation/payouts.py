@@ -21,7 +21,7 @@ from domain.states import TransitionRefused
 from server.database import new_id
 from server.errors import InvalidRequest, NotFound, Problem
 from server.identity import service as identity
-from server.identity.models import Attendant, Officer
+from server.identity.models import Officer
 from server.identity.service import Right
 from server.ledger import postings
 from server.ledger import service as ledger
@@ -407,14 +407,6 @@ async def bulk_file(
         }
         writer.writerow([cell(told[field]) for _, _, field in heads])
     return BulkFile(out.getvalue().encode(), len(waiting))
-
-
-async def name_of(db: AsyncSession, line: PayoutLine) -> str:
-    """Who a payee is, as a slip says it."""
-    if line.account_code != postings.ATTENDANT_PAYABLE:
-        return line.party
-    name = await db.scalar(select(Attendant.name).where(Attendant.code == line.party))
-    return f"{name} ({line.party})" if name else line.party
 
 
 @dataclass(frozen=True)

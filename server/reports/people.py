@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.shares import zone_of
 from server.figures import service as figures
 from server.identity.models import Attendant, Shift, ShiftClosing, ShiftDifference
 from server.identity.service import Right
@@ -18,6 +19,8 @@ from server.ledger import postings
 from server.parking.models import StayVoid
 from server.payments import cases
 from server.payments.models import Case, Money, PooledCharge
+from server.reconciliation import payees
+from server.reconciliation.payees import Parties
 from server.reports import takings
 from server.reports.bands import Band, bands
 from server.reports.table import Asked, Column, Filter, Kind, Report, Row, Said
@@ -160,15 +163,23 @@ async def _deposits(db: AsyncSession, asked: Asked) -> Sequence[Row]:
     ]
 
 
+def _name(known: Parties, account: str, party: str) -> str | Said:
+    if account == postings.THIRD_PARTY_PAYABLE:
+        return Said("pihak ketiga", "third party")
+    if zone_of(party) is None:
+        return known.attendants.get(party, "")
+    return Said(known.called(party), known.called(party, "en"))
+
+
 async def _shares(db: AsyncSession, asked: Asked) -> Sequence[Row]:
-    names = await takings.attendants(db)
+    known = await payees.parties(db, asked.books.regency)
     rows: list[Row] = []
     for account in (postings.ATTENDANT_PAYABLE, postings.THIRD_PARTY_PAYABLE):
         balances = await _balances(db, asked, account)
         rows += [
             {
-                "party": party,
-                "party_name": names.get(party, Said("pihak ketiga", "third party")),
+                "party": zone_of(party) or party,
+                "party_name": _name(known, account, party),
                 "before_rp": -before,
                 "earned_rp": -earned,
                 "paid_rp": paid,

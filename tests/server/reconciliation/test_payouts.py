@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -418,6 +419,32 @@ async def test_money_goes_only_to_an_account_that_two_officers_saw(
                 ),
                 {"id": older},
             )
+
+
+async def test_a_zones_pool_reads_as_words_wherever_people_read_it(
+    office: Office, api: httpx.AsyncClient, subtests: pytest.Subtests
+) -> None:
+    run = await run_of(office)
+    await paying.decide(office.transactions, run, AFTER)
+    await sign_in(api)
+    pool = f"juru parkir bersama, zona Pasar Contoh (PSR), {office.books.regency}"
+    english = f"attendants together, zone Pasar Contoh (PSR), {office.books.regency}"
+    days = {"from": str(DAY), "to": str(DAY)}
+    for path in ("/office/payouts", f"/office/payouts/{run.id}", "/office/ledger"):
+        with subtests.test(path):
+            page = (await api.get(path, params={"lang": "id"})).text
+            assert pool in page
+            assert "Karang Taruna (sampel)" in page
+            assert "zone:PSR" not in re.sub('(value|href)="[^"]*"', "", page)
+            assert english in (await api.get(path, params={"lang": "en"})).text
+    await pay(office, run, 1)
+    slip = await api.get(f"/office/payouts/{run.id}/1/slip.pdf")
+    assert pool in " ".join(text_of(slip.content).split())
+    report = await api.get("/office/reports/bagi-hasil.csv", params=days | {"lang": "id"})
+    rows = [row for row in csv.reader(io.StringIO(report.text), delimiter=";") if "PSR" in row]
+    assert [row[1] for row in rows] == [pool]
+    report = await api.get("/office/reports/bagi-hasil.csv", params=days | {"lang": "en"})
+    assert english in report.text
 
 
 async def test_a_slip_says_who_was_paid_how_much(office: Office) -> None:
