@@ -308,7 +308,7 @@ async def _slip(db: AsyncSession, run_id: UUID, position: int, books: Books) -> 
         if line.position == position and line.told_at is not None and line.entry_id is not None:
             return ShareSlip(
                 number=f"{run.number}/{position}",
-                payee=(await payees.parties(db, wired.books.regency)).called(line.party),
+                payee=(await payees.parties(db, books.regency)).called(line.party),
                 amount_rp=line.amount_rp,
                 until=run.until,
                 account=f"{account.bank}, ...{account.ending}, a.n. {account.holder}",
