@@ -101,8 +101,15 @@ async def board(
     )
 
 
-async def plain_board(db: AsyncSession, officer: Officer, kind: CaseKind, case_id: UUID) -> Board:
-    """Of a case that moves no money by itself."""
+async def plain_board(
+    db: AsyncSession,
+    officer: Officer,
+    kind: CaseKind,
+    case_id: UUID,
+    *,
+    outcomes: Sequence[str] = (),
+) -> Board:
+    """Of a case that moves no money by itself, save for cash that it holds."""
     state = await settling.state(db, kind, case_id)
     closed = await settling.closed_by_officers(db, kind, case_id)
-    return await board(db, officer, kind, case_id, state, reopenable=closed)
+    return await board(db, officer, kind, case_id, state, outcomes=outcomes, reopenable=closed)

@@ -48,6 +48,7 @@ from server.reconciliation.payout_models import PayoutLine, PayoutRun
 from server.reports.downloads import Reader
 from server.spots.models import Spot
 from server.spots.units import Scope
+from server.sync.held_cash import HeldCashEnd
 
 router = APIRouter()
 TEMPLATES = Path(__file__).parent / "templates"
@@ -208,14 +209,15 @@ async def propose(
     db: Transaction,
     own: Within,
     why: Reason,
-    outcome: Annotated[Resolution | Ending | None, Form()] = None,
+    outcome: Annotated[Resolution | Ending | HeldCashEnd | None, Form()] = None,
     source: Annotated[str, Form(max_length=50)] = "",
 ) -> Response:
     """`source` names the money that ends a claim."""
     await case_list.must_see(db, own, kind, case_id)
     now = datetime.now(UTC)
     if kind in PLAIN:
-        await settling.propose(db, officer.id, kind, case_id, why, now=now)
+        end = outcome if isinstance(outcome, HeldCashEnd) else None
+        await settling.propose(db, officer.id, kind, case_id, why, end=end, now=now)
     elif kind is CaseKind.DISCREPANCY and outcome in set(Resolution):
         await discrepancies.propose(db, officer.id, case_id, Resolution(outcome), why, now=now)
     elif kind is CaseKind.CLAIM and outcome in set(Ending):
@@ -237,7 +239,9 @@ async def decide(
 ) -> Response:
     accept, now = decision == "accept", datetime.now(UTC)
     if kind in PLAIN:
-        await settling.decide(db, officer.id, kind, case_id, accept=accept, why=why, now=now)
+        await settling.decide(
+            db, officer.id, kind, case_id, accept=accept, why=why, books=wired.books, now=now
+        )
     elif kind is CaseKind.DISCREPANCY:
         await discrepancies.decide(
             db, officer.id, case_id, wired.books, accept=accept, why=why, now=now

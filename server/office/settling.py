@@ -17,15 +17,22 @@ from sqlalchemy.orm import InstrumentedAttribute
 from domain.payment import CaseEvent, CaseState
 from server.casework import service as casework
 from server.casework.models import CaseKind
-from server.casework.service import AlreadyDecided, CaseNotFound, CaseNotReopenable
+from server.casework.service import (
+    AlreadyDecided,
+    CaseNotFound,
+    CaseNotReopenable,
+    OutcomeUnfit,
+)
 from server.errors import Problem
 from server.identity.models import ShiftDifference
 from server.inspection.models import SignCase
 from server.parking.models import UnendedStay
 from server.payments import unended
+from server.payments.books import Books
 from server.reconciliation import transfers
 from server.reconciliation.models import TransferCase
-from server.sync import quarantine
+from server.sync import held_cash, quarantine
+from server.sync.held_cash import HeldCashEnd
 from server.sync.models import QuarantineCase
 
 
@@ -105,10 +112,22 @@ async def closed_by_officers(db: AsyncSession, kind: CaseKind, case_id: UUID) ->
 
 
 async def propose(
-    db: AsyncSession, officer_id: UUID, kind: CaseKind, case_id: UUID, why: str, *, now: datetime
+    db: AsyncSession,
+    officer_id: UUID,
+    kind: CaseKind,
+    case_id: UUID,
+    why: str,
+    *,
+    end: HeldCashEnd | None = None,
+    now: datetime,
 ) -> None:
+    """`end` says what becomes of the cash that a case of a device holds."""
     before = await state(db, kind, case_id, lock=True)
-    await casework.propose(db, officer_id, kind, case_id, before, why, now=now)
+    if kind is CaseKind.QUARANTINE:
+        await held_cash.refuse_unfit(db, officer_id, case_id, end)
+    elif end is not None:
+        raise OutcomeUnfit
+    await casework.propose(db, officer_id, kind, case_id, before, why, outcome=end, now=now)
 
 
 async def decide(
@@ -119,9 +138,10 @@ async def decide(
     *,
     accept: bool,
     why: str,
+    books: Books | None = None,
     now: datetime,
 ) -> None:
-    """Close a case as proposed, or send it back.
+    """Close a case as proposed, or send it back; cash that it holds is booked in `books`.
 
     Raises SamePerson for who proposed it, CaseGrew where records came after the proposal.
     """
@@ -133,8 +153,19 @@ async def decide(
     if grows and await quarantine.grew_since(db, case_id, proposed.at):
         raise CaseGrew
     event = CaseEvent.ACCEPTED if accept else CaseEvent.DECLINED
-    words = why or proposed.why
-    await casework.take(db, kind, case_id, before, event, officer_id, words, now=now)
+    words, outcome = why or proposed.why, proposed.outcome if accept else None
+    await casework.take(
+        db, kind, case_id, before, event, officer_id, words, outcome=outcome, now=now
+    )
+    if accept and proposed.outcome == HeldCashEnd.BOOKED:
+        if books is None:
+            raise RuntimeError("cash is booked in no books")
+        left = await held_cash.book(db, officer_id, case_id, books, proposed.why, now=now)
+        if left:
+            words = f"{left} catatan tunai tidak dapat dibukukan"
+            event, before = CaseEvent.REOPENED, CaseState.CLOSED
+            await casework.take(db, kind, case_id, before, event, None, words, now=now)
+            return
     if accept:
         await _write(db, kind, case_id, (now, officer_id, proposed.why))
 

@@ -3,16 +3,21 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.payment import ChargeKind
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.payment import ChargeEvent, ChargeKind
+from domain.tariff import Quote, QuoteLine
 from server.announcements import Announcer
 from server.database import Transactions
 from server.identity import service as identity
-from server.parking.service import SpotOccupied, StartedAlready
-from server.payments import arrivals, issuing
+from server.parking import service as parking
+from server.parking.service import SpotOccupied, StartedAlready, Stay
+from server.payments import arrivals, issuing, service
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
-from server.payments.issuing import PaymentRequest, Wanted
-from server.payments.models import CASH
+from server.payments.issuing import OpenCharge, PaymentRequest, StayNotPriced, Wanted
+from server.payments.models import CASH, Charge
+from server.spots import service as spots
 
 
 async def take(
@@ -44,3 +49,47 @@ async def take(
     if charge is not None:
         announcer.announce(request.charge_id)
     return request.charge_id
+
+
+async def book_told(
+    db: AsyncSession,
+    books: Books,
+    request: PaymentRequest,
+    told_rp: int,
+    who: str,
+    *,
+    part: bool,
+    now: datetime,
+) -> None:
+    """Book cash that a handheld told of long ago: its attendant owes it, whatever the tariff asks.
+
+    Another sum than our tariff's, or a `part` of a stay, is held in suspense with a case: people
+    decide what it was. The vehicle has left, so it takes no room. Raises SpotNotFound, NoTariff.
+    """
+    place = next(iter((await spots.find_all(db, [request.spot_code])).values()), None)
+    if place is None:
+        raise spots.SpotNotFound
+    tariffs = await spots.tariffs_on(db, {place.zone_id}, books.day(now))
+    if place.zone_id not in tariffs:
+        raise spots.NoTariff
+    tariff_id, tariff = tariffs[place.zone_id]
+    starts = now.astimezone(books.timezone)
+    ends = None if request.minutes is None else starts + timedelta(minutes=request.minutes)
+    try:
+        asked = issuing.price(tariff, request.vehicle_class, starts, ends)
+    except StayNotPriced:
+        asked = None
+    fits = asked is not None and asked.amount_rp == told_rp and not part
+    line = QuoteLine("Tunai diterima", "Cash taken", 1, told_rp, told_rp)
+    quoted = asked if asked and fits else Quote(told_rp, (line,), tariff.regulation)
+    stay = Stay(request.charge_id, place, request.vehicle_class, None, ends, reserved=True)
+    charge = OpenCharge(request, stay, tariff_id, quoted, CASH, now, now)
+    await parking.start(db, issuing.insertions_of([charge]), [stay], now=now)
+    if not fits:
+        row = await db.get_one(Charge, charge.id)
+        rejected, why = ChargeEvent.ISSUE_REJECTED, f"cash of {told_rp} that was held"
+        await service.advance(db, row, rejected, who=who, why=why, now=now)
+        await service.release_stay(db, row)
+        await db.flush()
+    taken = Arrival(charge.reference, None, told_rp, now, shift_id=request.shift_id)
+    await arrivals.record_one(db, CASH, charge.reference, taken, books, now=now)

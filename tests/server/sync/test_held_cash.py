@@ -1,0 +1,209 @@
+"""Cash of an attendant who was stopped, booked by two officers without letting him work again."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from server.casework.models import CaseKind
+from server.casework.service import OutcomeUnfit
+from server.database import Transactions, new_id
+from server.identity import attendants
+from server.identity import service as identity
+from server.identity.models import Role, Shift
+from server.identity.service import RoleNotAllowed
+from server.ledger import reports
+from server.office import settling
+from server.payments.books import Books
+from server.payments.models import Case, Money
+from server.sample import CHECKER, OFFICER
+from server.sync import held_cash
+from server.sync.held_cash import HeldCashEnd
+from tests.server.deciding import held_back
+from tests.server.handhelds import Handheld, on_shift
+from tests.server.identity.test_attendants import let_in, officers, sign_in, stop
+from tests.server.sync.test_closing import close, count, invariants, shift_of, spots, take_cash
+from tests.server.sync.test_push import push
+
+__all__ = ["officers"]
+WHO = "J-002"
+
+
+@pytest.fixture
+async def handheld(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    officers: tuple[UUID, UUID],
+    now: datetime,
+) -> Handheld:
+    _, pin = await let_in(transactions, officers, WHO, now)
+    handheld = await on_shift(api, transactions, now)
+    assert await sign_in(api, handheld, WHO, pin) == "ok"
+    return handheld
+
+
+async def taken(
+    transactions: Transactions, handheld: Handheld, spot: str, amount_rp: object, **body: Any
+) -> dict[str, Any]:
+    """What the handheld tells of cash that it took and could not send."""
+    facts = {
+        "attendant": WHO,
+        "charge_id": str(new_id()),
+        "shift_id": await shift_of(transactions, handheld),
+        "spot": spot,
+        "vehicle_class": "motorcycle",
+        "quoted_rp": amount_rp,
+        "minutes": None,
+        **body,
+    }
+    return handheld.event("cash_taken", body=facts)
+
+
+async def by_two(transactions: Transactions, books: Books, end: HeldCashEnd) -> None:
+    now = datetime.now(UTC)
+    async with transactions.begin() as db:
+        ((case, _),) = await held_back(db)
+        maker = await identity.officer_named(db, OFFICER)
+        kind = CaseKind.QUARANTINE
+        await settling.propose(db, maker, kind, case.id, "uangnya diakui", end=end, now=now)
+    async with transactions.begin() as db:
+        checker = await identity.officer_named(db, CHECKER)
+        await settling.decide(db, checker, kind, case.id, accept=True, why="", books=books, now=now)
+
+
+async def owed(transactions: Transactions) -> int:
+    async with transactions.begin() as db:
+        return await reports.owed_by(db, WHO)
+
+
+async def open_cases(transactions: Transactions) -> int:
+    async with transactions.begin() as db:
+        return len(await held_back(db))
+
+
+async def test_what_was_held_is_booked_on_the_open_shift_and_once(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    books: Books,
+    handheld: Handheld,
+    officers: tuple[UUID, UUID],
+    now: datetime,
+) -> None:
+    spot, other, *_ = await spots(api, handheld)
+    price_rp = (await take_cash(api, handheld, spot)).json()["amount_rp"]
+    who = await stop(transactions, officers, WHO, now)
+    right = await taken(transactions, handheld, spot, price_rp)
+    # Where one vehicle stands at a time, and at a price of its own: people decide what that was.
+    wrong = await taken(transactions, handheld, other, price_rp + 700)
+    stay = handheld.event(
+        "stay_started", body={"attendant": WHO, "stay_id": "S1", "vehicle_class": "motorcycle"}
+    )
+    part = await taken(transactions, handheld, spot, 300, stay_id="S1", vehicle_class=None)
+    held = "attendant-stopped"
+    assert await push(api, handheld, right, wrong, stay, part) == [held] * 4
+    assert await owed(transactions) == price_rp
+    async with transactions.begin() as db:
+        ((case, _),) = await held_back(db)
+        waiting = await held_cash.of_case(db, case.id)
+        assert [(one.told_rp, one.is_booked) for one in waiting] == [
+            (price_rp, False), (price_rp + 700, False), (300, False),
+        ]  # fmt: skip
+    async with transactions.begin() as db:  # who keeps the registry has no say about money
+        await identity.add_officer(db, login="a", name="A", role=Role.ADMIN, password="uji")
+        admin = await identity.officer_named(db, "a")
+        with pytest.raises(RoleNotAllowed):
+            await held_cash.refuse_unfit(db, admin, case.id, HeldCashEnd.BOOKED)
+    await by_two(transactions, books, HeldCashEnd.BOOKED)
+    total_rp = price_rp * 3 + 700 + 300
+    assert await owed(transactions) == total_rp
+    assert await open_cases(transactions) == 0
+    async with transactions.begin() as db:
+        assert all(one.is_booked for one in await held_cash.of_case(db, case.id))
+        assert await db.scalar(select(func.count(Case.id))) == 2  # in suspense
+        assert (await attendants.find(db, who)).state == "stopped"
+        maker = await identity.officer_named(db, OFFICER)
+        with pytest.raises(OutcomeUnfit):
+            await held_cash.refuse_unfit(db, maker, case.id, HeldCashEnd.BOOKED)
+    assert (await api.get("/v1/masterdata", auth=handheld.signed)).status_code == 403
+    shift = await shift_of(transactions, handheld)
+    counted = await count(api, handheld, shift, total_rp, total_rp)
+    assert (await close(api, handheld, shift, counted)).json()["difference_rp"] == 0
+    assert await invariants(transactions) == []
+
+
+async def test_it_is_booked_once_also_where_he_is_let_in_again_and_the_handheld_sends_it(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    books: Books,
+    handheld: Handheld,
+    officers: tuple[UUID, UUID],
+    now: datetime,
+) -> None:
+    spot, *_ = await spots(api, handheld)
+    price_rp = (await take_cash(api, handheld, spot)).json()["amount_rp"]
+    who = await stop(transactions, officers, WHO, now)
+    event = await taken(transactions, handheld, spot, price_rp)
+    await push(api, handheld, event)
+    await by_two(transactions, books, HeldCashEnd.BOOKED)
+    maker, checker = officers
+    async with transactions.begin() as db:
+        await attendants.propose(db, maker, who, "lagi", now=now)
+        await attendants.decide(db, checker, who, "ya", approve=True, now=now)
+    body = {"id": event["body"]["charge_id"], "vehicle_class": "motorcycle"}
+    again = await api.post(f"/v1/spots/{spot}/cash-charges", json=body, auth=handheld.signed)
+    assert (again.status_code, again.json()["state"]) == (201, "paid")
+    assert await owed(transactions) == price_rp * 2
+
+
+async def test_after_the_count_it_is_booked_on_a_shift_of_its_own(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    books: Books,
+    handheld: Handheld,
+    officers: tuple[UUID, UUID],
+    now: datetime,
+) -> None:
+    spot, *_ = await spots(api, handheld)
+    price_rp = (await take_cash(api, handheld, spot)).json()["amount_rp"]
+    shift = await shift_of(transactions, handheld)
+    await stop(transactions, officers, WHO, now)
+    await push(api, handheld, await taken(transactions, handheld, spot, price_rp))
+    counted = await count(api, handheld, shift, price_rp * 2, price_rp * 2)
+    assert (await close(api, handheld, shift, counted)).json()["difference_rp"] == price_rp
+    await by_two(transactions, books, HeldCashEnd.BOOKED)
+    assert await owed(transactions) == price_rp * 2
+    async with transactions.begin() as db:
+        on = set(await db.scalars(select(Money.shift_id)))
+        assert len(on) == 2
+        assert await db.scalar(select(func.count(Shift.id)).where(Shift.id.in_(on))) == 2
+    assert await invariants(transactions) == []
+
+
+async def test_what_cannot_be_booked_stays_a_case_and_what_is_left_alone_is_one_that_ends(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    books: Books,
+    handheld: Handheld,
+    officers: tuple[UUID, UUID],
+    now: datetime,
+) -> None:
+    spot, *_ = await spots(api, handheld)
+    await stop(transactions, officers, WHO, now)
+    theirs = {"shift_id": str(new_id())}
+    events = [
+        await taken(transactions, handheld, spot, 1_000),
+        await taken(transactions, handheld, "PSR-999-X", 400),
+        await taken(transactions, handheld, spot, "banyak"),
+        await taken(transactions, handheld, spot, 500, **theirs),
+    ]
+    assert set(await push(api, handheld, *events)) == {"attendant-stopped"}
+    await by_two(transactions, books, HeldCashEnd.BOOKED)
+    assert await owed(transactions) == 1_000
+    assert await open_cases(transactions) == 1
+    await by_two(transactions, books, HeldCashEnd.LEFT)
+    assert await open_cases(transactions) == 0
+    assert await owed(transactions) == 1_000
+    assert await invariants(transactions) == []
