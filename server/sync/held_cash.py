@@ -176,7 +176,7 @@ async def _further_shift(db: AsyncSession, shift_id: UUID, now: datetime) -> UUI
         device_id=counted.device_id,
         attendant_id=counted.attendant_id,
         token_hash=secrets.token_bytes(32),
-        opened_at=now,
+        opened_at=counted.opened_at,  # not newer than that of who works with the device by now
         expires_at=now,
     )
     db.add(further)
