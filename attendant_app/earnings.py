@@ -10,10 +10,12 @@ from typing import Any
 
 from attendant_app import prices, server_api
 from attendant_app.runtime import Handheld
+from attendant_app.store import Shift
 
 REFRESH_S = 60.0
 LOOK_S = 2.0
 IDLE_S = 5.0
+SLIPS = "slips"
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,7 @@ class Earnings:
     @property
     def share(self) -> str:
         """The attendant's part in per cent: one number, or from the least to the most."""
-        parts = [f"{int(bp) / 100:g}" for bp in self.told["attendant_bp"]]
-        return "–".join(dict.fromkeys((parts[0], parts[-1]))) if parts else "0"
+        return _parts(self.told["attendant_bp"])
 
     @property
     def payout_on(self) -> date:
@@ -41,13 +42,52 @@ class Earnings:
         return None if told is None else datetime.fromisoformat(told).date()
 
 
-def last(handheld: Handheld, attendant: str) -> Earnings | None:
+@dataclass(frozen=True)
+class ShareSlip:
+    """A share that was paid out, as the office told it to the attendant who got it."""
+
+    told: dict[str, Any]
+
+    @property
+    def number(self) -> str:
+        return str(self.told["number"])
+
+    @property
+    def part(self) -> str:
+        return _parts(self.told["parts_bp"])
+
+    @property
+    def paid_on(self) -> date:
+        return date.fromisoformat(self.told["paid_on"])
+
+    @property
+    def span(self) -> tuple[date, date] | None:
+        first, last_day = self.told["first_day"], self.told["last_day"]
+        return (date.fromisoformat(first), date.fromisoformat(last_day)) if first else None
+
+
+def _parts(parts_bp: list[int]) -> str:
+    """One number in per cent, or from the least to the most."""
+    parts = [f"{int(bp) / 100:g}" for bp in parts_bp]
+    return "–".join(dict.fromkeys((parts[0], parts[-1]))) if parts else "0"
+
+
+def share_slips(handheld: Handheld, attendant: str) -> list[ShareSlip]:
+    """The newest first; of nobody else, whoever was signed in here before."""
+    return [ShareSlip(told) for told in _body(handheld, attendant).get(SLIPS, ())]
+
+
+def _body(handheld: Handheld, attendant: str) -> dict[str, Any]:
     row = handheld.store.db.execute(
         "SELECT body FROM earnings WHERE attendant = ?", (attendant,)
     ).fetchone()
-    if row is None:
+    return {} if row is None else dict(json.loads(row["body"]))
+
+
+def last(handheld: Handheld, attendant: str) -> Earnings | None:
+    told = _body(handheld, attendant)
+    if not told:
         return None
-    told = json.loads(row["body"])
     age = handheld.office_time() - datetime.fromisoformat(told["as_of"])
     today = prices.business_days(handheld.store.master_data()).of(handheld.office_time())
     return Earnings(told, max(0, int(age.total_seconds())), told["day"] == str(today))
@@ -81,12 +121,28 @@ async def _ask(handheld: Handheld) -> bool:
     path = "/v1/shifts/current/earnings"
     try:
         answer = await server_api.call(handheld.http, "GET", path, token=shift.token)
+        told = answer.body | {SLIPS: await _slips(handheld, shift, answer.body)}
     except (server_api.NoAnswer, server_api.Refusal):
         return False
     handheld.store.db.execute(
         "INSERT INTO earnings VALUES (?, ?)"
         " ON CONFLICT (attendant) DO UPDATE SET body = excluded.body",
-        (shift.attendant, json.dumps(answer.body)),
+        (shift.attendant, json.dumps(told)),
     )
     handheld.bell.ring()
     return True
+
+
+async def _slips(handheld: Handheld, shift: Shift, told: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was paid out before, kept here; asked for anew once something else was paid."""
+    known = _body(handheld, shift.attendant)
+    if SLIPS in known and known.get("last_payout_at") == told.get("last_payout_at"):
+        return list(known[SLIPS])
+    if told.get("last_payout_at") is None:
+        return []
+    path = "/v1/shifts/current/share-slips"
+    try:
+        answer = await server_api.call(handheld.http, "GET", path, token=shift.token)
+    except server_api.Refusal:  # an older office, which knows no slips
+        return list(known.get(SLIPS, ()))
+    return list(answer.body["slips"])

@@ -25,14 +25,14 @@ from attendant_app import (
 )
 from attendant_app.runtime import Handheld
 from attendant_app.slips import Office, Printing, Vehicle, slip_number
-from attendant_app.store import WATCHED_STATES, Charge
+from attendant_app.store import WATCHED_STATES, Charge, Shift
 from domain.events import EventKind
 from domain.payment import ChargeKind
 from domain.receipt import ReceiptFacts, RefundFacts
 from domain.tariff import VehicleClass
 from printer.document import Document
 
-RECEIPT, REFUND, NOTICE = "receipt", "refund", "notice"
+RECEIPT, REFUND, NOTICE, SHARE = "receipt", "refund", "notice", "share"
 # What the numbers of the slips begin with that the books give none.
 PREFIXES = {
     "entry": "MASUK",
@@ -51,6 +51,8 @@ def number(handheld: Handheld, kind: str, record_id: str) -> str:
         return str((known.get("receipt") or {}).get("number", ""))
     if kind == REFUND:
         return record_id
+    if kind == SHARE:
+        return _own_share(handheld, record_id)[1].number
     if kind == NOTICE:
         return notices.find(handheld, record_id).number or ""
     try:
@@ -247,6 +249,36 @@ def _notice(handheld: Handheld, notice_id: str, how: Printing) -> Document | Non
     return slips.notice(facts, _office(handheld), how)
 
 
+def _share(handheld: Handheld, slip_number: str, how: Printing) -> Document:
+    shift, slip = _own_share(handheld, slip_number)
+    told = slip.told
+    facts = slips.PaidShare(
+        number=slip.number,
+        attendant=f"{shift.attendant} {shift.attendant_name}",
+        span=slip.span,
+        days=told["days"],
+        gross_rp=told["gross_rp"],
+        part=slip.part,
+        share_rp=told["share_rp"],
+        taken_back_rp=told["taken_back_rp"],
+        rest_rp=told["rest_rp"],
+        amount_rp=told["amount_rp"],
+        account=told["account"],
+        reference=told["reference"],
+        paid_on=slip.paid_on,
+    )
+    return slips.paid_share(facts, _office(handheld), how)
+
+
+def _own_share(handheld: Handheld, slip_number: str) -> tuple[Shift, earnings.ShareSlip]:
+    """Of who is on shift; raises NotFound for somebody else's, and once nobody is."""
+    shift = handheld.store.shift()
+    for slip in earnings.share_slips(handheld, shift.attendant) if shift else ():
+        if slip.number == slip_number and shift:
+            return shift, slip
+    raise problems.NotFound
+
+
 def charge_of_refund(handheld: Handheld, refund_number: str) -> str:
     """Raises NotFound for a number of none that this handheld was told of."""
     return _refunded(handheld, refund_number)[0].id
@@ -279,6 +311,7 @@ _KINDS: dict[str, Callable[[Handheld, str, Printing], Document | None]] = {
     "wish": _wish,
     REFUND: _refund,
     NOTICE: _notice,
+    SHARE: _share,
 }
 
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from attendant_app import paperwork, printing, problems, shifts
+from attendant_app import earnings, paperwork, printing, problems, shifts
 from attendant_app.endpoints import handheld_of
 from attendant_app.pages import page
 
@@ -20,6 +20,7 @@ PAGES = {
     "shift": "shifts",
     "deposit": "shifts",
     "notice": "notices",
+    "share": "shares",
 }
 
 
@@ -65,7 +66,26 @@ async def fragment(request: Request) -> Response:
     return page(request, "_slip.html", **told)
 
 
+async def shares(request: Request) -> Response:
+    """What the attendant on shift was paid out, as far as the office has told."""
+    handheld = handheld_of(request)
+    own = shifts.signed_in(handheld)
+    found = earnings.share_slips(handheld, own.attendant)
+    return page(request, "shares.html", slips=found)
+
+
+async def share(request: Request) -> Response:
+    handheld = handheld_of(request)
+    own = shifts.signed_in(handheld)
+    for slip in earnings.share_slips(handheld, own.attendant):
+        if slip.number == request.path_params["number"]:
+            return page(request, "share.html", slip=slip)
+    raise problems.NotFound
+
+
 ROUTES = [
+    Route("/shares", shares),
+    Route("/shares/{number}", share),
     Route("/slips/{kind}/{record_id}", ask, methods=["POST"]),
     Route("/slips/{kind}/{record_id}/seen", seen, methods=["POST"]),
     Route("/slips/{kind}/{record_id}/open", open_in_app),

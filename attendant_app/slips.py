@@ -177,6 +177,25 @@ class Notice:
     check_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class PaidShare:
+    """A share that the office paid out, and what it was for; `part` is in per cent."""
+
+    number: str
+    attendant: str
+    span: tuple[date, date] | None
+    days: int
+    gross_rp: int
+    part: str
+    share_rp: int
+    taken_back_rp: int
+    rest_rp: int
+    amount_rp: int
+    account: str
+    reference: str
+    paid_on: date
+
+
 def slip_number(prefix: str, record_id: str) -> str:
     """The number of a slip that the books give none: `MASUK-7K3Q-M2XW-5`.
 
@@ -369,6 +388,44 @@ def deposit(facts: Deposit, office: Office, how: Printing) -> Document:
                 "The debt ends once the office has recorded the bank's slip.",
             )
         ),
+    )
+
+
+def paid_share(facts: PaidShare, office: Office, how: Printing) -> Document:
+    """What an attendant was paid; the transfer itself is the bank's to prove."""
+    say = how.say
+    taken_back = format_rp(-facts.taken_back_rp) if facts.taken_back_rp else ""
+    span = facts.span
+    period = (
+        (
+            (say("Dari", "From"), f"{span[0]:%d/%m/%Y}"),
+            (say("Sampai", "Until"), f"{span[1]:%d/%m/%Y}"),
+            (say("Hari bekerja", "Days worked"), str(facts.days)),
+        )
+        if span
+        else ()
+    )
+    return _slip(
+        office,
+        how,
+        facts.number,
+        say("SLIP BAGI HASIL", "SLIP OF A SHARE"),
+        *_rows(("No", facts.number), (say("Tanggal", "On"), f"{facts.paid_on:%d/%m/%Y}")),
+        *_names((say("Petugas", "Attendant"), facts.attendant)),
+        Rule(),
+        *_rows(
+            *period,
+            (say("Penerimaan bruto", "Gross takings"), format_rp(facts.gross_rp)),
+            (f"{say('Bagian', 'Part')} {facts.part}%", format_rp(facts.share_rp)),
+            (say("Pengembalian", "Refunds"), taken_back),
+            (say("Sisa masa lalu", "Left of before"), _rp(facts.rest_rp or None)),
+        ),
+        _total(say("DITERIMA", "RECEIVED"), facts.amount_rp),
+        *_names(
+            (say("Rekening", "Account"), facts.account),
+            (say("Ref. bank", "Bank ref."), facts.reference),
+        ),
+        *_small(say("Menurut buku kantor.", "By the office's books.")),
     )
 
 

@@ -19,10 +19,12 @@ from server.identity.attendants import Particulars
 from server.identity.models import Officer
 from server.identity.service import AttendantNotFound, Right, rights_of
 from server.identity.states import AttendantState
+from server.ledger import postings
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, Within, allowed, confirmed
 from server.pages import DayOrNone
 from server.payments.wiring import WiringDep
+from server.reconciliation import payees
 from server.spots import assignments
 from server.spots.assignments import Hours
 
@@ -185,6 +187,10 @@ async def attendant_page(
         sees_nik=rights & {Right.MANAGE_ATTENDANTS, Right.APPROVE_ATTENDANT},
         takes_nik=wired.settings.person_key is not None,
         signs_cards=wired.books.seal is not None,
+        account=(await payees.agreed(db)).get((postings.ATTENDANT_PAYABLE, shown.code)),
+        told_account=(await payees.waiting(db)).get((postings.ATTENDANT_PAYABLE, shown.code)),
+        may_pay=Right.PAY_SHARES in rights and own.is_whole,
+        keeps=wired.settings.payee_key is not None,
     )
 
 

@@ -22,7 +22,15 @@ from server.office.taken_out import What
 from server.pages import Before, Day
 from server.payments.books import Books
 from server.payments.wiring import WiringDep
-from server.reconciliation import papers, payees, payouts, previews, results, transfers
+from server.reconciliation import (
+    papers,
+    payees,
+    payouts,
+    previews,
+    results,
+    share_slips,
+    transfers,
+)
 from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import MappingRefused, PayoutMapping, choices, chosen
 from server.reconciliation.papers import Proof, ShareSlip
@@ -47,6 +55,7 @@ async def payouts_page(
 ) -> Response:
     """`taken` is what a bank's result just told: how many paid, failed, and known before."""
     owed = await payouts.payees(db)
+    asked = await payouts.told_of(db, owed)
     return pages.render(
         request,
         TEMPLATES,
@@ -56,9 +65,10 @@ async def payouts_page(
         called=(await payees.parties(db, wired.books.regency)).called,
         recorders={
             one.told.recorded_by: await queries.officer_name(db, one.told.recorded_by)
-            for one in owed
+            for one in asked
             if one.told is not None
         },
+        asked=asked,
         me=officer.id,
         may_decide=Right.DECIDE_PAYOUT in MAY[Role(officer.role)],
         runs=await payouts.latest(db, before),
@@ -79,12 +89,15 @@ async def record_account(
     bank: Annotated[str, Form(min_length=2, max_length=40)],
     holder: Annotated[str, Form(min_length=2, max_length=80)],
     number: Annotated[str, Form(min_length=6, max_length=30)],
+    attendant: Annotated[UUID | None, Form()] = None,
 ) -> Response:
+    """`attendant` is whose page the form stands on, to go back to."""
     code, _, party = payee.partition(":")
     told = ToldAccount(code, party, bank, holder, number)
     key = wired.settings.payee_key
     await payouts.record_account(db, officer.id, told, key, now=datetime.now(UTC))
-    return RedirectResponse("/office/payouts", 303)
+    place = "/office/payouts" if attendant is None else f"/office/attendants/{attendant}"
+    return RedirectResponse(f"{place}#rekening", 303)
 
 
 @router.post("/accounts/{account_id}/decision")
@@ -311,6 +324,7 @@ async def _slip(db: AsyncSession, run_id: UUID, position: int, books: Books) -> 
                 payee=(await payees.parties(db, books.regency)).called(line.party),
                 amount_rp=line.amount_rp,
                 until=run.until,
+                reckoned=await share_slips.reckoned(db, run, line),
                 account=f"{account.bank}, ...{account.ending}, a.n. {account.holder}",
                 evidence=line.evidence,
                 paid_on=books.day(line.told_at),

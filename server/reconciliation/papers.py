@@ -17,6 +17,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
 
 from domain.money import format_rp
+from server.reconciliation.share_slips import Reckoning
 from server.typeface import BOLD, NORMAL
 
 MARGIN, STEP = 15 * mm, 6 * mm
@@ -82,6 +83,7 @@ class ShareSlip:
     payee: str
     amount_rp: int
     until: date
+    reckoned: Reckoning
     account: str
     evidence: str
     paid_on: date
@@ -142,7 +144,8 @@ def deposit_slip(head: Letterhead, told: DepositSlip, proof: Proof) -> bytes:
 
 
 def share_slip(head: Letterhead, told: ShareSlip, proof: Proof) -> bytes:
-    """What a payee was paid, on half a page."""
+    """What a payee was paid, and for what."""
+    for_ = told.reckoned
 
     def draw(page: "_Page") -> None:
         page.head(head, "SLIP PEMBAYARAN BAGI HASIL", told.number)
@@ -150,6 +153,15 @@ def share_slip(head: Letterhead, told: ShareSlip, proof: Proof) -> bytes:
         page.fact("Uang sebesar", format_rp(told.amount_rp))
         page.fact("Terbilang", in_words(told.amount_rp))
         page.fact("Bagi hasil sampai", written(told.until))
+        if for_.first is not None and for_.last is not None:
+            span = f"{written(for_.first)} sampai {written(for_.last)}"
+            page.fact("Dari penerimaan", f"{span}, {for_.days} hari")
+            page.fact("Penerimaan bruto", format_rp(for_.gross_rp))
+            page.fact("Bagian", f"{parts(for_.parts_bp)} = {format_rp(for_.share_rp)}")
+        if for_.taken_back_rp:
+            page.fact("Dikurangi pengembalian", format_rp(-for_.taken_back_rp))
+        if for_.rest_rp:
+            page.fact("Sisa masa sebelumnya", format_rp(for_.rest_rp))
         page.fact("Ke rekening", told.account)
         page.fact("Referensi bank", told.evidence)
         page.fact("Tanggal bayar", written(told.paid_on))
@@ -157,7 +169,14 @@ def share_slip(head: Letterhead, told: ShareSlip, proof: Proof) -> bytes:
         signs = told.payee if len(told.payee) <= LONGEST_TO_SIGN else ""
         page.signatures(("Penerima", signs), ("Bendahara Penerimaan", ""))
 
-    return _drawn(landscape(A5), told.number, proof, draw)
+    return _drawn(A4, told.number, proof, draw)
+
+
+def parts(parts_bp: Sequence[int]) -> str:
+    """Parts in basis points as people write them: ``35 %``, or from the least to the most."""
+    ends = dict.fromkeys([*parts_bp[:1], *parts_bp[-1:]])
+    told = (f"{bp // 100},{bp % 100:02}".removesuffix(",00") for bp in ends)
+    return f"{'–'.join(told) or '-'} %"
 
 
 def _drawn(

@@ -146,7 +146,7 @@ async def record_account(
 ) -> None:
     """Keep a payee's bank account, its number sealed, until another officer agrees to it.
 
-    The one before it is kept too.
+    Of an attendant also before any share is owed. The one before it is kept too.
 
     Raises InvalidRequest, PayeesNotKept or RoleNotAllowed.
     """
@@ -156,7 +156,7 @@ async def record_account(
     number = told.number.replace(" ", "").replace("-", "").replace(".", "")
     if NUMBER.fullmatch(number) is None or told.account_code not in PAYABLE:
         raise InvalidRequest("number: 6 to 20 digits")
-    if told.party not in {one.party for one in await payees(db)}:
+    if not await _may_be_owed(db, told):
         raise PayoutNotFound
     db.add(
         PayeeAccount(
@@ -171,6 +171,26 @@ async def record_account(
         )
     )
     await db.flush()
+
+
+async def _may_be_owed(db: AsyncSession, told: ToldAccount) -> bool:
+    if any(one.party == told.party for one in await payees(db)):
+        return True
+    attendant = select(Attendant.id).where(Attendant.code == told.party)
+    is_attendant = told.account_code == postings.ATTENDANT_PAYABLE
+    return is_attendant and await db.scalar(attendant) is not None
+
+
+async def told_of(db: AsyncSession, owed: Sequence[Payee]) -> list[Payee]:
+    """Whose account waits for the second officer: of these, and who is owed nothing yet."""
+    accounts, told = await agreed_accounts(db), await told_accounts(db)
+    known = {(one.account_code, one.party) for one in owed}
+    others = [
+        Payee(*of, 0, 0, accounts.get(of), account)
+        for of, account in told.items()
+        if of not in known
+    ]
+    return [*(one for one in owed if one.told is not None), *others]
 
 
 async def prepare(

@@ -17,12 +17,13 @@ from server.ledger.models import Entry, Posting
 from server.parking.models import ParkingSession
 from server.payments.books import Books
 from server.payments.models import Case, Charge, Money, Payment
-from server.reconciliation import payouts
+from server.reconciliation import payouts, share_slips
 from server.spots.models import Spot, Zone
 from server.sync import schemas
 
 RECENT = timedelta(days=3)
 """No charge lives as long: what was paid today was asked for on a shift that began since."""
+SLIPS = 5
 UNCONFIRMED = (ChargeState.ISSUING, ChargeState.ISSUE_UNKNOWN, ChargeState.ISSUED)
 
 
@@ -53,6 +54,31 @@ async def of_shift(
         ],
         payout_on=books.workdays.kept(payout.payout_of(day)),
     )
+
+
+async def slips_of(db: AsyncSession, shift: OnShift, books: Books) -> schemas.ShareSlips:
+    """What this attendant was paid last, each with what it was for."""
+    told = []
+    for run, line, account in await share_slips.newest_of(db, shift.attendant_code, SLIPS):
+        found = await share_slips.reckoned(db, run, line)
+        told.append(
+            schemas.ShareSlip(
+                number=f"{run.number}-{line.position}",
+                paid_on=books.day(line.told_at or run.prepared_at),
+                first_day=found.first,
+                last_day=found.last,
+                days=found.days,
+                gross_rp=found.gross_rp,
+                parts_bp=list(found.parts_bp),
+                share_rp=found.share_rp,
+                taken_back_rp=found.taken_back_rp,
+                rest_rp=found.rest_rp,
+                amount_rp=line.amount_rp,
+                account=f"{account.bank} ...{account.ending}",
+                reference=line.evidence,
+            )
+        )
+    return schemas.ShareSlips(slips=told)
 
 
 async def _collected(

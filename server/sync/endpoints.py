@@ -117,3 +117,11 @@ async def close_shift(
 async def own_earnings(shift: RequiredShift, db: Transaction, wired: WiringDep) -> schemas.Earnings:
     """*Hak saya hari ini*: what the books say of the attendant who asks."""
     return await earnings.of_shift(db, shift, wired.books, now=datetime.now(UTC))
+
+
+@router.get("/shifts/current/share-slips")
+async def own_share_slips(
+    shift: RequiredShift, db: Transaction, wired: WiringDep
+) -> schemas.ShareSlips:
+    """The shares that the attendant who asks was paid last."""
+    return await earnings.slips_of(db, shift, wired.books)

@@ -329,6 +329,30 @@ class Pending(BaseModel):
     amount_rp: int
 
 
+class ShareSlip(BaseModel):
+    """A share that was paid out: earned, less `taken_back_rp`, and the rest sum to the amount."""
+
+    number: str
+    paid_on: date
+    first_day: date | None
+    last_day: date | None
+    days: int = Field(description="On how many days of these something was earned.")
+    gross_rp: int
+    parts_bp: list[int] = Field(description="The parts that held, in basis points, each once.")
+    share_rp: int
+    taken_back_rp: int = Field(description="The part of what was given back to drivers.")
+    rest_rp: int = Field(description="What else was paid with it, of earlier days.")
+    amount_rp: int
+    account: str
+    reference: str
+
+
+class ShareSlips(BaseModel):
+    """The newest first, of nobody but the attendant on shift."""
+
+    slips: list[ShareSlip]
+
+
 class Earnings(BaseModel):
     """What the attendant on shift earned today and is owed, by the books."""
 

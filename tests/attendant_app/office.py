@@ -105,6 +105,7 @@ class Office:
         self.lost_events: list[int] = []
         self.booked_cash_rp: int | None = None
         self.earned: dict[str, Any] = {}
+        self.share_slips: list[dict[str, Any]] = []
         self.requests: list[tuple[str, str]] = []
         self.card: dict[str, Any] = {}
         self.revoked_cards: list[str] = []
@@ -229,6 +230,7 @@ class Office:
                     "/v1/devices/{device_id}/shifts/{shift_id}/close", self._close, methods=["POST"]
                 ),
                 Route("/v1/shifts/current/earnings", self._earnings),
+                Route("/v1/shifts/current/share-slips", self._share_slips),
                 Route("/v1/masterdata", self._master_data),
                 Route("/v1/closures", self._closures),
                 Route("/v1/zones/{zone}/live-stays", self._live_stays),
@@ -335,6 +337,9 @@ class Office:
             "payout_on": str(today + timedelta(days=1)),
         }
         return JSONResponse(told | self.earned)
+
+    async def _share_slips(self, request: Request) -> Response:
+        return self._denied(request) or JSONResponse({"slips": self.share_slips})
 
     async def _close(self, request: Request) -> Response:
         if denied := await self._not_as_signed(request, request.path_params["device_id"]):

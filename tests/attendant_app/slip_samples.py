@@ -93,6 +93,21 @@ DEPOSIT = slips.Deposit(
     owed_rp=43_000,
     at=AT,
 )
+SHARE = slips.PaidShare(
+    number="BGH-2026-000003-K-7",
+    attendant="J-001 Ahmad Rifani",
+    span=(date(2026, 11, 16), date(2026, 11, 21)),
+    days=6,
+    gross_rp=800_000,
+    part="35",
+    share_rp=280_000,
+    taken_back_rp=700,
+    rest_rp=12_000,
+    amount_rp=291_300,
+    account="Bank Kalimantan Tengah ...678",
+    reference="20261123-0077",
+    paid_on=date(2026, 11, 23),
+)
 VOID = slips.Void(
     number=slip_number("BATAL", RECORD),
     entry_number=slip_number("MASUK", RECORD),
@@ -130,6 +145,7 @@ SLIPS: dict[str, Callable[[Printing], Document]] = {
     "receipt": lambda how: slips.receipt(facts(), how),
     "shift": lambda how: slips.shift(SHIFT, OFFICE, how),
     "deposit": lambda how: slips.deposit(DEPOSIT, OFFICE, how),
+    "share": lambda how: slips.paid_share(SHARE, OFFICE, how),
     "void": lambda how: slips.void(VOID, OFFICE, how),
     "wish": lambda how: slips.refund_wish(WISH, OFFICE, how),
     "notice": lambda how: slips.notice(NOTICE, OFFICE, how),

@@ -188,6 +188,45 @@ def test_money_that_came_back_is_told_and_given_on_paper(
     assert not walk.faults, "\n".join(walk.faults)
 
 
+SHARE = {
+    "number": "BGH-2026-000003-K-7", "paid_on": "2026-11-23", "first_day": "2026-11-16",
+    "last_day": "2026-11-21", "days": 6, "gross_rp": 800_000, "parts_bp": [3500],
+    "share_rp": 280_000, "taken_back_rp": 700, "rest_rp": 0, "amount_rp": 279_300,
+    "account": "Bank Uji ...678", "reference": "REF-77",
+}  # fmt: skip
+
+
+def test_a_share_that_was_paid_is_shown_and_printed_for_its_attendant_alone(
+    walk: Walk,  # noqa: F811
+    device: Device,
+    office: Office,
+    paper: Paper,
+) -> None:
+    office.earned = {"last_payout_rp": 279_300, "last_payout_at": "2026-11-23T03:00:00Z"}
+    office.share_slips = [SHARE]
+    device.sign_in()
+    until(lambda: "Rp279.300" in device.http.get("/shares").text)
+    office.stop()
+    until(lambda: not device.status()["online"])
+    walk.see("/shares", "shares", "a[href='/shares/BGH-2026-000003-K-7']")
+    walk.page.get_by_role("link", name="BGH-2026-000003-K-7").click()
+    walk.see("/shares/BGH-2026-000003-K-7", "share", ".slip button")
+    walk.page.get_by_role("button", name="Print the slip of the share").click()
+    until(lambda: any(b"SLIP BAGI HASIL" in job for job in paper.jobs))
+    text = paper.jobs[-1].decode("ascii", "replace")
+    for told in ("16/11/2026", "Rp800.000", "Bagian 35%", "-Rp700", "Rp279.300", "REF-77"):
+        assert told in text, told
+    office.start()
+    until(lambda: device.status()["online"])
+    closed(device, 0)
+    office.earned, office.share_slips = {}, []
+    device.sign_in("J-002", "222222")
+    assert "Rp279.300" not in device.http.get("/shares").text
+    assert device.http.get("/shares/BGH-2026-000003-K-7").status_code == 404
+    assert device.http.post("/slips/share/BGH-2026-000003-K-7").status_code == 404
+    assert not walk.faults, "\n".join(walk.faults)
+
+
 def test_a_second_tap_prints_nothing_twice(device: Device, office: Office, paper: Paper) -> None:
     paper.paper_out = True
     device.sign_in()

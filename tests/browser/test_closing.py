@@ -167,3 +167,23 @@ async def pay_out(screens: Screens, maker: Page, checker: Page, key: ReportSigne
     )
     assert "sembilan ratus rupiah" in text_of(await slip.body())
     assert (await asyncio.to_thread(status, await slip.body(), key)).valid
+    await record_beforehand(screens, maker, checker)
+
+
+async def record_beforehand(screens: Screens, maker: Page, checker: Page) -> None:
+    """An attendant's account, from the attendant's page: nothing is owed to J-001 yet."""
+    await maker.goto("/office/attendants?q=J-001")
+    await maker.locator("tbody a").first.click()
+    await maker.get_by_text("Catat rekening", exact=True).first.click()
+    for name, value in (
+        ("Bank", "Bank Uji"), ("Nama pemilik rekening", "Ahmad"), ("Nomor rekening", "0098765432"),
+    ):  # fmt: skip
+        await maker.get_by_label(name, exact=True).fill(value)
+    await press(maker, "Catat rekening", PASSWORD)
+    await expect(maker.locator("#rekening")).to_contain_text("Bank Uji …432, Ahmad")
+    await screens.examine(maker, "attendant-account")
+    await maker.get_by_role("link", name="menunggu persetujuan").click()
+    await checker.goto("/office/payouts")
+    await checker.get_by_label("Alasan").fill("buku tabungan")
+    await press(checker, "Setujui rekening", CHECKER_PASSWORD)
+    await expect(checker.get_by_text("Setujui rekening")).to_have_count(0)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from server.identity import service as identity
 from server.identity.service import RoleNotAllowed
 from server.office import settling
 from server.payments.books import Books
-from server.reconciliation import papers, payees, payouts, results, transfers
+from server.reconciliation import papers, payees, payouts, results, share_slips, transfers
 from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import MappingRefused, PayoutMapping, mapping, parsed, ready
 from server.reconciliation.models import TransferCase
@@ -38,6 +39,7 @@ from server.reconciliation.payouts import (
     PayoutNotPossible,
     ToldAccount,
 )
+from server.reconciliation.share_slips import Reckoning
 from server.reconciliation.states import (
     LINE_TABLE,
     RUN_TABLE,
@@ -449,11 +451,59 @@ async def test_a_zones_pool_reads_as_words_wherever_people_read_it(
 
 async def test_a_slip_says_who_was_paid_how_much(office: Office) -> None:
     told = ShareSlip(
-        "BGH-2026-000001-X/1", "Budi (J-001)", 4_900, DAY, "Bank Uji, ...890", "REF-1", DAY
-    )
+        "BGH-2026-000001-X/1", "Budi (J-001)", 4_900, DAY,
+        Reckoning(DAY, DAY, 1, 14_000, [3_500], 5_000, 100, 0), "Bank Uji, ...890", "REF-1", DAY,
+    )  # fmt: skip
     said = text_of(papers.share_slip(Letterhead("Kabupaten Contoh", "Dishub"), told, Proof(())))
+    for part in ("Rp14.000", "35 % = Rp5.000", "1 hari", "-Rp100"):
+        assert part in said
     for part in ("Budi (J-001)", "Rp4.900", "empat ribu sembilan ratus rupiah", "...890"):
         assert part in said
+
+
+async def test_an_attendants_account_is_seen_by_two_before_any_share_is_owed(
+    office: Office,
+) -> None:
+    async with office.transactions.begin() as db:
+        maker = await identity.officer_named(db, OFFICER)
+        checker = await identity.officer_named(db, CHECKER)
+        told = ToldAccount("2120", "J-001", "Bank Uji", "Ahmad", NUMBER)
+        for nobody in (replace(told, party="J-999"), replace(told, account_code="2130")):
+            with pytest.raises(payouts.PayoutNotFound):
+                await payouts.record_account(db, maker, nobody, KEY, now=AFTER)
+        await payouts.record_account(db, maker, told, KEY, now=AFTER)
+        (waits,) = await payouts.told_of(db, await payouts.payees(db))
+        assert (waits.party, waits.owed_rp, waits.account) == ("J-001", 0, None)
+        assert waits.told is not None
+        await payees.decide(db, checker, waits.told.id, "buku tabungan", agree=True, now=AFTER)
+        assert ("2120", "J-001") in await payees.agreed(db)
+
+
+async def reckonings(office: Office, run: PayoutRun) -> dict[str, Reckoning]:
+    async with office.transactions.begin() as db:
+        lines = await payouts.lines_of(db, run.id)
+        return {line.party: await share_slips.reckoned(db, run, line) for line, _ in lines}
+
+
+async def test_a_slip_says_of_which_days_and_takings_a_share_was(office: Office) -> None:
+    run = await run_of(office)
+    await paying.decide(office.transactions, run, AFTER)
+    await pay(office, run, 1, 2)
+    first = await reckonings(office, run)
+    pool, third = first.values()
+    assert (pool.first, pool.last, pool.days, pool.gross_rp) == (DAY, DAY, 1, 18_000)
+    async with office.transactions.begin() as db:
+        paid = {line.party: line.amount_rp for line, _ in await payouts.lines_of(db, run.id)}
+    assert [one.share_rp - one.taken_back_rp for one in (pool, third)] == [*paid.values()]
+    assert [one.share_rp * 10_000 // one.gross_rp for one in (pool, third)] == [
+        *pool.parts_bp, *third.parts_bp
+    ]  # fmt: skip
+    # What came later is of the next slip, and changes no slip that was given.
+    late = AFTER + timedelta(hours=2)
+    await office.book([booked(9, (AFTER + timedelta(hours=1)).isoformat(), 2_000)])
+    next_run = await paying.prepare(office.transactions, office.books.day(late), office.books, late)
+    assert {one.gross_rp for one in (await reckonings(office, next_run)).values()} == {2_000}
+    assert await reckonings(office, run) == first
 
 
 @pytest.mark.parametrize("state", RunState)

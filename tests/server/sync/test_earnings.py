@@ -1,6 +1,6 @@
 """Hak saya hari ini: the books' own sums, of whose charge it was."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -16,6 +16,7 @@ from server.payments.models import Charge, Inquiry
 from server.workdays import Workdays
 from tests.server.booking import told_paid
 from tests.server.handhelds import Handheld, nonce_for, on_shift
+from tests.server.reconciliation import paying
 from tests.server.sync.test_closing import close, count, shift_of, spots, take_cash
 
 RELIEF, PIN = "J-002", "222222"
@@ -100,6 +101,30 @@ async def test_a_charge_counts_for_who_made_it_also_when_paid_on_the_reliefs_shi
         ("unconfirmed", 1, late["amount_rp"]),
         ("over", 1, over_rp),
     ]
+
+
+async def test_a_share_that_was_paid_is_told_to_its_attendant_alone(
+    api: httpx.AsyncClient, transactions: Transactions, handheld: Handheld, books: Books
+) -> None:
+    spot, *_ = await spots(api, handheld)
+    cash_rp = (await take_cash(api, handheld, spot)).json()["amount_rp"]
+    await paying.pay_shares(transactions, books, datetime.now(UTC))
+    path = "/v1/shifts/current/share-slips"
+    (slip,) = (await api.get(path, auth=handheld.signed)).json()["slips"]
+    (bp,) = slip["parts_bp"]
+    assert (slip["gross_rp"], slip["days"], slip["taken_back_rp"], slip["rest_rp"]) == (
+        cash_rp, 1, 0, 0
+    )  # fmt: skip
+    assert slip["amount_rp"] == slip["share_rp"] == cash_rp * bp // 10_000 > 0
+    shift = await shift_of(transactions, handheld)
+    body = await count(api, handheld, shift, 0, cash_rp)
+    assert (await close(api, handheld, shift, body)).status_code == 200
+    async with transactions.begin() as db:
+        await identity.add_attendant(db, code=RELIEF, name="Pengganti", pin=PIN)
+    handheld.token = ""
+    asked = handheld.shift_request(await nonce_for(api, handheld), attendant=RELIEF, pin=PIN)
+    handheld.token = (await api.post("/v1/shifts", json=asked)).json()["token"]
+    assert (await api.get(path, auth=handheld.signed)).json() == {"slips": []}
 
 
 def test_a_payout_of_a_holiday_is_made_on_the_next_working_day() -> None:
