@@ -21,7 +21,7 @@ from domain.states import TransitionRefused
 from server.database import new_id
 from server.errors import InvalidRequest, NotFound, Problem
 from server.identity import service as identity
-from server.identity.models import Officer
+from server.identity.models import Attendant, Officer
 from server.identity.service import Right
 from server.ledger import postings
 from server.ledger import service as ledger
