@@ -13,6 +13,8 @@ from prometheus_client import REGISTRY
 from server import pages
 from server.database import Transaction, fetch
 from server.office.signed_in import OfficerDep
+from server.payments import choices
+from server.payments.choices import Doing
 from server.payments.wiring import WiringDep
 
 router = APIRouter()
@@ -68,6 +70,7 @@ async def health_page(
     now = datetime.now(UTC)
     (row,) = await fetch(db, ASKED, now - timedelta(minutes=2))
     jobs = await fetch(db, JOBS)
+    doing = await choices.doing(db, now) if len(wired.acquirers) > 1 else {}
     disk = shutil.disk_usage(pages.HERE)
     return pages.render(
         request,
@@ -78,6 +81,9 @@ async def health_page(
         happened=list(_happened(row, now)),
         waits=list(_waits(row)),
         jobs=[(job["entrypoint"], job["last_run"], _late(job, now)) for job in jobs],
+        acquirers=[
+            (each.profile.name, doing.get(each.profile.name, Doing())) for each in wired.acquirers
+        ],
         checked_at=_checked_at(),
         violations=_violations(),
         database_gb=row["bytes"] / GIGABYTE,

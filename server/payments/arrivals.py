@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 
 from domain.covered import Pass
 from domain.money import format_rp
@@ -44,6 +45,10 @@ from server.webhooks import service as webhooks
 from server.webhooks.facts import ChargePaid, Fact, ReceiptIssued
 
 log = structlog.get_logger()
+
+PAID = Counter(
+    "karcis_paid", "Money that an acquirer told of and that was booked", ["acquirer", "by"]
+)
 
 CLOCK_SLACK = timedelta(minutes=15)
 """How far an acquirer's clock may be from ours before its time of payment is not believed."""

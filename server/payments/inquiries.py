@@ -16,7 +16,7 @@ from server.database import Transactions
 from server.faults import crash_point
 from server.payments import queries, service
 from server.payments.acquirer import Acquirer, AcquirerUnknown, InquiryAnswer, PaidStatus
-from server.payments.arrivals import Arrival, NotRecorded, record_one
+from server.payments.arrivals import PAID, Arrival, NotRecorded, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry, PooledCharge
 from server.payments.wire import DEADLINE_S
@@ -74,13 +74,15 @@ async def inquire(
         charge = await queries.lock_charge(db, acquirer.profile.name, reference)
         if charge is None:
             return answer.status
-        before = charge.state
+        before, paid_before = charge.state, charge.paid_at
         pooled = await db.get(PooledCharge, charge.id)
         await _apply(db, charge, pooled, answer, books, now)
         charge.next_inquiry_at = (
             _next_inquiry(charge, pooled, now) if charge.paid_at is None else None
         )
         crash_point("inquiry-not-committed")
+    if charge.paid_at is not None and paid_before is None:
+        PAID.labels(acquirer.profile.name, "inquiry").inc()
     crash_point("inquiry-not-announced")
     if charge.state != before or charge.money_flag is not None:
         announcer.announce(charge.id)

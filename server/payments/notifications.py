@@ -21,7 +21,7 @@ from server.faults import crash_point
 from server.group_commit import GroupCommit
 from server.payments import arrivals, queries, service
 from server.payments.acquirer import PaidStatus
-from server.payments.arrivals import Arrival, NotRecorded, Weighed
+from server.payments.arrivals import PAID, Arrival, NotRecorded, Weighed
 from server.payments.books import Books
 from server.payments.callbacks import Answer, Callback, Listener, Notified, Refused
 from server.payments.models import Notification
@@ -32,7 +32,9 @@ log = structlog.get_logger()
 ACCEPTED = "accepted"
 UNIQUE_VIOLATION = "23505"
 
-NOTIFICATIONS = Counter("karcis_notify", "Acquirer notifications by outcome", ["outcome"])
+NOTIFICATIONS = Counter(
+    "karcis_notify", "Notifications by acquirer and outcome", ["acquirer", "outcome"]
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Inbox:
             else:
                 log.exception("notification_failed")
                 failure = Refused("50000", "General Error", "failed")
-        NOTIFICATIONS.labels(failure.outcome).inc()
+        self._count(failure.outcome)
         return self.listener.refused(failure)
 
     async def _receive(self, callback: Callback, now: datetime) -> Answer:
@@ -104,13 +106,17 @@ class Inbox:
             # The same external id or the same money came for another charge at this very moment.
             conflict = Refused("40900", "Conflict", "conflict")
             verdict = await self._groups.do(replace(heard, id=new_id(), told=conflict))
-        NOTIFICATIONS.labels(_counted_as(verdict)).inc()
+        self._count(_counted_as(verdict))
         if verdict.refusal is not None:
             log.warning("notification_refused", outcome=verdict.outcome, code=verdict.refusal.code)
             return self.listener.refused(verdict.refusal)
         if verdict.posted is not None:
+            PAID.labels(self.listener.profile.name, "notification").inc()
             self._announcer.announce(verdict.posted.charge.id)
         return self._accepted
+
+    def _count(self, outcome: str) -> None:
+        NOTIFICATIONS.labels(self.listener.profile.name, outcome).inc()
 
     def _keys(self, heard: Heard) -> Sequence[Hashable]:
         """Two notifications of one charge, or under one external id, are judged one by one."""

@@ -44,7 +44,15 @@ from server.payments.callbacks import (
     optional_field,
     required_field,
 )
-from server.payments.wire import DEADLINE_S, AmountError, exchange, filled, paid, whole_rupiah
+from server.payments.wire import (
+    DEADLINE_S,
+    AmountError,
+    exchange,
+    filled,
+    measured,
+    paid,
+    whole_rupiah,
+)
 
 MPM = ChargeKind.MPM
 WIB = timezone(timedelta(hours=7))
@@ -97,6 +105,7 @@ class RestAcquirer:
     async def close(self) -> None:
         await self._client.aclose()
 
+    @measured
     async def generate(self, reference: str, amount_rp: int, expires_at: datetime) -> IssuedBarcode:
         left_s = ceil((expires_at - datetime.now(UTC)).total_seconds())
         answer = await self._ask(
@@ -114,6 +123,7 @@ class RestAcquirer:
             raise AcquirerUnknown("charge succeeded without a barcode")
         return IssuedBarcode(qris, acquirer_reference)
 
+    @measured
     async def pay_consumer(
         self, reference: str, amount_rp: int, consumer_qr: str, expires_at: datetime
     ) -> ConsumerPayment:
@@ -122,6 +132,7 @@ class RestAcquirer:
     async def decode(self, qris_text: str) -> DecodedBarcode:
         raise NotOffered("decode")
 
+    @measured
     async def inquire(self, reference: str, kind: ChargeKind = MPM) -> InquiryAnswer:
         answer = await self._ask("GET", _of_order(reference, "status"))
         code = str(answer.get("status_code", ""))
@@ -131,9 +142,11 @@ class RestAcquirer:
             raise AcquirerUnknown(f"status answered {code or 'no code'}")
         return _inquiry_answer(answer, self.profile)
 
+    @measured
     async def cancel(self, reference: str, reason: str, kind: ChargeKind = MPM) -> None:
         _demand(await self._ask("POST", _of_order(reference, "cancel")))
 
+    @measured
     async def refund(
         self,
         reference: str,

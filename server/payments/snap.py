@@ -34,7 +34,15 @@ from server.payments.acquirer import (
     ToldRefund,
     demand,
 )
-from server.payments.wire import DEADLINE_S, AmountError, exchange, filled, paid, whole_rupiah
+from server.payments.wire import (
+    DEADLINE_S,
+    AmountError,
+    exchange,
+    filled,
+    measured,
+    paid,
+    whole_rupiah,
+)
 
 TOKEN_MARGIN = timedelta(seconds=60)
 """A token is renewed this long before it ends, so that no request carries one about to die."""
@@ -180,6 +188,7 @@ class SnapAcquirer:
             self._renewal.cancel()
         await self._client.aclose()
 
+    @measured
     async def generate(self, reference: str, amount_rp: int, expires_at: datetime) -> IssuedBarcode:
         """Ask for a dynamic barcode of `amount_rp`. Of a duplicate reference an inquiry tells."""
         answer = await self._accepted(
@@ -198,6 +207,7 @@ class SnapAcquirer:
             raise AcquirerUnknown("generate succeeded without a barcode")
         return IssuedBarcode(qris, acquirer_reference)
 
+    @measured
     async def pay_consumer(
         self, reference: str, amount_rp: int, consumer_qr: str, expires_at: datetime
     ) -> ConsumerPayment:
@@ -214,6 +224,7 @@ class SnapAcquirer:
         answer = await self._accepted(Service.PAY_CONSUMER, body, Meaning.IN_PROGRESS)
         return ConsumerPayment(filled(answer.get("referenceNo")), answer)
 
+    @measured
     async def inquire(self, reference: str, kind: ChargeKind = MPM) -> InquiryAnswer:
         service = Service.QUERY_CONSUMER if kind is CPM else Service.QUERY
         original = Service.PAY_CONSUMER if kind is CPM else Service.GENERATE
@@ -227,12 +238,14 @@ class SnapAcquirer:
             raise AcquirerUnknown(f"query answered {code or 'no code'}")
         return self._inquiry_answer(answer)
 
+    @measured
     async def cancel(self, reference: str, reason: str, kind: ChargeKind = MPM) -> None:
         if not self.profile.cancels:
             raise NotOffered("cancel")
         service = Service.CANCEL_CONSUMER if kind is CPM else Service.CANCEL
         await self._accepted(service, self._original(reference) | {"reason": _printable(reason)})
 
+    @measured
     async def refund(
         self,
         reference: str,

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,6 +32,7 @@ from server.sandbox.app import create_app as create_sandbox
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
 from server.system import make_keys
+from tests.server.cluster import CHECKER_PASSWORD
 from tests.server.conftest import CLIENT_SECRET, Sandbox
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, FLAT, Office, on_a_socket
 from tests.server.payments.voice import Voice, compact
@@ -219,6 +221,46 @@ async def test_what_is_open_at_one_is_finished_there_when_new_charges_go_to_the_
         assert (refund["state"], refund["acquirer"]) == ("done", name)
         made = [each["partner_refund_no"] for each in (await sandbox.truth())["refunds"]]
         assert made == [refund["reference"]]
+
+
+def measured(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+async def test_each_acquirers_calls_and_money_are_measured_under_its_name(two: Two):
+    def counts(name: str) -> list[float]:
+        call = "karcis_acquirer_call_seconds_count"
+        return [
+            measured(call, acquirer=name, call="generate", outcome="answered"),
+            measured(call, acquirer=name, call="generate", outcome="unknown"),
+            measured("karcis_paid_total", acquirer=name, by="notification"),
+            measured("karcis_paid_total", acquirer=name, by="inquiry"),
+        ]
+
+    before = {name: counts(name) for name in ("sandbox", B)}
+    told, at_a = await two.issue()
+    await two.a.pay(at_a["qris"])
+    await two.is_in(told, "paid")
+    await two.a.fault("generate_no_answer_before_booking", times=1)
+    await two.issue()
+    await two.use(B)
+    silent, at_b = await two.issue()
+    await two.b.fault("drop_notifications", times=1_000)
+    await two.b.pay(at_b["qris"])
+    await two.ask_what_is_due()
+    await two.is_in(silent, "paid")
+
+    async def counted() -> bool:
+        after = {name: counts(name) for name in before}
+        grown = [[x - y for x, y in zip(after[n], before[n], strict=True)] for n in before]
+        return grown == [[1, 1, 1, 0], [1, 0, 0, 1]]
+
+    await until(counted)
+    form = {"login": sample.CHECKER, "password": CHECKER_PASSWORD}
+    await two.client.post("/office/sign-in", data=form)
+    page = (await two.client.get("/office/health")).text
+    assert f">{B}<" in page
+    assert ">sandbox<" in page
 
 
 async def test_a_charge_that_one_left_in_doubt_is_never_issued_at_the_other(two: Two):

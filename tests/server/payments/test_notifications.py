@@ -333,7 +333,8 @@ async def test_a_signature_of_a_longer_key_fits(office):
 
 
 def counted(outcome: str) -> float:
-    return REGISTRY.get_sample_value("karcis_notify_total", {"outcome": outcome}) or 0
+    labels = {"acquirer": "sandbox", "outcome": outcome}
+    return REGISTRY.get_sample_value("karcis_notify_total", labels) or 0
 
 
 async def test_a_repeat_is_acknowledged_again_and_posted_once(office):
