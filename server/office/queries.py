@@ -218,6 +218,7 @@ async def case_of_difference(db: AsyncSession, row: Discrepancy) -> UUID | None:
         about = select(Case.id).join(SettlementLine, SettlementLine.id == Case.settlement_line_id)
         return await db.scalar(
             about.where(SettlementLine.acquirer_reference == row.subject.split("/")[0])
+            .where(SettlementLine.acquirer == row.acquirer)
             .where(SettlementLine.gross_rp == row.details["theirs_rp"])
             .limit(1)
         )

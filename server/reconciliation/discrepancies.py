@@ -28,14 +28,15 @@ from server.ledger import postings
 from server.ledger import service as ledger
 from server.payments.books import Books
 from server.reconciliation import claims
-from server.reconciliation.matching import Difference, DifferenceKind, Outcome
+from server.reconciliation.matching import Difference, DifferenceKind, Name, Outcome
 from server.reconciliation.models import CashDeposit, Discrepancy
 
 KIND = CaseKind.DISCREPANCY
 # What the sources of entries about a difference begin with; its id and a step's number follow.
 RESOLVED = "resolved:"
 TAKEN_BACK = "unresolved:"
-NAMED = Discrepancy.kind + ":" + Discrepancy.subject
+# No acquirer's name has a colon.
+NAMED = Discrepancy.kind + ":" + Discrepancy.acquirer + ":" + Discrepancy.subject
 
 
 class Resolution(StrEnum):
@@ -227,27 +228,31 @@ async def _take_back(db: AsyncSession, row: Discrepancy, books: Books, now: date
     )
 
 
+def named(name: Name) -> str:
+    """As NAMED says it of a row."""
+    kind, subject, acquirer = name
+    return f"{kind.value}:{acquirer}:{subject}"
+
+
 async def undecided(db: AsyncSession, found: Sequence[Difference]) -> list[Difference]:
     """Those of a comparison just now that two officers have not decided."""
-    names = [f"{each.kind.value}:{each.subject}" for each in found]
+    names = [named(each.name) for each in found]
     rows = await db.execute(
-        select(Discrepancy.kind, Discrepancy.subject)
+        select(NAMED)
         .where(Discrepancy.outcome.is_not(None))
         .where(any_(literal(names, ARRAY(Text))) == NAMED)
     )
-    decided = {(kind, subject) for kind, subject in rows}
-    return [each for each in found if (each.kind.value, each.subject) not in decided]
+    decided = set(rows.scalars())
+    return [each for each, name in zip(found, names, strict=True) if name not in decided]
 
 
 # What a comparison does to what people have decided, or are about to
 
 
-async def meet(
-    db: AsyncSession, day: date, outcome: Outcome, now: datetime
-) -> set[tuple[str, str]]:
-    """Hold what officers work on against a new comparison; the (kind, subject) of all of it."""
-    found = {(each.kind.value, each.subject): each for each in outcome.differences}
-    names = [f"{kind}:{subject}" for kind, subject in (*found, *outcome.explained)]
+async def meet(db: AsyncSession, day: date, outcome: Outcome, now: datetime) -> set[str]:
+    """Hold what officers work on against a new comparison; what all of it is `named`."""
+    found = {named(each.name): each for each in outcome.differences}
+    names = [*found, *map(named, outcome.explained)]
     rows = await db.scalars(
         select(Discrepancy)
         .where(
@@ -267,8 +272,9 @@ async def meet(
     for row in rows:
         if row.state == CaseState.OPEN and row.entry_id is None:
             continue
-        await _meet(db, row, found.get((row.kind, row.subject)), now)
-        met.add((row.kind, row.subject))
+        name = f"{row.kind}:{row.acquirer}:{row.subject}"
+        await _meet(db, row, found.get(name), now)
+        met.add(name)
     return met
 
 

@@ -122,6 +122,7 @@ class Difference:
     """Something the two sides do not agree on.
 
     `difference_rp` is what the other side says less what we say: negative when money is missing.
+    `acquirer` is whose line it is about; two of them may give the same reference, without an RRN.
     """
 
     kind: DifferenceKind
@@ -129,6 +130,15 @@ class Difference:
     difference_rp: int
     ours_rp: int
     theirs_rp: int
+    acquirer: str = ""
+
+    @property
+    def name(self) -> "Name":
+        return self.kind, self.subject, self.acquirer
+
+
+Name = tuple[DifferenceKind, str, str]
+"""A difference's kind, subject and acquirer: no two have the same."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +185,7 @@ class Outcome:
 
     matched: tuple[Matched, ...]
     differences: tuple[Difference, ...]
-    explained: frozenset[tuple[DifferenceKind, str]]
+    explained: frozenset[Name]
     """What this comparison shows to be no difference, on whichever day it was found as one."""
     paid: tuple[Paid, ...] = ()
     received_rp: Mapping[str, int] = field(default_factory=dict)
@@ -226,13 +236,13 @@ def match(
     differences = [
         *lines_differ(pairs, left, unbooked),
         *(
-            _difference(DifferenceKind.OUTCOME_UNKNOWN, _subject(p.booked), p.booked.amount_rp, 0)
+            _of_line(DifferenceKind.OUTCOME_UNKNOWN, p.booked, p.booked.amount_rp, 0)
             for p in undecided
         ),
         *_fees_differ(settled, tolerances.fee_rounding_rp),
         *payouts.differences,
     ]
-    found = {(difference.kind, difference.subject) for difference in differences}
+    found = {difference.name for difference in differences}
     return Outcome(
         tuple(matched),
         tuple(sorted(differences, key=repr)),
@@ -248,14 +258,14 @@ def lines_differ(
     unbooked: Iterable[Settled],
 ) -> list[Difference]:
     return [
-        *(_difference(DifferenceKind.NOT_SETTLED, _subject(b), b.amount_rp, 0) for b in unsettled),
+        *(_of_line(DifferenceKind.NOT_SETTLED, b, b.amount_rp, 0) for b in unsettled),
         *(
-            _difference(DifferenceKind.NOT_BOOKED, _subject(s), 0, s.gross_rp)
+            _of_line(DifferenceKind.NOT_BOOKED, s, 0, s.gross_rp)
             for s in unbooked
             if s.gross_rp and not s.recognised
         ),
         *(
-            _difference(DifferenceKind.AMOUNT_DIFFERS, _subject(b), b.amount_rp, s.gross_rp)
+            _of_line(DifferenceKind.AMOUNT_DIFFERS, b, b.amount_rp, s.gross_rp)
             for b, s, _ in pairs
             if b.amount_rp != s.gross_rp
         ),
@@ -264,20 +274,18 @@ def lines_differ(
 
 def _fees_differ(settled: Iterable[Settled], rounding_rp: int) -> list[Difference]:
     return [
-        _difference(
-            DifferenceKind.MDR_DIFFERS, _subject(s), s.gross_rp - due_rp, s.gross_rp - s.mdr_rp
-        )
+        _of_line(DifferenceKind.MDR_DIFFERS, s, s.gross_rp - due_rp, s.gross_rp - s.mdr_rp)
         for s in settled
         if (due_rp := s.mdr_due_rp) is not None and abs(due_rp - s.mdr_rp) > rounding_rp
     ]
 
 
-def _of_lines(matched: Iterable[Matched]) -> Iterator[tuple[DifferenceKind, str]]:
+def _of_lines(matched: Iterable[Matched]) -> Iterator[Name]:
     """The differences that were found while one side of what now matches was missing."""
     for m in matched:
-        yield DifferenceKind.NOT_SETTLED, _subject(m.booked)
-        yield DifferenceKind.OUTCOME_UNKNOWN, _subject(m.booked)
-        yield DifferenceKind.NOT_BOOKED, _subject(m.settled)
+        yield DifferenceKind.NOT_SETTLED, _subject(m.booked), m.booked.acquirer
+        yield DifferenceKind.OUTCOME_UNKNOWN, _subject(m.booked), m.booked.acquirer
+        yield DifferenceKind.NOT_BOOKED, _subject(m.settled), m.settled.acquirer
 
 
 class Pair(NamedTuple):
@@ -393,7 +401,7 @@ class Payouts:
 
     paid: tuple[Paid, ...]
     differences: tuple[Difference, ...]
-    looked_at: tuple[tuple[DifferenceKind, str], ...]
+    looked_at: tuple[Name, ...]
     received_rp: Mapping[str, int]
 
 
@@ -429,7 +437,7 @@ def compare_payouts(
     return Payouts(
         tuple(sorted(paid, key=lambda p: p.name)),
         tuple(differences),
-        tuple((kind, name) for kind in kinds for name in batches),
+        tuple((kind, name, "") for kind in kinds for name in batches),
         {name: sum(part_rp for part_rp, _ in parts) for name, parts in received.items()},
     )
 
@@ -506,6 +514,13 @@ def _word(batch: str) -> re.Pattern[str]:
 
 def _difference(kind: DifferenceKind, subject: str, ours_rp: int, theirs_rp: int) -> Difference:
     return Difference(kind, subject, theirs_rp - ours_rp, ours_rp, theirs_rp)
+
+
+def _of_line(
+    kind: DifferenceKind, line: Booked | Settled, ours_rp: int, theirs_rp: int
+) -> Difference:
+    difference_rp = theirs_rp - ours_rp
+    return Difference(kind, _subject(line), difference_rp, ours_rp, theirs_rp, line.acquirer)
 
 
 def _subject(line: Booked | Settled) -> str:

@@ -325,6 +325,8 @@ class RemittedDay(Base):
 class Discrepancy(Base):
     """A difference people must explain; `subject` names the line it is about, once per kind.
 
+    Two acquirers may give the same, so of a line `acquirer` says whose; of a movement it is empty.
+
     It is closed by the books once both sides agree, or by two officers with an `outcome`;
     `entry_id` is what they had posted, as long as it stands.
     """
@@ -338,13 +340,14 @@ class Discrepancy(Base):
             "outcome IS NULL OR (outcome IN ('claimed', 'written_off')) = (entry_id IS NOT NULL)",
             name="entry",
         ),
-        UniqueConstraint("kind", "subject"),
+        UniqueConstraint("kind", "subject", "acquirer"),
         Index("ix_discrepancies_waiting", "opened_at", postgresql_where=text("state <> 'closed'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[str] = mapped_column(Text)
     subject: Mapped[str] = mapped_column(Text)
+    acquirer: Mapped[str] = mapped_column(Text, server_default="")
     business_day: Mapped[date] = mapped_column(index=True)
     difference_rp: Mapped[int] = mapped_column(BigInteger)
     details: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -886,6 +886,7 @@ async def _keep_differences(db: AsyncSession, day: date, outcome: Outcome, now: 
             "id": new_id(),
             "kind": difference.kind.value,
             "subject": difference.subject,
+            "acquirer": difference.acquirer,
             "business_day": day,
             "difference_rp": difference.difference_rp,
             "details": {"ours_rp": difference.ours_rp, "theirs_rp": difference.theirs_rp},
@@ -894,21 +895,21 @@ async def _keep_differences(db: AsyncSession, day: date, outcome: Outcome, now: 
             "state": "open",
         }
         for difference in outcome.differences
-        if (difference.kind.value, difference.subject) not in decided
+        if discrepancies.named(difference.name) not in decided
     ]
     if rows:
         await db.execute(
             statement.on_conflict_do_update(
-                index_elements=[Discrepancy.kind, Discrepancy.subject],
+                index_elements=[Discrepancy.kind, Discrepancy.subject, Discrepancy.acquirer],
                 set_={
                     name: statement.excluded[name] for name in ("state", "difference_rp", "details")
                 },
             ),
             rows,
         )
-    still = _texts([f"{d.kind}:{d.subject}" for d in outcome.differences])
-    explained = _texts([f"{kind}:{subject}" for kind, subject in outcome.explained])
-    key = Discrepancy.kind + ":" + Discrepancy.subject
+    still = _texts([discrepancies.named(each.name) for each in outcome.differences])
+    explained = _texts([*map(discrepancies.named, outcome.explained)])
+    key = discrepancies.NAMED
     await db.execute(
         update(Discrepancy)
         .where(Discrepancy.state == "open", Discrepancy.entry_id.is_(None))

@@ -113,3 +113,35 @@ async def test_two_that_would_become_one_stop_the_migration(desk, office, owner_
         await again(owner_url, "0014", "0013")
     assert await office.rows("SELECT count(DISTINCT rrn) AS n FROM settlement_lines") == [{"n": 2}]
     assert await office.rows(GUARDS_OFF) == [{"n": 0}]
+
+
+BEFORE_ACQUIRERS = """
+    ALTER TABLE discrepancies DROP COLUMN acquirer CASCADE;
+    ALTER TABLE discrepancies ADD CONSTRAINT uq_discrepancies_kind_subject UNIQUE (kind, subject);
+    INSERT INTO discrepancies (id, kind, subject, business_day, difference_rp, details, owner,
+        opened_at, state)
+    SELECT gen_random_uuid(), kind, subject, '2026-11-21', -1,
+        '{"ours_rp": 1, "theirs_rp": 0}', 'x', now(), 'open'
+    FROM (
+        SELECT 'not-settled', acquirer_reference || '/' || coalesce(rrn, '-') FROM money
+        UNION ALL
+        SELECT 'not-booked', acquirer_reference || '/' || coalesce(rrn, '-') || '/pengembalian'
+        FROM settlement_lines WHERE gross_rp < 0
+        UNION ALL SELECT 'payout-missing', 'BCH-1'
+    ) d (kind, subject);
+"""
+
+
+async def test_a_difference_kept_before_is_of_the_acquirer_of_its_line(desk, office, owner_url):
+    migration = importlib.import_module(
+        "server.migrations.versions.0080_differences_of_two_acquirers"
+    )
+    await as_superuser(owner_url, BEFORE_ACQUIRERS)
+    await again(owner_url, "0080", migration.down_revision)
+    assert await office.rows("SELECT kind, acquirer FROM discrepancies ORDER BY kind") == [
+        {"kind": "not-booked", "acquirer": "sandbox"},
+        {"kind": "not-settled", "acquirer": "sandbox"},
+        {"kind": "payout-missing", "acquirer": ""},
+    ]
+    assert await office.rows(GUARDS_OFF) == [{"n": 0}]
+    assert await violations(as_role(owner_url, APP_ROLE)) == {}

@@ -275,7 +275,7 @@ def test_a_line_of_unknown_outcome_names_what_is_not_settled() -> None:
     }
     settled = match([ours()], [theirs()], PAID, unsettled=[theirs()])
     assert settled.differences == ()
-    assert ("outcome-unknown", "ACQ-1/100000000001") in settled.explained
+    assert ("outcome-unknown", "ACQ-1/100000000001", "") in settled.explained
 
 
 @pytest.mark.parametrize(("tolerance", "differs"), [(0, True), (1, False)])

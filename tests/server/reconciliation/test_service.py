@@ -638,3 +638,26 @@ async def test_two_acquirers_may_give_the_same_reference_on_one_day(office: Offi
         pairs = {(m.booked.acquirer, m.settled.acquirer) for m in report.matched}
         assert pairs == {(each, each) for each in names[:number]}
     assert report.differences == ()
+
+
+async def test_two_acquirers_without_a_line_have_a_difference_each(
+    office: Office, transactions: Transactions
+) -> None:
+    """And what comes for the one closes its own, and not the other's."""
+    at, names = f"{DAY}T08:00:00+07:00", ("bank-lain", "sandbox")
+    told = {"acquirer_reference": "ACQ-1", "rrn": None, "paid_at": at}
+    await office.book(
+        [
+            {**told, "reference": f"kami-{name}", "acquirer": name, "amount_rp": amount_rp}
+            for name, amount_rp in zip(names, (4000, 3000), strict=True)
+        ]
+    )
+    rows = select(Discrepancy.acquirer, Discrepancy.difference_rp, Discrepancy.state)
+    of_lines = rows.where(Discrepancy.kind == "not-settled").order_by(Discrepancy.acquirer)
+    for states in (("open", "open"), ("closed", "open")):
+        await office.reconcile()
+        async with transactions.begin() as db:
+            found = [tuple(row) for row in await db.execute(of_lines)]
+        assert found == [("bank-lain", -4000, states[0]), ("sandbox", -3000, states[1])]
+        file = settlement(line(1, at, batch="BCH-A1", gross_rp=4000, rrn=""))
+        await office.settle(file, "s.csv", "bank-lain")
