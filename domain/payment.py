@@ -293,17 +293,19 @@ def advance_refund(state: RefundState, event: RefundEvent) -> RefundState:
 
 
 class CaseOutcome(StrEnum):
-    """How a case ended. The first five are decided by two people, the others by the books.
+    """How a case ended. The first six are decided by two people, the others by the books.
 
-    RECOGNISED: the money is a zone's earning after all. KEPT: a refund that was refused is not
-    tried again. NOT_MADE: the acquirer did not make a refund that was in doubt. CLARIFIED: how a
-    proof or a voucher came to be taken that was no good is known. TAKEN_BACK: what had been posted
-    for a case that was opened again is undone, and the case stays open. REFUNDED: the money went
-    back. EXPLAINED: a later file says what it was. CLAIM_PAID: all of it paid what we claimed of a
-    fee, as two people decided about the claim.
+    RECOGNISED: the money is a zone's earning after all. MATCHED: it is that of a batch or slip
+    which the bank did not name. KEPT: a refund that was refused is not tried again. NOT_MADE: the
+    acquirer did not make a refund that was in doubt. CLARIFIED: how a proof or a voucher came to be
+    taken that was no good is known. TAKEN_BACK: what had been posted for a case that was opened
+    again is undone, and the case stays open. REFUNDED: the money went back. EXPLAINED: a later file
+    says what it was. CLAIM_PAID: all of it paid what we claimed of a fee, as two people decided
+    about the claim.
     """
 
     RECOGNISED = "recognised"
+    MATCHED = "matched"
     KEPT = "kept"
     NOT_MADE = "not_made"
     CLARIFIED = "clarified"

@@ -23,6 +23,8 @@ from server.payments import cases, proposals
 from server.payments.models import Case, Money, Refund
 from server.payments.voucher_models import VoucherRefusal
 from server.payments.wiring import WiringDep
+from server.reconciliation import ties
+from server.reconciliation.models import StatementLine
 from server.spots import service as spots
 from server.spots.models import Zone
 from server.sync import takings, wishes
@@ -42,8 +44,11 @@ async def case_page(
     money = await db.get(Money, case.money_id) if case.money_id else None
     refused = case.voucher_refusal_id
     voucher = await db.get(VoucherRefusal, refused) if refused else None
+    line = case.statement_line_id
+    movement = await db.get(StatementLine, line) if line else None
     zone = await db.get(Zone, case.zone_id) if case.zone_id else None
     rights = MAY[Role(officer.role)]
+    may_propose = case.state == CaseState.OPEN and Right.PROPOSE_CASE in rights
     own_wish = await refund_wishes.of_charge(db, case.charge_id) if case.charge_id else None
     key = wired.settings.contact_key
     return pages.render(
@@ -55,6 +60,7 @@ async def case_page(
         held_rp=await cases.held_rp(db, case),
         refund=about,
         money=money,
+        movement=movement,
         voucher=voucher,
         zone=zone,
         takings=await takings.of_charge(db, case.charge_id) if case.charge_id else [],
@@ -67,7 +73,8 @@ async def case_page(
         steps=await queries.steps_of_case(db, case_id),
         proposed_by=await queries.officer_name(db, case.proposed_by),
         outcomes=proposals.fitting(case),
-        may_propose=case.state == CaseState.OPEN and Right.PROPOSE_CASE in rights,
+        candidates=await ties.candidates(db, case, wired.books) if may_propose else [],
+        may_propose=may_propose,
         may_decide=case.state == CaseState.PROPOSED
         and Right.DECIDE_CASE in rights
         and case.proposed_by != officer.id,
@@ -88,12 +95,14 @@ async def propose(
     case_id: UUID,
     officer: Annotated[Officer, confirmed(Right.PROPOSE_CASE)],
     db: Transaction,
+    wired: WiringDep,
     outcome: Annotated[CaseOutcome, Form()],
     reason: Reason,
     zone: Annotated[str, Form(max_length=8)] = "",
+    pays: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    now = datetime.now(UTC)
-    await proposals.propose(db, officer.id, case_id, outcome, zone or None, reason, now=now)
+    told = ties.Proposal(outcome, reason, zone or None, pays or None)
+    await ties.propose(db, officer.id, case_id, told, wired.books, now=datetime.now(UTC))
     return RedirectResponse(f"/office/cases/{case_id}", 303)
 
 
@@ -106,7 +115,7 @@ async def decide(
     decision: Annotated[str, Form(pattern="^(accept|decline)$")],
     why: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    await proposals.decide(
+    await ties.decide(
         db,
         officer.id,
         case_id,

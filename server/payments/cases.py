@@ -203,6 +203,7 @@ async def settle(
         now=now,
         outcome=outcome.value,
         closed_at=now,
+        pays=None,
         **NO_PROPOSAL,
     )
 
@@ -254,4 +255,4 @@ async def undo_recognition(db: AsyncSession, case: Case, day: date, now: datetim
         business_day=day,
         now=now,
     )
-    case.entry_id = None
+    case.entry_id = case.posted_as = case.pays = None

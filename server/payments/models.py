@@ -269,7 +269,9 @@ class Case(Base):
     a voucher that was taken offline and then refused. `amount_rp` is what went into suspense,
     negative where it went out; of a charge it is what it is for, of a voucher what it was worth.
     `claims_rp` of it paid what we claimed of an acquirer's fee.
-    People propose and decide an outcome; `entry_id` is what they had posted, as long as it stands.
+    People propose and decide an outcome; `entry_id` is what they had posted, as long as it stands,
+    and `posted_as` the outcome that it was posted for. `pays` is the batch or slip whose money they
+    say a movement is.
     """
 
     __tablename__ = "cases"
@@ -279,7 +281,8 @@ class Case(Base):
         CheckConstraint(one_of("state", CaseState), name="state"),
         CheckConstraint(one_of("outcome", CaseOutcome), name="outcome"),
         CheckConstraint(
-            "proposed_outcome IN ('recognised', 'kept', 'not_made', 'clarified', 'taken_back')",
+            "proposed_outcome IN ('recognised', 'matched', 'kept', 'not_made', 'clarified',"
+            " 'taken_back')",
             name="proposed_outcome",
         ),
         CheckConstraint(
@@ -299,12 +302,20 @@ class Case(Base):
             name="closed",
         ),
         CheckConstraint(
-            "outcome NOT IN ('recognised', 'kept', 'not_made', 'clarified')"
+            "outcome NOT IN ('recognised', 'matched', 'kept', 'not_made', 'clarified')"
             " OR (num_nulls(proposed_by, decided_by) = 0"
             " AND outcome IS NOT DISTINCT FROM proposed_outcome)",
             name="decided",
         ),
-        CheckConstraint("outcome <> 'recognised' OR entry_id IS NOT NULL", name="entry"),
+        CheckConstraint(
+            "outcome NOT IN ('recognised', 'matched') OR outcome = posted_as", name="entry"
+        ),
+        CheckConstraint("(entry_id IS NULL) = (posted_as IS NULL)", name="posted_as"),
+        CheckConstraint(
+            "pays IS NOT NULL OR (posted_as IS DISTINCT FROM 'matched'"
+            " AND (state <> 'proposed' OR proposed_outcome <> 'matched'))",
+            name="pays",
+        ),
         CheckConstraint("outcome <> 'taken_back'", name="taken_back"),
         UniqueConstraint("refund_id", "kind"),
         UniqueConstraint("charge_id", "kind"),
@@ -339,6 +350,8 @@ class Case(Base):
     outcome: Mapped[str | None] = mapped_column(Text)
     closed_at: Mapped[datetime | None] = mapped_column(Instant)
     entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
+    posted_as: Mapped[str | None] = mapped_column(Text)
+    pays: Mapped[str | None] = mapped_column(Text)
 
 
 class CaseChange(Base):

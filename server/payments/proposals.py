@@ -35,7 +35,9 @@ from server.payments.cases import NO_PROPOSAL
 from server.payments.models import Case, Charge, Money, Refund
 from server.spots.models import Zone
 
-REOPENABLE = frozenset({CaseOutcome.RECOGNISED, CaseOutcome.KEPT, CaseOutcome.CLARIFIED})
+POSTED = frozenset({CaseOutcome.RECOGNISED, CaseOutcome.MATCHED})
+"""The outcomes for which something is posted."""
+REOPENABLE = POSTED | {CaseOutcome.KEPT, CaseOutcome.CLARIFIED}
 """What two officers decided and may ask about again; with NOT_MADE a refund was decided too."""
 
 
@@ -48,8 +50,12 @@ async def propose(
     reason: str,
     *,
     now: datetime,
+    pays: str | None = None,
 ) -> None:
-    """Say how a case should end, for another officer to decide; `zone_code` where it has none."""
+    """Say how a case should end, for another officer to decide; `zone_code` where it has none.
+
+    `pays` is what a movement is matched with, which the caller found to await it.
+    """
     maker = await identity.acting(db, officer_id, Right.PROPOSE_CASE)
     case = await _lock(db, case_id)
     if case.state != CaseState.OPEN:
@@ -68,6 +74,7 @@ async def propose(
         proposed_at=now,
         zone_id=zone_id,
         reason=reason,
+        pays=case.pays if case.entry_id else pays,
     )
 
 
@@ -80,8 +87,12 @@ async def decide(
     accept: bool,
     why: str,
     now: datetime,
+    clears: str | None = None,
 ) -> None:
-    """Close a case as proposed, or send it back; raises SamePerson for who proposed it."""
+    """Close a case as proposed, or send it back; raises SamePerson for who proposed it.
+
+    `clears` is the account that awaits what a movement is matched with.
+    """
     checker = await identity.acting(db, officer_id, Right.DECIDE_CASE)
     case = await _lock(db, case_id)
     if case.state != CaseState.PROPOSED or case.proposed_outcome is None:
@@ -89,8 +100,9 @@ async def decide(
     if case.proposed_by == checker.id:
         raise SamePerson
     if not accept:
+        lapsed = NO_PROPOSAL | {"pays": case.pays if case.entry_id else None}
         await cases.advance(
-            db, case, CaseEvent.DECLINED, who=checker.login, why=why, now=now, **NO_PROPOSAL
+            db, case, CaseEvent.DECLINED, who=checker.login, why=why, now=now, **lapsed
         )
         return
     outcome = CaseOutcome(case.proposed_outcome)
@@ -102,8 +114,12 @@ async def decide(
             db, case, CaseEvent.CORRECTED, who=checker.login, why=words, now=now, **NO_PROPOSAL
         )
         return
-    if outcome is CaseOutcome.RECOGNISED and case.entry_id is None:
-        case.entry_id = await _recognise(db, case, books, now)
+    if outcome in POSTED and case.entry_id is None:
+        if outcome is CaseOutcome.MATCHED:
+            case.entry_id = await _match(db, case, clears, books, now)
+        else:
+            case.entry_id = await _recognise(db, case, books, now)
+        case.posted_as = outcome.value
     await cases.advance(
         db,
         case,
@@ -177,10 +193,12 @@ async def _zone_of(db: AsyncSession, case: Case, zone_code: str | None) -> UUID 
 
 def fitting(case: Case) -> tuple[CaseOutcome, ...]:
     """The outcomes that people may propose for a case, the usual one first."""
-    if case.entry_id is not None:
-        return CaseOutcome.TAKEN_BACK, CaseOutcome.RECOGNISED
+    if case.posted_as is not None:
+        return CaseOutcome.TAKEN_BACK, CaseOutcome(case.posted_as)
     if case.charge_id is not None or case.voucher_refusal_id is not None:
         return (CaseOutcome.CLARIFIED,)
+    if case.statement_line_id is not None and not case.claims_rp:
+        return CaseOutcome.MATCHED, CaseOutcome.RECOGNISED
     if case.refund_id is None:
         return (CaseOutcome.RECOGNISED,)
     return (CaseOutcome.KEPT if case.kind == cases.REFUND_REFUSED else CaseOutcome.NOT_MADE,)
@@ -194,11 +212,13 @@ async def _refuse_unfit(
         raise OutcomeUnfit
     if outcome is CaseOutcome.TAKEN_BACK:
         await _refuse_what_is_used(db, case)
-    if outcome is not CaseOutcome.RECOGNISED or case.entry_id is not None:
+    if outcome not in POSTED or case.entry_id is not None:
         return
     held_rp = await cases.held_rp(db, case)
     if not held_rp:
         raise OutcomeUnfit
+    if outcome is CaseOutcome.MATCHED:
+        return
     order_id = await _pass_order_of(db, case)
     if order_id is not None:
         if not await passes.can_be_given(db, order_id, held_rp):
@@ -259,6 +279,22 @@ async def _recognise(db: AsyncSession, case: Case, books: Books, now: datetime) 
         # A case may be recognised again after a later file had reopened it.
         source=f"recognised:{case.id}:{now.isoformat()}",
         description=f"Titipan diakui: {case.reason}"[:200],
+        business_day=books.business_day(now),
+        now=now,
+    )
+
+
+async def _match(
+    db: AsyncSession, case: Case, clears: str | None, books: Books, now: datetime
+) -> UUID:
+    """What the books post by themselves where the bank names what a movement pays."""
+    if clears is None:
+        raise OutcomeUnfit("nothing awaits it")
+    return await ledger.record(
+        db,
+        postings.for_explained_movement(await cases.held_rp(db, case), clears),
+        source=f"matched:{case.id}:{now.isoformat()}",
+        description=f"Titipan adalah {case.pays}: {case.reason}"[:200],
         business_day=books.business_day(now),
         now=now,
     )

@@ -47,6 +47,13 @@ class Settled:
     acquirer: str = ""
 
 
+class Known(StrEnum):
+    """By what a movement was known to pay a batch or slip."""
+
+    NAMED = "named"
+    BY_OFFICERS = "by-officers"
+
+
 @dataclass(frozen=True)
 class Movement:
     """One line of a bank statement; a credit is positive."""
@@ -60,6 +67,8 @@ class Movement:
     also: tuple[str, ...] = ()
     """Further batches that it names: it pays them as one sum."""
     value_on: date | None = None
+    known: Known = Known.NAMED
+    """By what the books know what it pays."""
 
 
 class DifferenceKind(StrEnum):
@@ -86,9 +95,10 @@ class Reason(StrEnum):
 
 class Confidence(StrEnum):
     CERTAIN = "certain"
-    """The network's own id agrees."""
+    """The network's own id agrees, or the bank names what it pays."""
     LIKELY = "likely"
-    """The acquirer's reference and the amount agree, and one side tells no RRN."""
+    """The acquirer's reference and the amount agree, and one side tells no RRN; or two officers
+    say what a movement pays."""
     POSSIBLE = "possible"
     """The same, of neighbouring days."""
 
@@ -177,6 +187,12 @@ class Paid:
     movements: tuple[str, ...]
     how: How
     days_late: int = 0
+    known: Known = Known.NAMED
+    """By officers, where they said so of any of its movements."""
+
+    @property
+    def confidence(self) -> Confidence:
+        return Confidence.CERTAIN if self.known is Known.NAMED else Confidence.LIKELY
 
 
 @dataclass(frozen=True)
@@ -480,7 +496,9 @@ def _paid(
         how = How.MERGED
     else:
         how = How.SPLIT if len(movements) > 1 else How.WHOLE
-    return Paid(name, batch.net_rp, tuple(movements), how, days_late)
+    told = {movement.known for movement in movements.values()}
+    known = Known.BY_OFFICERS if Known.BY_OFFICERS in told else Known.NAMED
+    return Paid(name, batch.net_rp, tuple(movements), how, days_late, known)
 
 
 def named_together(names: Iterable[str], of_movements: Iterable[Collection[str]]) -> set[str]:

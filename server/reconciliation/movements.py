@@ -11,7 +11,20 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, literal, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Subquery,
+    Text,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
@@ -27,6 +40,7 @@ from server.payments.models import Case, Refund
 from server.reconciliation.files import StatementRow
 from server.reconciliation.matching import (
     DifferenceKind,
+    Known,
     Movement,
     batch_named,
     batches_named,
@@ -380,26 +394,31 @@ async def to_compare(
     And further batches that a sum pays together with one of them: all of these are compared whole.
     """
     since = day - PAID_OUT_WITHIN
+    paying = cleared()
     of_day = and_(
-        ClearedMovement.name.is_(None),
+        paying.c.name.is_(None),
         StatementLine.value_date == day,
         StatementLine.ledger_account.is_(None),
     )
     rows = await db.execute(
         select(
             StatementLine,
-            ClearedMovement.name,
+            paying.c.name,
+            paying.c.known,
             recognised(Case.statement_line_id, StatementLine.id),
         )
-        .outerjoin(ClearedMovement, ClearedMovement.statement_line_id == StatementLine.id)
+        .outerjoin(paying, paying.c.statement_line_id == StatementLine.id)
         .where(StatementLine.value_date >= since, StatementLine.amount_rp != 0)
-        .where(or_(ClearedMovement.name.is_not(None), of_day))
+        .where(or_(paying.c.name.is_not(None), of_day))
         .where(not_(exists().where(Refund.statement_line_id == StatementLine.id)))
         .where(not_(exists().where(Remittance.statement_line_id == StatementLine.id)))
         .where(not_(exists().where(PayoutRun.statement_line_id == StatementLine.id)))
     )
     batches = await batches_since(db, since)
-    lines = [(line, name, decided, _named(line, name, batches)) for line, name, decided in rows]
+    lines = [
+        (line, name, known, decided, _named(line, name, batches))
+        for line, name, known, decided in rows
+    ]
     together = named_together(awaited, [named for *_, named in lines])
     moved = [
         Movement(
@@ -409,8 +428,9 @@ async def to_compare(
             decided,
             also=tuple(sorted(named - {name})),
             value_on=line.value_date,
+            known=Known(known or Known.NAMED),
         )
-        for line, name, decided, named in lines
+        for line, name, known, decided, named in lines
         if name is None or name in together
     ]
     return moved, together & batches
@@ -423,6 +443,19 @@ def _named(line: StatementLine, name: str | None, batches: Collection[str]) -> s
     if name not in batches:
         return {name}
     return {name, *batches_named(line.narrative, batches)}
+
+
+def cleared() -> Subquery:
+    """What each movement pays: as it was named, or as two officers decided."""
+    named = select(
+        ClearedMovement.statement_line_id,
+        ClearedMovement.name,
+        literal(Known.NAMED.value).label("known"),
+    )
+    decided = select(Case.statement_line_id, Case.pays, literal(Known.BY_OFFICERS.value)).where(
+        Case.posted_as == CaseOutcome.MATCHED
+    )
+    return union_all(named, decided).subquery()
 
 
 async def batches_since(db: AsyncSession, since: date) -> set[str]:
@@ -444,11 +477,12 @@ async def slips_since(db: AsyncSession, since: date, books: Books) -> dict[str, 
         .where(CashDeposit.reference.in_(recent))
         .group_by(CashDeposit.reference)
     )
+    paying = cleared()
     came = await db.execute(
-        select(ClearedMovement.name, func.sum(StatementLine.amount_rp))
-        .join(StatementLine, StatementLine.id == ClearedMovement.statement_line_id)
-        .where(ClearedMovement.name.in_(recent))
-        .group_by(ClearedMovement.name)
+        select(paying.c.name, func.sum(StatementLine.amount_rp))
+        .join(StatementLine, StatementLine.id == paying.c.statement_line_id)
+        .where(paying.c.name.in_(recent))
+        .group_by(paying.c.name)
     )
     came_rp = {name: int(amount_rp) for name, amount_rp in came}
     return {
@@ -497,5 +531,5 @@ def recognised(
     subject: InstrumentedAttribute[UUID | None], line_id: InstrumentedAttribute[UUID]
 ) -> ColumnElement[bool]:
     """Whether two officers closed the case of a line, or what it paid."""
-    decided = (CaseOutcome.RECOGNISED, CaseOutcome.CLAIM_PAID)
+    decided = (CaseOutcome.RECOGNISED, CaseOutcome.MATCHED, CaseOutcome.CLAIM_PAID)
     return exists().where(subject == line_id, Case.outcome.in_(decided))

@@ -125,10 +125,11 @@ async def _payouts(db: AsyncSession, since: date) -> _Payouts:
         .group_by(SettlementLine.batch_id)
     )
     net_rp = {name: int(rp) for name, rp in nets}
+    paying = movements.cleared()
     cleared = await db.execute(
-        select(ClearedMovement.name, StatementLine.narrative, StatementLine.amount_rp)
-        .join(StatementLine, StatementLine.id == ClearedMovement.statement_line_id)
-        .where(ClearedMovement.name.in_(recent))
+        select(paying.c.name, StatementLine.narrative, StatementLine.amount_rp)
+        .join(StatementLine, StatementLine.id == paying.c.statement_line_id)
+        .where(paying.c.name.in_(recent))
     )
     came = [({name, *batches_named(told, net_rp)}, rp) for name, told, rp in cleared]
     return _Payouts(net_rp, came)

@@ -645,7 +645,7 @@ class Report:
             "bank_rp": self.bank_rp,
             "difference_rp": sum(d.difference_rp for d in self.differences),
             "matched": [asdict(m) | {"confidence": m.confidence} for m in self.matched],
-            "paid": [asdict(p) for p in self.paid],
+            "paid": [asdict(p) | {"confidence": p.confidence} for p in self.paid],
             "differences": [
                 asdict(d) | {"action": asdict(ACTIONS[d.kind])} for d in self.differences
             ],

@@ -225,9 +225,10 @@ SHEETS = (
         # Other movements of the regency's account are none of parking's, and name its payers.
         f"""SELECT s.id, f.name, s.line_number, s.account,
                coalesce(s.ledger_account, '{postings.BANK}'), s.statement_reference, s.value_date,
-               s.amount_rp, s.narrative, c.name
+               s.amount_rp, s.narrative, coalesce(c.name, k.pays)
            FROM statement_lines s LEFT JOIN imported_files f ON f.id = s.file_id
            LEFT JOIN cleared_movements c ON c.statement_line_id = s.id
+           LEFT JOIN cases k ON k.statement_line_id = s.id AND k.posted_as = 'matched'
            WHERE s.value_date BETWEEN :first AND :last
                AND (s.ledger_account IS NULL OR c.name IS NOT NULL)
            ORDER BY s.value_date, s.id""",

@@ -58,7 +58,7 @@ UPDATED = {
     },
     "cases": {
         "state", "proposed_outcome", "zone_id", "reason", "proposed_by", "proposed_at",
-        "decided_by", "outcome", "closed_at", "entry_id", "claims_rp",
+        "decided_by", "outcome", "closed_at", "entry_id", "claims_rp", "posted_as", "pays",
     },
     "charges": {
         "state", "money_flag", "qris", "acquirer_reference", "paid_at", "next_inquiry_at",

@@ -1,0 +1,157 @@
+"""Movements in suspense that two officers match with what they pay, where the bank named nothing.
+
+As if it had been named, but for who says so: what they decide stands as long as their entry does.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.payment import CaseOutcome, CaseState
+from server.casework.service import CaseNotFound, OutcomeUnfit
+from server.ledger import postings
+from server.payments import proposals
+from server.payments.books import Books
+from server.payments.models import Case
+from server.reconciliation import movements, turns
+from server.reconciliation.matching import Batch, compare_payouts
+from server.reconciliation.models import SettlementLine, StatementLine
+from server.reconciliation.movements import PAID_OUT_WITHIN
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a movement may pay: since when it is awaited, and how much of it is open."""
+
+    name: str
+    since: date
+    open_rp: int
+    clears: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """How a case should end, and why; a zone or what it pays where the outcome asks for one."""
+
+    outcome: CaseOutcome
+    reason: str
+    zone: str | None = None
+    pays: str | None = None
+
+
+async def candidates(db: AsyncSession, case: Case, books: Books) -> list[Candidate]:
+    """The batches and slips of its days that await money still; first those of the very sum."""
+    if case.statement_line_id is None or CaseOutcome.MATCHED not in proposals.fitting(case):
+        return []
+    line = await db.get_one(StatementLine, case.statement_line_id)
+    found = [*await _batches(db, line), *await _slips(db, line, books)]
+    return sorted(
+        found,
+        key=lambda one: (
+            one.open_rp != line.amount_rp,
+            abs(line.value_date - one.since),
+            one.name,
+        ),
+    )
+
+
+async def _batches(db: AsyncSession, line: StatementLine) -> list[Candidate]:
+    first, last = line.value_date - PAID_OUT_WITHIN, line.value_date + PAID_OUT_WITHIN
+    names = set(
+        await db.scalars(
+            select(SettlementLine.batch_id)
+            .distinct()
+            .where(SettlementLine.settlement_date.between(first, last))
+        )
+    )
+    moved, together = await movements.to_compare(db, first, names)
+    rows = await db.execute(
+        select(
+            SettlementLine.batch_id,
+            func.min(SettlementLine.settlement_date),
+            func.sum(SettlementLine.net_rp),
+        )
+        .where(SettlementLine.batch_id.in_(names | together))
+        .group_by(SettlementLine.batch_id)
+    )
+    told = {name: (since, int(net_rp)) for name, since, net_rp in rows}
+    batches = {name: Batch(net_rp) for name, (_, net_rp) in told.items()}
+    received_rp = compare_payouts(batches, moved).received_rp
+    found = [
+        Candidate(
+            name, told[name][0], told[name][1] - received_rp.get(name, 0), postings.IN_TRANSIT
+        )
+        for name in names
+    ]
+    # A debit takes back what came too much, and a credit never does.
+    return [one for one in found if one.open_rp * line.amount_rp > 0]
+
+
+async def _slips(db: AsyncSession, line: StatementLine, books: Books) -> list[Candidate]:
+    slips = await movements.slips_since(db, line.value_date - PAID_OUT_WITHIN, books)
+    return [
+        Candidate(reference, slip.since, slip.left_rp, postings.DEPOSITS_IN_TRANSIT)
+        for reference, slip in slips.items()
+        if slip.fits(line)
+    ]
+
+
+async def propose(
+    db: AsyncSession,
+    officer_id: UUID,
+    case_id: UUID,
+    told: Proposal,
+    books: Books,
+    *,
+    now: datetime,
+) -> None:
+    """Say how a case of suspense should end. Raises OutcomeUnfit for what awaits no such money."""
+    case = await _case(db, case_id)
+    pays = None
+    if told.outcome is CaseOutcome.MATCHED and case.entry_id is None:
+        pays = (await _chosen(db, case, told.pays, books)).name
+    await proposals.propose(
+        db, officer_id, case_id, told.outcome, told.zone, told.reason, now=now, pays=pays
+    )
+
+
+async def decide(
+    db: AsyncSession,
+    officer_id: UUID,
+    case_id: UUID,
+    books: Books,
+    *,
+    accept: bool,
+    why: str,
+    now: datetime,
+) -> None:
+    """Close a case of suspense as proposed, or send it back; raises SamePerson, OutcomeUnfit."""
+    case = await _case(db, case_id)
+    clears = None
+    matched = case.state == CaseState.PROPOSED and case.proposed_outcome == CaseOutcome.MATCHED
+    if accept and matched and case.entry_id is None:
+        clears = (await _chosen(db, case, case.pays, books)).clears
+    await proposals.decide(
+        db, officer_id, case_id, books, accept=accept, why=why, now=now, clears=clears
+    )
+
+
+async def _chosen(db: AsyncSession, case: Case, name: str | None, books: Books) -> Candidate:
+    for one in await candidates(db, case, books):
+        if one.name == name:
+            return one
+    raise OutcomeUnfit("choose a batch or slip that awaits such money")
+
+
+async def _case(db: AsyncSession, case_id: UUID) -> Case:
+    """Raises CaseNotFound. Files and comparisons, which look at a movement's money too, wait."""
+    case = await db.get(Case, case_id)
+    if case is None:
+        raise CaseNotFound
+    if case.statement_line_id is not None:
+        await turns.one_at_a_time(db)
+        await db.refresh(case)
+    return case
