@@ -33,7 +33,7 @@ from server.payments import inquiries, pursuit, queries, unended
 from server.payments.acquirer import Acquirers
 from server.payments.books import Books
 from server.payments.pool import look_for_unclaimed
-from server.reconciliation import remittances
+from server.reconciliation import daily, remittances
 from server.reports import mailing, schedules
 from server.reports.mailing import Mailer
 from server.reports.signing import ReportSigner
@@ -54,6 +54,7 @@ EVERY_NIGHT = "17 19 * * *"  # UTC; past two in the morning in western Indonesia
 AFTER_THAT = "47 19 * * *"
 PLATES_NIGHTLY = "37 18 * * *"
 TOLD_NIGHTLY = "57 18 * * *"
+COMPARED_NIGHTLY = "27 18 * * *"
 SEALED_NIGHTLY = "7 19 * * *"
 WATCHED = timedelta(hours=1)
 LOOK_S = 1.0
@@ -194,6 +195,11 @@ def _timetable(
         "mend_takings": (EVERY_NIGHT, lambda _: figures.mend(transactions, books.timezone)),
         "unclaimed": (EVERY_FIVE_MINUTES, unclaimed),
         "paid_while_closed": (EVERY_FIVE_MINUTES, paid_while_closed),
+        "compare_days": (
+            COMPARED_NIGHTLY,
+            lambda now: daily.every_night(transactions, books, now=now),
+        ),
+        "watch_files": (EVERY_FIVE_MINUTES, lambda _: daily.watch(transactions)),
         "watch_fleet": (EVERY_FIVE_MINUTES, lambda now: fleet.watch(transactions, now=now)),
         "watch_cases": (EVERY_FIVE_MINUTES, lambda now: case_list.watch(transactions, now=now)),
         "prune_nonces": (

@@ -26,6 +26,7 @@ _MONTHS = {
 }
 
 
-def day_text(day: date, language: str) -> str:
-    """21 Nov 2026."""
+def day_text(day: date | str, language: str) -> str:
+    """21 Nov 2026, also of a day as JSON keeps it."""
+    day = date.fromisoformat(day) if isinstance(day, str) else day
     return f"{day.day} {_MONTHS[language][day.month - 1]} {day.year}"

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LOGGED = {
     "event", "level", "timestamp", "request_id", "charge_id", "device_id", "state", "status",
     "flag", "amount_rp", "outcome", "code", "path", "error", "route", "duration_ms", "count",
-    "exception", "reason", "refund",
+    "exception", "reason", "refund", "day",
 }  # fmt: skip
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

@@ -301,6 +301,7 @@ def _reconcile(chain: Run, paid: dict[str, Any]) -> None:
     with chain.step("the day reconciles to zero difference") as found:
         report, broken = asyncio.run(_import_and_compare(chain))
         _expect(not report.differences, f"differences: {report.differences}")
+        _expect(not report.expected, f"not settled or paid out: {report.expected}")
         _expect(report.collected_rp == paid["amount_rp"], f"collected {report.collected_rp}")
         _expect(report.bank_rp == report.net_rp, f"the bank has {report.bank_rp}")
         _expect(not any(broken.values()), f"invariants broken: {broken}")

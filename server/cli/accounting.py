@@ -197,10 +197,15 @@ def add_matching_rule(
     regulation: Annotated[str, typer.Option(help="The contract or decree that says so.")],
     first: From,
     fee_rounding_rp: Annotated[int, typer.Option(help="How far a line's fee may be off.")] = 0,
-    late_after_days: Annotated[int, typer.Option(help="A payout after this is told as late.")] = 3,
+    late_after_days: Annotated[
+        int, typer.Option(help="How long a settlement, and its payout, is awaited.")
+    ] = 3,
     heard_within_days: Annotated[
         int, typer.Option(help="Days between a payment and its line, where no time is told.")
     ] = 1,
+    working_days: Annotated[
+        bool, typer.Option("--working-days", help="Only working days count towards being late.")
+    ] = False,
     data: DataDir = Path("data"),
 ) -> None:
     """Say by what a match is judged, from a day on, while there are no officers."""
@@ -208,7 +213,7 @@ def add_matching_rule(
     from server.reconciliation.matching import Tolerances
 
     try:
-        rule = Tolerances(fee_rounding_rp, late_after_days, heard_within_days)
+        rule = Tolerances(fee_rounding_rp, late_after_days, heard_within_days, working_days)
     except ValueError as exc:
         fail(str(exc))
 

@@ -25,6 +25,7 @@ from server.cli.shell import (
     in_transaction,
     print_json,
     talk,
+    with_transactions,
 )
 
 settlement_app = typer.Typer(help="Settlement files of the acquirer.", no_args_is_help=True)
@@ -38,17 +39,27 @@ settlement_app.add_typer(settlement_mapping_app, name="mapping")
 statement_app.add_typer(statement_mapping_app, name="mapping")
 
 
-def reconcile(day: Day, data: DataDir = Path("data"), as_json: AsJson = False) -> None:
+def reconcile(
+    day: Day,
+    data: DataDir = Path("data"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it would find; write nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Compare a business day's books with settlement and bank. Exit 3 on a difference."""
-    from server.reconciliation import service
+    from server.reconciliation import previews, service
 
     async def work(db: Any, books: Any) -> service.Report:
-        return await service.reconcile(db, day.date(), books, now=datetime.now(UTC))
+        compare = previews.reconcile if dry_run else service.reconcile
+        return await compare(db, day.date(), books, now=datetime.now(UTC))
 
     report = in_transaction(data, work)
     if as_json:
-        print_json(report.to_json())
+        print_json(report.to_json() | ({"dry_run": True} if dry_run else {}))
     else:
+        if dry_run:
+            print("PRATINJAU, tidak ada yang disimpan:")
         _print_report(report)
     if report.differences:
         raise typer.Exit(DIFFERENCES)
@@ -66,13 +77,22 @@ def _print_report(report: Any) -> None:
             f"kami {format_rp(difference.ours_rp)}, mereka {format_rp(difference.theirs_rp)}, "
             f"selisih {format_rp(difference.difference_rp)}"
         )
+    for expected in report.expected:
+        print(
+            f"ditunggu  {expected.subject}  {expected.kind}  {format_rp(expected.amount_rp)}"
+            f"  sampai {expected.until}"
+        )
+    for paid in report.paid:
+        if paid.days_late:
+            print(f"terlambat {paid.name}  {format_rp(paid.net_rp)}  {paid.days_late} hari")
     taxes_rp = report.gross_rp - report.mdr_rp - report.net_rp
     taxes = f"- pajak {format_rp(taxes_rp)} " if taxes_rp else ""
     print(
         f"{report.day}  tercatat {format_rp(report.collected_rp)}  dicairkan "
         f"{format_rp(report.gross_rp)} - MDR {format_rp(report.mdr_rp)} {taxes}= "
         f"{format_rp(report.net_rp)}  bank {format_rp(report.bank_rp)}  "
-        f"cocok {len(report.matched)}  selisih {len(report.differences)}"
+        f"cocok {len(report.matched)}  ditunggu {len(report.expected)}  "
+        f"selisih {len(report.differences)}"
     )
 
 
@@ -296,8 +316,13 @@ def decide_correction(
         imported = acting_as(data, officer, work)
     except FileRefused as exc:
         fail(str(exc))
+    if imported:
+        _compare_after(data, imported)
     if as_json:
-        print_json({"id": str(correction), "imported": asdict(imported) if imported else None})
+        did = asdict(imported) if imported else None
+        if did:
+            did.pop("file_id")
+        print_json({"id": str(correction), "imported": did})
     else:
         told = f"{imported.lines} baris" if imported else "ditolak"
         print(f"{correction}  {told}")
@@ -513,20 +538,37 @@ def _refuse(file: Path, refused: Any) -> NoReturn:
 def _take_in(
     file: Path, data: Path, work: Callable[[Any, Any], Awaitable[Any]], as_json: bool
 ) -> None:
+    """Take a file in, and compare the days it tells of; a preview is only shown."""
     from server.reconciliation.files import FileRefused
+    from server.reconciliation.service import Imported
 
     try:
         done = in_transaction(data, work)
     except FileRefused as exc:
         _refuse(file, exc)
+    if isinstance(done, Imported):
+        _compare_after(data, done)
     told = asdict(done)
     imported = told.pop("imported", None)
+    (told if imported is None else imported).pop("file_id")
     if as_json:
         print_json(told if imported is None else {**imported, **told, "dry_run": True})
     elif imported is None:
         print(f"{file.name}: {_new_and_known(told)}")
     else:
         _print_preview(file, imported, told)
+
+
+def _compare_after(data: Path, imported: Any) -> None:
+    from server.payments.books import Books
+    from server.reconciliation import daily
+
+    async def work(transactions: Any, settings: Any) -> None:
+        books = Books.of(settings)
+        await daily.after_import(transactions, imported, books, now=datetime.now(UTC))
+
+    if imported.file_id is not None:
+        with_transactions(data, work)
 
 
 def _new_and_known(imported: dict[str, int]) -> str:

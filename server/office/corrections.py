@@ -9,13 +9,13 @@ from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
 from server import pages
-from server.database import Transaction
+from server.database import Transaction, TransactionsDep
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office.imports import Chosen, FileNotTaken, Whose, name_of, terms_of
 from server.office.signed_in import allowed, confirmed
 from server.payments.wiring import WiringDep
-from server.reconciliation import corrections
+from server.reconciliation import corrections, daily
 from server.reconciliation.corrections import CorrectedFile
 from server.reconciliation.files import MAX_BYTES, FileRefused
 from server.reconciliation.mappings import MappingRefused, SettlementMapping, chosen
@@ -93,27 +93,31 @@ async def correction_page(
 async def decide(
     correction_id: UUID,
     officer: Annotated[Officer, confirmed(Right.DECIDE_CASE)],
-    db: Transaction,
+    transactions: TransactionsDep,
     wired: WiringDep,
     decision: Annotated[str, Form(pattern="^(approve|decline)$")],
     why: Words,
 ) -> Response:
-    row = (await corrections.found(db, correction_id)).row
-    terms = terms_of(wired, row.acquirer)
+    now = datetime.now(UTC)
     try:
-        await corrections.decide(
-            db,
-            officer.id,
-            correction_id,
-            wired.books,
-            mapping=chosen(SettlementMapping, row.mapping, terms.settlement_mapping),
-            merchant=terms.merchant_id,
-            approve=decision == "approve",
-            why=why,
-            now=datetime.now(UTC),
-        )
+        async with transactions.begin() as db:
+            row = (await corrections.found(db, correction_id)).row
+            terms = terms_of(wired, row.acquirer)
+            imported = await corrections.decide(
+                db,
+                officer.id,
+                correction_id,
+                wired.books,
+                mapping=chosen(SettlementMapping, row.mapping, terms.settlement_mapping),
+                merchant=terms.merchant_id,
+                approve=decision == "approve",
+                why=why,
+                now=now,
+            )
     except FileRefused as exc:
         raise FileNotTaken(exc) from exc
+    if imported is not None:
+        await daily.after_import(transactions, imported, wired.books, now=now)
     return _page(correction_id)
 
 

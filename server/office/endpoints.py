@@ -147,7 +147,8 @@ async def day_page(
     """
     shown = day or wired.books.business_day(datetime.now(UTC))
     all_differences, all_cases = await queries.count_open(db)
-    matched = await reconciliation.last_matched(db, shown)
+    compared = await closing.last_comparison(db, shown)
+    matched = compared.matched if compared else None
     paid = (matched or {}).get("paid", [])[(paid_page - 1) * paging.PAGE :]
     return pages.render(
         request,
@@ -174,7 +175,7 @@ async def day_page(
             "settlement": choices(SettlementMapping, wired.settings.settlement_mapping),
             "statement": choices(StatementMapping, wired.settings.statement_mapping),
         },
-        reconciled_at=await closing.last_reconciled(db, shown),
+        compared=compared,
         close=await closing.live(db, shown),
         given_up=await webhooks.given_up(db),
         cases=await queries.open_cases(db, shown, wired.books),

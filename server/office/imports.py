@@ -10,9 +10,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import pages
-from server.database import Transaction
+from server.database import Transaction, Transactions, TransactionsDep
 from server.errors import Problem
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
@@ -21,7 +22,7 @@ from server.office.signed_in import allowed, confirmed
 from server.pages import Before
 from server.payments.choices import AcquirerNotSet
 from server.payments.wiring import Wiring, WiringDep
-from server.reconciliation import corrections, previews
+from server.reconciliation import corrections, daily, previews
 from server.reconciliation import service as reconciliation
 from server.reconciliation.files import MAX_BYTES, FileRefused
 from server.reconciliation.mappings import (
@@ -155,7 +156,7 @@ async def take_in_settlement(
     day: Day,
     file: UploadFile,
     officer: Annotated[Officer, confirmed(Right.TAKE_IN_FILES)],
-    db: Transaction,
+    transactions: TransactionsDep,
     wired: WiringDep,
     mapping: Chosen = "",
     acquirer: Whose = "",
@@ -163,7 +164,7 @@ async def take_in_settlement(
 ) -> Response:
     terms = terms_of(wired, acquirer)
 
-    async def work(name: str, content: bytes) -> Imported:
+    async def work(db: AsyncSession, name: str, content: bytes) -> Imported:
         return await reconciliation.import_settlement(
             db,
             terms.name,
@@ -176,7 +177,7 @@ async def take_in_settlement(
             by=officer.id,
         )
 
-    return await _take_in(day, file, previewed, work)
+    return await _take_in(transactions, wired, day, file, previewed, work)
 
 
 def terms_of(wired: Wiring, acquirer: str) -> AcquirerTerms:
@@ -194,31 +195,40 @@ async def take_in_statement(
     day: Day,
     file: UploadFile,
     officer: Annotated[Officer, confirmed(Right.TAKE_IN_FILES)],
-    db: Transaction,
+    transactions: TransactionsDep,
     wired: WiringDep,
     mapping: Chosen = "",
     previewed: Previewed = "",
 ) -> Response:
-    async def work(name: str, content: bytes) -> Imported:
+    async def work(db: AsyncSession, name: str, content: bytes) -> Imported:
         how = chosen(StatementMapping, mapping, wired.settings.statement_mapping)
         return await reconciliation.import_statement(
             db, name, content, wired.books, now=datetime.now(UTC), mapping=how, by=officer.id
         )
 
-    return await _take_in(day, file, previewed, work)
+    return await _take_in(transactions, wired, day, file, previewed, work)
 
 
 async def _take_in(
-    day: date, file: UploadFile, previewed: str, work: Callable[[str, bytes], Awaitable[Imported]]
+    transactions: Transactions,
+    wired: Wiring,
+    day: date,
+    file: UploadFile,
+    previewed: str,
+    work: Callable[[AsyncSession, str, bytes], Awaitable[Imported]],
 ) -> Response:
+    """Take a file in, and then compare the days it tells of."""
     content = await content_of(file, previewed)
     try:
-        imported = await work(name_of(file), content)
+        async with transactions.begin() as db:
+            imported = await work(db, name_of(file), content)
     except FileRefused as exc:
         raise FileNotTaken(exc) from exc
     except MappingRefused as exc:
         raise FileNotTaken(FileRefused(exc.english, exc.indonesian)) from exc
-    told = urlencode({"date": day, **vars(imported)})
+    await daily.after_import(transactions, imported, wired.books, now=datetime.now(UTC))
+    did = {"lines": imported.lines, "total_rp": imported.total_rp, "known": imported.known}
+    told = urlencode({"date": day, **did})
     return RedirectResponse(f"/office/reconciliation?{told}", 303)
 
 

@@ -14,8 +14,13 @@ class Action:
 
 ACTIONS: Mapping[DifferenceKind, Action] = {
     DifferenceKind.NOT_SETTLED: Action(
-        "Wait for the acquirer's next file; after three days ask for this reference.",
-        "Tunggu berkas acquirer berikutnya; setelah tiga hari tanyakan referensi ini.",
+        "It should have been settled by now: ask the acquirer for this reference.",
+        "Seharusnya sudah dicairkan: tanyakan referensi ini ke acquirer.",
+    ),
+    DifferenceKind.FILE_MISSING: Action(
+        "Take in this acquirer's settlement file of the day; if none came, ask the acquirer "
+        "for it.",
+        "Masukkan berkas pencairan acquirer ini untuk hari itu; bila belum ada, minta ke acquirer.",
     ),
     DifferenceKind.NOT_BOOKED: Action(
         "Look for the payment by its RRN; two officers recognise it, or the acquirer "

@@ -87,14 +87,24 @@ async def last_reconciled(db: AsyncSession, day: date) -> datetime | None:
     )
 
 
+async def last_comparison(db: AsyncSession, day: date) -> Reconciliation | None:
+    found: Reconciliation | None = await db.scalar(
+        select(Reconciliation)
+        .where(Reconciliation.business_day == day)
+        .order_by(Reconciliation.id.desc())
+        .limit(1)
+    )
+    return found
+
+
 async def prepare(
     db: AsyncSession, day: date, officer_id: UUID, books: Books, note: str = "", *, now: datetime
 ) -> DayClose:
     """Freeze what the books say of a day, for another officer to see; once while it stands.
 
     Open differences, cases and exceptions need a note: money may wait for weeks to be recognised,
-    and the rest of the day's must be handed in meanwhile. Raises DayNotOver, DayNotReconciled,
-    DayHasDifferences or RoleNotAllowed.
+    and the rest of the day's must be handed in meanwhile. What is not due yet needs none. Raises
+    DayNotOver, DayNotReconciled, DayHasDifferences or RoleNotAllowed.
     """
     maker = await identity.acting(db, officer_id, Right.CLOSE_DAY)
     if day >= books.business_day(now):
@@ -171,6 +181,7 @@ async def _snapshot(
             {"kind": d.kind.value, "subject": d.subject, "difference_rp": d.difference_rp}
             for d in report.differences
         ],
+        "expected": service.summed(report.expected),
         "cases": [
             {
                 "id": str(case.id),

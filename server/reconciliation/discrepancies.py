@@ -57,6 +57,7 @@ OUTCOMES: Mapping[DifferenceKind, tuple[Resolution, ...]] = MappingProxyType(
     {
         DifferenceKind.MDR_DIFFERS: (Resolution.ACCEPTED, Resolution.CLAIMED),
         DifferenceKind.NOT_SETTLED: (Resolution.WRITTEN_OFF,),
+        DifferenceKind.FILE_MISSING: (Resolution.WRITTEN_OFF,),
         DifferenceKind.OUTCOME_UNKNOWN: (Resolution.WRITTEN_OFF,),
         DifferenceKind.AMOUNT_DIFFERS: (Resolution.WRITTEN_OFF,),
         DifferenceKind.PAYOUT_MISSING: (Resolution.WRITTEN_OFF,),
@@ -206,6 +207,7 @@ async def _awaits(db: AsyncSession, row: Discrepancy) -> str:
     """The account on which the difference lies."""
     if DifferenceKind(row.kind) in (
         DifferenceKind.NOT_SETTLED,
+        DifferenceKind.FILE_MISSING,
         DifferenceKind.OUTCOME_UNKNOWN,
         DifferenceKind.AMOUNT_DIFFERS,
     ):
@@ -251,7 +253,9 @@ async def undecided(db: AsyncSession, found: Sequence[Difference]) -> list[Diffe
 
 async def meet(db: AsyncSession, day: date, outcome: Outcome, now: datetime) -> set[str]:
     """Hold what officers work on against a new comparison; what all of it is `named`."""
-    found = {named(each.name): each for each in outcome.differences}
+    # What officers decided stays decided when a later rule awaits it longer.
+    there = (*outcome.differences, *(each.missing for each in outcome.expected))
+    found = {named(each.name): each for each in there}
     names = [*found, *map(named, outcome.explained)]
     rows = await db.scalars(
         select(Discrepancy)

@@ -79,6 +79,8 @@ class DifferenceKind(StrEnum):
     PAYOUT_DIFFERS = "payout-differs"
     UNKNOWN_MOVEMENT = "unknown-movement"
     MDR_DIFFERS = "mdr-differs"
+    FILE_MISSING = "file-missing"
+    """An acquirer settled nothing of a day at all, and should have by now."""
     OUTCOME_UNKNOWN = "outcome-unknown"
     """We booked it, and the network told the acquirer neither that it went through nor that it
     did not (response code 68)."""
@@ -110,15 +112,27 @@ class Tolerances:
     fee_rounding_rp: int = 0
     """How much the fee of a line may differ from what its rule asks for."""
     late_after_days: int = 3
-    """A payout later than this after its settlement is told as late, though it agrees."""
+    """A line is awaited so long after its payment, and a payout after its settlement; one that
+    comes later is told as late, though it agrees."""
     heard_within_days: int = 1
     """How far apart the days of a payment and of its line may be, where no time was told."""
+    working_days: bool = False
+    """Whether only working days count towards what is late."""
 
     def __post_init__(self) -> None:
         for name, most in LARGEST.items():
             if not 0 <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must be 0 to {most}")
 
+    def until(self, day: date, after: "After | None" = None) -> date:
+        """The last day on which what follows a day is awaited; `after` counts working days."""
+        if self.working_days and after is not None:
+            return after(day, self.late_after_days)
+        return day + timedelta(days=self.late_after_days)
+
+
+After = Callable[[date, int], date]
+"""The working day that is so many working days after a day."""
 
 LARGEST: Mapping[str, int] = {
     "fee_rounding_rp": 1000, "late_after_days": 31, "heard_within_days": 3,
@@ -149,6 +163,44 @@ class Difference:
 
 Name = tuple[DifferenceKind, str, str]
 """A difference's kind, subject and acquirer: no two have the same."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Money that has not come and need not yet: awaited until the end of a day."""
+
+    kind: DifferenceKind
+    """What it is once that day is past."""
+    subject: str
+    amount_rp: int
+    """What is to come; negative for what is to go back."""
+    until: date
+    acquirer: str = ""
+    count: int = 1
+    """Of how many payments, or payouts, it is."""
+
+    @property
+    def missing(self) -> Difference:
+        """The difference that it will be."""
+        ours_rp = self.amount_rp
+        return Difference(self.kind, self.subject, -ours_rp, ours_rp, 0, self.acquirer)
+
+
+@dataclass(frozen=True)
+class Due:
+    """What of a day is not due yet, seen on another day."""
+
+    day: date
+    today: date
+    until: Callable[[date], date]
+    """The last day on which what follows a payment, or a settlement, is awaited."""
+    silent: Collection[str] = ()
+    """The acquirers no file of which told anything of the day."""
+    since: Mapping[str, date] = field(default_factory=dict)
+    """When batches and slips beyond the settled lines were settled, or paid in."""
+
+    def is_past(self, since: date) -> bool:
+        return self.until(since) < self.today
 
 
 @dataclass(frozen=True)
@@ -206,6 +258,7 @@ class Outcome:
     paid: tuple[Paid, ...] = ()
     received_rp: Mapping[str, int] = field(default_factory=dict)
     """What the bank received for each batch or slip, its part where one sum paid several."""
+    expected: tuple[Expected, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,6 +277,7 @@ def match(
     nearby: Nearby = Nearby(),
     unsettled: Iterable[Settled] = (),
     tolerances: Tolerances = USUAL,
+    due: Due | None = None,
 ) -> Outcome:
     """Match payments by the acquirer's reference, RRN and amount, and payouts by batch.
 
@@ -233,6 +287,7 @@ def match(
     for payments of other days, since a batch cut off in the evening is paid out as one sum, and
     the slips of cash deposits. What a day leaves over may belong to the same amount `nearby`.
     `unsettled` are lines of a settlement file by which nothing was settled (response code 68).
+    What is not `due` yet is expected, and no difference; without it everything is due.
     """
     settled = sorted(settled, key=_in_order)
     pairs, left, unbooked = pair(booked, settled)
@@ -248,15 +303,19 @@ def match(
         for p in (*heard_here, *settled_here)
     ]
     undecided, left, _ = pair(left, unsettled)
-    payouts = compare_payouts(_batches(settled, elsewhere), movements, tolerances)
+    batches = _batches(settled, elsewhere, due.since if due else {})
+    payouts = compare_payouts(batches, movements, due.until if due else tolerances.until)
+    left, silent, awaited = _not_due(left, due)
+    unpaid, awaited_payouts = _payouts_not_due(payouts.differences, batches, due)
     differences = [
         *lines_differ(pairs, left, unbooked),
+        *silent,
         *(
             _of_line(DifferenceKind.OUTCOME_UNKNOWN, p.booked, p.booked.amount_rp, 0)
             for p in undecided
         ),
         *_fees_differ(settled, tolerances.fee_rounding_rp),
-        *payouts.differences,
+        *unpaid,
     ]
     found = {difference.name for difference in differences}
     return Outcome(
@@ -265,7 +324,45 @@ def match(
         frozenset({*_of_lines(matched), *payouts.looked_at} - found),
         payouts.paid,
         payouts.received_rp,
+        tuple(sorted((*awaited, *awaited_payouts), key=repr)),
     )
+
+
+def _not_due(
+    left: list[Booked], due: Due | None
+) -> tuple[list[Booked], list[Difference], list[Expected]]:
+    """What no line settles: what is left of it, whole files that are missing, what is expected."""
+    if due is None:
+        return left, [], []
+    until, silent = due.until(due.day), defaultdict[str, list[int]](list)
+    for b in left:
+        if b.acquirer in due.silent:
+            silent[b.acquirer].append(b.amount_rp)
+    told = [b for b in left if b.acquirer not in due.silent]
+    files = [
+        Expected(DifferenceKind.FILE_MISSING, f"{of}/{due.day}", sum(rp), until, of, len(rp))
+        for of, rp in silent.items()
+    ]
+    if due.is_past(due.day):
+        return told, [file.missing for file in files], []
+    kind = DifferenceKind.NOT_SETTLED
+    single = [Expected(kind, _subject(b), b.amount_rp, until, b.acquirer) for b in told]
+    return [], [], [*files, *single]
+
+
+def _payouts_not_due(
+    found: Iterable[Difference], batches: Mapping[str, "Batch"], due: Due | None
+) -> tuple[list[Difference], list[Expected]]:
+    differences, expected = [], []
+    for each in found:
+        since = batches[each.subject].settled_on if each.subject in batches else None
+        awaited = each.kind is DifferenceKind.PAYOUT_MISSING and due and since
+        if awaited and due and since and not due.is_past(since):
+            until = due.until(since)
+            expected.append(Expected(each.kind, each.subject, -each.difference_rp, until))
+        else:
+            differences.append(each)
+    return differences, expected
 
 
 def lines_differ(
@@ -401,9 +498,11 @@ class Batch:
     settled_on: date | None = None
 
 
-def _batches(settled: Iterable[Settled], elsewhere: Mapping[str, int]) -> dict[str, Batch]:
+def _batches(
+    settled: Iterable[Settled], elsewhere: Mapping[str, int], since: Mapping[str, date]
+) -> dict[str, Batch]:
     nets: Counter[str] = Counter(elsewhere)
-    days: dict[str, date] = {}
+    days = dict(since)
     for line in settled:
         nets[line.batch_id] += line.net_rp
         if line.settled_on is not None:
@@ -424,9 +523,9 @@ class Payouts:
 def compare_payouts(
     batches: Mapping[str, Batch],
     movements: Iterable[Movement],
-    tolerances: Tolerances = USUAL,
+    until: Callable[[date], date] = USUAL.until,
 ) -> Payouts:
-    """Each batch's net against the bank's movements that pay it out."""
+    """Each batch's net against the bank's movements that pay it out, in time or later."""
     # First those that pay one batch only: what they leave open is for those that pay several.
     moved = sorted(movements, key=lambda movement: (bool(movement.also), repr(movement)))
     received: dict[str, list[tuple[int, Movement]]] = defaultdict(list)
@@ -445,7 +544,7 @@ def compare_payouts(
         received_rp = sum(part_rp for part_rp, _ in parts)
         if received_rp == batch.net_rp:
             if parts:
-                paid.append(_paid(name, batch, parts, tolerances))
+                paid.append(_paid(name, batch, parts, until))
         else:
             kind = DifferenceKind.PAYOUT_DIFFERS if parts else DifferenceKind.PAYOUT_MISSING
             differences.append(_difference(kind, name, batch.net_rp, received_rp))
@@ -482,14 +581,16 @@ def _shared(
 
 
 def _paid(
-    name: str, batch: Batch, parts: Sequence[tuple[int, Movement]], tolerances: Tolerances
+    name: str,
+    batch: Batch,
+    parts: Sequence[tuple[int, Movement]],
+    until: Callable[[date], date],
 ) -> Paid:
     movements = {movement.subject: movement for _, movement in parts}
     days = [m.value_on for m in movements.values() if m.value_on is not None]
     days_late = 0
     if batch.settled_on is not None and days:
-        due = batch.settled_on + timedelta(days=tolerances.late_after_days)
-        days_late = max((max(days) - due).days, 0)
+        days_late = max((max(days) - until(batch.settled_on)).days, 0)
     if any((part_rp < 0) != (batch.net_rp < 0) for part_rp, _ in parts):
         how = How.REVERSED
     elif any(movement.also for movement in movements.values()):

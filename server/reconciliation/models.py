@@ -59,7 +59,7 @@ class _Settled:
     acquirer: Mapped[str] = mapped_column(Text)
     batch_id: Mapped[str] = mapped_column(Text)
     settlement_date: Mapped[date] = mapped_column(index=True)
-    paid_at: Mapped[datetime] = mapped_column(Instant)
+    paid_at: Mapped[datetime] = mapped_column(Instant, index=True)
     reference: Mapped[str] = mapped_column(Text)
     acquirer_reference: Mapped[str] = mapped_column(Text)
     rrn: Mapped[str | None] = mapped_column(Text)
@@ -172,7 +172,10 @@ class UnsettledLine(_Settled, Base):
 
 
 class MatchingRule(Base):
-    """The `matching.Tolerances` from a day on, until the next one's. Insert-only."""
+    """The `matching.Tolerances` from a day on, until the next one's. Insert-only.
+
+    `working_days` is empty, not false, in rules that count every day: as in those made before it.
+    """
 
     __tablename__ = "matching_rules"
     __table_args__ = (
@@ -185,6 +188,7 @@ class MatchingRule(Base):
     fee_rounding_rp: Mapped[int]
     late_after_days: Mapped[int]
     heard_within_days: Mapped[int]
+    working_days: Mapped[bool | None]
     regulation: Mapped[str] = mapped_column(Text)
 
 
@@ -442,8 +446,8 @@ class TransferCase(Base):
 class Reconciliation(Base):
     """That a business day was compared, and how many differences it showed then. Insert-only.
 
-    `matched` is what agreed then, and how: lines by reason and confidence, and each payout. Empty
-    where that was not kept yet.
+    `matched` is what agreed then, and how: lines by reason and confidence, and each payout.
+    `expected` sums up what was not due yet. Empty where that was not kept yet.
     """
 
     __tablename__ = "reconciliations"
@@ -453,6 +457,7 @@ class Reconciliation(Base):
     ran_at: Mapped[datetime] = mapped_column(Instant)
     difference_count: Mapped[int]
     matched: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    expected: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class DayClose(Base):

@@ -1,4 +1,4 @@
-"""What taking in a file would do: it is taken in, looked at, and undone, so that nothing stays.
+"""What taking in a file, or a comparison, would do: it is done, looked at, and undone.
 
 Done by the very import, a preview cannot promise what the import does not do.
 """
@@ -6,7 +6,7 @@ Done by the very import, a preview cannot promise what the import does not do.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +18,7 @@ from server.reconciliation import results as payout_results
 from server.reconciliation.mappings import PayoutMapping, SettlementMapping, StatementMapping
 from server.reconciliation.models import ClearedMovement, SettlementLine, StatementLine
 from server.reconciliation.results import Told
-from server.reconciliation.service import UNBOOKED, Imported
+from server.reconciliation.service import UNBOOKED, Imported, Report
 from server.reconciliation.settlements import SANDBOX
 from server.reconciliation.statements import BANK
 
@@ -131,6 +131,11 @@ async def results(
     """What a bank tells of payouts; raises FileRefused as taking it in would."""
     async with undone(db):
         return await payout_results.take_in(db, name, content, books, mapping=mapping, now=now)
+
+
+async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime) -> Report:
+    async with undone(db):
+        return await service.reconcile(db, day, books, now=now)
 
 
 @asynccontextmanager

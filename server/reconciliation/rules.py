@@ -19,14 +19,20 @@ async def tolerances(db: AsyncSession, day: date) -> Tolerances:
     )
     if row is None:
         return USUAL
-    return Tolerances(row.fee_rounding_rp, row.late_after_days, row.heard_within_days)
+    return Tolerances(
+        row.fee_rounding_rp, row.late_after_days, row.heard_within_days, bool(row.working_days)
+    )
 
 
 async def add(db: AsyncSession, rule: Tolerances, *, valid_from: date, regulation: str) -> bool:
     """Whether it is in force from that day on: no other one starts then."""
     added = await db.scalar(
         upsert(MatchingRule)
-        .values(valid_from=valid_from, regulation=regulation, **vars(rule))
+        .values(
+            valid_from=valid_from,
+            regulation=regulation,
+            **vars(rule) | {"working_days": rule.working_days or None},
+        )
         .on_conflict_do_nothing(index_elements=[MatchingRule.valid_from])
         .returning(MatchingRule.valid_from)
     )

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby, zip_longest
 from typing import Any
@@ -57,9 +57,12 @@ from server.reconciliation.files import Faults, FileRefused, SettlementRow, Stat
 from server.reconciliation.mappings import Mapping as FileMapping
 from server.reconciliation.mappings import SettlementMapping, StatementMapping
 from server.reconciliation.matching import (
+    Batch,
     Booked,
     Difference,
     DifferenceKind,
+    Due,
+    Expected,
     Matched,
     Nearby,
     Outcome,
@@ -97,6 +100,8 @@ class Imported:
     lines: int
     total_rp: int
     known: int
+    file_id: UUID | None = field(default=None, compare=False)
+    """Of a file that was not known by its bytes."""
 
 
 async def import_settlement(
@@ -155,8 +160,8 @@ async def import_settlement(
         twice = await _take_as_evidence(db, acquirer, new, books, now)
         await _post(db, acquirer, file_id, new, corrected, twice, now)
     crash_point("settlement-not-committed")
-    count = len(new) + len(otherwise or {})
-    return Imported(count, sum(row.net_rp for row in told_now), known=len(rows) - count)
+    count, total_rp = len(new) + len(otherwise or {}), sum(row.net_rp for row in told_now)
+    return Imported(count, total_rp, known=len(rows) - count, file_id=file_id)
 
 
 WHOSE = """
@@ -540,7 +545,7 @@ async def import_statement(
         await movements.record(db, file_id, new, books, now)
     crash_point("statement-not-committed")
     total_rp = sum(row.amount_rp for row in new)
-    return Imported(len(new), total_rp, known=len(rows) - len(new))
+    return Imported(len(new), total_rp, known=len(rows) - len(new), file_id=file_id)
 
 
 async def _new_movements(db: AsyncSession, rows: Sequence[StatementRow]) -> list[StatementRow]:
@@ -634,6 +639,7 @@ class Report:
     matched: tuple[Matched, ...]
     differences: tuple[Difference, ...]
     paid: tuple[Paid, ...] = ()
+    expected: tuple[Expected, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -646,6 +652,7 @@ class Report:
             "difference_rp": sum(d.difference_rp for d in self.differences),
             "matched": [asdict(m) | {"confidence": m.confidence} for m in self.matched],
             "paid": [asdict(p) | {"confidence": p.confidence} for p in self.paid],
+            "expected": [asdict(e) for e in self.expected],
             "differences": [
                 asdict(d) | {"action": asdict(ACTIONS[d.kind])} for d in self.differences
             ],
@@ -653,7 +660,10 @@ class Report:
 
 
 async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime) -> Report:
-    """Compare one business day, and keep every difference as a discrepancy with an owner."""
+    """Compare one business day, and keep every difference as a discrepancy with an owner.
+
+    What is not due yet by the rule in force on the day is expected, and no difference until then.
+    """
     await turns.one_at_a_time(db)
     await _explain_settled(db, day, books, now)
     booked = [
@@ -681,11 +691,21 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     batches = {line.batch_id for line in settled}
     deposited = await _deposited_on(db, day)
     moved, together = await movements.to_compare(db, day, batches | deposited.keys())
-    elsewhere = await _settled_elsewhere(db, day, books, batches | together) | deposited
+    others = await _settled_elsewhere(db, day, books, batches | together)
+    elsewhere = {name: batch.net_rp for name, batch in others.items()} | deposited
     tolerances = await rules.tolerances(db, day)
     nearby = await _nearby(db, day, books, booked, settled, tolerances.heard_within_days)
     unsettled = await _unsettled_on(db, day, books)
-    outcome = match(booked, settled, moved, elsewhere, nearby, unsettled, tolerances)
+    told = (*settled, *unsettled, *nearby.settled)
+    due = Due(
+        day,
+        books.business_day(now),
+        lambda since: tolerances.until(since, books.workdays.after),
+        await _silent(db, day, books, {b.acquirer for b in booked} - {s.acquirer for s in told}),
+        {name: batch.settled_on for name, batch in others.items() if batch.settled_on}
+        | dict.fromkeys(deposited, day),
+    )
+    outcome = match(booked, settled, moved, elsewhere, nearby, unsettled, tolerances, due)
     await _keep_differences(db, day, outcome, now)
     db.add(
         Reconciliation(
@@ -693,6 +713,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
             ran_at=now,
             difference_count=len(outcome.differences),
             matched=_ways(outcome),
+            expected=summed(outcome.expected),
         )
     )
     await db.flush()
@@ -708,6 +729,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         matched=outcome.matched,
         differences=outcome.differences,
         paid=outcome.paid,
+        expected=outcome.expected,
     )
 
 
@@ -736,15 +758,6 @@ def _ways(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-async def last_matched(db: AsyncSession, day: date) -> dict[str, Any] | None:
-    """What agreed when a day was last compared, and how; None where that is not known."""
-    last = select(Reconciliation.matched).where(Reconciliation.business_day == day)
-    found: dict[str, Any] | None = await db.scalar(
-        last.order_by(Reconciliation.ran_at.desc(), Reconciliation.id.desc()).limit(1)
-    )
-    return found
-
-
 async def matches_of(db: AsyncSession, charge: Charge, books: Books) -> list[Matched]:
     """How a charge's money and refunds agree with settlement lines, of whichever days."""
     came = await db.scalars(select(Money.acquirer_reference).where(Money.charge_id == charge.id))
@@ -764,6 +777,40 @@ async def matches_of(db: AsyncSession, charge: Charge, books: Books) -> list[Mat
         for p in pairs
         if p.booked.amount_rp == p.settled.gross_rp
     ]
+
+
+def summed(expected: Sequence[Expected]) -> list[dict[str, Any]]:
+    """Payments of one acquirer as one sum, each payout by its name."""
+    sums: dict[tuple[str, str, str], list[Expected]] = defaultdict(list)
+    for e in expected:
+        sums[e.kind.value, e.acquirer or e.subject, e.until.isoformat()].append(e)
+    return [
+        {
+            "kind": kind,
+            "of": of,
+            "until": until,
+            "count": sum(e.count for e in of_kind),
+            "amount_rp": sum(e.amount_rp for e in of_kind),
+        }
+        for (kind, of, until), of_kind in sorted(sums.items())
+    ]
+
+
+async def _silent(db: AsyncSession, day: date, books: Books, acquirers: set[str]) -> set[str]:
+    """Those that told nothing of a day, but where officers decide on single payments of it."""
+    if not acquirers:
+        return set()
+    by_one = exists().where(
+        Discrepancy.business_day == day,
+        Discrepancy.kind == DifferenceKind.NOT_SETTLED,
+        or_(Discrepancy.state == "proposed", Discrepancy.entry_id.is_not(None)),
+    )
+    if await db.scalar(select(by_one)):
+        return set()
+    held = await db.scalars(
+        select(HeldLine.acquirer).distinct().where(_paid_on(day, books, HeldLine))
+    )
+    return acquirers - set(held)
 
 
 async def _nearby(
@@ -806,7 +853,7 @@ async def _unsettled_on(db: AsyncSession, day: date, books: Books) -> list[Settl
 def _paid_on(
     day: date,
     books: Books,
-    table: type[SettlementLine] | type[UnsettledLine] = SettlementLine,
+    table: type[SettlementLine] | type[UnsettledLine] | type[HeldLine] = SettlementLine,
 ) -> ColumnElement[bool]:
     starts, ends = books.business_days.bounds(day)
     return and_(table.paid_at >= starts, table.paid_at < ends)
@@ -846,15 +893,19 @@ def _mdr_due(line: SettlementLine, rules_of_fees: Sequence[MdrRule], books: Book
 
 async def _settled_elsewhere(
     db: AsyncSession, day: date, books: Books, batches: Collection[str]
-) -> dict[str, int]:
+) -> dict[str, Batch]:
     """What the day's batches pay out, net, for payments of other days."""
     rows = await db.execute(
-        select(SettlementLine.batch_id, func.sum(SettlementLine.net_rp))
+        select(
+            SettlementLine.batch_id,
+            func.sum(SettlementLine.net_rp),
+            func.max(SettlementLine.settlement_date),
+        )
         .where(SettlementLine.settlement_date >= day - movements.PAID_OUT_WITHIN)
         .where(SettlementLine.batch_id == any_(_texts(batches)), not_(_paid_on(day, books)))
         .group_by(SettlementLine.batch_id)
     )
-    return {batch_id: int(net_rp) for batch_id, net_rp in rows}
+    return {batch_id: Batch(int(net_rp), settled_on) for batch_id, net_rp, settled_on in rows}
 
 
 async def _deposited_on(db: AsyncSession, day: date) -> dict[str, int]:

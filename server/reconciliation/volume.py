@@ -336,7 +336,7 @@ def compare(
         for ours, theirs in _left_over(collapsed, reads):
             _compare_left(ours, theirs, reads, period, done, found)
     if payouts:
-        of_bank = matching.compare_payouts(batches, movements(batches), tolerances)
+        of_bank = matching.compare_payouts(batches, movements(batches), tolerances.until)
         done.paid_batches = len(of_bank.paid)
         for difference in of_bank.differences:
             found(difference)

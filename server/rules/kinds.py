@@ -206,20 +206,24 @@ class Matching(_Dated):
     fee_rounding_rp: Annotated[int, Field(ge=0, le=LARGEST["fee_rounding_rp"])]
     late_after_days: Annotated[int, Field(ge=0, le=LARGEST["late_after_days"])]
     heard_within_days: Annotated[int, Field(ge=0, le=LARGEST["heard_within_days"])]
+    working_days: bool = False
 
     def said(self, zones: Mapping[str, str]) -> Said:
         off = format_rp(self.fee_rounding_rp)
+        hari, days = ("hari kerja", "working days") if self.working_days else ("hari", "days")
         return Said(
-            f"Pencocokan: MDR boleh berbeda {off}; pencairan terlambat sesudah"
-            f" {self.late_after_days} hari; tanpa jam, hari pembayaran dan barisnya boleh berjarak"
-            f" {self.heard_within_days} hari",
-            f"Matching: a fee may be off by {off}; a payout is late after {self.late_after_days}"
-            f" days; without a time, the days of a payment and its line may be"
-            f" {self.heard_within_days} apart",
+            f"Pencocokan: MDR boleh berbeda {off}; pencairan dan uangnya di bank ditunggu"
+            f" {self.late_after_days} {hari}; tanpa jam, hari pembayaran dan barisnya boleh"
+            f" berjarak {self.heard_within_days} hari",
+            f"Matching: a fee may be off by {off}; a settlement, and its money at the bank, is"
+            f" awaited for {self.late_after_days} {days}; without a time, the days of a payment"
+            f" and its line may be {self.heard_within_days} apart",
         )
 
     async def apply(self, db: AsyncSession, act: Act) -> None:
-        rule = Tolerances(self.fee_rounding_rp, self.late_after_days, self.heard_within_days)
+        rule = Tolerances(
+            self.fee_rounding_rp, self.late_after_days, self.heard_within_days, self.working_days
+        )
         if not await matching.add(db, rule, valid_from=self.valid_from, regulation=self.regulation):
             raise RuleOverlaps
 

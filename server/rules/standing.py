@@ -115,6 +115,7 @@ async def _matching(db: AsyncSession) -> list[Standing]:
             fee_rounding_rp=row.fee_rounding_rp,
             late_after_days=row.late_after_days,
             heard_within_days=row.heard_within_days,
+            working_days=bool(row.working_days),
         )
         for row in rows
     )

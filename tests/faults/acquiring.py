@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -115,7 +116,7 @@ async def change_its_mind(stage: Stage) -> None:
         stage.tally.runs = len(turns)
         if officers.desk is not None:
             await stage.office("server", "settlement", "import", str(await stage.settlement()))
-            await stage.office("server", "reconcile", "--date", stage.today())
+            await officers.desk.compare_when_due(date.fromisoformat(stage.today()))
             await officers.desk.end_doubts(NOT_TOLD_COUNTS)
     if stage.is_ours:
         await _refunds_decided(stage)

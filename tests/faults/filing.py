@@ -8,6 +8,7 @@ takes each line as it comes.
 import asyncio
 import csv
 import io
+import json
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from datetime import date, timedelta
 
 from server import sample
 from tests import forks
+from tests.faults.returning import desk_of
 from tests.faults.stage import Stage, _payments
 
 HEADER = (
@@ -177,11 +179,14 @@ async def take_in_files(stage: Stage) -> None:
     parts = [lines[at::8] for at in range(8)]
     off, put_right = parts[4][1:], replace(parts[4][0], batch="BCH-T23-4")
     await _corrected(stage, table([put_right]))
-    await stage.office("server", "reconcile", "--date", today.isoformat())
     expected = {("amount-differs", _subject(s)): 1 for s in off}
     expected |= {("mdr-differs", _subject(s)): -1 for s in parts[5]}
-    expected |= {("not-settled", _subject(s)): -s.gross for s in parts[6]}
     expected |= {("outcome-unknown", _subject(s)): -s.gross for s in parts[7]}
+    await stage.office("server", "reconcile", "--date", today.isoformat())
+    await _expect_open(stage, expected, "payout-%")
+    await _expect_awaited(stage, today, "not-settled", sum(s.gross for s in parts[6]))
+    await _compare_when_due(stage, today)
+    expected |= {("not-settled", _subject(s)): -s.gross for s in parts[6]}
     await _expect_open(stage, expected, "payout-%")
 
 
@@ -277,6 +282,29 @@ async def _expect_open(stage: Stage, expected: dict[tuple[str, str], int], but: 
             stage.tally.violate("a rupiah neither matched nor told", told)
 
 
+async def _compare_when_due(stage: Stage, *days: date) -> None:
+    desk = desk_of(stage)
+    try:
+        for day in days:
+            await desk.compare_when_due(day)
+    finally:
+        await desk.close()
+
+
+async def _expect_awaited(stage: Stage, day: date, kind: str, amount_rp: int) -> None:
+    """What is no difference yet is counted, and awaited until a day that is not past."""
+    (told,) = await stage.rows(
+        "SELECT expected FROM reconciliations WHERE business_day = $1 ORDER BY id DESC LIMIT 1", day
+    )
+    awaited = [each for each in json.loads(told["expected"]) if each["kind"] == kind]
+    found_rp = sum(each["amount_rp"] for each in awaited)
+    if found_rp != amount_rp:
+        stage.tally.violate("a rupiah not due and not told", f"{kind}: {found_rp}, not {amount_rp}")
+    for each in awaited:
+        if date.fromisoformat(each["until"]) < await _business_day(stage):
+            stage.tally.violate("what is due is only awaited", each)
+
+
 async def _naive(stage: Stage, file: File) -> None:
     """It takes what it can read: a reference, an RRN, an amount."""
     stage.tally.fired[file.name] += 1
@@ -361,7 +389,8 @@ async def read_statements(stage: Stage) -> None:
     await _take_in(stage, File("settled", table(good), TAKEN), "settlement")
     for file in after:
         await _take_in(stage, replace(file, mapping="bank"), "statement")
-    for day in (today, today + timedelta(days=1)):
+    days = (today, today + timedelta(days=1))
+    for day in days:
         await stage.office("server", "reconcile", "--date", day.isoformat())
     rows = await stage.rows(
         "SELECT account || '/' || statement_reference || '/' || line_number, amount_rp"
@@ -371,5 +400,8 @@ async def read_statements(stage: Stage) -> None:
     if len(expected) != 2:
         stage.tally.violate("an unknown credit is not in the books", len(expected))
     expected["payout-differs", "BCH-T24-6"] = -100
+    await _expect_open(stage, expected)
+    await _expect_awaited(stage, today, "payout-missing", nets["BCH-T24-7"])
+    await _compare_when_due(stage, *days)
     expected["payout-missing", "BCH-T24-7"] = -nets["BCH-T24-7"]
     await _expect_open(stage, expected)

@@ -6,7 +6,7 @@ They call the functions behind the office's pages, on the settings in the enviro
 import asyncio
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid5
 
 from sqlalchemy import text
@@ -17,9 +17,11 @@ from server.app import create_app
 from server.errors import Problem
 from server.payments import cancelling, proposals, pursuit, refunds
 from server.payments.refunds import RefundLimits, RefundRequest
+from server.reconciliation import service as reconciliation
 from server.settings import Settings
 from server.webhooks import service as webhooks
 from server.webhooks.sealing import Seal
+from tests.server.booking import all_due
 
 
 class Desk:
@@ -90,6 +92,11 @@ class Desk:
             refund_id,
             now=datetime.now(UTC),
         )
+
+    async def compare_when_due(self, day: date) -> None:
+        """Reconcile a day as seen when nothing of it is awaited any more."""
+        async with self.transactions.begin() as db:
+            await reconciliation.reconcile(db, day, self.wired.books, now=all_due(day))
 
     async def end_doubts(self, later: timedelta) -> None:
         """After so much time, what nobody tells of was not made, as two officers then say."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import date, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +12,11 @@ from server.reconciliation.discrepancies import event_of
 from server.reconciliation.matching import (
     Booked,
     DifferenceKind,
+    Due,
     Movement,
     Outcome,
     Settled,
+    Tolerances,
     batch_named,
     match,
 )
@@ -95,6 +98,53 @@ def test_the_differences_sum_to_the_difference_of_the_totals(
     payouts = sum(m.amount_rp for m in movements) - nets
     assert sum(d.difference_rp for d in outcome.differences) == payments + payouts
     assert all(d.theirs_rp - d.ours_rp == d.difference_rp for d in outcome.differences)
+
+
+DAY = date(2026, 12, 30)
+DAYS = st.integers(0, 9).map(lambda days: DAY + timedelta(days=days))
+
+
+@given(
+    booked_lines,
+    st.lists(st.tuples(settled_line(), DAYS), max_size=8),
+    movement_lines,
+    nets_elsewhere,
+    DAYS,
+    st.integers(0, 4),
+    st.booleans(),
+)
+def test_every_rupiah_is_matched_expected_or_a_difference_and_expected_only_while_not_due(
+    booked: list[Booked],
+    lines: list[tuple[Settled, date]],
+    movements: list[Movement],
+    elsewhere: dict[str, int],
+    today: date,
+    late_after: int,
+    silent: bool,
+) -> None:
+    settled = [replace(line, settled_on=on) for line, on in lines]
+    until = Tolerances(late_after_days=late_after).until
+    since = dict.fromkeys(elsewhere, DAY)
+    due = Due(DAY, today, until, {""} if silent else (), since)
+    told = match(booked, settled, movements, elsewhere, due=due)
+    whole = match(booked, settled, movements, elsewhere)
+    assert told.matched == whole.matched
+    assert sum(d.difference_rp for d in whole.differences) == sum(
+        d.difference_rp for d in told.differences
+    ) - sum(e.amount_rp for e in told.expected)
+    assert all(e.until >= today for e in told.expected)
+    awaited = {DifferenceKind.NOT_SETTLED, DifferenceKind.FILE_MISSING}
+    if until(DAY) >= today:
+        assert not [d for d in told.differences if d.kind in awaited]
+    else:
+        assert not [e for e in told.expected if e.kind in awaited]
+    kept = [d for d in told.differences if d.kind not in awaited]
+    assert Counter(kept) <= Counter(whole.differences)
+    missing = {d.subject for d in kept if d.kind is DifferenceKind.PAYOUT_MISSING}
+    days = since | {s.batch_id: DAY for s in settled}
+    for s in settled:
+        days[s.batch_id] = max(days[s.batch_id], s.settled_on or DAY)
+    assert all(until(days[name]) < today for name in missing)
 
 
 @given(settled_lines)

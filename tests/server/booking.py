@@ -1,7 +1,7 @@
 """Money in the books, put there by the functions that put it there in production."""
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert
@@ -83,3 +83,8 @@ async def book(
     await db.flush()
     arrival = Arrival(acquirer_reference, rrn, amount_rp, paid_at, inquiry_id=inquiry.id)
     await record_one(db, acquirer, reference, arrival, books, now=paid_at)
+
+
+def all_due(day: date) -> datetime:
+    """When everything of a day is due, by the rule that there is without one."""
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC) + timedelta(days=10)

@@ -448,7 +448,8 @@ class ServedOffice(Office):
             )
             await reconciliation.import_statement(db, "statement.sta", banked, books, now=now)
             report = await reconciliation.reconcile(db, day, books, now=now)
-        self.wrong += [f"I7 {found.kind} {found.subject}" for found in report.differences]
+        for found in (*report.differences, *report.expected):
+            self.wrong.append(f"I7 {found.kind} {found.subject}")
 
     async def _verify(self) -> None:
         async with self._ground.app.state.transactions.begin() as db:

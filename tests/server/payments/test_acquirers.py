@@ -32,6 +32,7 @@ from server.sandbox.app import create_app as create_sandbox
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
 from server.system import make_keys
+from tests.server.booking import all_due
 from tests.server.cluster import CHECKER_PASSWORD
 from tests.server.conftest import CLIENT_SECRET, Sandbox
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, FLAT, Office, on_a_socket
@@ -303,13 +304,14 @@ async def test_both_files_of_one_day_reconcile_to_nothing(two: Two):
         assert charge["acquirer"] == name
         await {"sandbox": two.a, B: two.b}[name].pay(charge["qris"])
         await two.is_in(charge_id, "paid")
-    now = datetime.now(UTC)
     days = {row["business_day"] for row in await office.rows("SELECT business_day FROM money")}
     async with office.transactions.begin() as db:
         for day in days:  # one, unless midnight passed in between
             for name, sandbox in (("sandbox", two.a), (B, two.b)):
                 await _take_in(db, two, name, sandbox, f"{day}")
-        reports = [await reconciliation.reconcile(db, day, wired.books, now=now) for day in days]
+        reports = [
+            await reconciliation.reconcile(db, day, wired.books, now=all_due(day)) for day in days
+        ]
     assert [report.differences for report in reports] == [()] * len(days)
     assert sum(report.collected_rp for report in reports) == 2 * CAR_RP
     assert sum(report.gross_rp for report in reports) == 2 * CAR_RP

@@ -17,6 +17,7 @@ from server.ledger import reports
 from server.payments import cash
 from server.payments.issuing import PaymentRequest
 from server.reconciliation import service as reconciliation
+from tests.server.booking import all_due
 from tests.server.handhelds import Handheld
 from tests.server.payments.conftest import EXCLUSIVE, FLAT, HOURLY, Office
 
@@ -189,9 +190,9 @@ async def test_settled_days_do_not_look_for_cash(
 ) -> None:
     await take(api, handheld)
     books = office.wired.books
-    now = datetime.now(UTC)
+    day = books.day(datetime.now(UTC))
     async with office.transactions.begin() as db:
-        report = await reconciliation.reconcile(db, books.day(now), books, now=now)
+        report = await reconciliation.reconcile(db, day, books, now=all_due(day))
     assert (report.collected_rp, report.differences) == (0, ())
 
 

@@ -14,6 +14,7 @@ from server.payments import arrivals, queries
 from server.payments.arrivals import Arrival, ChargeMoved
 from server.reconciliation import service
 from server.reconciliation.service import Imported, Report
+from tests.server.booking import all_due
 from tests.server.payments.conftest import CAR_RP, LIFETIME, Office, answers
 
 HEADER = (
@@ -47,8 +48,9 @@ async def settle(
 
 async def reconcile(office: Office) -> Report:
     async with office.transactions.begin() as db:
-        now, books = datetime.now(UTC), office.wired.books
-        return await service.reconcile(db, books.day(now), books, now=now)
+        books = office.wired.books
+        day = books.day(datetime.now(UTC))
+        return await service.reconcile(db, day, books, now=all_due(day))
 
 
 @contextmanager

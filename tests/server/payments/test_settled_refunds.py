@@ -13,6 +13,7 @@ from server.payments.acquirer import AcquirerRefused, ToldRefund
 from server.payments.refunds import RefundGivenTwice
 from server.reconciliation import service as reconciliation
 from server.reconciliation.closing import DayHasDifferences
+from tests.server.booking import all_due
 from tests.server.payments.conftest import CAR_RP
 from tests.server.payments.refunding import Desk, outcomes
 from tests.server.reconciliation import closes
@@ -56,7 +57,8 @@ class Bank(Desk):
 
     async def reconcile(self, day: date) -> list[tuple[str, int]]:
         async with self.office.transactions.begin() as db:
-            report = await reconciliation.reconcile(db, day, self.office.wired.books, now=self.now)
+            books = self.office.wired.books
+            report = await reconciliation.reconcile(db, day, books, now=all_due(day))
         return [(d.kind.value, d.difference_rp) for d in report.differences]
 
     async def say_not_made(self) -> None:

@@ -34,7 +34,7 @@ from server.sample import CHECKER, OFFICER
 from server.spots import service as spots
 from server.sync.models import QuarantineCase, QuarantinedEvent
 from server.webhooks.models import OutboxFact
-from tests.server.booking import SPOT
+from tests.server.booking import SPOT, all_due
 from tests.server.handhelds import on_shift
 from tests.server.reconciliation import closes
 from tests.server.reconciliation.test_files import FIXTURES
@@ -43,6 +43,7 @@ from tests.server.reconciliation.test_service import (
     DAY,
     STATEMENT,
     Office,
+    booked,
     line,
     settlement,
     statement,
@@ -184,7 +185,22 @@ async def test_a_day_with_open_differences_is_closed_with_a_note_that_says_why(
         await close(office)
     kept = await close(office, note="uang dari titik lama, dicari pembayarnya")
     found = {d["kind"]: d["difference_rp"] for d in kept.snapshot["differences"]}
-    assert found == {"not-booked": 2000, "payout-missing": -1986}
+    assert found == {"not-booked": 2000}
+    (awaited,) = kept.snapshot["expected"]
+    assert (awaited["kind"], awaited["amount_rp"]) == ("payout-missing", 1986)
+
+
+async def test_what_is_not_due_yet_asks_for_no_note_and_stands_in_the_close(
+    office: Office,
+) -> None:
+    await office.book([booked(1, f"{DAY}T08:00:00+07:00")])
+    await office.reconcile(now=NOON_AFTER)
+    assert await office.open() == set()
+    kept = await close(office)
+    assert kept.snapshot["differences"] == []
+    until = f"{DAY + timedelta(days=3)}"
+    awaited = {"kind": "file-missing", "of": "sandbox", "until": until, "count": 1}
+    assert kept.snapshot["expected"] == [awaited | {"amount_rp": 2000}]
 
 
 @pytest.mark.parametrize("state", CloseState)
@@ -203,7 +219,7 @@ async def test_what_came_after_the_officer_looked_keeps_the_day_open(office: Off
     await office.reconcile()
     await office.book(json.loads((FIXTURES / "clean.json").read_text())["booked"])
     with pytest.raises(DayHasDifferences):
-        await close(office)
+        await close(office, now=all_due(DAY))
 
 
 async def test_an_open_case_of_the_day_keeps_it_open(office: Office) -> None:

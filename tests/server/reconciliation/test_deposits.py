@@ -33,7 +33,7 @@ from server.reconciliation.deposits import (
     DepositKnown,
     SlipUnfit,
 )
-from tests.server.booking import SPOT
+from tests.server.booking import SPOT, all_due
 from tests.server.handhelds import approved
 from tests.server.payments.test_upgrades import again
 from tests.server.reconciliation import closes
@@ -73,7 +73,8 @@ class Office:
 
     async def differences(self, day: date | None = None) -> dict[str, int]:
         async with self.transactions.begin() as db:
-            report = await service.reconcile(db, day or self.day, self.books, now=self.now)
+            day = day or self.day
+            report = await service.reconcile(db, day, self.books, now=all_due(day))
             assert not any((await verify.broken(db)).values())
         return {f"{d.kind} {d.subject}": d.difference_rp for d in report.differences}
 

@@ -101,8 +101,9 @@ def desk(transactions: Transactions, books: Books, now: datetime) -> Desk:
 
 @pytest.fixture
 async def unsettled(desk: Desk) -> Discrepancy:
-    """Rp2.000 was paid, and no settlement file tells of it."""
+    """Rp2.000 was paid, and the day's settlement file does not tell of it."""
     await desk.book([booked(1, AT)])
+    await desk.settle(settlement(line(0, AT, gross_rp=0)))
     await desk.reconcile()
     return await desk.the("not-settled")
 

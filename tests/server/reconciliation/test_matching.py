@@ -8,6 +8,7 @@ import pytest
 from server.reconciliation.matching import (
     Booked,
     Confidence,
+    Due,
     How,
     Movement,
     Reason,
@@ -18,6 +19,7 @@ from server.reconciliation.matching import (
     match,
     named_together,
 )
+from server.workdays import Workdays
 
 RRN, OTHER = "100000000001", "100000000002"
 
@@ -289,3 +291,44 @@ def test_a_narrative_may_name_several_batches() -> None:
     batches = ["BCH-A1", "BCH-A10", "BCH-A2", "BCH-A1-X"]
     assert batches_named("BCH-A2 DAN BCH-A1-X", batches) == ("BCH-A1-X", "BCH-A2")
     assert named_together({"a"}, [{"a", "b"}, {"b", "c"}, {"d", "e"}, set()]) == {"a", "b", "c"}
+
+
+WORKDAYS = Workdays({date(2026, 12, 31): "uji"})
+"""1 January is a holiday everywhere, and this year's last day one of the regency's own."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "day", "until"),
+    [
+        (Tolerances(), date(2026, 11, 20), date(2026, 11, 23)),
+        (Tolerances(late_after_days=1, working_days=True), date(2026, 11, 20), date(2026, 11, 23)),
+        (Tolerances(late_after_days=1, working_days=True), date(2026, 12, 30), date(2027, 1, 4)),
+        (Tolerances(late_after_days=0, working_days=True), date(2026, 11, 22), date(2026, 11, 22)),
+    ],
+)
+def test_what_follows_a_day_is_awaited_as_the_rule_says(
+    rule: Tolerances, day: date, until: date
+) -> None:
+    assert rule.until(day, WORKDAYS.after) == until
+
+
+def test_nothing_is_missing_until_the_day_it_is_awaited_for_is_past() -> None:
+    friday, monday = date(2026, 11, 20), date(2026, 11, 23)
+    rule = Tolerances(late_after_days=1, working_days=True)
+    paid_out = replace(theirs(OTHER), settled_on=monday)
+
+    def until(day: date) -> date:
+        return rule.until(day, WORKDAYS.after)
+
+    def seen(today: date, silent: tuple[str, ...] = ()) -> tuple[dict[str, int], dict[str, date]]:
+        due = Due(friday, today, until, silent)
+        outcome = match([ours(), ours(OTHER)], [paid_out], [], due=due)
+        expected = {f"{e.kind} {e.subject}": e.until for e in outcome.expected}
+        return {f"{d.kind} {d.subject}": d.difference_rp for d in outcome.differences}, expected
+
+    one, batch = "not-settled ACQ-1/100000000001", f"payout-missing {paid_out.batch_id}"
+    assert seen(monday) == ({}, {one: monday, batch: date(2026, 11, 24)})
+    assert seen(date(2026, 11, 24)) == ({one: -4000}, {batch: date(2026, 11, 24)})
+    assert seen(date(2026, 11, 25)) == ({one: -4000, batch: -paid_out.net_rp}, {})
+    missing = {f"file-missing /{friday}": -4000}
+    assert seen(date(2026, 11, 24), ("",))[0] == missing

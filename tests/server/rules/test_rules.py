@@ -63,6 +63,7 @@ MATCHING = {
     "fee_rounding_rp": 5,
     "late_after_days": 2,
     "heard_within_days": 1,
+    "working_days": True,
 }
 TARGET = {"kind": "target", "year": 2027, "amount_rp": 12_000, "regulation": "Perda APBD"}
 BACK = {"kind": "tariff-back", "zone": "PSR", "valid_from": FIRST}
@@ -138,8 +139,9 @@ async def test_each_kind_is_in_force_once_two_officers_agree_and_not_before(
             "matching",
             FIRST,
             None,
-            "Matching: a fee may be off by Rp5; a payout is late after 2 days; without a time, the"
-            " days of a payment and its line may be 1 apart",
+            "Matching: a fee may be off by Rp5; a settlement, and its money at the bank, is awaited"
+            " for 2 working days; without a time, the days of a payment and its line may be 1"
+            " apart",
         ),
         ("target", FIRST, "2027-12-31", "Target, the whole regency 2027: Rp12.000"),
     ]
@@ -151,6 +153,7 @@ async def test_each_kind_is_in_force_once_two_officers_agree_and_not_before(
         assert share.attendant_bp == 4000
         assert (await ledger.payout_rule(db, day)).weekdays == (5,)
         assert (await matching.tolerances(db, day)).fee_rounding_rp == 5
+        assert (await matching.tolerances(db, day)).working_days
         assert (await matching.tolerances(db, TODAY)).fee_rounding_rp == 0
         assert (await targets.targets(db, 2027)).of(None)[0] == 1_000
         who = await db.scalar(text("SELECT set_by FROM revenue_targets"))
