@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import formulas
 import numpy as np
@@ -110,6 +111,16 @@ async def test_csv_gives_a_spreadsheet_nothing_to_run(rows: list[Row], settings:
     assert lines[3][1:] == ["2026-11-01", "3", "9003", "-3000", "-33,32"]
 
 
+def recalculated(path: Path) -> dict[str, Any]:
+    """The cells of a workbook, its formulas reckoned anew."""
+    book = formulas.ExcelModel().loads(str(path)).finish()
+    return {
+        str(name).partition("!")[2]: value.value[0, 0]
+        for name, value in book.calculate().items()
+        if np.shape(getattr(value, "value", None)) == (1, 1)
+    }
+
+
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")  # of formulas, at its first import
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_a_spreadsheet_recalculated_has_the_same_totals(
@@ -125,12 +136,7 @@ async def test_a_spreadsheet_recalculated_has_the_same_totals(
     assert sheet["A6"].value == EVIL[0]
     assert {sheet.cell(row, 1).data_type for row in range(6, last + 1)} == {"s"}
     assert (sheet["B6"].value, sheet["C9"].value) == (datetime(2026, 11, 1), 3)  # noqa: DTZ001
-    book = formulas.ExcelModel().loads(str(path)).finish()
-    cells = {
-        str(name).partition("!")[2]: value.value[0, 0]
-        for name, value in book.calculate().items()
-        if np.shape(getattr(value, "value", None)) == (1, 1)
-    }
+    cells = recalculated(path)
     amounts = [cells[f"{letter}{last}"] for letter in "CDE"]
     assert amounts == list(told.totals[2:5])
     assert amounts[1] == sum(at * 3001 for at in range(len(rows)))
