@@ -750,6 +750,8 @@ def _ways(outcome: Outcome) -> dict[str, Any]:
                 "name": paid.name,
                 "net_rp": paid.net_rp,
                 "how": paid.how.value,
+                "known": paid.known.value,
+                "confidence": paid.confidence.value,
                 "credits": len(paid.movements),
                 "days_late": paid.days_late,
             }

@@ -17,7 +17,7 @@ from server.ledger import postings
 from server.payments import proposals
 from server.payments.books import Books
 from server.payments.models import Case
-from server.reconciliation import ties
+from server.reconciliation import service, ties
 from server.reconciliation.matching import Confidence, Known
 from server.reconciliation.ties import Candidate
 from tests.server.reconciliation.test_discrepancies import AT, Desk
@@ -113,6 +113,10 @@ async def test_two_officers_say_which_batch_a_nameless_credit_pays_and_take_it_b
     assert (paid.name, paid.known, paid.confidence) == (
         "BCH-A1", Known.BY_OFFICERS, Confidence.LIKELY,
     )  # fmt: skip
+    async with desk.transactions.begin() as db:
+        kept = await service.last_matched(db, DAY)
+    assert kept
+    assert [(p["known"], p["confidence"]) for p in kept["paid"]] == [("by-officers", "likely")]
     assert await desk.open() == {("payout-missing", "BCH-A2")}
     await desk.sound()
     # Nothing of it is open any more, so no other credit can be said to pay it too.
