@@ -41,6 +41,10 @@ ASKED = """
         (SELECT count(*) FROM quarantine_cases WHERE closed_at IS NULL) AS quarantined,
         (SELECT count(*) FROM report_schedules
             WHERE ended_at IS NULL AND failed_at IS NOT NULL) AS unwritten,
+        (SELECT count(*) FROM report_schedules s
+            WHERE ended_at IS NULL AND too_long_until > coalesce((
+                SELECT max(last_day) FROM scheduled_files WHERE schedule_id = s.id
+            ), '-infinity')) AS left_out,
         (SELECT count(*) FROM scheduled_mails
             WHERE sent_at IS NULL AND tries > 0 AND failure IS NOT NULL) AS unmailed,
         pg_database_size(current_database()) AS bytes
@@ -117,6 +121,7 @@ def _waits(row: Any) -> Iterator[Fact]:
         "undelivered",
         "quarantined",
         "unwritten",
+        "left_out",
         "unmailed",
     ):
         yield Fact(name, count=row[name], well=row[name] == 0)

@@ -45,6 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help="T3 …; all when none is named")
     parser.add_argument("--seed", type=int, help="play with this seed only")
+    parser.add_argument("--keep", action="store_true", help="write down each seed that fails")
     asked = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rows = [row for row in ROWS if not asked.rows or row.name in asked.rows]
@@ -58,9 +59,9 @@ def main() -> int:
         Cluster(Path(folder)) as cluster,
     ):
         together = [turn for turn in plan if not turn[0].alone]
-        asyncio.run(play(cluster, together, Path(folder), results, at_once=STAGES))
+        asyncio.run(play(cluster, together, Path(folder), results, at_once=STAGES, keep=asked.keep))
         alone = [turn for turn in plan if turn[0].alone]
-        asyncio.run(play(cluster, alone, Path(folder), results, at_once=1))
+        asyncio.run(play(cluster, alone, Path(folder), results, at_once=1, keep=asked.keep))
     write(results, afresh=not asked.rows)
     screen.print(table(rows, results))
     return 1 if any(map(failures, (r for seeds in results.values() for r in seeds.values()))) else 0
@@ -72,9 +73,16 @@ def kept_seeds(row: Row, asked: int | None = None) -> list[int]:
 
 
 async def play(
-    cluster: Cluster, turns: Sequence[Turn], folder: Path, results: Results, *, at_once: int
+    cluster: Cluster,
+    turns: Sequence[Turn],
+    folder: Path,
+    results: Results,
+    *,
+    at_once: int,
+    keep: bool = False,
 ) -> None:
-    """Play rows, each by both subjects, on no more than so many stages at once."""
+    """Play rows, each by both subjects, on no more than so many stages at once; `keep` seeds that
+    fail."""
     stages = asyncio.Semaphore(at_once)
 
     async def turn(row: Row, seed: int) -> None:
@@ -87,7 +95,7 @@ async def play(
         screen.print(f"{row.name} {row.title} (seed {seed}): {ours.seconds + naive.seconds:.0f} s")
         for failure in failures((ours, naive)):
             screen.print(f"  [red]{row.name}: {failure}[/]")
-        if ours.violations and seed not in kept_seeds(row):
+        if ours.violations and keep and seed not in kept_seeds(row):
             with REGRESSIONS.open("a") as kept:
                 kept.write(f"{row.name} {seed}\n")
 
