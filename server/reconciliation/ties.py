@@ -113,8 +113,9 @@ async def propose(
     pays = None
     if told.outcome is CaseOutcome.MATCHED and case.entry_id is None:
         pays = (await _chosen(db, case, told.pays, books)).name
+    zone = told.zone if told.outcome is not CaseOutcome.MATCHED else None
     await proposals.propose(
-        db, officer_id, case_id, told.outcome, told.zone, told.reason, now=now, pays=pays
+        db, officer_id, case_id, told.outcome, zone, told.reason, now=now, pays=pays
     )
 
 

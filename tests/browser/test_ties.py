@@ -42,6 +42,7 @@ async def test_a_nameless_credit_is_matched_with_its_batch_by_two_officers(
     await maker.get_by_label("Alasan").fill("bukti transfer dari acquirer")
     await confirm(maker, "Usulkan", PASSWORD)
     await expect(maker.locator("main")).to_contain_text("Menunggu keputusan verifikator")
+    await expect(maker.locator("dl.facts")).to_contain_text("dua petugas, BCH-A1: bukti")
 
     checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, DESK)
     await checker.goto(place)
