@@ -334,11 +334,13 @@ def _not_due(
     """What no line settles: what is left of it, whole files that are missing, what is expected."""
     if due is None:
         return left, [], []
-    until, silent = due.until(due.day), defaultdict[str, list[int]](list)
+    until, untold = due.until(due.day), defaultdict[str, list[int]](list)
     for b in left:
         if b.acquirer in due.silent:
-            silent[b.acquirer].append(b.amount_rp)
-    told = [b for b in left if b.acquirer not in due.silent]
+            untold[b.acquirer].append(b.amount_rp)
+    # A sum of nothing could never be written off: there each payment and refund is.
+    silent = {of: rp for of, rp in untold.items() if sum(rp)}
+    told = [b for b in left if b.acquirer not in silent]
     files = [
         Expected(DifferenceKind.FILE_MISSING, f"{of}/{due.day}", sum(rp), until, of, len(rp))
         for of, rp in silent.items()

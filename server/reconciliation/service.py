@@ -802,17 +802,19 @@ async def _silent(db: AsyncSession, day: date, books: Books, acquirers: set[str]
     """Those that told nothing of a day, but where officers decide on single payments of it."""
     if not acquirers:
         return set()
-    by_one = exists().where(
-        Discrepancy.business_day == day,
-        Discrepancy.kind == DifferenceKind.NOT_SETTLED,
-        or_(Discrepancy.state == "proposed", Discrepancy.entry_id.is_not(None)),
+    by_one = await db.scalars(
+        select(Discrepancy.acquirer)
+        .distinct()
+        .where(
+            Discrepancy.business_day == day,
+            Discrepancy.kind == DifferenceKind.NOT_SETTLED,
+            or_(Discrepancy.state == "proposed", Discrepancy.entry_id.is_not(None)),
+        )
     )
-    if await db.scalar(select(by_one)):
-        return set()
     held = await db.scalars(
         select(HeldLine.acquirer).distinct().where(_paid_on(day, books, HeldLine))
     )
-    return acquirers - set(held)
+    return acquirers - set(by_one) - set(held)
 
 
 async def _nearby(

@@ -301,3 +301,21 @@ async def test_money_in_suspense_is_decided_by_its_own_case(desk: Desk) -> None:
     await desk.recognise()
     await desk.reconcile()
     assert (await desk.the("unknown-movement")).state == "closed"
+
+
+async def test_a_decision_on_one_acquirers_payment_leaves_anothers_missing_file_as_it_is(
+    desk: Desk,
+) -> None:
+    await desk.book([booked(1, AT), {**booked(2, AT), "acquirer": "b"}])
+    await desk.settle(settlement(line(0, AT, gross_rp=0)), acquirer="b")
+    await desk.reconcile()
+    missing = await desk.the("file-missing")
+    await desk.resolve(missing, Resolution.WRITTEN_OFF)
+    await desk.propose(await desk.the("not-settled"), Resolution.WRITTEN_OFF)
+    await desk.reconcile()
+    assert (await desk.the("file-missing")).state == CaseState.CLOSED
+    await desk.decide(await desk.the("not-settled"))
+    await desk.reconcile()
+    assert await desk.open() == set()
+    assert postings.RECEIVABLE not in await desk.balances()
+    await desk.sound()

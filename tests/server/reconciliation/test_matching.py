@@ -332,3 +332,14 @@ def test_nothing_is_missing_until_the_day_it_is_awaited_for_is_past() -> None:
     assert seen(date(2026, 11, 25)) == ({one: -4000, batch: -paid_out.net_rp}, {})
     missing = {f"file-missing /{friday}": -4000}
     assert seen(date(2026, 11, 24), ("",))[0] == missing
+
+
+@pytest.mark.parametrize("given_back", [1500, 4000])
+def test_a_missing_file_whose_sum_is_nothing_leaves_what_can_be_written_off(
+    given_back: int,
+) -> None:
+    due = Due(date(2026, 11, 20), date(2026, 11, 30), Tolerances().until, ("",))
+    told = match([ours(), returned(given_back)], [], [], due=due).differences
+    assert 0 not in {d.difference_rp for d in told}
+    assert sum(d.difference_rp for d in told) == given_back - 4000
+    assert {d.kind.value for d in told} == {"not-settled" if given_back == 4000 else "file-missing"}
