@@ -298,16 +298,18 @@ def decide_correction(
     from server.settings import Settings
 
     async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
+        if decision is Decision.DECLINE:
+            await corrections.decline(db, officer_id, correction, why, now=now)
+            return None
         row = (await corrections.found(db, correction)).row
         _, merchant, configured = _agreed(Settings(), row.acquirer)
-        return await corrections.decide(
+        return await corrections.approve(
             db,
             officer_id,
             correction,
             books,
             mapping=_mapping(mappings.SettlementMapping, row.mapping or configured),
             merchant=merchant,
-            approve=decision is Decision.APPROVE,
             why=why,
             now=now,
         )

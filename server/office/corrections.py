@@ -98,24 +98,28 @@ async def decide(
     decision: Annotated[str, Form(pattern="^(approve|decline)$")],
     why: Words,
 ) -> Response:
-    now = datetime.now(UTC)
+    now, imported = datetime.now(UTC), None
     try:
         async with transactions.begin() as db:
-            row = (await corrections.found(db, correction_id)).row
-            terms = terms_of(wired, row.acquirer)
-            imported = await corrections.decide(
-                db,
-                officer.id,
-                correction_id,
-                wired.books,
-                mapping=chosen(SettlementMapping, row.mapping, terms.settlement_mapping),
-                merchant=terms.merchant_id,
-                approve=decision == "approve",
-                why=why,
-                now=now,
-            )
+            if decision == "decline":
+                await corrections.decline(db, officer.id, correction_id, why, now=now)
+            else:
+                row = (await corrections.found(db, correction_id)).row
+                terms = terms_of(wired, row.acquirer)
+                imported = await corrections.approve(
+                    db,
+                    officer.id,
+                    correction_id,
+                    wired.books,
+                    mapping=chosen(SettlementMapping, row.mapping, terms.settlement_mapping),
+                    merchant=terms.merchant_id,
+                    why=why,
+                    now=now,
+                )
     except FileRefused as exc:
         raise FileNotTaken(exc) from exc
+    except MappingRefused as exc:
+        raise FileNotTaken(FileRefused(exc.english, exc.indonesian)) from exc
     if imported is not None:
         await daily.after_import(transactions, imported, wired.books, now=now)
     return _page(correction_id)

@@ -401,8 +401,11 @@ async def imported_files(db: AsyncSession, before: str | None) -> Page[TakenIn]:
 async def lines_of_file(db: AsyncSession, file_id: UUID) -> int:
     """How many lines were taken in from a file."""
     counted = (
-        select(func.count()).where(of_file == file_id).scalar_subquery()
-        for of_file in (SettlementLine.file_id, StatementLine.file_id)
+        select(func.count()).where(*of_file).scalar_subquery()
+        for of_file in (
+            (SettlementLine.file_id == file_id, SettlementLine.takes_back_id.is_(None)),
+            (StatementLine.file_id == file_id,),
+        )
     )
     settled, moved = counted
     return int(await db.scalar(select(settled + moved)) or 0)

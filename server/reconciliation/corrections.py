@@ -147,6 +147,8 @@ async def _take_in(
         by=by,
         corrects=True,
     )
+    if imported.file_id is None:
+        return imported, []
     return imported, await _changed(db, hashlib.sha256(file.content).digest())
 
 
@@ -182,7 +184,7 @@ def _told(line: SettlementLine) -> dict[str, Any]:
     return {name: getattr(line, name) for name in ("batch_id", *AMOUNTS)}
 
 
-async def decide(
+async def approve(
     db: AsyncSession,
     officer_id: UUID,
     correction_id: UUID,
@@ -190,29 +192,43 @@ async def decide(
     *,
     mapping: SettlementMapping,
     merchant: str = "",
-    approve: bool,
     why: str,
     now: datetime,
-) -> Imported | None:
-    """Take the file in with its corrections, or end the proposal: then None.
+) -> Imported:
+    """Take the file in with its corrections.
 
     Raises RoleNotAllowed, CorrectionNotFound, OwnCorrection, CorrectionDecided, CorrectionStale or
     FileRefused.
     """
+    checker, row = await _to_decide(db, officer_id, correction_id)
+    after = _after(row, ProposalEvent.APPROVED)
+    file = CorrectedFile(row.acquirer, row.name, row.content, mapping, merchant=merchant)
+    imported, lines = await _take_in(db, file, row.asked_by, books, now)
+    if lines != row.lines:
+        raise CorrectionStale
+    row.state, row.decided_by, row.decided_at, row.why = after, checker.id, now, why.strip()
+    await db.flush()
+    return imported
+
+
+async def decline(
+    db: AsyncSession, officer_id: UUID, correction_id: UUID, why: str, *, now: datetime
+) -> None:
+    """Raises RoleNotAllowed, CorrectionNotFound, OwnCorrection or CorrectionDecided."""
+    checker, row = await _to_decide(db, officer_id, correction_id)
+    row.state = _after(row, ProposalEvent.DECLINED)
+    row.decided_by, row.decided_at, row.why = checker.id, now, why.strip()
+    await db.flush()
+
+
+async def _to_decide(
+    db: AsyncSession, officer_id: UUID, correction_id: UUID
+) -> tuple[Officer, SettlementCorrection]:
     checker = await identity.acting(db, officer_id, Right.DECIDE_CASE)
     row = await _locked(db, correction_id)
     if row.asked_by == checker.id:
         raise OwnCorrection
-    after = _after(row, ProposalEvent.APPROVED if approve else ProposalEvent.DECLINED)
-    imported = None
-    if approve:
-        file = CorrectedFile(row.acquirer, row.name, row.content, mapping, merchant=merchant)
-        imported, lines = await _take_in(db, file, row.asked_by, books, now)
-        if lines != row.lines:
-            raise CorrectionStale
-    row.state, row.decided_by, row.decided_at, row.why = after, checker.id, now, why.strip()
-    await db.flush()
-    return imported
+    return checker, row
 
 
 async def withdraw(

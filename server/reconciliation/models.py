@@ -92,7 +92,8 @@ class SettlementLine(_Settled, Base):
     """One payment as the acquirer settled it. Insert-only.
 
     What it told wrongly at first is taken back by a line of the same amounts with the other sign,
-    and told again by one of the next `version`. A sum of all lines is what they come to.
+    and told again by one of the next `version`, the first of which is 2. A sum of all lines is what
+    they come to.
     """
 
     __tablename__ = "settlement_lines"
@@ -107,7 +108,7 @@ class SettlementLine(_Settled, Base):
         ),
     )
 
-    version: Mapped[int] = mapped_column(SmallInteger, default=1, server_default="1")
+    version: Mapped[int | None] = mapped_column(SmallInteger)
     takes_back_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_lines.id"))
 
 

@@ -133,7 +133,9 @@ async def import_settlement(
     faults = Faults()
     otherwise: dict[UUID, SettlementRow] | None = {} if corrects else None
     new = await _new_lines(db, SettlementLine, acquirer, rows, faults, otherwise)
-    held = await _new_lines(db, HeldLine, acquirer, told.held, faults)
+    # A line on hold is in no entry: told otherwise, it does not keep others from being corrected.
+    of_held = Faults() if corrects else faults
+    held = await _new_lines(db, HeldLine, acquirer, told.held, of_held)
     corrected = await _corrected(db, otherwise or {}, faults)
     faults.refuse_any()
     # What is told otherwise of a payment that was not settled changes nothing.
@@ -455,7 +457,10 @@ async def _corrected(
     Refused where the earlier one was no settlement of booked money, or paid a claim: officers have
     decided, or are to decide, what its money is.
     """
-    unbooked = movements.posted(UNBOOKED, SettlementLine.id)
+    unbooked = and_(
+        movements.posted(UNBOOKED, SettlementLine.id),
+        not_(movements.posted(EXPLAINED_SETTLEMENT, SettlementLine.id)),
+    )
     pays_claim = exists().where(FeeClaim.settlement_line_id == SettlementLine.id)
     lines = await db.execute(
         select(SettlementLine, or_(unbooked, pays_claim)).where(
@@ -482,10 +487,9 @@ async def _corrected(
                 **back,
                 line_number=row.line_number,
                 takes_back_id=line.id,
-                version=line.version,
             )
         )
-        made.append(SettlementLine(**vars(row), version=line.version + 1))
+        made.append(SettlementLine(**vars(row), version=(line.version or 1) + 1))
     return made
 
 
@@ -513,6 +517,7 @@ def _settled_by_none(table: type[HeldLine] | type[UnsettledLine]) -> ColumnEleme
         .where(SettlementLine.acquirer_reference == table.acquirer_reference)
         .where(SettlementLine.rrn.is_not_distinct_from(table.rrn))
         .where((SettlementLine.gross_rp < 0) == (table.gross_rp < 0))
+        .where(SettlementLine.takes_back_id.is_(None))
     )
     return not_(settled.exists())
 
@@ -688,11 +693,13 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         for refund, charge, money in await refund_queries.made_between(db, day, day)
     ]
     settled = await _settled_on(db, day, books)
-    batches = {line.batch_id for line in settled}
+    emptied = await _taken_back_on(db, day, books) - {line.batch_id for line in settled}
+    batches = {line.batch_id for line in settled} | emptied
     deposited = await _deposited_on(db, day)
     moved, together = await movements.to_compare(db, day, batches | deposited.keys())
     others = await _settled_elsewhere(db, day, books, batches | together)
-    elsewhere = {name: batch.net_rp for name, batch in others.items()} | deposited
+    paid_elsewhere = {name: batch.net_rp for name, batch in others.items()}
+    elsewhere = dict.fromkeys(emptied, 0) | paid_elsewhere | deposited
     tolerances = await rules.tolerances(db, day)
     nearby = await _nearby(db, day, books, booked, settled, tolerances.heard_within_days)
     unsettled = await _unsettled_on(db, day, books)
@@ -884,6 +891,14 @@ async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled
         )
         for line, recognised, paid_claim in lines
     ]
+
+
+async def _taken_back_on(db: AsyncSession, day: date, books: Books) -> set[str]:
+    """Batches that lines of a business day were in before they were corrected."""
+    lines = select(SettlementLine.batch_id).where(
+        _paid_on(day, books), SettlementLine.takes_back_id.is_not(None)
+    )
+    return set(await db.scalars(lines.distinct()))
 
 
 def _mdr_due(line: SettlementLine, rules_of_fees: Sequence[MdrRule], books: Books) -> int | None:

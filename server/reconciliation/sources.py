@@ -114,16 +114,19 @@ MOVED = """
 BATCHES = """
     SELECT t.name, t.source, sum(t.rp) AS rp FROM (
         SELECT s.batch_id AS name, s.gross_rp AS rp,
-            CASE WHEN s.gross_rp < 0 THEN 'refunds' WHEN r.code IS NOT NULL THEN r.code
+            CASE WHEN (s.gross_rp < 0) <> (s.takes_back_id IS NOT NULL) THEN 'refunds'
+            WHEN r.code IS NOT NULL THEN r.code
             WHEN m.flag IS DISTINCT FROM 'exact' THEN '2190'
             WHEN y.pass_order_id IS NOT NULL THEN '4120'
             ELSE coalesce('4110.' || z.code, '2190') END AS source
         FROM settlement_lines s LEFT JOIN money m ON m.acquirer = s.acquirer
-            AND m.acquirer_reference = s.acquirer_reference AND m.rrn IS NOT DISTINCT FROM s.rrn
+            AND m.acquirer_reference = s.acquirer_reference
+            AND coalesce(m.rrn, s.rrn) IS NOT DISTINCT FROM coalesce(s.rrn, m.rrn)
         LEFT JOIN LATERAL (
             SELECT q.account_code AS code FROM cases k JOIN ledger_postings q
                 ON q.entry_id = k.entry_id AND q.account_code LIKE '41%' AND q.amount_rp < 0
-            WHERE k.state = 'closed' AND (k.money_id = m.id OR k.settlement_line_id = s.id) LIMIT 1
+            WHERE k.state = 'closed' AND (k.money_id = m.id
+                OR k.settlement_line_id = coalesce(s.takes_back_id, s.id)) LIMIT 1
         ) r ON true
         LEFT JOIN charges g ON g.id = m.charge_id LEFT JOIN payments y ON y.id = g.payment_id
         LEFT JOIN parking_sessions v ON v.id = y.parking_session_id

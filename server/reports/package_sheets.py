@@ -36,7 +36,7 @@ RUN_OF_PERIOD = """(r.prepared_at >= :start AND r.prepared_at < :until
 SETTLED = """
     SELECT l.id, f.name, l.line_number, l.acquirer, l.batch_id, l.settlement_date, l.paid_at,
         l.reference, l.acquirer_reference, l.rrn, l.gross_rp, l.mdr_rp, l.vat_rp, l.withheld_rp,
-        l.net_rp
+        l.net_rp{more}
     FROM {table} l LEFT JOIN imported_files f ON f.id = l.file_id
     WHERE l.settlement_date BETWEEN :first AND :last ORDER BY l.settlement_date, l.id"""
 OF_LINES = (
@@ -198,14 +198,18 @@ SHEETS = (
     Sheet(
         "settlement_lines",
         "Baris berkas pencairan acquirer",
-        OF_LINES,
-        SETTLED.format(table="settlement_lines"),
+        (
+            *OF_LINES,
+            ("takes_back_id", ID, "nomor baris yang dibatalkan oleh baris lawan ini"),
+            ("version", COUNT, "ke berapa kali dikatakan; kosong: yang pertama"),
+        ),
+        SETTLED.format(table="settlement_lines", more=", l.takes_back_id, l.version"),
     ),
     Sheet(
         "held_lines",
         "Baris yang ditahan acquirer",
         OF_LINES,
-        SETTLED.format(table="held_lines"),
+        SETTLED.format(table="held_lines", more=""),
     ),
     Sheet(
         "bank_movements",
@@ -350,6 +354,7 @@ SHEETS = (
             ),
             ("payout_line_id", ID, "baris pembayaran bagi hasil"),
             ("remittance", TEXT, "nomor STS"),
+            ("statement_line_id", ID, "mutasi RKUD yang tidak ditunggu"),
             ("amount_rp", RP, "yang tidak sampai; untuk sts-differs kurang (negatif) atau lebih"),
             ("owner", TEXT, "penanggung jawab"),
             ("opened_at", AT, "kapan dibuka"),
@@ -358,8 +363,9 @@ SHEETS = (
             ("closed_at", AT, "kapan ditutup petugas"),
             ("what_was_done", TEXT, "apa yang dilakukan; nomor polisi di dalamnya disamarkan"),
         ),
-        f"""SELECT t.id, t.detail, t.payout_line_id, r.number, t.amount_rp, t.owner, t.opened_at,
-               {transfers.MENDED}, o.login, t.closed_at, {MASKED.format("t.what_was_done")}
+        f"""SELECT t.id, t.detail, t.payout_line_id, r.number, t.statement_line_id, t.amount_rp,
+               t.owner, t.opened_at, {transfers.MENDED}, o.login, t.closed_at,
+               {MASKED.format("t.what_was_done")}
            FROM transfer_cases t LEFT JOIN remittances r ON r.id = t.remittance_id
            LEFT JOIN officers o ON o.id = t.closed_by
            WHERE t.opened_at < :until AND (t.opened_at >= :start OR t.closed_at >= :start
@@ -426,6 +432,30 @@ SHEETS = (
                c.state, m.login, c.asked_at, k.login, c.decided_at, {MASKED.format("c.why")}
            FROM acquirer_choices c LEFT JOIN zones z ON z.id = c.zone_id
            LEFT JOIN officers m ON m.id = c.asked_by LEFT JOIN officers k ON k.id = c.decided_by
+           WHERE c.asked_at < :until ORDER BY c.id""",
+    ),
+    Sheet(
+        "settlement_corrections",
+        "Berkas pencairan yang diusulkan sebagai koreksi sampai akhir masa ini",
+        (
+            ("id", ID, "nomor koreksi"),
+            ("file", TEXT, "nama berkas pengganti"),
+            ("sha256", TEXT, "SHA-256 berkas itu"),
+            ("acquirer", TEXT, "acquirer"),
+            ("lines", TEXT, "baris yang dikoreksi, sebelum dan sesudahnya (JSON)"),
+            ("reason", TEXT, "alasan pengusul"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("asked_by", TEXT, "pengusul"),
+            ("asked_at", AT, "kapan diusulkan"),
+            ("decided_by", TEXT, "pemutus; pengusul sendiri bila ditarik"),
+            ("decided_at", AT, "kapan diputuskan"),
+            ("why", TEXT, "alasan pemutus"),
+        ),
+        f"""SELECT c.id, c.name, encode(c.sha256, 'hex'), c.acquirer, c.lines::text,
+               {MASKED.format("c.reason")}, c.state, m.login, c.asked_at, k.login, c.decided_at,
+               {MASKED.format("c.why")}
+           FROM settlement_corrections c LEFT JOIN officers m ON m.id = c.asked_by
+           LEFT JOIN officers k ON k.id = c.decided_by
            WHERE c.asked_at < :until ORDER BY c.id""",
     ),
     Sheet(

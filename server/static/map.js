@@ -43,7 +43,7 @@ function told(row) {
 if (box && rows.length) {
   box.replaceChildren();
   box.classList.add("leaflet-map");
-  const map = L.map(box, { attributionControl: false, zoomControl: false, maxZoom: 19 });
+  const map = L.map(box, { attributionControl: false, zoomControl: false, fadeAnimation: false, maxZoom: 19 });
   L.control.zoom({ zoomInTitle: box.dataset.nearer, zoomOutTitle: box.dataset.farther }).addTo(map);
   const tiles = box.dataset.tiles ? L.tileLayer(box.dataset.tiles, { maxZoom: 19 }) : new Grid();
   tiles.addTo(map);

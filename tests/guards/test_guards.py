@@ -43,7 +43,6 @@ from server.payments.choices import Wish
 from server.reconciliation import claims, corrections, payouts, remittances, transfers
 from server.reconciliation import service as reconciliation
 from server.reconciliation.models import Discrepancy, SettlementCorrection
-from server.reconciliation.settlements import SANDBOX
 from server.reports import schedules
 from server.reports.catalogue import REPORTS
 from server.reports.downloads import Form
@@ -911,9 +910,7 @@ async def town(
             )
         )
         await db.flush()
-        await corrections.decide(
-            db, checker, asked, books, mapping=SANDBOX, approve=False, why="uji", now=now
-        )
+        await corrections.decline(db, checker, asked, "uji", now=now)
         banked = (FILES / "clean.sta").read_bytes()
         await reconciliation.import_statement(db, "b", banked, books, now=now)
     settled, after = date(2026, 11, 21), datetime(2026, 11, 22, 5, tzinfo=UTC)

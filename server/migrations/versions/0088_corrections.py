@@ -69,10 +69,8 @@ def upgrade() -> None:
 
 
 def _lines() -> None:
-    op.add_column(
-        'settlement_lines',
-        sa.Column('version', sa.SmallInteger(), server_default='1', nullable=False),
-    )
+    # Without a value of lines told once: those are sealed as they were.
+    op.add_column('settlement_lines', sa.Column('version', sa.SmallInteger(), nullable=True))
     op.add_column('settlement_lines', sa.Column('takes_back_id', sa.Uuid(), nullable=True))
     op.create_foreign_key(
         op.f('fk_settlement_lines_takes_back_id'), 'settlement_lines', 'settlement_lines',

@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MerchantCriteria
 from server import verify
-from server.database import Transactions
+from server.database import Transactions, fetch
 from server.figures import service as figures
 from server.identity.models import Officer
 from server.identity.service import RoleNotAllowed
 from server.ledger import postings
 from server.payments.books import Books
-from server.reconciliation import corrections
+from server.reconciliation import corrections, sources
 from server.reconciliation.corrections import (
     CorrectedFile,
     CorrectionDecided,
@@ -25,11 +25,12 @@ from server.reconciliation.corrections import (
     NothingToCorrect,
 )
 from server.reconciliation.files import FileRefused
+from server.reconciliation.models import SettlementLine
 from server.reconciliation.service import Imported
 from server.reconciliation.settlements import SANDBOX
 from server.sample import CHECKER, OFFICER
 from tests.server.reconciliation.test_imports import EXPECTED, SETTLEMENTS
-from tests.server.reconciliation.test_service import Office
+from tests.server.reconciliation.test_service import DAY, Office, statement
 
 RIGHT = (SETTLEMENTS / "clean.csv").read_text()
 HEAD, FIRST, *OTHERS = RIGHT.strip().splitlines()
@@ -62,15 +63,12 @@ class Desk(Office):
         self, correction: UUID, login: str = CHECKER, *, approve: bool = True
     ) -> Imported | None:
         async with self.transactions.begin() as db:
-            return await corrections.decide(
-                db,
-                await self.officer(db, login),
-                correction,
-                self.books,
-                mapping=SANDBOX,
-                approve=approve,
-                why="sesuai surat",
-                now=self.now,
+            officer, why = await self.officer(db, login), "sesuai surat"
+            if not approve:
+                await corrections.decline(db, officer, correction, why, now=self.now)
+                return None
+            return await corrections.approve(
+                db, officer, correction, self.books, mapping=SANDBOX, why=why, now=self.now
             )
 
     async def officer(self, db: AsyncSession, login: str) -> UUID:
@@ -163,3 +161,45 @@ async def test_money_in_a_case_is_not_corrected_by_a_file(desk: Desk) -> None:
     cells = strange.split(",")
     with pytest.raises(FileRefused, match="kasus"):
         await desk.ask(table(with_gross(strange, int(cells[7]) + 5, int(cells[8]))))
+
+
+async def test_a_batch_that_its_lines_left_is_still_held_against_the_bank(desk: Desk) -> None:
+    """The bank has paid what the acquirer now says was another batch."""
+    batch = FIRST.split(",")[0]
+    named = sum(int(line.split(",")[9]) for line in (FIRST, *OTHERS) if line.startswith(batch))
+    await desk.decide(await desk.ask(RIGHT.encode()))
+    await desk.bank(statement(DAY, (named, f"PENCAIRAN {batch}")))
+    assert batch not in {d.subject for d in (await desk.reconcile()).differences}
+
+    await desk.decide(await desk.ask(RIGHT.replace(batch, f"{batch}-BARU").encode()))
+
+    told = {d.subject: (d.kind, d.difference_rp) for d in (await desk.reconcile()).differences}
+    assert told[batch] == ("payout-differs", named)
+    assert told[f"{batch}-BARU"] == ("payout-missing", -named)
+    await desk.sound()
+
+
+async def test_a_corrected_batch_is_told_by_its_zones_and_no_refund(desk: Desk) -> None:
+    await desk.decide(await desk.ask(RIGHT.encode()))
+    async with desk.transactions.begin() as db:
+        told = await fetch(db, sources.BATCHES, [FIRST.split(",")[0]])
+    parts = {row["source"]: int(row["rp"]) for row in told}
+    assert "refunds" not in parts
+    lines = [line.split(",") for line in (FIRST, *OTHERS) if line.startswith(FIRST[:17])]
+    assert parts["fees"] == -sum(int(cells[8]) for cells in lines)
+    assert sum(parts.values()) == sum(int(cells[9]) for cells in lines)
+    assert max(parts.values()) == sum(int(cells[7]) for cells in lines)
+
+
+async def test_the_same_file_once_more_is_no_correction(desk: Desk) -> None:
+    """One that was corrected itself since: its bytes are known, and it changes nothing."""
+    await desk.decide(await desk.ask(RIGHT.encode()))
+    await desk.decide(await desk.ask(table(with_gross(FIRST, GROSS, MDR + 1), *OTHERS)))
+    with pytest.raises(NothingToCorrect):
+        await desk.ask(RIGHT.encode())
+
+
+async def test_a_line_told_once_is_sealed_as_before_there_were_corrections(desk: Desk) -> None:
+    async with desk.transactions.begin() as db:
+        lines = (await db.scalars(select(SettlementLine))).all()
+    assert {(line.version, line.takes_back_id) for line in lines} == {(None, None)}

@@ -17,8 +17,9 @@ from server.ledger import postings
 from server.payments import proposals
 from server.payments.books import Books
 from server.payments.models import Case
-from server.reconciliation import service, ties
+from server.reconciliation import ties
 from server.reconciliation.matching import Confidence, Known
+from server.reconciliation.models import Reconciliation
 from server.reconciliation.ties import Candidate
 from tests.server.reconciliation.test_discrepancies import AT, Desk
 from tests.server.reconciliation.test_service import DAY, booked, line, settlement, statement
@@ -114,7 +115,8 @@ async def test_two_officers_say_which_batch_a_nameless_credit_pays_and_take_it_b
         "BCH-A1", Known.BY_OFFICERS, Confidence.LIKELY,
     )  # fmt: skip
     async with desk.transactions.begin() as db:
-        kept = await service.last_matched(db, DAY)
+        newest = select(Reconciliation.matched).order_by(Reconciliation.id.desc()).limit(1)
+        kept = await db.scalar(newest)
     assert kept
     assert [(p["known"], p["confidence"]) for p in kept["paid"]] == [("by-officers", "likely")]
     assert await desk.open() == {("payout-missing", "BCH-A2")}
