@@ -293,10 +293,12 @@ def advance_refund(state: RefundState, event: RefundEvent) -> RefundState:
 
 
 class CaseOutcome(StrEnum):
-    """How a case ended. The first six are decided by two people, the others by the books.
+    """How a case ended. The first nine are decided by two people, the others by the books.
 
     RECOGNISED: the money is a zone's earning after all. MATCHED: it is that of a batch or slip
-    which the bank did not name. KEPT: a refund that was refused is not tried again. NOT_MADE: the
+    which the bank did not name. OTHER_INCOME: it is income that is no retribution, as a bank's
+    interest. GIVEN_BACK: it is a stranger's and must go back. SENT_BACK: it is the transfer with
+    which such money went back. KEPT: a refund that was refused is not tried again. NOT_MADE: the
     acquirer did not make a refund that was in doubt. CLARIFIED: how a proof or a voucher came to be
     taken that was no good is known. TAKEN_BACK: what had been posted for a case that was opened
     again is undone, and the case stays open. REFUNDED: the money went back. EXPLAINED: a later file
@@ -306,6 +308,9 @@ class CaseOutcome(StrEnum):
 
     RECOGNISED = "recognised"
     MATCHED = "matched"
+    OTHER_INCOME = "other_income"
+    GIVEN_BACK = "given_back"
+    SENT_BACK = "sent_back"
     KEPT = "kept"
     NOT_MADE = "not_made"
     CLARIFIED = "clarified"

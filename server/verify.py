@@ -570,6 +570,20 @@ INVARIANTS = (
            WHERE posted <> claimed""",
     ),
     Invariant(
+        "I7-strays-as-decided",
+        "what must be given back is the strangers' money that two officers said so of, less what"
+        " they said went back",
+        """SELECT posted + owed FROM
+           (SELECT coalesce(sum(amount_rp), 0) AS posted FROM ledger_postings
+            WHERE account_code = '2150') p,
+           (SELECT coalesce(sum(amount_rp), 0) AS owed FROM cases
+            WHERE posted_as IN ('given_back', 'sent_back')) c
+           WHERE posted <> -owed
+           UNION ALL SELECT s.amount_rp FROM cases s LEFT JOIN cases g
+               ON g.id::text = s.pays AND g.posted_as = 'given_back' AND g.amount_rp = -s.amount_rp
+           WHERE s.posted_as = 'sent_back' AND g.id IS NULL""",
+    ),
+    Invariant(
         "I7-failed-shares-have-a-case",
         "a share that the bank did not pay has a case with an owner",
         """SELECT l.id FROM payout_lines l LEFT JOIN transfer_cases t ON t.payout_line_id = l.id
@@ -779,7 +793,8 @@ INVARIANTS = (
         """SELECT id FROM refunds WHERE requested_by = decided_by
               OR (decided_by IS NULL AND state <> 'requested')
            UNION ALL SELECT id FROM cases WHERE proposed_by = decided_by
-              OR (outcome IN ('recognised', 'kept', 'not_made', 'clarified')
+              OR (outcome IN ('recognised', 'matched', 'other_income', 'given_back', 'sent_back',
+                      'kept', 'not_made', 'clarified')
                   AND num_nulls(proposed_by, decided_by) > 0)""",
     ),
     Invariant(

@@ -22,9 +22,11 @@ REFUNDS_PAYABLE = "2110"
 ATTENDANT_PAYABLE = "2120"
 THIRD_PARTY_PAYABLE = "2130"
 VOUCHERS = "2140"
+TO_GIVE_BACK = "2150"
 SUSPENSE = "2190"
 PASSES = "4120"
 VOUCHER_REST = "4190"
+OTHER_INCOME = "4210"
 WITHHELD_TAX = "1180"
 FEE_CLAIMS = "1190"
 MDR_EXPENSE = "5110"
@@ -60,9 +62,11 @@ CHART = (
     ChartAccount(ATTENDANT_PAYABLE, "Utang bagi hasil juru parkir", "liability"),
     ChartAccount(THIRD_PARTY_PAYABLE, "Utang bagi hasil pihak ketiga", "liability"),
     ChartAccount(VOUCHERS, "Voucher beredar", "liability"),
+    ChartAccount(TO_GIVE_BACK, "Titipan yang harus dikembalikan", "liability"),
     ChartAccount(SUSPENSE, "Titipan belum dikenali", "liability"),
     ChartAccount(PASSES, "Retribusi parkir berlangganan", "revenue"),
     ChartAccount(VOUCHER_REST, "Sisa nilai voucher", "revenue"),
+    ChartAccount(OTHER_INCOME, "Pendapatan lain (jasa giro dan bunga)", "revenue"),
     ChartAccount(MDR_EXPENSE, "Beban MDR", "expense"),
     ChartAccount(SHARE_EXPENSE, "Beban bagi hasil", "expense"),
     ChartAccount(MDR_VAT, "Beban PPN atas MDR", "expense"),
@@ -250,7 +254,11 @@ def for_unknown_movement(amount_rp: int) -> tuple[Leg, ...]:
 
 
 def for_explained_movement(amount_rp: int, clears: str = IN_TRANSIT) -> tuple[Leg, ...]:
-    """What an unknown movement named became known: it is what an in-transit account awaited."""
+    """What an unknown movement is became known: `clears` names the account that awaited it.
+
+    Two officers may also find it to be other income, a stranger's money, or the transfer that gives
+    such money back.
+    """
     return _balanced(Leg(SUSPENSE, amount_rp), Leg(clears, -amount_rp))
 
 

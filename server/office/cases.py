@@ -74,6 +74,8 @@ async def case_page(
         proposed_by=await queries.officer_name(db, case.proposed_by),
         outcomes=proposals.fitting(case),
         candidates=await ties.candidates(db, case, wired.books) if may_propose else [],
+        strays=await ties.strays(db, case) if may_propose else [],
+        sent_back_by=await proposals.sent_back_by(db, case),
         may_propose=may_propose,
         may_decide=case.state == CaseState.PROPOSED
         and Right.DECIDE_CASE in rights
@@ -100,8 +102,10 @@ async def propose(
     reason: Reason,
     zone: Annotated[str, Form(max_length=8)] = "",
     pays: Annotated[str, Form(max_length=200)] = "",
+    stray: Annotated[str, Form(max_length=36)] = "",
 ) -> Response:
-    told = ties.Proposal(outcome, reason, zone or None, pays or None)
+    chosen = stray if outcome is CaseOutcome.SENT_BACK else pays
+    told = ties.Proposal(outcome, reason, zone or None, chosen or None)
     await ties.propose(db, officer.id, case_id, told, wired.books, now=datetime.now(UTC))
     return RedirectResponse(f"/office/cases/{case_id}", 303)
 

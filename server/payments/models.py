@@ -271,7 +271,7 @@ class Case(Base):
     `claims_rp` of it paid what we claimed of an acquirer's fee.
     People propose and decide an outcome; `entry_id` is what they had posted, as long as it stands,
     and `posted_as` the outcome that it was posted for. `pays` is the batch or slip whose money they
-    say a movement is.
+    say a movement is, or the id of the case whose stray money it sends back.
     """
 
     __tablename__ = "cases"
@@ -281,8 +281,8 @@ class Case(Base):
         CheckConstraint(one_of("state", CaseState), name="state"),
         CheckConstraint(one_of("outcome", CaseOutcome), name="outcome"),
         CheckConstraint(
-            "proposed_outcome IN ('recognised', 'matched', 'kept', 'not_made', 'clarified',"
-            " 'taken_back')",
+            "proposed_outcome IN ('recognised', 'matched', 'other_income', 'given_back',"
+            " 'sent_back', 'kept', 'not_made', 'clarified', 'taken_back')",
             name="proposed_outcome",
         ),
         CheckConstraint(
@@ -302,23 +302,32 @@ class Case(Base):
             name="closed",
         ),
         CheckConstraint(
-            "outcome NOT IN ('recognised', 'matched', 'kept', 'not_made', 'clarified')"
+            "outcome NOT IN ('recognised', 'matched', 'other_income', 'given_back', 'sent_back',"
+            " 'kept', 'not_made', 'clarified')"
             " OR (num_nulls(proposed_by, decided_by) = 0"
             " AND outcome IS NOT DISTINCT FROM proposed_outcome)",
             name="decided",
         ),
         CheckConstraint(
-            "outcome NOT IN ('recognised', 'matched') OR outcome = posted_as", name="entry"
+            "outcome NOT IN ('recognised', 'matched', 'other_income', 'given_back', 'sent_back')"
+            " OR outcome = posted_as",
+            name="entry",
         ),
         CheckConstraint("(entry_id IS NULL) = (posted_as IS NULL)", name="posted_as"),
         CheckConstraint(
-            "pays IS NOT NULL OR (posted_as IS DISTINCT FROM 'matched'"
-            " AND (state <> 'proposed' OR proposed_outcome <> 'matched'))",
+            "pays IS NOT NULL OR (coalesce(posted_as, '') NOT IN ('matched', 'sent_back')"
+            " AND (state <> 'proposed' OR proposed_outcome NOT IN ('matched', 'sent_back')))",
             name="pays",
         ),
         CheckConstraint("outcome <> 'taken_back'", name="taken_back"),
         UniqueConstraint("refund_id", "kind"),
         UniqueConstraint("charge_id", "kind"),
+        Index(
+            "uq_cases_sent_back",
+            "pays",
+            unique=True,
+            postgresql_where=text("posted_as = 'sent_back'"),
+        ),
         Index("ix_cases_waiting", "opened_at", postgresql_where=text("state <> 'closed'")),
     )
 

@@ -35,8 +35,20 @@ from server.payments.cases import NO_PROPOSAL
 from server.payments.models import Case, Charge, Money, Refund
 from server.spots.models import Zone
 
-POSTED = frozenset({CaseOutcome.RECOGNISED, CaseOutcome.MATCHED})
+FOUND_TO_BE = {
+    CaseOutcome.OTHER_INCOME: postings.OTHER_INCOME,
+    CaseOutcome.GIVEN_BACK: postings.TO_GIVE_BACK,
+    CaseOutcome.SENT_BACK: postings.TO_GIVE_BACK,
+}
+"""The account of what a movement is found to be that pays no batch or slip, and no zone."""
+POSTED = frozenset({CaseOutcome.RECOGNISED, CaseOutcome.MATCHED, *FOUND_TO_BE})
 """The outcomes for which something is posted."""
+WORDS = {
+    CaseOutcome.OTHER_INCOME: "pendapatan lain",
+    CaseOutcome.GIVEN_BACK: "uang orang lain, harus dikembalikan",
+    CaseOutcome.SENT_BACK: "uang orang lain yang dikirim kembali",
+}
+"""As the ledger says it."""
 REOPENABLE = POSTED | {CaseOutcome.KEPT, CaseOutcome.CLARIFIED}
 """What two officers decided and may ask about again; with NOT_MADE a refund was decided too."""
 
@@ -54,7 +66,8 @@ async def propose(
 ) -> None:
     """Say how a case should end, for another officer to decide; `zone_code` where it has none.
 
-    `pays` is what a movement is matched with, which the caller found to await it.
+    `pays` is what a movement is matched with, or the case of what it sends back, which the caller
+    found to await it.
     """
     maker = await identity.acting(db, officer_id, Right.PROPOSE_CASE)
     case = await _lock(db, case_id)
@@ -115,10 +128,11 @@ async def decide(
         )
         return
     if outcome in POSTED and case.entry_id is None:
-        if outcome is CaseOutcome.MATCHED:
-            case.entry_id = await _match(db, case, clears, books, now)
-        else:
+        if outcome is CaseOutcome.RECOGNISED:
             case.entry_id = await _recognise(db, case, books, now)
+        else:
+            account = FOUND_TO_BE.get(outcome, clears)
+            case.entry_id = await _match(db, case, outcome, account, books, now)
         case.posted_as = outcome.value
     await cases.advance(
         db,
@@ -198,7 +212,10 @@ def fitting(case: Case) -> tuple[CaseOutcome, ...]:
     if case.charge_id is not None or case.voucher_refusal_id is not None:
         return (CaseOutcome.CLARIFIED,)
     if case.statement_line_id is not None and not case.claims_rp:
-        return CaseOutcome.MATCHED, CaseOutcome.RECOGNISED
+        usual = (CaseOutcome.MATCHED, CaseOutcome.RECOGNISED)
+        if case.amount_rp < 0:
+            return *usual, CaseOutcome.SENT_BACK
+        return *usual, CaseOutcome.OTHER_INCOME, CaseOutcome.GIVEN_BACK
     if case.refund_id is None:
         return (CaseOutcome.RECOGNISED,)
     return (CaseOutcome.KEPT if case.kind == cases.REFUND_REFUSED else CaseOutcome.NOT_MADE,)
@@ -217,7 +234,7 @@ async def _refuse_unfit(
     held_rp = await cases.held_rp(db, case)
     if not held_rp:
         raise OutcomeUnfit
-    if outcome is CaseOutcome.MATCHED:
+    if outcome is not CaseOutcome.RECOGNISED:
         return
     order_id = await _pass_order_of(db, case)
     if order_id is not None:
@@ -230,7 +247,9 @@ async def _refuse_unfit(
 
 
 async def _refuse_what_is_used(db: AsyncSession, case: Case) -> None:
-    """Recognised money that went back, or gave a pass, cannot be put into suspense again."""
+    """Money that went back, or gave a pass, cannot be put into suspense again."""
+    if await sent_back_by(db, case) is not None:
+        raise OutcomeUnfit("it was sent back; take that back first")
     if case.money_id is None:
         return
     if await _pass_order_of(db, case) is not None:
@@ -242,6 +261,16 @@ async def _refuse_what_is_used(db: AsyncSession, case: Case) -> None:
     )
     if await db.scalar(used.limit(1)) is not None:
         raise OutcomeUnfit("a refund of what it earned was made, or is under way")
+
+
+async def sent_back_by(db: AsyncSession, case: Case) -> UUID | None:
+    """The case of the transfer with which a stranger's money went back."""
+    if case.posted_as != CaseOutcome.GIVEN_BACK:
+        return None
+    found: UUID | None = await db.scalar(
+        select(Case.id).where(Case.posted_as == CaseOutcome.SENT_BACK, Case.pays == str(case.id))
+    )
+    return found
 
 
 async def _pass_order_of(db: AsyncSession, case: Case) -> UUID | None:
@@ -285,7 +314,12 @@ async def _recognise(db: AsyncSession, case: Case, books: Books, now: datetime) 
 
 
 async def _match(
-    db: AsyncSession, case: Case, clears: str | None, books: Books, now: datetime
+    db: AsyncSession,
+    case: Case,
+    outcome: CaseOutcome,
+    clears: str | None,
+    books: Books,
+    now: datetime,
 ) -> UUID:
     """What the books post by themselves where the bank names what a movement pays."""
     if clears is None:
@@ -293,8 +327,8 @@ async def _match(
     return await ledger.record(
         db,
         postings.for_explained_movement(await cases.held_rp(db, case), clears),
-        source=f"matched:{case.id}:{now.isoformat()}",
-        description=f"Titipan adalah {case.pays}: {case.reason}"[:200],
+        source=f"{outcome}:{case.id}:{now.isoformat()}",
+        description=f"Titipan adalah {WORDS.get(outcome, case.pays)}: {case.reason}"[:200],
         business_day=books.business_day(now),
         now=now,
     )

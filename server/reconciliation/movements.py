@@ -37,6 +37,7 @@ from server.ledger.service import NewEntry
 from server.payments import cases, refund_queries
 from server.payments.books import Books
 from server.payments.models import Case, Refund
+from server.payments.proposals import POSTED
 from server.reconciliation.files import StatementRow
 from server.reconciliation.matching import (
     DifferenceKind,
@@ -497,12 +498,21 @@ async def slips_since(db: AsyncSession, since: date, books: Books) -> dict[str, 
 def _in_suspense() -> ColumnElement[bool]:
     """Whether a movement was unknown when it came, and no file or deposit has explained it.
 
-    Nor have two officers found that it paid a claim.
+    Nor have two officers found that it paid a claim, or is a stranger's money that went back.
     """
+    sent = aliased(Case)
     return and_(
         posted(MOVEMENT, StatementLine.id),
         not_(posted(EXPLAINED, StatementLine.id)),
         not_(paid_claims(Case.statement_line_id, StatementLine.id)),
+        not_(
+            exists().where(
+                Case.statement_line_id == StatementLine.id,
+                Case.posted_as == CaseOutcome.GIVEN_BACK,
+                sent.posted_as == CaseOutcome.SENT_BACK,
+                sent.pays == cast(Case.id, Text),
+            )
+        ),
     )
 
 
@@ -531,5 +541,5 @@ def recognised(
     subject: InstrumentedAttribute[UUID | None], line_id: InstrumentedAttribute[UUID]
 ) -> ColumnElement[bool]:
     """Whether two officers closed the case of a line, or what it paid."""
-    decided = (CaseOutcome.RECOGNISED, CaseOutcome.MATCHED, CaseOutcome.CLAIM_PAID)
+    decided = (*POSTED, CaseOutcome.CLAIM_PAID)
     return exists().where(subject == line_id, Case.outcome.in_(decided))

@@ -16,6 +16,7 @@ from prometheus_client import Gauge
 from sqlalchemy import ColumnElement, Text, cast, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.payment import CaseOutcome
 from domain.states import TransitionRefused
 from server.database import Transactions, new_id
 from server.errors import NotFound, Problem
@@ -26,6 +27,7 @@ from server.ledger import service as ledger
 from server.ledger.models import Entry, Posting
 from server.paging import Page, page
 from server.payments.books import Books
+from server.payments.models import Case
 from server.reconciliation import movements, numbers, rkud, sources, transfers, turns
 from server.reconciliation.models import DayClose, Remittance, RemittedDay
 from server.reconciliation.states import (
@@ -144,6 +146,11 @@ async def _to_list(db: AsyncSession, direct: bool) -> tuple[ColumnElement[bool],
     seen_first = select(
         literal(movements.MOVEMENT) + cast(Remittance.statement_line_id, Text)
     ).where(Remittance.statement_line_id.is_not(None))
+    # What a stranger sent by mistake is not the regency's, nor is it short of what goes back.
+    strangers = select(literal(movements.MOVEMENT) + cast(Case.statement_line_id, Text)).where(
+        Case.posted_as.in_((CaseOutcome.GIVEN_BACK, CaseOutcome.SENT_BACK)),
+        Case.statement_line_id.is_not(None),
+    )
     undecided = [
         f"{movements.MOVEMENT}{line_id}" for line_id in await movements.seen_before_approval(db)
     ]
@@ -152,6 +159,7 @@ async def _to_list(db: AsyncSession, direct: bool) -> tuple[ColumnElement[bool],
         ~handed_in.correlate(Entry),
         Entry.source.not_in(seen_first),
         Entry.source.not_in(undecided),
+        Entry.source.not_in(strangers),
     )
 
 

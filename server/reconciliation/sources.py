@@ -22,6 +22,7 @@ from server.reconciliation.models import Remittance
 
 FEES, CASH, VOUCHERS, OTHER = "fees", "cash", "vouchers", "other"
 PASSES, REFUNDS, SHARES, HELD = postings.PASSES, "refunds", "shares", postings.SUSPENSE
+OTHER_INCOME = postings.OTHER_INCOME
 BATCH, SLIP = "batch", "slip"
 AWAITS: Mapping[str, str] = {
     postings.IN_TRANSIT: BATCH,
@@ -37,6 +38,7 @@ WORDS: Mapping[str, str] = {
     VOUCHERS: "Retribusi parkir lewat penjualan voucher",
     BATCH: "Pencairan QRIS yang belum terurai per zona",
     SLIP: "Setoran tunai yang belum terurai",
+    OTHER_INCOME: "Pendapatan lain: jasa giro dan bunga",
     HELD: "Titipan yang belum dikenali",
     FEES: "Dikurangi: MDR dan pajaknya, dipotong acquirer",
     REFUNDS: "Dikurangi: pengembalian kepada pembayar",
@@ -153,7 +155,7 @@ async def moved(db: AsyncSession, account: str, entries: Sequence[UUID]) -> Sums
     movements = []
     for row in await fetch(db, MOVED, account, list(entries)):
         code = row["explained"] or row["recognised"] or row["account"]
-        is_revenue = code.startswith("4110.") or code == PASSES
+        is_revenue = code.startswith("4110.") or code in (PASSES, OTHER_INCOME)
         source = code if is_revenue else AWAITS.get(code, OTHER)
         movements.append(Movement(row["day"], int(row["amount_rp"]), source, row["name"]))
     parts: dict[str, dict[str, int]] = {}
@@ -187,7 +189,7 @@ async def of_remittance(db: AsyncSession, made: Remittance, revenue_code: str) -
     return [
         Line(
             source,
-            "" if source in (HELD, FEES, REFUNDS, SHARES, OTHER) else revenue_code,
+            "" if source in (OTHER_INCOME, HELD, FEES, REFUNDS, SHARES, OTHER) else revenue_code,
             WORDS.get(source) or names.get(source, source),
             sums[source],
         )

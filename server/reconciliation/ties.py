@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from domain.payment import CaseOutcome, CaseState
 from server.casework.service import CaseNotFound, OutcomeUnfit
@@ -30,6 +31,15 @@ class Candidate:
     since: date
     open_rp: int
     clears: str
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A stranger's money that must go back, and did not yet; its sum is that of the debit."""
+
+    case_id: UUID
+    since: date
+    narrative: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,22 @@ async def candidates(db: AsyncSession, case: Case, books: Books) -> list[Candida
             one.name,
         ),
     )
+
+
+async def strays(db: AsyncSession, case: Case) -> list[Stray]:
+    """The strangers' money of just its sum that a debit may have sent back, the oldest first."""
+    if CaseOutcome.SENT_BACK not in proposals.fitting(case):
+        return []
+    sent = aliased(Case)
+    gone = select(sent.pays).where(sent.posted_as == CaseOutcome.SENT_BACK)
+    rows = await db.execute(
+        select(Case.id, StatementLine.value_date, StatementLine.narrative)
+        .join(StatementLine, StatementLine.id == Case.statement_line_id)
+        .where(Case.state == CaseState.CLOSED, Case.outcome == CaseOutcome.GIVEN_BACK)
+        .where(Case.amount_rp == -case.amount_rp, cast(Case.id, Text).not_in(gone))
+        .order_by(StatementLine.value_date, Case.id)
+    )
+    return [Stray(*row) for row in rows]
 
 
 async def _batches(db: AsyncSession, line: StatementLine) -> list[Candidate]:
@@ -113,7 +139,9 @@ async def propose(
     pays = None
     if told.outcome is CaseOutcome.MATCHED and case.entry_id is None:
         pays = (await _chosen(db, case, told.pays, books)).name
-    zone = told.zone if told.outcome is not CaseOutcome.MATCHED else None
+    elif told.outcome is CaseOutcome.SENT_BACK and case.entry_id is None:
+        pays = await _chosen_stray(db, case, told.pays)
+    zone = told.zone if told.outcome is CaseOutcome.RECOGNISED else None
     await proposals.propose(
         db, officer_id, case_id, told.outcome, zone, told.reason, now=now, pays=pays
     )
@@ -132,9 +160,11 @@ async def decide(
     """Close a case of suspense as proposed, or send it back; raises SamePerson, OutcomeUnfit."""
     case = await _case(db, case_id)
     clears = None
-    matched = case.state == CaseState.PROPOSED and case.proposed_outcome == CaseOutcome.MATCHED
-    if accept and matched and case.entry_id is None:
-        clears = (await _chosen(db, case, case.pays, books)).clears
+    if accept and case.state == CaseState.PROPOSED and case.entry_id is None:
+        if case.proposed_outcome == CaseOutcome.MATCHED:
+            clears = (await _chosen(db, case, case.pays, books)).clears
+        elif case.proposed_outcome == CaseOutcome.SENT_BACK:
+            await _chosen_stray(db, case, case.pays)
     await proposals.decide(
         db, officer_id, case_id, books, accept=accept, why=why, now=now, clears=clears
     )
@@ -145,6 +175,13 @@ async def _chosen(db: AsyncSession, case: Case, name: str | None, books: Books) 
         if one.name == name:
             return one
     raise OutcomeUnfit("choose a batch or slip that awaits such money")
+
+
+async def _chosen_stray(db: AsyncSession, case: Case, name: str | None) -> str:
+    for one in await strays(db, case):
+        if str(one.case_id) == name:
+            return name
+    raise OutcomeUnfit("choose money of just that sum that must still be given back")
 
 
 async def _case(db: AsyncSession, case_id: UUID) -> Case:

@@ -17,6 +17,7 @@ from tests.browser.test_refunds import sign_in
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.reconciliation.test_discrepancies import AT
 from tests.server.reconciliation.test_service import DAY, booked, line, settlement, statement
+from tests.server.reconciliation.test_strays import STRANGER, returned
 from tests.server.reconciliation.test_ties import NAMELESS, Ties
 
 AFTER = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
@@ -64,3 +65,36 @@ async def test_a_nameless_credit_is_matched_with_its_batch_by_two_officers(
     await checker.goto(place)
     await confirm(checker, "Setujui", CHECKER_PASSWORD)
     await expect(checker.get_by_role("status")).to_have_text("terbuka")
+
+
+async def test_a_strangers_money_is_given_back_by_two_officers(
+    screens: Screens, app: FastAPI, transactions: Transactions, books: Books
+) -> None:
+    app.state.office_limit = RateLimit(10_000)
+    office = Ties(transactions, books, AFTER)
+    await office.bank(statement(DAY, (250_000, STRANGER)))
+    came = await office.held()
+    maker = await sign_in(screens, sample.OFFICER, PASSWORD, DESK)
+    await maker.goto(f"/office/cases/{came.id}")
+    await maker.get_by_label("bukan uang kita").check()
+    await maker.get_by_label("Alasan").fill("pengirim minta kembali")
+    await confirm(maker, "Usulkan", PASSWORD)
+    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, DESK)
+    await checker.goto(f"/office/cases/{came.id}")
+    await confirm(checker, "Setujui", CHECKER_PASSWORD)
+    await expect(checker.locator("dl.facts")).to_contain_text("Harus dikembalikanRp250.000")
+
+    await office.bank(returned(250_000, "STM-2"))
+    sent = await office.held()
+    await maker.goto(f"/office/cases/{sent.id}")
+    await screens.examine(maker, "stray-open")
+    await maker.get_by_label("pengembalian uang orang lain").check()
+    await maker.locator("select[name=stray]").select_option(str(came.id))
+    await maker.get_by_label("Alasan").fill("surat bank")
+    await confirm(maker, "Usulkan", PASSWORD)
+    await checker.goto(f"/office/cases/{sent.id}")
+    await confirm(checker, "Setujui", CHECKER_PASSWORD)
+    await expect(checker.get_by_role("status")).to_have_text("selesai: titipan dikirim kembali")
+    await checker.get_by_role("link", name="kasus titipannya").click()
+    await screens.examine(checker, "stray-returned")
+    await expect(checker.get_by_role("link", name="sudah dikirim kembali")).to_be_visible()

@@ -26,6 +26,7 @@ AWAITING = st.sampled_from(
         postings.PAYOUTS_IN_TRANSIT,
     ]
 )
+FOUND = AWAITING | st.sampled_from([postings.OTHER_INCOME, postings.TO_GIVE_BACK])
 RULES = {
     "for_payment": SHARED,
     "for_suspense": st.tuples(AMOUNT),
@@ -62,7 +63,7 @@ RULES = {
     "for_claim_refused": st.tuples(AMOUNT),
     "for_bank_credit": st.tuples(ANY, AWAITING),
     "for_unknown_movement": st.tuples(ANY),
-    "for_explained_movement": st.tuples(ANY, AWAITING),
+    "for_explained_movement": st.tuples(ANY, FOUND),
 }
 PARTIES = {
     postings.CASH_HELD,
