@@ -72,7 +72,7 @@ async def test_a_strangers_money_is_given_back_by_two_officers(
 ) -> None:
     app.state.office_limit = RateLimit(10_000)
     office = Ties(transactions, books, AFTER)
-    await office.bank(statement(DAY, (250_000, STRANGER)))
+    await office.bank(statement(DAY, (25_000, STRANGER)))
     came = await office.held()
     maker = await sign_in(screens, sample.OFFICER, PASSWORD, DESK)
     await maker.goto(f"/office/cases/{came.id}")
@@ -82,9 +82,9 @@ async def test_a_strangers_money_is_given_back_by_two_officers(
     checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, DESK)
     await checker.goto(f"/office/cases/{came.id}")
     await confirm(checker, "Setujui", CHECKER_PASSWORD)
-    await expect(checker.locator("dl.facts")).to_contain_text("Harus dikembalikanRp250.000")
+    await expect(checker.locator("dl.facts")).to_contain_text("Harus dikembalikanRp25.000")
 
-    await office.bank(returned(250_000, "STM-2"))
+    await office.bank(returned(25_000, "STM-2"))
     sent = await office.held()
     await maker.goto(f"/office/cases/{sent.id}")
     await screens.examine(maker, "stray-open")
