@@ -281,6 +281,7 @@ WITHIN_UNIT = frozenset(
         Right.WORK_CASE,
         Right.CLOSE_SHIFT,
         Right.EXPLAIN_COUNT,
+        Right.CLOSE_STREET,
         Right.SETTLE_SIGN,
         Right.ANSWER_COMPLAINT,
         Right.SETTLE_NOTICE,

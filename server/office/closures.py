@@ -13,13 +13,12 @@ from pydantic import Field, NaiveDatetime
 from domain.closure import ClosureReason
 from server import pages
 from server.database import Transaction
-from server.identity.models import Officer, Role
-from server.identity.service import MAY, Right
-from server.office.signed_in import OfficerDep, confirmed
+from server.identity.models import Officer
+from server.identity.service import Right, rights_of
+from server.office.signed_in import OfficerDep, Within, confirmed
 from server.pages import Blank
 from server.payments.wiring import WiringDep
 from server.spots import closures
-from server.spots import service as spots
 from server.spots.closures import When
 from server.sync import closed_streets
 
@@ -38,12 +37,13 @@ async def closures_page(
     officer: OfficerDep,
     db: Transaction,
     wired: WiringDep,
+    own: Within,
     when: When = When.NOW,
     zone: Annotated[str, Query(max_length=10)] = "",
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     now = datetime.now(UTC)
-    rows = await closures.listed(db, zone, when, PAGE * (page - 1), PAGE + 1, now=now)
+    rows = await closures.listed(db, zone, when, PAGE * (page - 1), PAGE + 1, own, now=now)
     shown = rows[:PAGE]
     return pages.render(
         request,
@@ -53,12 +53,12 @@ async def closures_page(
         found=shown,
         collected=await closed_streets.of_closures(db, [one.id for one in shown]),
         zone=zone,
-        zones=await spots.zone_names(db),
+        zones=await own.zone_names(db),
         chosen=when,
         page=page,
         more=len(rows) > PAGE,
         reasons=list(ClosureReason),
-        may_close=Right.CLOSE_STREET in MAY[Role(officer.role)],
+        may_close=Right.CLOSE_STREET in rights_of(officer),
     )
 
 
@@ -67,6 +67,7 @@ async def close(
     officer: Annotated[Officer, confirmed(Right.CLOSE_STREET)],
     db: Transaction,
     wired: WiringDep,
+    _: Within,
     zone: Annotated[str, Form(max_length=10)],
     reason: Annotated[ClosureReason, Form()],
     spot: Annotated[str, Form(max_length=40)] = "",
@@ -74,7 +75,10 @@ async def close(
     ends: Annotated[LocalOrNone, Form()] = None,
     note: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """A spot where one is named, else the zone; at once where no time is told."""
+    """A spot where one is named, else the zone; at once where no time is told.
+
+    That it is of the officer's own unit is asked where it is done, so of the command, too.
+    """
     now, clock = datetime.now(UTC), wired.books.timezone
     begins = _of(starts, clock)
     await closures.close(
@@ -96,6 +100,7 @@ async def end(
     closure_id: UUID,
     officer: Annotated[Officer, confirmed(Right.CLOSE_STREET)],
     db: Transaction,
+    _: Within,
     why: Annotated[str, Form(min_length=1, max_length=200)],
 ) -> Response:
     await closures.end(db, officer.id, closure_id, why, now=datetime.now(UTC))

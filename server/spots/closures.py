@@ -19,8 +19,9 @@ from server.database import Connected, fetch, new_id
 from server.errors import InvalidRequest, NotFound, Problem
 from server.identity import service as identity
 from server.identity.service import Right
-from server.spots import models, service
-from server.spots.service import KnownSpot
+from server.spots import models, service, units
+from server.spots.service import KnownSpot, ZoneNotFound
+from server.spots.units import WHOLE, Scope
 
 
 class SpotClosed(Problem):
@@ -119,10 +120,12 @@ async def close(
     Raises RoleNotAllowed, ZoneNotFound, SpotNotFound, SpotCodeMistyped or ClosurePeriod.
     """
     officer = await identity.acting(db, officer_id, Right.CLOSE_STREET)
+    own = await units.scope_of(db, officer)
     if re.fullmatch(models.ZONE_CODE, place):
         zone_id, spot_id = await service.zone_id(db, place), None
+        own.must_see(zone_id, ZoneNotFound)
     else:
-        found = await service.find(db, place)
+        found = await own.find_spot(db, place)
         zone_id, spot_id = found.zone_id, found.id
     starts = max(starts or now, now)
     if ends is not None and ends <= starts:
@@ -154,6 +157,9 @@ async def end(
     row = await db.get(models.Closure, closure_id)
     if row is None:
         raise ClosureNotFound
+    spot = row.spot_id and await service.find_by_id(db, row.spot_id)
+    own = await units.scope_of(db, officer)
+    own.must_see(spot.zone_id if spot else row.zone_id, ClosureNotFound)
     if row.ends_at is not None and row.ends_at <= now:
         raise ClosureOver
     if not why.strip():
@@ -223,7 +229,7 @@ TOLD = f"""
         coalesce(ender.name, '') AS ended_by, e.ended_at, coalesce(e.why, '') AS why
     FROM {CLOSURES} JOIN officers maker ON maker.id = c.closed_by
     LEFT JOIN officers ender ON ender.id = e.ended_by
-    WHERE ($1 = '' OR z.code = $1)
+    WHERE ($1 = '' OR z.code = $1) AND ($6::uuid[] IS NULL OR coalesce(s.zone_id, z.id) = ANY($6))
       AND CASE $2
         WHEN 'past' THEN least(c.ends_at, e.ended_at) <= greatest($3, c.starts_at)
         WHEN 'coming' THEN c.starts_at > $3 AND e.ended_at IS NULL
@@ -236,10 +242,17 @@ TOLD = f"""
 
 
 async def listed(
-    db: AsyncSession, zone: str, when: When, offset: int, limit: int, *, now: datetime
+    db: AsyncSession,
+    zone: str,
+    when: When,
+    offset: int,
+    limit: int,
+    own: Scope = WHOLE,
+    *,
+    now: datetime,
 ) -> Sequence[Told]:
     """What is closed now or was, the newest first; what is to come, the next first."""
-    rows = await fetch(db, TOLD, zone, when.value, now, offset, limit)
+    rows = await fetch(db, TOLD, zone, when.value, now, offset, limit, own.zones)
     return [Told(**{**row, "reason": ClosureReason(row["reason"])}) for row in rows]
 
 

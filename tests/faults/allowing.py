@@ -6,7 +6,7 @@ keys. An attendant may work any spot; what was taken, asked or counted by one is
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -231,6 +231,15 @@ async def _of_another_unit(stage: Stage, _clients: Clients) -> None:
         f"""INSERT INTO sign_cases (id, spot_id, fault, owner, opened_at)
             VALUES ($1, {spot}, 'missing', 'uji', $2)""",
         new_id(),
+        now,
+    )
+    await stage.rows(
+        f"""INSERT INTO closures
+            (id, zone_id, spot_id, starts_at, reason, note, closed_by, closed_at)
+            SELECT $1, zone_id, id, $2, 'works', '', (SELECT id FROM officers LIMIT 1), $3
+            FROM spots WHERE id = {spot}""",
+        new_id(),
+        now + timedelta(days=365),
         now,
     )
     elsewhere = await _signed_in(stage, Role.BENDAHARA, "lain-")

@@ -20,6 +20,7 @@ STRANGERS = {"not-signed-in", "device-not-active", "device-not-found"}
 
 OF_A_UNIT = {
     "/office/attendants/{attendant_id}": "SELECT id FROM attendants",
+    "/office/closures/{closure_id}": "SELECT id FROM closures",
     "/office/charges/{charge_id}": "SELECT id FROM charges",
     "/office/complaints/{complaint_id}": "SELECT id FROM complaints",
     "/office/notices/{number}": "SELECT number FROM notices",
