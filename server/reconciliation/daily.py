@@ -23,7 +23,9 @@ from server.reconciliation.service import Imported
 log = structlog.get_logger()
 
 BACK = timedelta(days=92)
-"""Older days, and of a file's days more than these, are compared when an officer asks."""
+"""Older days are compared when an officer asks."""
+AT_ONCE = 7
+"""So many of the days a file tells of are compared while somebody waits; the night does others."""
 COMPARED = Gauge("karcis_days_compared_timestamp_seconds", "When open days were compared last")
 FAILED = Gauge("karcis_days_not_compared", "Days that could not be compared last night")
 FILES_MISSING = Gauge("karcis_settlement_files_missing", "Settlement files that should have come")
@@ -64,16 +66,23 @@ SLIPS = "SELECT DISTINCT deposited_on AS day FROM cash_deposits WHERE reference 
 async def after_import(
     transactions: Transactions, imported: Imported, books: Books, *, now: datetime
 ) -> None:
-    """Compare the days that a file told something new of, once it is taken in."""
+    """Compare the newest days that a file told something new of.
+
+    The file is taken in, whatever comes of this: what fails here is told of, and left to the night.
+    """
     if imported.file_id is None:
         return
-    async with transactions.begin() as db:
-        days = {
-            *_days(await fetch(db, HOURS_OF_FILE, imported.file_id), books),
-            *(row["day"] for row in await fetch(db, MOVED_BY_BATCHES, imported.file_id)),
-            *await _days_of_statement(db, imported, books),
-        }
-    await _compare(transactions, sorted(days)[-BACK.days :], books, now)
+    try:
+        async with transactions.begin() as db:
+            days = {
+                *_days(await fetch(db, HOURS_OF_FILE, imported.file_id), books),
+                *(row["day"] for row in await fetch(db, MOVED_BY_BATCHES, imported.file_id)),
+                *await _days_of_statement(db, imported, books),
+            }
+    except Exception:
+        log.exception("days_of_file_not_found")
+        return
+    await _compare(transactions, sorted(days)[-AT_ONCE:], books, now)
 
 
 async def _days_of_statement(db: AsyncSession, imported: Imported, books: Books) -> set[date]:

@@ -60,6 +60,11 @@ def holder(plate: str, days: int) -> dict[str, Any]:
     }
 
 
+def about_noon() -> str:
+    """A zone where it is about noon now: what was paid half an hour ago was paid today."""
+    return f"Etc/GMT{now().hour - 12:+d}"
+
+
 @pytest.fixture
 async def handheld(tmp_path: Path) -> AsyncIterator[Handheld]:
     store = Store(tmp_path)
@@ -67,7 +72,8 @@ async def handheld(tmp_path: Path) -> AsyncIterator[Handheld]:
     store.start_shift(Shift("s-1", "J-001", "Ahmad", None, stamp(now()), stamp(now())))
     keys = {SEAL.key_id: b64encode(SEAL.public).decode()}
     proofs = {"keys": keys, "revoked": [str(VOID)], "lifetime_s": 24 * 3600}
-    store.save_master_data(MASTER_DATA | {"proofs": proofs}, now())
+    regency = MASTER_DATA["regency"] | {"timezone": about_noon()}
+    store.save_master_data(MASTER_DATA | {"proofs": proofs, "regency": regency}, now())
     async with httpx.AsyncClient() as http:
         made = Handheld(Settings(data=tmp_path), store, device_key.load_or_make(tmp_path), http)
         pool.work_at(made, SPOT)

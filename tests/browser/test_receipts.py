@@ -14,7 +14,7 @@ from server import sample
 from server.database import Transactions
 from tests.browser.screen import Screens
 from tests.browser.test_refunds import sign_in
-from tests.server.cluster import PASSWORD
+from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.conftest import Sandbox
 from tests.server.driver.test_sign_pages import photo
 from tests.server.inspection.test_signs import posted
@@ -135,12 +135,18 @@ async def test_a_suspect_sticker_is_found_reported_and_answered(
     await screens.examine(officer, "office-complaints")
     await officer.get_by_role("link", name="ADU-").click()
     await expect(officer.locator("img.photo")).to_be_visible()
-    await officer.get_by_role("textbox", name="Jawaban").fill("Stiker sudah dilepas.")
-    await officer.get_by_label("Setelah ini").select_option("upheld")
+    await officer.get_by_role("textbox", name="Jawaban").fill("Kami periksa.")
     await officer.get_by_label("Kata sandi Anda").fill(PASSWORD)
-    await screens.examine(officer, "office-complaint")
     await officer.get_by_role("button", name="Kirim jawaban").click()
-    await expect(officer.get_by_role("status")).to_contain_text("selesai")
+    await expect(officer.get_by_role("status")).to_contain_text("dijawab")
+    checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD)
+    await checker.goto(officer.url)
+    await checker.get_by_role("textbox", name="Jawaban").fill("Stiker sudah dilepas.")
+    await checker.get_by_label("Setelah ini").select_option("upheld")
+    await checker.get_by_label("Kata sandi Anda").fill(CHECKER_PASSWORD)
+    await screens.examine(checker, "office-complaint")
+    await checker.get_by_role("button", name="Kirim jawaban").click()
+    await expect(checker.get_by_role("status")).to_contain_text("selesai")
     await look.goto(address)
     await expect(look.get_by_text("Stiker sudah dilepas.")).to_be_visible()
     await screens.examine(look, "complaint-answered")
