@@ -310,7 +310,7 @@ class Case(Base):
         ),
         CheckConstraint(
             "outcome NOT IN ('recognised', 'matched', 'other_income', 'given_back', 'sent_back')"
-            " OR outcome = posted_as",
+            " OR outcome IS NOT DISTINCT FROM posted_as",
             name="entry",
         ),
         CheckConstraint("(entry_id IS NULL) = (posted_as IS NULL)", name="posted_as"),

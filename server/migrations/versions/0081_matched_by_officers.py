@@ -16,7 +16,7 @@ CHECKS = {
     'decided': "outcome NOT IN ('recognised', 'matched', 'kept', 'not_made', 'clarified')"
     ' OR (num_nulls(proposed_by, decided_by) = 0'
     ' AND outcome IS NOT DISTINCT FROM proposed_outcome)',
-    'entry': "outcome NOT IN ('recognised', 'matched') OR outcome = posted_as",
+    'entry': "outcome NOT IN ('recognised', 'matched') OR outcome IS NOT DISTINCT FROM posted_as",
 }
 
 

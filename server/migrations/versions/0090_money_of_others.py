@@ -15,7 +15,7 @@ CHECKS = {
     'decided': f"outcome NOT IN ({DECIDED}, 'kept', 'not_made', 'clarified')"
     ' OR (num_nulls(proposed_by, decided_by) = 0'
     ' AND outcome IS NOT DISTINCT FROM proposed_outcome)',
-    'entry': f'outcome NOT IN ({DECIDED}) OR outcome = posted_as',
+    'entry': f'outcome NOT IN ({DECIDED}) OR outcome IS NOT DISTINCT FROM posted_as',
     'pays': "pays IS NOT NULL OR (coalesce(posted_as, '') NOT IN ('matched', 'sent_back')"
     " AND (state <> 'proposed' OR proposed_outcome NOT IN ('matched', 'sent_back')))",
 }

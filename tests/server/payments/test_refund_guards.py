@@ -56,6 +56,22 @@ GUARDS = {
         "UPDATE cases SET decided_by = NULL WHERE outcome = 'recognised'",
         "I12-maker-is-not-checker",
     ),
+    "a case matched by nobody": (
+        "ck_cases_decided",
+        "ALTER TABLE cases DROP CONSTRAINT ck_cases_decided",
+        "UPDATE cases SET outcome = 'matched', posted_as = 'matched', pays = 'x',"
+        " proposed_outcome = 'matched', decided_by = NULL WHERE outcome = 'recognised'",
+        "I12-maker-is-not-checker",
+    ),
+    "a case recognised without an entry": (
+        "ck_cases_entry",
+        "ALTER TABLE cases DROP CONSTRAINT ck_cases_entry",
+        "UPDATE cases SET state = 'closed', closed_at = now(), outcome = 'recognised',"
+        " proposed_outcome = 'recognised',"
+        " proposed_by = (SELECT id FROM officers ORDER BY id LIMIT 1),"
+        " decided_by = (SELECT id FROM officers ORDER BY id DESC LIMIT 1) WHERE state = 'open'",
+        "I6-suspense-is-its-cases",
+    ),
     "one refund of the acquirer for two of ours": (
         "uq_refunds_acquirer_acquirer_refund_number",
         "ALTER TABLE refunds DROP CONSTRAINT uq_refunds_acquirer_acquirer_refund_number",
@@ -138,7 +154,8 @@ GUARDS = {
     "a case closed and proposed again": (
         "KA003",
         "DROP TRIGGER cases_only_edges ON cases",
-        "UPDATE cases SET state = 'proposed', outcome = NULL, closed_at = NULL, entry_id = NULL"
+        "UPDATE cases SET state = 'proposed', outcome = NULL, closed_at = NULL, entry_id = NULL,"
+        " posted_as = NULL"
         " WHERE outcome = 'recognised'",
         "I6-suspense-is-its-cases",
     ),
