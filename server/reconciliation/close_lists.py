@@ -51,7 +51,8 @@ EXCEPTIONS = f"""
     WHERE l.paid_at >= $2 AND l.paid_at < $3 AND NOT EXISTS (
         SELECT FROM settlement_lines s WHERE s.acquirer = l.acquirer
             AND s.acquirer_reference = l.acquirer_reference
-            AND s.rrn IS NOT DISTINCT FROM l.rrn AND (s.gross_rp < 0) = (l.gross_rp < 0))
+            AND s.rrn IS NOT DISTINCT FROM l.rrn AND (s.gross_rp < 0) = (l.gross_rp < 0)
+            AND s.takes_back_id IS NULL)
     UNION ALL
     SELECT 'unsynced', count(*), 0 FROM devices e JOIN device_reports r ON r.device_id = e.id
     WHERE e.state = 'active' AND r.unsynced_count > 0
@@ -101,7 +102,10 @@ LISTS: Mapping[str, str] = {
     "movements": """
         SELECT l.statement_reference || '/' || l.line_number AS line, coalesce(c.name, '') AS named,
             l.ledger_account IS NOT NULL AS rkud, l.amount_rp
-        FROM statement_lines l LEFT JOIN cleared_movements c ON c.statement_line_id = l.id
+        FROM statement_lines l LEFT JOIN (
+            SELECT statement_line_id, name FROM cleared_movements
+            UNION ALL SELECT statement_line_id, pays FROM cases WHERE posted_as = 'matched'
+        ) c ON c.statement_line_id = l.id
         WHERE l.value_date = $1 ORDER BY l.account, l.statement_reference, l.line_number""",
     "files": """
         SELECT f.kind, f.name, encode(f.sha256, 'hex') AS sha256 FROM imported_files f

@@ -110,7 +110,9 @@ MOVED = """
     LEFT JOIN statement_lines l ON l.value_date = e.business_day AND e.source IN (
         'movement:' || l.id, 'rkud:' || l.id,
         'statement:' || l.account || ':' || l.statement_reference || ':' || l.line_number)
-    LEFT JOIN cleared_movements c ON c.statement_line_id = l.id
+    LEFT JOIN (SELECT statement_line_id, name FROM cleared_movements UNION ALL
+        SELECT statement_line_id, pays FROM cases WHERE posted_as = 'matched'
+    ) c ON c.statement_line_id = l.id
     WHERE e.id = ANY($2::uuid[])
 """
 BATCHES = """

@@ -10,25 +10,28 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from domain.payment import CaseOutcome
 from domain.tariff import VehicleClass
 from server.database import Insertions, Transactions, new_id
 from server.identity import service as identity
 from server.identity.models import DeviceReport, Shift, ShiftClosing, ShiftDifference
 from server.identity.service import RoleNotAllowed
+from server.ledger import postings
+from server.ledger.models import Entry
 from server.parking import service as parking
 from server.parking.models import UnendedStay
 from server.parking.service import Stay
 from server.payments import arrivals
 from server.payments.books import Books
 from server.payments.models import Case, Charge, Inquiry
-from server.reconciliation import closing
+from server.reconciliation import close_lists, closing, sources
 from server.reconciliation.closing import (
     DayCloseNotPossible,
     DayHasDifferences,
     DayNotOver,
     DayNotReconciled,
 )
-from server.reconciliation.models import DayClose
+from server.reconciliation.models import DayClose, HeldLine, SettlementLine
 from server.reconciliation.states import CLOSE_TABLE, CloseEvent, CloseState
 from server.sample import CHECKER, OFFICER
 from server.spots import service as spots
@@ -48,7 +51,9 @@ from tests.server.reconciliation.test_service import (
     settlement,
     statement,
 )
+from tests.server.reconciliation.test_ties import Ties, desk
 
+__all__ = ["desk"]
 NOON_AFTER = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
 
 
@@ -324,6 +329,34 @@ async def test_a_close_lists_what_makes_up_its_day(office: Office) -> None:
         "settlement": hashlib.sha256(CSV).hexdigest(),
         "statement": hashlib.sha256(STATEMENT).hexdigest(),
     }
+
+
+async def test_what_two_officers_matched_is_named_in_the_close_and_told_apart_in_an_sts(
+    desk: Ties,
+) -> None:
+    await desk.end((await desk.held()).id, CaseOutcome.MATCHED, "BCH-A1")
+    async with desk.transactions.begin() as db:
+        listed = (await close_lists.lists(db, DAY))["movements"]
+        every = (await db.scalars(select(Entry.id))).all()
+        earned = await sources.moved(db, postings.BANK, every)
+    assert [(one["named"], one["amount_rp"]) for one in listed] == [("BCH-A1", 2000)]
+    assert {source: rp for (_, source), rp in earned.items() if rp} == {"4110.PSR": 2000}
+
+
+async def test_a_line_taken_back_does_not_settle_a_refund_that_is_held(office: Office) -> None:
+    at = f"{DAY}T09:00:00+07:00"
+    await office.book([booked(1, at)])
+    await office.settle(settlement(line(1, at)))
+    async with office.transactions.begin() as db:
+        told = (await db.scalars(select(SettlementLine))).one()
+        names = ("file_id", "acquirer", "batch_id", "settlement_date", "paid_at", "reference")
+        back = {name: getattr(told, name) for name in (*names, "acquirer_reference", "rrn")}
+        back |= {"gross_rp": -2000, "mdr_rp": 0, "net_rp": -2000}
+        db.add(SettlementLine(**back, line_number=3, takes_back_id=told.id))
+        db.add(HeldLine(**back, line_number=2))
+    async with office.transactions.begin() as db:
+        left = await close_lists.exceptions(db, DAY, office.books)
+    assert {"kind": "held", "count": 1, "amount_rp": -2000} in left
 
 
 async def test_what_comes_for_a_closed_day_is_told_on_the_day_it_came(office: Office) -> None:
