@@ -121,6 +121,7 @@ async def _payouts(db: AsyncSession, since: date) -> _Payouts:
     recent = select(SettlementLine.batch_id).where(SettlementLine.settlement_date >= since)
     nets = await db.execute(
         select(SettlementLine.batch_id, func.sum(SettlementLine.net_rp))
+        .where(SettlementLine.settlement_date >= since - PAID_OUT_WITHIN)
         .where(SettlementLine.batch_id.in_(recent))
         .group_by(SettlementLine.batch_id)
     )

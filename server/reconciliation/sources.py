@@ -19,6 +19,7 @@ from server.database import fetch
 from server.ledger import postings
 from server.ledger.models import Account
 from server.reconciliation.models import Remittance
+from server.reconciliation.movements import PAID_OUT_WITHIN
 
 FEES, CASH, VOUCHERS, OTHER = "fees", "cash", "vouchers", "other"
 PASSES, REFUNDS, SHARES, HELD = postings.PASSES, "refunds", "shares", postings.SUSPENSE
@@ -135,10 +136,10 @@ BATCHES = """
         LEFT JOIN charges g ON g.id = m.charge_id LEFT JOIN payments y ON y.id = g.payment_id
         LEFT JOIN parking_sessions v ON v.id = y.parking_session_id
         LEFT JOIN spots o ON o.id = v.spot_id LEFT JOIN zones z ON z.id = o.zone_id
-        WHERE s.batch_id = ANY($1::text[])
+        WHERE s.batch_id = ANY($1::text[]) AND s.settlement_date >= $2
         UNION ALL
         SELECT batch_id, net_rp - gross_rp, 'fees' FROM settlement_lines
-        WHERE batch_id = ANY($1::text[])
+        WHERE batch_id = ANY($1::text[]) AND settlement_date >= $2
     ) t GROUP BY 1, 2
 """
 SLIPS = """
@@ -161,9 +162,11 @@ async def moved(db: AsyncSession, account: str, entries: Sequence[UUID]) -> Sums
         source = code if is_revenue else AWAITS.get(code, OTHER)
         movements.append(Movement(row["day"], int(row["amount_rp"]), source, row["name"]))
     parts: dict[str, dict[str, int]] = {}
-    for asked, kind in ((BATCHES, BATCH), (SLIPS, SLIP)):
+    # Older lines are not read: a batch that has some does not sum up, and stays untold.
+    since = min((one.day for one in movements), default=date.max) - 2 * PAID_OUT_WITHIN
+    for asked, kind, *told in ((BATCHES, BATCH, since), (SLIPS, SLIP)):
         names = list({one.name for one in movements if one.name and one.source == kind})
-        for row in await fetch(db, asked, names) if names else ():
+        for row in await fetch(db, asked, names, *told) if names else ():
             parts.setdefault(row["name"], {})[row["source"]] = int(row["rp"])
     return split(movements, parts)
 

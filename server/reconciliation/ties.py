@@ -100,6 +100,7 @@ async def _batches(db: AsyncSession, line: StatementLine) -> list[Candidate]:
             func.min(SettlementLine.settlement_date),
             func.sum(SettlementLine.net_rp),
         )
+        .where(SettlementLine.settlement_date >= first - 2 * PAID_OUT_WITHIN)
         .where(SettlementLine.batch_id.in_(names | together))
         .group_by(SettlementLine.batch_id)
     )
