@@ -44,12 +44,19 @@ RENUMBER = """
 
 
 def _migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=Base.metadata, include_object=_ours)
+    # A migration waits for a lock only briefly: it must not queue up in front of payments.
+    connection.exec_driver_sql("SET lock_timeout = '5s'")
+    connection.commit()
+    # Each in a transaction of its own, so that the locks of one are not held through all others.
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        include_object=_ours,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
-        # A migration waits for a lock only briefly: it must not queue up in front of payments.
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
         context.run_migrations()
-        connection.exec_driver_sql(RENUMBER)
+    connection.exec_driver_sql(RENUMBER)
 
 
 async def _connect() -> None:
