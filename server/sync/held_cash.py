@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.events import EventKind
@@ -24,6 +25,7 @@ from server.errors import Problem
 from server.identity import service as identity
 from server.identity.models import Attendant, Shift, ShiftClosing
 from server.identity.service import AttendantStopped, NotSignedIn, Right
+from server.parking.service import StartedAlready
 from server.payments import cash
 from server.payments.books import Books
 from server.payments.issuing import PaymentRequest
@@ -32,6 +34,7 @@ from server.sync import closing, quarantine
 from server.sync.models import DeviceEvent, QuarantinedEvent
 
 LARGEST_RP = 10_000_000
+LONGEST_MINUTES = 366 * 24 * 60
 
 
 class HeldCashEnd(StrEnum):
@@ -43,7 +46,10 @@ class HeldCashEnd(StrEnum):
 
 @dataclass(frozen=True)
 class HeldCash:
-    """Cash as a held event tells it; without a `request` it tells too little to be booked."""
+    """Cash as a held event tells it.
+
+    Without a `request` it tells too little to be booked, or of a charge that another told of.
+    """
 
     seq: int
     attendant: str
@@ -74,8 +80,14 @@ async def of_case(db: AsyncSession, case_id: UUID) -> list[HeldCash]:
         .where(DeviceEvent.kind == EventKind.STAY_STARTED.value)
     )
     classes = {str(body.get("stay_id")): body.get("vehicle_class") for body in started}
-    told = [_read(event, owners, classes) for event in events]
-    ids = [one.request.charge_id for one in told if one.request is not None]
+    told, ids = [], set[UUID]()
+    for event in events:
+        one = _read(event, owners, classes)
+        if one.request is not None and one.request.charge_id in ids:
+            one = replace(one, request=None)
+        elif one.request is not None:
+            ids.add(one.request.charge_id)
+        told.append(one)
     known = set(await db.scalars(select(Money.charge_id).where(Money.charge_id.in_(ids))))
     return [
         replace(one, is_booked=one.request is not None and one.request.charge_id in known)
@@ -89,9 +101,10 @@ def _read(event: dict[str, Any], owners: dict[str, str], classes: dict[str, Any]
     who, shift, amount_rp = (body.get(name) for name in ("attendant", "shift_id", "quoted_rp"))
     stay_id, minutes = body.get("stay_id"), body.get("minutes")
     is_sum = type(amount_rp) is int and 0 < amount_rp <= LARGEST_RP
+    is_length = minutes is None or (type(minutes) is int and 1 <= minutes <= LONGEST_MINUTES)
     request = None
     try:
-        if is_sum and owners.get(str(shift)) == who and isinstance(minutes, int | None):
+        if is_sum and is_length and owners.get(str(shift)) == who:
             request = PaymentRequest(
                 charge_id=UUID(body["charge_id"]),
                 spot_code=str(body["spot"]),
@@ -149,10 +162,12 @@ async def book(
         request = replace(one.request, shift_id=shift_id)
         try:
             async with db.begin_nested():
+                await db.connection()  # sets the savepoint, which `fetch` alone would not
                 await cash.book_told(
                     db, books, request, one.told_rp, one.attendant, part=one.is_part, now=now
                 )
-        except Problem:  # its spot is not known, say: it stays in the case
+        except (Problem, StartedAlready, IntegrityError):
+            # Its spot is not known, say, or its handheld sent it just now: it stays in the case.
             continue
     for shift_id in closed.values():
         db.add(

@@ -8,18 +8,22 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from domain.tariff import VehicleClass
 from server.casework.models import CaseKind
 from server.casework.service import OutcomeUnfit
-from server.database import Transactions, new_id
+from server.database import Insertions, Transactions, new_id
 from server.identity import attendants
 from server.identity import service as identity
 from server.identity.models import Role, Shift
 from server.identity.service import RoleNotAllowed
 from server.ledger import reports
 from server.office import settling
+from server.parking import service as parking
+from server.parking.service import Stay
 from server.payments.books import Books
 from server.payments.models import Case, Money
 from server.sample import CHECKER, OFFICER
+from server.spots.service import find_all
 from server.sync import held_cash
 from server.sync.held_cash import HeldCashEnd
 from tests.server.deciding import held_back
@@ -72,6 +76,15 @@ async def by_two(transactions: Transactions, books: Books, end: HeldCashEnd) -> 
     async with transactions.begin() as db:
         checker = await identity.officer_named(db, CHECKER)
         await settling.decide(db, checker, kind, case.id, accept=True, why="", books=books, now=now)
+
+
+async def begin(transactions: Transactions, spot: str, now: datetime) -> UUID:
+    """A stay that has no payment."""
+    async with transactions.begin() as db:
+        (place,) = (await find_all(db, [spot])).values()
+        stay = Stay(new_id(), place, VehicleClass.MOTORCYCLE, None, None, reserved=True)
+        await parking.start(db, Insertions(), [stay], now=now)
+        return stay.id
 
 
 async def owed(transactions: Transactions) -> int:
@@ -191,6 +204,7 @@ async def test_what_cannot_be_booked_stays_a_case_and_what_is_left_alone_is_one_
     now: datetime,
 ) -> None:
     spot, *_ = await spots(api, handheld)
+    begun = str(await begin(transactions, spot, now))
     await stop(transactions, officers, WHO, now)
     theirs = {"shift_id": str(new_id())}
     events = [
@@ -198,6 +212,15 @@ async def test_what_cannot_be_booked_stays_a_case_and_what_is_left_alone_is_one_
         await taken(transactions, handheld, "PSR-999-X", 400),
         await taken(transactions, handheld, spot, "banyak"),
         await taken(transactions, handheld, spot, 500, **theirs),
+    ]
+    # Told of twice; begun already, by whatever else; and of a length that no stay has.
+    events += [
+        await taken(transactions, handheld, spot, 700, charge_id=known)
+        for known in (events[0]["body"]["charge_id"], begun)
+    ]
+    events += [
+        await taken(transactions, handheld, spot, 600, minutes=minutes)
+        for minutes in (0, -5, True, 10**12)
     ]
     assert set(await push(api, handheld, *events)) == {"attendant-stopped"}
     await by_two(transactions, books, HeldCashEnd.BOOKED)
