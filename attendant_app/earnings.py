@@ -16,6 +16,8 @@ REFRESH_S = 60.0
 LOOK_S = 2.0
 IDLE_S = 5.0
 SLIPS = "slips"
+SLIPS_OF = "slips_of"
+"""The last payout that was known when the office told the slips."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,10 @@ def _parts(parts_bp: list[int]) -> str:
     return "–".join(dict.fromkeys((parts[0], parts[-1]))) if parts else "0"
 
 
-def share_slips(handheld: Handheld, attendant: str) -> list[ShareSlip]:
-    """The newest first; of nobody else, whoever was signed in here before."""
-    return [ShareSlip(told) for told in _body(handheld, attendant).get(SLIPS, ())]
+def share_slips(handheld: Handheld, attendant: str) -> list[ShareSlip] | None:
+    """The newest first, None while the office has not told; of nobody else who signed in here."""
+    told = _body(handheld, attendant).get(SLIPS)
+    return None if told is None else [ShareSlip(slip) for slip in told]
 
 
 def _body(handheld: Handheld, attendant: str) -> dict[str, Any]:
@@ -121,7 +124,7 @@ async def _ask(handheld: Handheld) -> bool:
     path = "/v1/shifts/current/earnings"
     try:
         answer = await server_api.call(handheld.http, "GET", path, token=shift.token)
-        told = answer.body | {SLIPS: await _slips(handheld, shift, answer.body)}
+        told = answer.body | await _slips(handheld, shift, answer.body)
     except (server_api.NoAnswer, server_api.Refusal):
         return False
     handheld.store.db.execute(
@@ -133,16 +136,18 @@ async def _ask(handheld: Handheld) -> bool:
     return True
 
 
-async def _slips(handheld: Handheld, shift: Shift, told: dict[str, Any]) -> list[dict[str, Any]]:
+async def _slips(handheld: Handheld, shift: Shift, told: dict[str, Any]) -> dict[str, Any]:
     """What was paid out before, kept here; asked for anew once something else was paid."""
     known = _body(handheld, shift.attendant)
-    if SLIPS in known and known.get("last_payout_at") == told.get("last_payout_at"):
-        return list(known[SLIPS])
-    if told.get("last_payout_at") is None:
-        return []
+    kept = {key: known[key] for key in (SLIPS, SLIPS_OF) if key in known}
+    last_payout = told.get("last_payout_at")
+    if kept.get(SLIPS_OF, "") == last_payout:
+        return kept
+    if last_payout is None:
+        return {SLIPS: [], SLIPS_OF: None}
     path = "/v1/shifts/current/share-slips"
     try:
         answer = await server_api.call(handheld.http, "GET", path, token=shift.token)
-    except server_api.Refusal:  # an older office, which knows no slips
-        return list(known.get(SLIPS, ()))
-    return list(answer.body["slips"])
+    except server_api.Refusal:  # an older office, which knows no slips until it is renewed
+        return kept if kept.get(SLIPS) else {}
+    return {SLIPS: answer.body["slips"], SLIPS_OF: last_payout}

@@ -308,6 +308,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "today-last-payout": ("Terakhir dibayar: {amount}, {date}", "Last paid: {amount}, {date}"),
     "shares": ("Slip bagi hasil", "Slips of my share"),
     "shares-none": ("Belum ada yang dibayarkan.", "Nothing was paid out yet."),
+    "shares-unknown": (
+        "Belum diketahui: kantor belum memberi tahu.",
+        "Not known yet: the office has not told.",
+    ),
     "share-paid": ("Dibayar {date}", "Paid {date}"),
     "share-span": ("{first} sampai {last}, {n} hari", "{first} until {last}, {n} days"),
     "share-gross": ("Penerimaan bruto", "Gross takings"),

@@ -273,7 +273,7 @@ def _share(handheld: Handheld, slip_number: str, how: Printing) -> Document:
 def _own_share(handheld: Handheld, slip_number: str) -> tuple[Shift, earnings.ShareSlip]:
     """Of who is on shift; raises NotFound for somebody else's, and once nobody is."""
     shift = handheld.store.shift()
-    for slip in earnings.share_slips(handheld, shift.attendant) if shift else ():
+    for slip in (earnings.share_slips(handheld, shift.attendant) if shift else None) or ():
         if slip.number == slip_number and shift:
             return shift, slip
     raise problems.NotFound

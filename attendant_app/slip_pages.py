@@ -77,7 +77,7 @@ async def shares(request: Request) -> Response:
 async def share(request: Request) -> Response:
     handheld = handheld_of(request)
     own = shifts.signed_in(handheld)
-    for slip in earnings.share_slips(handheld, own.attendant):
+    for slip in earnings.share_slips(handheld, own.attendant) or ():
         if slip.number == request.path_params["number"]:
             return page(request, "share.html", slip=slip)
     raise problems.NotFound

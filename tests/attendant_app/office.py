@@ -105,7 +105,9 @@ class Office:
         self.lost_events: list[int] = []
         self.booked_cash_rp: int | None = None
         self.earned: dict[str, Any] = {}
-        self.share_slips: list[dict[str, Any]] = []
+        self.share_slips: (
+            list[dict[str, Any]] | None
+        ) = []  # None: an office of before there were any
         self.requests: list[tuple[str, str]] = []
         self.card: dict[str, Any] = {}
         self.revoked_cards: list[str] = []
@@ -339,6 +341,8 @@ class Office:
         return JSONResponse(told | self.earned)
 
     async def _share_slips(self, request: Request) -> Response:
+        if self.share_slips is None:
+            return problem(404, "not-found")
         return self._denied(request) or JSONResponse({"slips": self.share_slips})
 
     async def _close(self, request: Request) -> Response:

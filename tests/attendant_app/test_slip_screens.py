@@ -194,6 +194,7 @@ SHARE = {
     "share_rp": 280_000, "taken_back_rp": 700, "rest_rp": 0, "amount_rp": 279_300,
     "account": "Bank Uji ...678", "reference": "REF-77",
 }  # fmt: skip
+PAID_AT = "2026-11-23T03:00:00Z"
 
 
 def test_a_share_that_was_paid_is_shown_and_printed_for_its_attendant_alone(
@@ -202,7 +203,7 @@ def test_a_share_that_was_paid_is_shown_and_printed_for_its_attendant_alone(
     office: Office,
     paper: Paper,
 ) -> None:
-    office.earned = {"last_payout_rp": 279_300, "last_payout_at": "2026-11-23T03:00:00Z"}
+    office.earned = {"last_payout_rp": 279_300, "last_payout_at": PAID_AT}
     office.share_slips = [SHARE]
     device.sign_in()
     until(lambda: "Rp279.300" in device.http.get("/shares").text)
@@ -225,6 +226,19 @@ def test_a_share_that_was_paid_is_shown_and_printed_for_its_attendant_alone(
     assert device.http.get("/shares/BGH-2026-000003-K-7").status_code == 404
     assert device.http.post("/slips/share/BGH-2026-000003-K-7").status_code == 404
     assert not walk.faults, "\n".join(walk.faults)
+
+
+def test_shares_that_an_older_office_did_not_tell_are_not_none_and_come_once_it_does(
+    device: Device, office: Office
+) -> None:
+    office.earned = {"share_rp": 700, "last_payout_rp": 279_300, "last_payout_at": PAID_AT}
+    office.share_slips = None
+    device.sign_in()
+    until(lambda: "Rp700" in device.http.get("/fragments/today").text)
+    assert "Belum diketahui" in device.http.get("/shares").text
+    office.share_slips = [SHARE]
+    office.pay(device.charge(SPOT)["id"])
+    until(lambda: "Rp279.300" in device.http.get("/shares").text)
 
 
 def test_a_second_tap_prints_nothing_twice(device: Device, office: Office, paper: Paper) -> None:
