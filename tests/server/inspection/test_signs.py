@@ -126,6 +126,10 @@ async def test_a_check_arrives_and_a_wrong_sign_has_one_case_until_it_is_settled
     assert "nama sama, NMID lain" in page
     await close_by_two(transactions, CaseKind.SIGN, case.id, "Stiker dilepas", case.opened_at)
     assert "Stiker dilepas" in (await api.get("/office/signs")).text
+    past = f"2020-01-01T00:00:00+00:00_{case.id}"
+    beyond = (await api.get("/office/signs", params={"before": past})).text
+    assert "Stiker dilepas" not in beyond
+    assert "Ke yang terbaru" in beyond
 
 
 async def test_the_office_sees_the_shifts_in_which_no_sign_was_looked_at(
