@@ -1,7 +1,7 @@
 """HTTP of the feeds after APDS (ISO/TS 5206-1), under `/open-data/apds`. Reading only."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID, uuid5
 
@@ -24,11 +24,11 @@ def _publisher(asked: Asked) -> UUID:
     return uuid5(apds.campus_id(asked.publisher.base_url), "publisher")
 
 
-def _list(
-    asked: Asked, data: Sequence[Any], page: int, as_of: datetime, *, each: timedelta = HOUR
-) -> Response:
-    body = orjson.dumps(apds.paginated(data, page, PAGE, as_of))
+def _list(asked: Asked, data: Sequence[Any], page: int, *, each: timedelta = HOUR) -> Response:
+    """A page of the edition that is made `each` so long, as of when it was."""
     kept = asked.until_next(each)
+    as_of = asked.now + kept - each
+    body = orjson.dumps(apds.paginated(data, page, PAGE, as_of))
     return asked.answer(body, "application/json", kept=kept, modified=as_of)
 
 
@@ -41,10 +41,10 @@ def _one(asked: Asked, data: Sequence[dict[str, Any]], id_: str) -> Response:
     raise NotFound(id_)
 
 
-async def _places(asked: Asked, db: Transaction) -> tuple[datetime, list[dict[str, Any]]]:
+async def _places(asked: Asked, db: Transaction) -> list[dict[str, Any]]:
     at, counted = await asked.occupancy()
     books = asked.books
-    return at, apds.places(
+    return apds.places(
         await asked.zones(),
         service.by_zone(counted),
         at,
@@ -63,15 +63,14 @@ async def places(
     page: Page = 1,
 ) -> Response:
     """The regency (layer 0), its zones (1) and spots (2), down to the layer asked for."""
-    at, found = await _places(asked, db)
+    found = await _places(asked, db)
     rows = [row for row in found if layer is None or row["layer"] <= layer]
-    return _list(asked, rows, page, at, each=MINUTE)
+    return _list(asked, rows, page, each=MINUTE)
 
 
 @router.get("/places/{id_}")
 async def place(id_: str, asked: AskedDep, db: Transaction) -> Response:
-    _, found = await _places(asked, db)
-    return _one(asked, found, id_)
+    return _one(asked, await _places(asked, db), id_)
 
 
 async def _rates(asked: Asked, db: Transaction) -> list[dict[str, Any]]:
@@ -81,7 +80,7 @@ async def _rates(asked: Asked, db: Transaction) -> list[dict[str, Any]]:
 
 @router.get("/rates")
 async def rates(asked: AskedDep, db: Transaction, page: Page = 1) -> Response:
-    return _list(asked, await _rates(asked, db), page, asked.this_hour)
+    return _list(asked, await _rates(asked, db), page)
 
 
 @router.get("/rates/{id_}")
@@ -95,4 +94,4 @@ async def sessions(
 ) -> Response:
     """Of whole days that are over, the newest first."""
     stays = await asked.stays(asked.period(from_, until, whole_days=True))
-    return _list(asked, apds.sessions(stays, _publisher(asked)), page, asked.this_hour)
+    return _list(asked, apds.sessions(stays, _publisher(asked)), page)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -237,9 +238,14 @@ async def test_each_feed_tells_what_is_closed_as_its_standard_does(
         officer = await identity.officer_named(db, sample.OFFICER)
         when = {"starts": later, "ends": None, "note": "", "now": datetime.now(UTC)}
         await closures.close(db, officer, "PSR-001-U", ClosureReason.WORKS, **when)  # type: ignore[arg-type]
+    minute = datetime.now(UTC).replace(second=0, microsecond=0)
+    answer = await api.get("/open-data/apds/places")
+    feed = answer.json()
+    assert parsedate_to_datetime(answer.headers["last-modified"]) >= minute
+    assert feed["meta"]["referenceInstant"] >= minute.timestamp()
     places = {
         row["aliases"][0][0]["string"]: row.get("operatingRestrictions", [])
-        for row in (await told(api, "/apds/places"))["data"]
+        for row in feed["data"]
         if "aliases" in row
     }
     assert [len(places[code]) for code in ("PSR", "PSR-001-U", "ALN")] == [1, 2, 0]
