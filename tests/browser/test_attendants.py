@@ -19,6 +19,7 @@ from server.identity import service as identity
 from server.identity.models import Role
 from server.limits import RateLimit
 from tests.browser.screen import DESK, SHOTS, Screens
+from tests.browser.test_keyboard import on_paper
 from tests.browser.test_own_account import confirm
 from tests.browser.test_refunds import sign_in
 from tests.server.cluster import CHECKER_PASSWORD
@@ -88,6 +89,7 @@ async def test_added_by_one_approved_by_another_at_work_and_stopped(
     checker = await sign_in(screens, sample.CHECKER, CHECKER_PASSWORD, DESK)
     await checker.goto("/office/attendants?state=requested")
     await screens.examine(checker, "attendants-to-approve")
+    await on_paper(checker, "J-002", "attendants-on-paper")
     await checker.get_by_label("Pilih J-002").check()
     await checker.get_by_label("Catatan").fill("SK sudah dilihat")
     await confirm(checker, "Setujui", CHECKER_PASSWORD)

@@ -6,20 +6,35 @@ from playwright.async_api import Page, expect
 
 from server.database import Transactions
 from server.payments.books import Books
-from tests.browser.screen import FOCUS, Screens
+from tests.browser.screen import FOCUS, SHOTS, Screens
 from tests.browser.test_office import sign_in
 from tests.server.booking import book
 
 A4 = {"width": 794, "height": 1123}
 ON_PAPER = """() => {
   const shown = (e) => e.getClientRects().length > 0 && getComputedStyle(e).visibility !== "hidden";
-  const left = [...document.querySelectorAll("nav, details.places, form, button, .button, input")]
+  const menus = "nav, details.places, form:not(:has(table, dl)), button, .button, input";
+  const left = [...document.querySelectorAll(menus)]
     .filter(shown).map((e) => e.outerHTML.slice(0, 80));
   const cut = [...document.querySelectorAll(".scroll, .card")]
     .filter((e) => shown(e) && e.scrollWidth > e.clientWidth).map((e) => e.innerText.slice(0, 60));
   return {left, cut, wide: document.documentElement.scrollWidth};
 }"""
 MOST_STEPS = 120
+
+
+async def on_paper(page: Page, row: str, name: str) -> None:
+    """The row that has these words is printed, and nothing to choose it by."""
+    size = page.viewport_size or A4
+    await page.set_viewport_size({"width": A4["width"], "height": A4["height"]})
+    await page.emulate_media(media="print")
+    await expect(page.locator("tbody tr", has_text=row).first).to_be_visible()
+    told = await page.evaluate(ON_PAPER)
+    assert (told["left"], told["cut"]) == ([], []), name
+    if SHOTS:
+        await page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+    await page.emulate_media(media="screen")
+    await page.set_viewport_size({"width": size["width"], "height": size["height"]})
 
 
 async def paid(transactions: Transactions, books: Books) -> None:
