@@ -3,6 +3,7 @@
 import calendar
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from server.database import Transaction, TransactionsDep
 from server.errors import language_of
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
+from server.moments import day_text
 from server.office import queries
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, confirmed
@@ -126,11 +128,11 @@ async def close_paper(
         close = await _numbered(db, day, number)
         prepared_by = await queries.officer_name(db, close.prepared_by)
         steps = await queries.steps_of_close(db, close.id)
-    acts = [(PREPARED, f"{prepared_by}, {_moment(close.prepared_at, wired.books)}")]
-    acts += [
-        (STEPS[s.state], f"{s.who}, {_moment(s.at, wired.books)}. {s.why}".strip()) for s in steps
-    ]
-    reader = Reader(officer.login, request.state.rights, language_of(request))
+    language = language_of(request)
+    when = partial(_moment, books=wired.books, language=language)
+    acts = [(PREPARED, f"{prepared_by}, {when(close.prepared_at)}")]
+    acts += [(STEPS[s.state], f"{s.who}, {when(s.at)}. {s.why}".strip()) for s in steps]
+    reader = Reader(officer.login, request.state.rights, language)
     signer = request.app.state.report_signer
     now = datetime.now(UTC)
     file = await day_close.make(transactions, close, acts, wired.books, reader, signer, now=now)
@@ -142,8 +144,9 @@ async def close_paper(
     return Response(file.content, headers=headers, media_type=file.media_type)
 
 
-def _moment(at: datetime, books: Books) -> str:
-    return f"{at.astimezone(books.timezone):%d-%m-%Y %H.%M}"
+def _moment(at: datetime, books: Books, language: str) -> str:
+    local = at.astimezone(books.timezone)
+    return f"{day_text(local, language)} {local:%H.%M}"
 
 
 @router.post("/{day}/decision")

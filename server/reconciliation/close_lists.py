@@ -96,8 +96,9 @@ LISTS: Mapping[str, str] = {
         WHERE r.state <> 'declined' AND (d.day IS NOT NULL OR e.business_day = $1)
         ORDER BY r.number""",
     "batches": """
-        SELECT acquirer, batch_id AS batch, count(*) AS count, sum(gross_rp) AS gross_rp,
-            sum(mdr_rp) AS mdr_rp, sum(net_rp) AS net_rp
+        SELECT acquirer, batch_id AS batch,
+            sum(CASE WHEN takes_back_id IS NULL THEN 1 ELSE -1 END) AS count,
+            sum(gross_rp) AS gross_rp, sum(mdr_rp) AS mdr_rp, sum(net_rp) AS net_rp
         FROM settlement_lines WHERE settlement_date = $1 GROUP BY 1, 2 ORDER BY 1, 2""",
     "movements": """
         SELECT l.statement_reference || '/' || l.line_number AS line, coalesce(c.name, '') AS named,
@@ -106,7 +107,8 @@ LISTS: Mapping[str, str] = {
             SELECT statement_line_id, name FROM cleared_movements
             UNION ALL SELECT statement_line_id, pays FROM cases WHERE posted_as = 'matched'
         ) c ON c.statement_line_id = l.id
-        WHERE l.value_date = $1 ORDER BY l.account, l.statement_reference, l.line_number""",
+        WHERE l.value_date = $1 AND (l.ledger_account IS NULL OR c.name IS NOT NULL)
+        ORDER BY l.account, l.statement_reference, l.line_number""",
     "files": """
         SELECT f.kind, f.name, encode(f.sha256, 'hex') AS sha256 FROM imported_files f
         WHERE f.id IN (
@@ -137,7 +139,8 @@ async def exceptions(db: AsyncSession, day: date, books: Books) -> list[dict[str
 async def lists(db: AsyncSession, day: date) -> dict[str, list[dict[str, Any]]]:
     """What makes up the day, list by list: whole rupiah and texts.
 
-    Of the bank's movements only what they were matched by: their own words may name a person.
+    Of the bank's movements only what they were matched by: their own words may name a person. Those
+    of the regency's account only once matched: the others are none of parking's.
     """
     return {
         name: [_told(dict(row)) for row in await fetch(db, asked, day)]

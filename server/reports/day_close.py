@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from domain.money import format_rp
@@ -31,6 +31,47 @@ EXCEPTIONS: Mapping[str, Said] = {
     "shift": Said("Giliran belum ditutup", "Shift not ended"),
     "difference": Said("Selisih pencocokan", "Difference"),
     "case": Said("Titipan dan kasus", "Suspense and cases"),
+}
+DIFFERENCES: Mapping[str, Said] = {
+    "not-settled": Said("belum dicairkan", "not settled yet"),
+    "file-missing": Said("berkas pencairan belum datang", "no settlement file came"),
+    "not-booked": Said("tidak ada di buku", "not in our books"),
+    "amount-differs": Said("jumlah berbeda", "amount differs"),
+    "payout-missing": Said("belum masuk bank", "not on the bank account yet"),
+    "payout-differs": Said("jumlah masuk bank berbeda", "bank amount differs"),
+    "unknown-movement": Said("mutasi tidak dikenal", "unknown movement"),
+    "mdr-differs": Said("MDR tidak sesuai ketentuan", "MDR not as the rule says"),
+    "outcome-unknown": Said("hasilnya belum pasti (kode 68)", "outcome not known (code 68)"),
+}
+CASES: Mapping[str, Said] = {
+    "late": Said("terlambat", "late"),
+    "over": Said("lebih", "over"),
+    "under": Said("kurang", "under"),
+    "duplicate": Said("ganda", "duplicate"),
+    "returned": Said("sudah dikembalikan acquirer", "given back by the acquirer already"),
+    "not-booked": Said("pencairan tidak ada di buku", "settlement not in our books"),
+    "unknown-movement": Said("mutasi bank tidak dikenal", "unknown bank movement"),
+    "given-twice": Said("dikembalikan dua kali", "given back twice"),
+    "refund-refused": Said("pengembalian gagal", "refund failed"),
+    "refund-unknown": Said("pengembalian belum pasti", "refund not certain"),
+    "refund-differs": Said(
+        "acquirer mengembalikan jumlah lain", "the acquirer gave back another amount"
+    ),
+    "voucher-refused": Said(
+        "voucher diterima luring, lalu ditolak", "voucher taken offline, then refused"
+    ),
+    "never-claimed": Said(
+        "barcode cadangan dibayar, tanpa catatan perangkat",
+        "a barcode issued ahead that was paid and never claimed",
+    ),
+    "proof-taken-twice": Said("bukti bayar dipakai dua kali", "a proof of payment taken twice"),
+    "refund-wished": Said("pengemudi minta uang kembali", "a driver wants money back"),
+    "paid-while-closed": Said("dibayar saat titiknya ditutup", "paid while its spot was closed"),
+}
+AWAITED: Mapping[str, Said] = {
+    "payout-missing": Said("uangnya di bank", "its money at the bank"),
+    "file-missing": Said("berkas pencairan", "a settlement file"),
+    "not-settled": Said("pencairan", "settlement"),
 }
 TOTALS: Mapping[str, Said] = {
     "collected_rp": Said("Terkumpul lewat QRIS", "Collected by QRIS"),
@@ -163,7 +204,8 @@ LISTS = (
             Column("rkud/rkud", Said("Rekening", "Account")),
             Column("line", Said("Baris", "Line")),
             Column("named", Said("Cocok dengan", "Matched with")),
-            AMOUNT,
+            # Without a total: what left one account came to the other.
+            Column("amount_rp", AMOUNT.title, Kind.RUPIAH),
         ),
     ),
     List(
@@ -192,6 +234,13 @@ OPEN = (
     Column("subject", Said("Tentang", "About")),
     _count(),
     AMOUNT,
+)
+EXPECTED = (
+    Column("kind", Said("Yang ditunggu", "What is awaited")),
+    Column("of", Said("Tentang", "About")),
+    Column("until", Said("Ditunggu sampai", "Awaited until"), Kind.DAY),
+    Column("count", Said("Banyaknya", "Count"), Kind.COUNT),
+    Column("amount_rp", Said("Jumlah", "Amount"), Kind.RUPIAH),
 )
 
 
@@ -223,6 +272,9 @@ def paper(close: DayClose, acts: Sequence[tuple[Said, str]]) -> Paper:
         *((TOTALS[name], format_rp(rp)) for name, rp in told["totals"].items() if name in TOTALS),
     ]
     lists = [Section(Said("Yang masih terbuka", "Still open"), OPEN, _open(told))]
+    if "expected" in told:
+        title = Said("Belum jatuh tempo", "Not due yet")
+        lists.append(Section(title, EXPECTED, [_awaited(one) for one in told["expected"]]))
     lists += sections(told)
     if "accounts" in told:
         lists.append(_section(ACCOUNTS, told["accounts"]))
@@ -237,11 +289,16 @@ def paper(close: DayClose, acts: Sequence[tuple[Said, str]]) -> Paper:
 def _open(told: Mapping[str, Any]) -> list[list[Value]]:
     """Differences and cases one by one, the other exceptions by kind."""
     differences = [
-        [EXCEPTIONS["difference"], f"{one['kind']} {one['subject']}", 1, one["difference_rp"]]
+        [
+            EXCEPTIONS["difference"],
+            _about(DIFFERENCES[one["kind"]], one["subject"]),
+            1,
+            one["difference_rp"],
+        ]
         for one in told.get("differences", ())
     ]
     cases = [
-        [EXCEPTIONS["case"], f"{one['kind']} {one['id']}", 1, one["amount_rp"]]
+        [EXCEPTIONS["case"], _about(CASES[one["kind"]], one["id"]), 1, one["amount_rp"]]
         for one in told.get("cases", ())
     ]
     rest = [
@@ -249,6 +306,15 @@ def _open(told: Mapping[str, Any]) -> list[list[Value]]:
         for one in told.get("exceptions", ())
     ]
     return [*differences, *cases, *rest]
+
+
+def _about(kind: Said, subject: str) -> Said:
+    return Said(f"{kind.bahasa}: {subject}", f"{kind.english}: {subject}")
+
+
+def _awaited(one: Mapping[str, Any]) -> list[Value]:
+    until = date.fromisoformat(one["until"])
+    return [AWAITED[one["kind"]], one["of"], until, one["count"], one["amount_rp"]]
 
 
 async def make(

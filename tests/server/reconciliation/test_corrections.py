@@ -16,7 +16,7 @@ from server.identity.models import Officer
 from server.identity.service import RoleNotAllowed
 from server.ledger import postings
 from server.payments.books import Books
-from server.reconciliation import corrections, sources
+from server.reconciliation import close_lists, corrections, sources
 from server.reconciliation.corrections import (
     CorrectedFile,
     CorrectionDecided,
@@ -110,6 +110,10 @@ async def test_a_corrected_file_counts_once_two_officers_agree(desk: Desk) -> No
     assert await desk.told_of_the_first() == set()
     after = await desk.reconcile()
     assert after.gross_rp == before.gross_rp - 1_000
+    async with desk.transactions.begin() as db:
+        batches = (await close_lists.lists(db, DAY))["batches"]
+    assert sum(batch["count"] for batch in batches) == 1 + len(OTHERS), "each line once"
+    assert sum(batch["gross_rp"] for batch in batches) == after.gross_rp
     assert ("amount-differs", "ACQ-1/100000000001") not in await desk.open()
     assert (await desk.balances())[postings.IN_TRANSIT] == after.net_rp
     assert (await desk.settle(RIGHT.encode())).lines == 0, "it is known now"

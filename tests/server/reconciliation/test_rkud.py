@@ -13,11 +13,11 @@ from server.identity import service as identity
 from server.office import settling
 from server.payments.books import Books
 from server.payments.models import Case
-from server.reconciliation import previews, remittances, statements, transfers
+from server.reconciliation import close_lists, previews, remittances, statements, transfers
 from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import StatementMapping
 from server.reconciliation.models import Remittance, TransferCase
-from server.reports import package_sheets
+from server.reports import day_close, package_sheets
 from server.sample import CHECKER, OFFICER
 from server.workdays import Workdays
 from tests.server.reconciliation import closes
@@ -370,3 +370,16 @@ async def test_auditors_get_of_the_regencys_account_only_what_is_parkings(ready:
     assert len(rows) == len(at["1100"]) + len(at["1110"])
     (deposited,) = await sheet(ready, "remittances")
     assert (deposited["direct"], deposited["confirmed_on"]) == (False, MONDAY)
+
+
+async def test_a_close_lists_nothing_of_others_on_the_regencys_account(ready: Office) -> None:
+    made = await make(ready)
+    await approve(ready, made)
+    await ready.bank(at_rkud(MONDAY, (CAME_RP, made.number), (777_000, "PAJAK HOTEL MELATI")))
+    await ready.bank(statement(MONDAY, (5, "BUNGA"), reference="STM-MON"))
+    async with ready.transactions.begin() as db:
+        listed = (await close_lists.lists(db, MONDAY))["movements"]
+    moved = [(one["rkud"], one["named"], one["amount_rp"]) for one in listed]
+    assert sorted(moved) == [(False, "", 5), (True, made.number, CAME_RP)]
+    (section,) = day_close.sections({"lists": {"movements": listed}})
+    assert not section.has_totals, "what left one account came to the other"
