@@ -119,7 +119,8 @@ class SilentDevice:
 # Whose they are goes by the attendant's unit, as everywhere; where they stand by the zone's.
 SILENT = """
     SELECT silent.id, silent.name, silent.attendant, silent.heard_at, s.code, s.place, s.latitude,
-        s.longitude, row_number() OVER (PARTITION BY s.id ORDER BY silent.heard_at) - 1 AS nth
+        s.longitude, row_number() OVER (PARTITION BY s.id ORDER BY silent.heard_at) - 1 AS nth,
+        count(*) OVER () AS in_all
     FROM (
         SELECT DISTINCT ON (d.id) d.id, d.name, a.name AS attendant, r.reported_at AS heard_at,
             h.id AS shift_id, h.opened_at
@@ -144,7 +145,7 @@ SILENT = """
     LEFT JOIN spots s ON s.id = at.spot_id AND ($4::uuid[] IS NULL OR s.zone_id = ANY($4))
     LEFT JOIN zones z ON z.id = s.zone_id
     WHERE $5 = '' OR z.code = $5
-    ORDER BY silent.heard_at, silent.id
+    ORDER BY silent.heard_at, silent.id LIMIT $7
 """
 LOOKED_BACK = timedelta(days=7)
 """A device that took nothing on its shift yet stands where it did on one of before."""
@@ -161,7 +162,7 @@ async def map_page(
 ) -> Response:
     now = datetime.now(UTC)
     places = await _places(db, zone, now, own)
-    silent = await _silent(db, zone, now, own)
+    silent, silent_in_all = await _silent(db, zone, now, own)
     posts = [device.post for device in silent if device.post]
     zones = await own.zone_names(db)
     seen = {name for _, name in zones}
@@ -182,7 +183,7 @@ async def map_page(
         most=MOST,
         posts=posts,
         silent_devices=silent,
-        silent=await fleet.count_silent(db, now, own.units),
+        silent=silent_in_all,
         leaflet=LEAFLET.exists(),
         tiles=wired.settings.map_tiles is not None,
     )
@@ -195,13 +196,17 @@ async def _places(db: AsyncSession, zone: str, now: datetime, own: Scope) -> lis
     return [Place(**row, closed=closed(standing, row["code"], now) is not None) for row in rows]
 
 
-async def _silent(db: AsyncSession, zone: str, now: datetime, own: Scope) -> list[SilentDevice]:
+async def _silent(
+    db: AsyncSession, zone: str, now: datetime, own: Scope
+) -> tuple[list[SilentDevice], int]:
+    """The longest silent first, and how many there are with those that are left out."""
     since = (now, now - fleet.SILENT)
-    rows = await fetch(db, SILENT, *since, own.units, own.zones, zone, now - LOOKED_BACK)
-    return [
+    rows = await fetch(db, SILENT, *since, own.units, own.zones, zone, now - LOOKED_BACK, MOST)
+    devices = [
         SilentDevice(id_, name, attendant, heard_at, Post(*post) if post[0] else None)
-        for id_, name, attendant, heard_at, *post in rows
+        for id_, name, attendant, heard_at, *post, _ in rows
     ]
+    return devices, rows[0]["in_all"] if rows else 0
 
 
 @router.get("/tiles/{zoom}/{column}/{row}")

@@ -130,6 +130,27 @@ async def test_the_map_shows_where_a_device_fell_silent_to_those_whose_it_is(
         pytest.skip("make setup fetches Leaflet by npm: its markers were not tried")
 
 
+async def test_the_map_lists_the_longest_silent_and_counts_the_rest(
+    api: httpx.AsyncClient, transactions: Transactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    for minutes in (60, 90):
+        quiet = await on_shift(api, transactions, now)
+        async with transactions.begin() as db:
+            heard = now - timedelta(minutes=minutes)
+            db.add(DeviceReport(device_id=quiet.device_id, reported_at=heard))
+    monkeypatch.setattr(places, "MOST", 1)
+    form = {"login": sample.CHECKER, "password": CHECKER_PASSWORD}
+    await api.post("/office/sign-in", data=form)
+    page = (await api.get("/office/map")).text
+    assert "2 perangkat tidak terdengar" in page
+    assert f"/office/devices/{quiet.device_id}" in page
+    assert page.count(">HP 1<") == 1
+    assert "Dan 1 perangkat lagi yang tidak terdengar." in page
+    nowhere = (await api.get("/office/map?zone=PSR")).text
+    assert "Tidak ada perangkat yang diam di zona ini." in nowhere
+
+
 async def test_tiles_come_from_the_regencys_own_file(
     api: httpx.AsyncClient, app: FastAPI, settings: Settings, tmp_path: Path
 ) -> None:
