@@ -185,17 +185,20 @@ async def fetch(db: Connected, sql: str, *values: object) -> list[asyncpg.Record
 
 
 async def _driver(db: AsyncSession) -> Any:
-    """The driver's own connection, in the transaction that SQLAlchemy has begun on it."""
+    """The driver's own connection, in the transaction or savepoint that SQLAlchemy began on it."""
     await db.flush()
-    transaction = db.get_transaction()
     known, driver = db.info.get(_driver, (None, None))
-    if driver is None or known is not transaction:
+    if driver is None or known is not _innermost(db):
         connection = await db.connection()
-        # SQLAlchemy begins a transaction with its own first statement.
+        # SQLAlchemy begins a transaction, or sets a savepoint, with its own first statement.
         await connection.exec_driver_sql("SELECT 1")
         driver = (await connection.get_raw_connection()).driver_connection
-        db.info[_driver] = (db.get_transaction(), driver)
+        db.info[_driver] = (_innermost(db), driver)
     return driver
+
+
+def _innermost(db: AsyncSession) -> Any:
+    return db.get_nested_transaction() or db.get_transaction()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What of the handhelds' reports wants somebody's attention, and the fleet as a few numbers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -104,18 +103,15 @@ async def _measure(db: AsyncSession, now: datetime) -> Measured:
     return Measured(silent_s, int(row[1]), int(row[2]))
 
 
-async def count_silent(db: AsyncSession, now: datetime, units: Sequence[UUID] | None = None) -> int:
-    """How many devices on a shift have not been heard for too long, of these units or of all."""
+async def count_silent(db: AsyncSession, now: datetime) -> int:
+    """How many devices on a shift have not been heard for too long."""
     (row,) = await fetch(
         db,
         """SELECT count(DISTINCT h.device_id) AS n FROM shifts h
         JOIN device_reports r ON r.device_id = h.device_id
         WHERE h.expires_at > $1 AND r.reported_at < $2
-        AND NOT EXISTS (SELECT FROM shift_closings x WHERE x.shift_id = h.id)
-        AND ($3::uuid[] IS NULL OR (SELECT unit_id FROM attendants WHERE id = h.attendant_id)
-            = ANY($3))""",
+        AND NOT EXISTS (SELECT FROM shift_closings x WHERE x.shift_id = h.id)""",
         now,
         now - SILENT,
-        units,
     )
     return int(row["n"])

@@ -162,7 +162,6 @@ async def book(
         request = replace(one.request, shift_id=shift_id)
         try:
             async with db.begin_nested():
-                await db.connection()  # sets the savepoint, which `fetch` alone would not
                 await cash.book_told(
                     db, books, request, one.told_rp, one.attendant, part=one.is_part, now=now
                 )
