@@ -187,7 +187,7 @@ def test_a_stopped_attendant_counts_and_closes_and_does_nothing_else_also_offlin
         assert (refused.status_code, refused.json()["slug"]) == (403, "attendant-stopped")
     assert device.get(f"/api/charges/{cash['id']}")["state"] == "paid"
     office.start()
-    until(lambda: device.status()["online"])
+    until(lambda: device.status()["online"] and device.status()["unsynced"] == 0)
     closed = device.close(cash["amount_rp"], held_seen=device.status()["quarantined"])
     assert closed.status_code == 200, closed.text
     until(lambda: not device.status()["signed_in"])
@@ -196,6 +196,7 @@ def test_a_stopped_attendant_counts_and_closes_and_does_nothing_else_also_offlin
     device.sign_in("J-002", "222222")
     refused = device.http.post("/api/sign-in", json={"attendant": "J-001", "pin": "123456"})
     assert refused.json()["slug"] == "already-signed-in"
+    until(lambda: device.status()["unsynced"] == 0)
     assert device.close(0, held_seen=device.status()["quarantined"]).status_code == 200
     until(lambda: not device.status()["signed_in"])
     for online in (True, False):
