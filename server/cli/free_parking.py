@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.rules import refuse_unless_alone
 from server.cli.shell import (
     DataDir,
     From,
@@ -105,12 +106,14 @@ def set_price(
 ) -> None:
     """Put a price of passes in force; the one of its code before it ends the day before.
 
+    For setting up: once there are officers, prices are rules of two (`karcis rule propose`).
     Without a price, one for residents or disabled drivers is given at the office only.
     """
     from server.parking import pass_orders
     from server.parking.covered_models import PassPrice
 
     async def work(db: Any, _books: Any) -> None:
+        await refuse_unless_alone(db)
         await pass_orders.set_price(
             db,
             PassPrice(
@@ -223,11 +226,15 @@ def add_exemption(
     until: Until = None,
     data: DataDir = Path("data"),
 ) -> None:
-    """Put an exemption in force; the one of its code before it ends the day before."""
+    """Put an exemption in force; the one of its code before it ends the day before.
+
+    For setting up: once there are officers, it is a rule of two (`karcis rule propose`).
+    """
     from server.parking import covered
     from server.parking.covered_models import Exemption
 
     async def work(db: Any, _books: Any) -> None:
+        await refuse_unless_alone(db)
         await covered.exempt(
             db,
             Exemption(

@@ -23,7 +23,7 @@ from server.cli.shell import (
 )
 
 rule_app = typer.Typer(
-    help="Rules of shares, fees, payouts, matching, targets; changed by two officers.",
+    help="Rules of shares, fees, payouts, matching, targets, passes; changed by two officers.",
     no_args_is_help=True,
 )
 

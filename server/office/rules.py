@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import QueryParams
 
 from domain.mdr import MerchantCriteria
+from domain.tariff import VehicleClass
 from server import pages
 from server.database import Transaction, TransactionsDep
 from server.errors import InvalidRequest, Problem, language_of
@@ -91,6 +92,7 @@ async def new_page(
         zones=zones,
         weekdays=WEEKDAYS,
         criteria=list(MerchantCriteria),
+        wheels=list(VehicleClass),
         tomorrow=today + timedelta(days=1),
         today=today,
         **shown,
@@ -109,6 +111,8 @@ def _told(kind: Kind, asked: QueryParams) -> dict[str, Any]:
         told[name] = _basis_points(value) if name in PERCENTS else value.strip()
     if kind is Kind.PAYOUT:
         told["weekdays"] = asked.getlist("weekdays")
+    if kind is Kind.PASSES:
+        told["zones"] = asked.getlist("zones")
     return told
 
 

@@ -17,13 +17,17 @@ from pydantic import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.covered import PassKind, Picture
 from domain.mdr import MdrRule, MerchantCriteria
 from domain.money import format_rp
 from domain.payout import LONGEST_WAIT_DAYS, PayoutRule
 from domain.shares import ShareLeg, ShareRule
+from domain.tariff import VehicleClass
 from server.errors import Problem
 from server.ledger import service as ledger
 from server.moments import day_text
+from server.parking import covered, pass_orders
+from server.parking.covered_models import Exemption, PassPrice
 from server.reconciliation import rules as matching
 from server.reconciliation.matching import LARGEST, Tolerances
 from server.reports import targets
@@ -54,6 +58,9 @@ Line = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_printable)
 ]
 Words = Annotated[Line, StringConstraints(min_length=1)]
+Code = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+]
 
 
 class RuleOverlaps(Problem):
@@ -262,6 +269,82 @@ class Target(_Rule):
         )
 
 
+class PassPricing(_Ending):
+    kind: Literal["pass-price"] = "pass-price"
+    code: Code
+    whom: PassKind = PassKind.ORDINARY
+    vehicle_class: VehicleClass
+    months: Annotated[int, Field(ge=1, le=12)]
+    zones: tuple[str, ...] = ()
+    price_rp: Rupiah
+
+    @model_validator(mode="after")
+    def _priced(self) -> Self:
+        if not self.price_rp and self.whom is PassKind.ORDINARY:
+            raise ValueError("only passes of residents and disabled drivers may be free")
+        return self
+
+    def row(self) -> PassPrice:
+        return PassPrice(
+            code=self.code,
+            kind=self.whom.value,
+            vehicle_class=self.vehicle_class.value,
+            months=self.months,
+            zones=list(self.zones),
+            price_rp=self.price_rp,
+            regulation=self.regulation,
+            valid_from=self.valid_from,
+            valid_until=self.valid_until,
+        )
+
+    def said(self, zones: Mapping[str, str]) -> Said:
+        line = pass_orders.line(self.row())
+        places = [of_zone(zone, zones) for zone in self.zones or (None,)]
+        price = format_rp(self.price_rp)
+        return Said(
+            f"{line.label_id}, {', '.join(place.bahasa for place in places)}: {price}",
+            f"{line.label_en}, {', '.join(place.english for place in places)}: {price}",
+        )
+
+    async def apply(self, db: AsyncSession, act: Act) -> None:
+        await pass_orders.set_price(db, self.row())
+
+
+class FreeVehicles(_Ending):
+    kind: Literal["exemption"] = "exemption"
+    code: Code
+    picture: Picture
+    vehicle_class: VehicleClass
+    label_id: Words
+    label_en: Words
+
+    def said(self, zones: Mapping[str, str]) -> Said:
+        wheels = self.vehicle_class
+        return Said(
+            f"Parkir gratis: {self.label_id}, {wheels.label('id').lower()}",
+            f"Parks free: {self.label_en}, {wheels.label('en').lower()}",
+        )
+
+    async def apply(self, db: AsyncSession, act: Act) -> None:
+        for known in await covered.exemptions_from(db, self.valid_from):
+            is_later = known.code == self.code and known.valid_from >= self.valid_from
+            if is_later and known.valid_from <= (self.valid_until or known.valid_from):
+                raise RuleOverlaps
+        await covered.exempt(
+            db,
+            Exemption(
+                code=self.code,
+                picture=self.picture.value,
+                vehicle_class=self.vehicle_class.value,
+                label_id=self.label_id,
+                label_en=self.label_en,
+                regulation=self.regulation,
+                valid_from=self.valid_from,
+                valid_until=self.valid_until,
+            ),
+        )
+
+
 class TariffBack(_Rule):
     kind: Literal["tariff-back"] = "tariff-back"
     zone: str
@@ -286,7 +369,9 @@ class TariffBack(_Rule):
         await spots.take_back(db, of_zone, self.valid_from, self.event, act.proposal_id)
 
 
-Rule: TypeAlias = Shares | Mdr | Payout | Matching | Target | TariffBack
+Rule: TypeAlias = (
+    Shares | Mdr | Payout | Matching | Target | PassPricing | FreeVehicles | TariffBack
+)
 RULE: TypeAdapter[Rule] = TypeAdapter(Annotated[Rule, Field(discriminator="kind")])
 
 

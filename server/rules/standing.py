@@ -7,12 +7,24 @@ from datetime import date, timedelta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.covered import PassKind, Picture
 from domain.mdr import MerchantCriteria
 from domain.shares import ShareLeg
+from domain.tariff import VehicleClass
 from server.ledger.models import MdrRuleRow, PayoutRuleRow, ShareRuleRow
+from server.parking.covered_models import Exemption, PassPrice
 from server.reconciliation.models import MatchingRule
 from server.reports.models import RevenueTarget
-from server.rules.kinds import Matching, Mdr, Payout, Rule, Shares, Target
+from server.rules.kinds import (
+    FreeVehicles,
+    Matching,
+    Mdr,
+    PassPricing,
+    Payout,
+    Rule,
+    Shares,
+    Target,
+)
 from server.spots.models import Zone
 
 
@@ -43,6 +55,8 @@ async def every(db: AsyncSession) -> list[Standing]:
         *await _payouts(db),
         *await _matching(db),
         *await _targets(db),
+        *await _pass_prices(db),
+        *await _exemptions(db),
     ]
 
 
@@ -151,6 +165,55 @@ async def _targets(db: AsyncSession) -> list[Standing]:
         told.append(Standing(rule, last.replace(day=1) - timedelta(days=1), of in newest))
         newest.add(of)
     return sorted(told, key=lambda one: one.rule.begins, reverse=True)
+
+
+async def _pass_prices(db: AsyncSession) -> list[Standing]:
+    rows = await db.scalars(
+        select(PassPrice)
+        .order_by(PassPrice.valid_from.desc(), PassPrice.code)
+        .execution_options(populate_existing=True)
+    )
+    return [
+        Standing(
+            PassPricing.model_construct(
+                valid_from=row.valid_from,
+                valid_until=row.valid_until,
+                regulation=row.regulation,
+                code=row.code,
+                whom=PassKind(row.kind),
+                vehicle_class=VehicleClass(row.vehicle_class),
+                months=row.months,
+                zones=tuple(row.zones),
+                price_rp=row.price_rp,
+            ),
+            row.valid_until,
+        )
+        for row in rows
+    ]
+
+
+async def _exemptions(db: AsyncSession) -> list[Standing]:
+    rows = await db.scalars(
+        select(Exemption)
+        .order_by(Exemption.valid_from.desc(), Exemption.code)
+        .execution_options(populate_existing=True)
+    )
+    return [
+        Standing(
+            FreeVehicles.model_construct(
+                valid_from=row.valid_from,
+                valid_until=row.valid_until,
+                regulation=row.regulation,
+                code=row.code,
+                picture=Picture(row.picture),
+                vehicle_class=VehicleClass(row.vehicle_class),
+                label_id=row.label_id,
+                label_en=row.label_en,
+            ),
+            row.valid_until,
+        )
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True)

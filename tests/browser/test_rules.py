@@ -57,6 +57,30 @@ async def test_a_rule_is_tried_proposed_and_found_waiting_by_the_other_officer(
     await screens.examine(checker, "rule-changes")
 
 
+async def test_a_price_of_passes_is_proposed_beside_the_one_it_ends(
+    screens: Screens, day_end: dict[str, Any]
+) -> None:
+    maker = await sign_in(screens)
+    await maker.goto("/office/rules/new/exemption")
+    await screens.examine(maker, "rule-exemption")
+    await maker.goto("/office/rules")
+    await maker.get_by_role("link", name="Usulkan perubahan: Harga langganan").click()
+    await maker.get_by_label("Kode").fill("mobil-1")
+    await maker.get_by_label("Jenis kendaraan").select_option("car")
+    await maker.get_by_label("Harga").fill("75000")
+    await maker.get_by_label("Peraturan dan pasalnya").fill("Perda Uji 9")
+    await maker.get_by_label("Berlaku mulai").fill("2099-01-01")
+    await maker.get_by_role("button", name="Lihat apa yang berubah").click()
+    changes = maker.locator("#perubahan li")
+    await expect(changes).to_have_count(2)
+    await expect(changes.first).to_contain_text("Langganan mobil 1 bulan, seluruh kabupaten: Rp75.")
+    await expect(changes.last).to_contain_text("Berakhir 31 Des 2098")
+    await screens.examine(maker, "rule-pass-price")
+    await maker.get_by_label("Alasan").fill("harga baru")
+    await press(maker, "Usulkan", PASSWORD)
+    await expect(maker.get_by_role("status")).to_have_text("menunggu keputusan")
+
+
 async def test_a_tariff_to_come_is_taken_back(
     screens: Screens, day_end: dict[str, Any], transactions: Transactions
 ) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -152,33 +153,63 @@ async def test_a_pass_is_issued_for_its_slip_and_revoked(
     assert (await sealed("verify")).returncode == 0
 
 
-async def test_an_exemption_is_put_in_force(sealed: Karcis) -> None:
-    kind = ("ambulans", "--picture", "ambulance", "--class", "car", "--label-id", "Ambulans",
+async def agreed(sealed: Karcis, **rule: Any) -> str:
+    """A rule proposed and approved from the command line; what was said against it."""
+    told = (
+        sealed.file("rule.json", json.dumps(rule)),
+        "--reason",
+        "uji",
+        "--officer",
+        "bendahara",
+        "--json",
+    )
+    proposed = await sealed("rule", "propose", *told)
+    if proposed.returncode != 4:
+        return str(proposed.stderr)
+    asked = json.loads(proposed.stdout)["id"]
+    decided = await sealed(
+        "rule", "decide", asked, "approve", "--why", "ya", "--officer", "verifikator"
+    )
+    return str(decided.stderr)
+
+
+async def test_an_exemption_is_put_in_force_by_two(sealed: Karcis) -> None:
+    kind = ("ambulans-2", "--picture", "ambulance", "--class", "car", "--label-id", "Ambulans",
             "--label-en", "Ambulance", "--regulation", "Perda 1/2024 ps. 9",
             "--from", f"{TODAY}")  # fmt: skip
-    added = await sealed("exemption", "add", *kind)
-    assert added.returncode == 0, added.stderr
+    alone = await sealed("exemption", "add", *kind)
+    assert alone.returncode == 1
+    assert "dua petugas" in alone.stderr
+    rule = {
+        "kind": "exemption", "code": "ambulans-2", "picture": "ambulance", "vehicle_class": "car",
+        "label_id": "Ambulans", "label_en": "Ambulance", "regulation": "Perda 1/2024 ps. 9",
+        "valid_from": "2031-01-01",
+    }  # fmt: skip
+    assert await agreed(sealed, **rule) == ""
+    assert "picture" in await agreed(sealed, **rule | {"picture": "rocket"})
     counted = await sealed("exemption", "count", "--from", f"{TODAY}", "--to", f"{TODAY}")
     assert (counted.returncode, counted.stdout) == (0, "")
-    rocket = await sealed("exemption", "add", *kind[:2], "rocket", *kind[3:])
-    assert rocket.returncode == 1
 
 
 async def test_prices_and_permits_of_passes_are_kept_as_they_are_said(
     sealed: Karcis, transactions: Transactions
 ) -> None:
-    async def price(code: str, price_rp: int, day: str, *more: str) -> str:
-        told = await sealed(
-            "pass", "price", code, "--class", "car", "--months", "1", "--price-rp", f"{price_rp}",
-            "--regulation", "Perda 1/2024 ps. 9", "--from", day, *more,
-        )  # fmt: skip
-        return told.stderr if told.returncode else ""
+    async def price(code: str, price_rp: int, day: str, **more: Any) -> str:
+        told = {"kind": "pass-price", "code": code, "vehicle_class": "car", "months": 1}
+        article = {"regulation": "Perda 1/2024 ps. 9", "valid_from": day}
+        return await agreed(sealed, **told, **article, price_rp=price_rp, **more)
 
     sealed.environment["KARCIS_PLATE_KEY"] = PLATE_KEY
+    alone = await sealed(
+        "pass", "price", "uji", "--class", "car", "--months", "1", "--price-rp", "60000",
+        "--regulation", "Perda 1/2024 ps. 9", "--from", "2031-01-01",
+    )  # fmt: skip
+    assert alone.returncode == 1
+    assert "dua petugas" in alone.stderr
     assert await price("uji", 60_000, "2031-01-01") == ""
-    assert await price("uji", 70_000, "2031-03-01", "--zone", "PSR") == ""
-    assert await price("warga", 0, "2031-01-01", "--kind", "resident") == ""
-    assert "mobil" in await price("uji", 1, "2031-04-01", "--class", "mobil")
+    assert await price("uji", 70_000, "2031-03-01", zones=["PSR"]) == ""
+    assert await price("warga", 0, "2031-01-01", whom="resident") == ""
+    assert "free" in await price("uji", 0, "2031-04-01")
     for day, shown in (("2031-02-28", ["60000"]), ("2031-03-01", ["70000"]), ("2030-12-31", [])):
         told = await sealed("pass", "prices", "--on", day)
         lines = [line.split() for line in told.stdout.splitlines()]

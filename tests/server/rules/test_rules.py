@@ -18,6 +18,7 @@ from server.identity import service as identity
 from server.identity.models import Role
 from server.identity.service import RoleNotAllowed
 from server.ledger import service as ledger
+from server.parking import covered, pass_orders
 from server.payments.books import Books
 from server.reconciliation import rules as matching
 from server.reports import targets
@@ -66,6 +67,26 @@ MATCHING = {
     "working_days": True,
 }
 TARGET = {"kind": "target", "year": 2027, "amount_rp": 12_000, "regulation": "Perda APBD"}
+PASS = {
+    "kind": "pass-price",
+    "code": "mobil-1",
+    "vehicle_class": "car",
+    "months": 1,
+    "zones": ["PSR"],
+    "price_rp": 75_000,
+    "regulation": "Perda Uji 9",
+    "valid_from": FIRST,
+}
+FREE = {
+    "kind": "exemption",
+    "code": "ambulans",
+    "picture": "ambulance",
+    "vehicle_class": "car",
+    "label_id": "Ambulans dan jenazah",
+    "label_en": "Ambulance or hearse",
+    "regulation": "Perda Uji 10",
+    "valid_from": FIRST,
+}
 BACK = {"kind": "tariff-back", "zone": "PSR", "valid_from": FIRST}
 
 
@@ -295,6 +316,42 @@ async def test_one_person_sets_rules_only_while_nobody_can_check(
             text("UPDATE officers SET switched_off_at = now() WHERE role = 'verifikator'")
         )
         await service.refuse_unless_alone(db)
+
+
+async def test_prices_of_passes_and_free_vehicles_are_superseded_by_two(
+    transactions: Transactions,
+) -> None:
+    async with transactions.begin() as db:
+        (was,) = [
+            price for price in await pass_orders.prices_on(db, TODAY) if price.code == "mobil-1"
+        ]
+    for told in (PASS, FREE):
+        await put(transactions, told)
+    new_year = date(2027, 1, 1)
+    async with transactions.begin() as db:
+        for day, price_rp in ((TODAY, was.price_rp), (new_year, 75_000)):
+            sold = [each for each in await pass_orders.prices_on(db, day) if each.code == "mobil-1"]
+            assert [each.price_rp for each in sold] == [price_rp]
+        told = [
+            (each.label_id, each.valid_from, each.valid_until)
+            for each in await covered.exemptions_from(db, TODAY)
+            if each.code == "ambulans"
+        ]
+    assert told[-1] == ("Ambulans dan jenazah", new_year, None)
+    assert told[0][2] == TODAY + timedelta(days=1)
+    rules = await standing_rules(transactions)
+    assert (
+        "pass-price",
+        FIRST,
+        None,
+        "Pass, car, 1 month, Pasar Contoh: Rp75.000",
+    ) in rules
+    assert ("exemption", FIRST, None, "Parks free: Ambulance or hearse, car") in rules
+    with pytest.raises(RuleTooSoon):
+        await propose(transactions, PASS | {"valid_from": str(TODAY)})
+    for told in (PASS, FREE):
+        with pytest.raises(RuleOverlaps):  # one that begins before one that is agreed
+            await propose(transactions, told | {"valid_from": "2026-12-31"})
 
 
 async def tariff_days(transactions: Transactions) -> list[tuple[str, str | None]]:
