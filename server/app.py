@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -85,11 +87,19 @@ def create_interface() -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,
+        routes=list(_routes()),
     )
+    openapi.install(app)
+    return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Once in a process: FastAPI reads anew for each app what its endpoints ask for."""
+    router = APIRouter(generate_unique_id_function=lambda route: route.name)
     for raw in RAW:
-        app.include_router(raw)
-    app.include_router(driver_stays.router)
+        router.include_router(raw)
+    router.include_router(driver_stays.router)
     for slice_ in (
         health,
         audit,
@@ -103,11 +113,10 @@ def create_interface() -> FastAPI:
         displays,
         office,
     ):
-        app.include_router(slice_.router)
+        router.include_router(slice_.router)
     for feed in (open_data, cds, apds, map_pages):
-        app.include_router(feed.router)
-    openapi.install(app)
-    return app
+        router.include_router(feed.router)
+    return tuple(router.routes)
 
 
 def create_app(settings: Settings) -> FastAPI:

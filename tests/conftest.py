@@ -1,6 +1,8 @@
 """What is made once for a run, or once for each of its workers: a PostgreSQL, and keys."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,21 @@ settings.register_profile("new", deadline=None)
 settings.load_profile(os.environ.get("KARCIS_HYPOTHESIS", "same"))
 
 MOST_WORKERS = 4
+MEMORY, ROOM = Path("/dev/shm"), 2 * 2**30
+
+
+def _files_in_memory() -> None:
+    """Databases are made and dropped by the thousand, and handhelds wait for a disk at each write.
+
+    Of the processes that are killed nothing is lost by it, and power is cut on disks of their own.
+    """
+    if "TMPDIR" in os.environ or not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        return
+    if shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+_files_in_memory()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -59,6 +59,11 @@ async def _seed(url: str) -> None:
     await engine.dispose()
 
 
+async def copy_template(url: str, name: str) -> None:
+    """A database of its own, by files: a third of the time of the way by the log."""
+    await execute(url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
+
+
 async def execute(url: str, sql: str) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute(sql)

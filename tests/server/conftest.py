@@ -34,7 +34,7 @@ from server.payments.snap import SnapAcquirer
 from server.sandbox.app import create_app as create_sandbox
 from server.sandbox.settings import Settings as SandboxSettings
 from server.settings import Settings
-from tests.server.cluster import TEMPLATE, database_named, execute
+from tests.server.cluster import copy_template, database_named, execute
 
 CLIENT_SECRET = "rahasia uji"
 WEBHOOK_KEY = "kunci uji webhook, tiga puluh dua"
@@ -53,7 +53,7 @@ async def owner_url(cluster: str) -> AsyncIterator[str]:
     For what only an owner can do, such as dropping a guard to see who notices.
     """
     name = f"karcis_test_{os.getpid()}_{next(_numbers)}"
-    await execute(cluster, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    await copy_template(cluster, name)
     yield database_named(cluster, name)
     await execute(cluster, f"DROP DATABASE {name} WITH (FORCE)")
 
