@@ -623,6 +623,10 @@ def _prices(rate: ClassRate | None, how: Printing) -> tuple[Item, ...]:
             (say("Gratis", "Free"), _minutes(rate.free_minutes, how)),
         ]
     other = say("Jam tertentu: lihat rambu.", "Certain hours: see the sign.")
+    if any(band.holidays for band in rate.bands):
+        other = say(
+            "Jam tertentu, hari libur: lihat rambu.", "Certain hours, holidays: see the sign."
+        )
     return (*_rows(*rows), *(_small(other) if rate.bands else ()))
 
 

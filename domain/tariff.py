@@ -6,13 +6,13 @@ prices are whole rupiah and hours are counted whole, so nothing here is ever rou
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.money import MoneyError, whole
 
@@ -22,6 +22,8 @@ LONGEST_STAY = timedelta(days=366)
 EVERY_DAY = frozenset(range(1, 8))
 LONGEST_EVENT = 30
 """Characters: a receipt's line has room for it."""
+LONGEST_HOLIDAY = 80
+MOST_HOLIDAYS = 400
 
 
 class TariffError(ValueError):
@@ -52,13 +54,26 @@ _CLASS_NAMES: Mapping[VehicleClass, tuple[str, str, str]] = MappingProxyType(
 )
 
 
+_WEEKDAYS = (
+    ("Sen", "Mon"),
+    ("Sel", "Tue"),
+    ("Rab", "Wed"),
+    ("Kam", "Thu"),
+    ("Jum", "Fri"),
+    ("Sab", "Sat"),
+    ("Min", "Sun"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Band:
     """Other prices within a window of local time: from ``starts`` until just before ``ends``.
 
     A window whose end is not after its start crosses midnight (equal means 24 hours). ``weekdays``
-    are ISO numbers, 1 is Monday, of the day on which the window starts. ``first_rp`` is the flat
-    price or the first hour's; ``next_rp`` is a further hour's, and None in a flat rate.
+    are ISO numbers, 1 is Monday, of the day on which the window starts. With ``holidays`` it is
+    there as well when that day is one of the tariff's holidays, and then goes before every window
+    that is there by its weekday. ``first_rp`` is the flat price or the first hour's; ``next_rp`` is
+    a further hour's, and None in a flat rate.
     """
 
     starts: time
@@ -66,22 +81,44 @@ class Band:
     first_rp: int
     next_rp: int | None = None
     weekdays: frozenset[int] = EVERY_DAY
+    holidays: bool = False
 
     def __post_init__(self) -> None:
         for name, at in (("from", self.starts), ("until", self.ends)):
             if at.tzinfo is not None or at.second or at.microsecond:
                 raise TariffError(f"{name}: want a local time in hours and minutes")
-        if not self.weekdays or not self.weekdays <= EVERY_DAY:
+        if not self.weekdays <= EVERY_DAY or not (self.weekdays or self.holidays):
             raise TariffError("weekdays: want some of 1 (Monday) to 7 (Sunday)")
 
-    def covers(self, weekday: int, at: time) -> bool:
-        """Whether local time ``at`` on ISO ``weekday`` lies in the window."""
+    @property
+    def lasts_a_day(self) -> bool:
+        """Whether the window is a day, from midnight to midnight."""
+        return self.starts == self.ends == time(0)
+
+    def days(self, language: str = "id") -> str:
+        """On which days it is there, in words; empty where that is every day, whatever it is."""
+        english = language == "en"
+        named = [_WEEKDAYS[day - 1][english] for day in sorted(self.weekdays)]
+        if len(named) == len(_WEEKDAYS):
+            named = ["every day" if english else "tiap hari"] if self.holidays else []
+        if self.holidays:
+            named.append("public holidays" if english else "hari libur")
+        return ", ".join(named)
+
+    def hours(self) -> str:
+        """The window by the clock, as in 22.00–05.00 or 00.00–24.00."""
+        return f"{self.starts:%H.%M}–{'24.00' if self.ends == time(0) else f'{self.ends:%H.%M}'}"
+
+    def began(self, at: time) -> int | None:
+        """How many days ago the window that holds local time ``at`` began, 0 or 1; or None."""
         if self.starts < self.ends:
-            return weekday in self.weekdays and self.starts <= at < self.ends
-        day_before = weekday - 1 or 7
-        return (weekday in self.weekdays and at >= self.starts) or (
-            day_before in self.weekdays and at < self.ends
-        )
+            return 0 if self.starts <= at < self.ends else None
+        return 0 if at >= self.starts else 1 if at < self.ends else None
+
+    def covers(self, weekday: int, at: time) -> bool:
+        """Whether local time ``at`` on ISO ``weekday``, no holiday, lies in the window."""
+        began = self.began(at)
+        return began is not None and (weekday - began or 7) in self.weekdays
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +169,10 @@ class TariffVersion:
 
     ``valid_until`` is the last day, included; None means until further notice. ``id`` is whatever
     the keeper of versions calls this one. ``event`` names a market day or another occasion: such a
-    version stands above the ordinary one for its days, and must say its last. Raises TariffError
-    naming the field that is wrong.
+    version stands above the ordinary one for its days, and must say its last. ``holidays`` are the
+    local days, with their names, on which a band's ``holidays`` tells: a tariff carries them, so
+    that whoever has it has all that its prices depend on. Raises TariffError naming the field that
+    is wrong.
     """
 
     regulation: str
@@ -142,6 +181,7 @@ class TariffVersion:
     rates: Mapping[VehicleClass, ClassRate] = field(hash=False)
     id: str | None = None
     event: str = ""
+    holidays: Mapping[date, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.regulation.strip():
@@ -156,11 +196,28 @@ class TariffVersion:
             raise TariffError("valid_until: is before valid_from")
         if not self.rates:
             raise TariffError("rates: must price at least one vehicle class")
+        _check_holidays(self)
         object.__setattr__(self, "rates", MappingProxyType(dict(self.rates)))
+        object.__setattr__(self, "holidays", MappingProxyType(dict(sorted(self.holidays.items()))))
+
+    @property
+    def prices_holidays(self) -> bool:
+        """Whether any price is another one on holidays."""
+        return any(band.holidays for rate in self.rates.values() for band in rate.bands)
 
     def covers(self, day: date) -> bool:
         """Whether the version is in force on that local day."""
         return self.valid_from <= day and (self.valid_until is None or day <= self.valid_until)
+
+
+def _check_holidays(tariff: TariffVersion) -> None:
+    if tariff.prices_holidays and not tariff.holidays:
+        raise TariffError("holidays: a band is for holidays, but none is named")
+    if len(tariff.holidays) > MOST_HOLIDAYS:
+        raise TariffError(f"holidays: want at most {MOST_HOLIDAYS}")
+    for name in tariff.holidays.values():
+        if not 0 < len(name) <= LONGEST_HOLIDAY or not name.isprintable():
+            raise TariffError(f"holidays: want names of at most {LONGEST_HOLIDAY} characters")
 
 
 def in_force(versions: Iterable[TariffVersion], day: date) -> TariffVersion:
@@ -223,6 +280,8 @@ def quote(
     - Free minutes: a stay no longer than these costs nothing; a longer one is charged from its
       start. They are grace, not a deduction.
     - Cap: each 24 hours, counted from the start, cost no more than ``daily_cap_rp``.
+    - Holidays: a window that began on one of the tariff's holidays, of a band for holidays, goes
+      before every window of a weekday, to its end. Where none does, the day is its weekday.
     - Event: the version of a market day names it in each line of its prices.
     - Rounding: none; every price is whole rupiah and times are compared exactly.
 
@@ -234,11 +293,11 @@ def quote(
     if rate is None:
         raise TariffError(f"rates: no price for {vehicle_class}")
     if isinstance(rate, FlatRate):
-        lines = [_flat_line(rate, start, tariff.event)]
+        lines = [_flat_line(rate, start, tariff)]
     elif end is None:
         raise TariffError("end: an hourly rate needs the time at which the stay ends")
     else:
-        lines = _hourly_lines(rate, start, _elapsed(start, end), tariff.event)
+        lines = _hourly_lines(rate, start, _elapsed(start, end), tariff)
     return Quote(sum(line.amount_rp for line in lines), tuple(lines), tariff.regulation)
 
 
@@ -255,10 +314,17 @@ def _elapsed(start: datetime, end: datetime) -> timedelta:
     return end.astimezone(UTC) - start.astimezone(UTC)
 
 
-def _flat_line(rate: FlatRate, start: datetime, event: str) -> QuoteLine:
-    band = _band_at(rate.bands, start)
-    price_rp = rate.amount_rp if band is None else band.first_rp
-    return _line(*_of_event(event, "Sekali parkir", "One parking"), band, 1, price_rp)
+class _Held(NamedTuple):
+    """The band that a moment lies in, and whether it does as one of a holiday."""
+
+    band: Band
+    by_holiday: bool
+
+
+def _flat_line(rate: FlatRate, start: datetime, tariff: TariffVersion) -> QuoteLine:
+    held = _band_at(rate.bands, start, tariff.holidays)
+    price_rp = rate.amount_rp if held is None else held.band.first_rp
+    return _line(*_of_event(tariff.event, "Sekali parkir", "One parking"), held, 1, price_rp)
 
 
 def _of_event(event: str, label_id: str, label_en: str) -> tuple[str, str]:
@@ -268,30 +334,32 @@ def _of_event(event: str, label_id: str, label_en: str) -> tuple[str, str]:
 
 
 def _hourly_lines(
-    rate: HourlyRate, start: datetime, stay: timedelta, event: str
+    rate: HourlyRate, start: datetime, stay: timedelta, tariff: TariffVersion
 ) -> list[QuoteLine]:
     free = timedelta(minutes=rate.free_minutes)
     if free and stay <= free:
         minutes = rate.free_minutes
         return [QuoteLine(f"Gratis {minutes} menit", f"Free {minutes} minutes", 1, 0, 0)]
     hours = max(1, -(-stay // timedelta(hours=1)))
-    priced = [_hour(rate, start, index) for index in range(hours)]
+    priced = [_hour(rate, start, index, tariff.holidays) for index in range(hours)]
     lines = [
-        _line(*_of_event(event, *_hour_labels(first)), band, quantity, price_rp)
-        for (first, band, price_rp), quantity in Counter(priced).items()
+        _line(*_of_event(tariff.event, *_hour_labels(first)), held, quantity, price_rp)
+        for (first, held, price_rp), quantity in Counter(priced).items()
     ]
     return lines + _cap_lines(rate.daily_cap_rp, [price_rp for *_, price_rp in priced])
 
 
-def _hour(rate: HourlyRate, start: datetime, index: int) -> tuple[bool, Band | None, int]:
+def _hour(
+    rate: HourlyRate, start: datetime, index: int, holidays: Collection[date]
+) -> tuple[bool, _Held | None, int]:
     """Whether it is the stay's first hour, the band it starts in, and its price."""
     begins = (start.astimezone(UTC) + timedelta(hours=index)).astimezone(start.tzinfo)
-    band = _band_at(rate.bands, begins)
-    if band is None:
+    held = _band_at(rate.bands, begins, holidays)
+    if held is None:
         return index == 0, None, rate.next_hour_rp if index else rate.first_hour_rp
     if index == 0:
-        return True, band, band.first_rp
-    return False, band, _price(band.next_rp, "next_hour_rp")
+        return True, held, held.band.first_rp
+    return False, held, _price(held.band.next_rp, "next_hour_rp")
 
 
 def _hour_labels(first: bool) -> tuple[str, str]:
@@ -310,17 +378,29 @@ def _cap_lines(cap_rp: int | None, prices: list[int]) -> list[QuoteLine]:
 
 
 def _line(
-    label_id: str, label_en: str, band: Band | None, quantity: int, unit_rp: int
+    label_id: str, label_en: str, held: _Held | None, quantity: int, unit_rp: int
 ) -> QuoteLine:
-    if band is not None:
-        label_id += f" {band.starts:%H.%M}-{band.ends:%H.%M}"
-        label_en += f" {band.starts:%H:%M}-{band.ends:%H:%M}"
+    if held is not None and held.by_holiday:
+        label_id, label_en = f"{label_id} hari libur", f"{label_en} on a holiday"
+    if held is not None and not (held.by_holiday and held.band.lasts_a_day):
+        label_id += f" {held.band.starts:%H.%M}-{held.band.ends:%H.%M}"
+        label_en += f" {held.band.starts:%H:%M}-{held.band.ends:%H:%M}"
     return QuoteLine(label_id, label_en, quantity, unit_rp, quantity * unit_rp)
 
 
-def _band_at(bands: tuple[Band, ...], at: datetime) -> Band | None:
-    weekday, clock = at.isoweekday(), at.time()
-    return next((band for band in bands if band.covers(weekday, clock)), None)
+def _band_at(bands: tuple[Band, ...], at: datetime, holidays: Collection[date]) -> _Held | None:
+    """No two bands of one kind share time, so at most one holds by holiday, one by weekday."""
+    by_weekday = None
+    for band in bands:
+        ago = band.began(at.time())
+        if ago is None:
+            continue
+        day = at.date() - timedelta(days=ago)
+        if band.holidays and day in holidays:
+            return _Held(band, by_holiday=True)
+        if day.isoweekday() in band.weekdays:
+            by_weekday = _Held(band, by_holiday=False)
+    return by_weekday
 
 
 def _refuse_overlap(bands: tuple[Band, ...]) -> None:
@@ -330,6 +410,10 @@ def _refuse_overlap(bands: tuple[Band, ...]) -> None:
             if other_index != index and any(
                 other.covers(weekday, band.starts) for weekday in band.weekdays
             ):
+                raise TariffError(f"bands[{index}]: overlaps bands[{other_index}]")
+            # Any two days that follow each other may be holidays.
+            both = other_index != index and band.holidays and other.holidays
+            if both and other.began(band.starts) is not None:
                 raise TariffError(f"bands[{index}]: overlaps bands[{other_index}]")
 
 
@@ -353,18 +437,21 @@ def tariff_from_json(data: object) -> TariffVersion:
         {"id": "7", "regulation": "Perda 1/2024", "valid_from": "2026-01-01", "valid_until": null,
          "rates": {
            "motorcycle": {"kind": "flat", "amount_rp": 1000, "bands": [
-             {"from": "18:00", "until": "06:00", "amount_rp": 2000, "weekdays": [6, 7]}]},
+             {"from": "18:00", "until": "06:00", "amount_rp": 2000, "weekdays": [6, 7]},
+             {"from": "00:00", "until": "24:00", "amount_rp": 3000, "weekdays": [],
+              "holidays": true}]},
            "car": {"kind": "hourly", "first_hour_rp": 2000, "next_hour_rp": 1000,
              "daily_cap_rp": 10000, "free_minutes": 10, "bands": [
-             {"from": "22:00", "until": "05:00", "first_hour_rp": 3000, "next_hour_rp": 1500}]}}}
+             {"from": "22:00", "until": "05:00", "first_hour_rp": 3000, "next_hour_rp": 1500}]}},
+         "holidays": {"2026-12-25": "Hari Raya Natal"}}
 
-    ``id``, ``valid_until``, ``event``, ``daily_cap_rp``, ``free_minutes``, ``bands`` and
-    ``weekdays`` may be left out; ``until`` may be "24:00". Raises TariffError naming the field for
+    ``id``, ``valid_until``, ``event``, ``daily_cap_rp``, ``free_minutes``, ``bands``, both
+    ``holidays`` and ``weekdays``, which then are all, may be left out; ``until`` may be "24:00".
+    Raises TariffError naming the field for
     anything missing, misspelt or out of range.
     """
-    fields = _object(
-        data, "tariff", {"regulation", "valid_from", "rates"}, {"id", "valid_until", "event"}
-    )
+    optional = {"id", "valid_until", "event", "holidays"}
+    fields = _object(data, "tariff", {"regulation", "valid_from", "rates"}, optional)
     until, event = fields.get("valid_until"), fields.get("event")
     rates = _object(fields["rates"], "rates", set(), set(VehicleClass))
     return TariffVersion(
@@ -374,15 +461,18 @@ def tariff_from_json(data: object) -> TariffVersion:
         rates={VehicleClass(key): _rate(rate, f"rates.{key}") for key, rate in rates.items()},
         id=None if fields.get("id") is None else _text(fields["id"], "id"),
         event="" if event is None else _text(event, "event"),
+        holidays=_holidays(fields.get("holidays")),
     )
 
 
 def tariff_to_json(tariff: TariffVersion) -> dict[str, Any]:
     """The JSON form that ``tariff_from_json`` reads; every field is written out, an event's name
-    where there is one.
+    and holidays where there are some.
     """
-    # A handheld of before events refuses a field that it does not know.
-    named = {"event": tariff.event} if tariff.event else {}
+    # A handheld of before these refuses a field that it does not know, and asks the office.
+    named: dict[str, Any] = {"event": tariff.event} if tariff.event else {}
+    if tariff.holidays:
+        named["holidays"] = {day.isoformat(): name for day, name in tariff.holidays.items()}
     return named | {
         "id": tariff.id,
         "regulation": tariff.regulation,
@@ -411,6 +501,7 @@ def _band_to_json(band: Band) -> dict[str, Any]:
         "from": f"{band.starts:%H:%M}",
         "until": f"{band.ends:%H:%M}",
         "weekdays": sorted(band.weekdays),
+        **({"holidays": True} if band.holidays else {}),
     }
     if band.next_rp is None:
         return {**window, "amount_rp": band.first_rp}
@@ -448,7 +539,7 @@ def _bands(data: object, path: str, prices: set[str]) -> tuple[Band, ...]:
 
 
 def _band(data: object, path: str, prices: set[str]) -> Band:
-    fields = _object(data, path, {"from", "until"} | prices, {"weekdays"})
+    fields = _object(data, path, {"from", "until"} | prices, {"weekdays", "holidays"})
     weekdays = _list(fields.get("weekdays", sorted(EVERY_DAY)), f"{path}.weekdays")
     until = "00:00" if fields["until"] == "24:00" else fields["until"]
     with _within(path):
@@ -458,6 +549,7 @@ def _band(data: object, path: str, prices: set[str]) -> Band:
             first_rp=fields["amount_rp" if "amount_rp" in prices else "first_hour_rp"],
             next_rp=fields.get("next_hour_rp"),
             weekdays=frozenset(_whole(day, "weekdays") for day in weekdays),
+            holidays=_truth(fields.get("holidays", False), "holidays"),
         )
 
 
@@ -483,6 +575,19 @@ def _object(data: object, path: str, required: set[str], optional: set[str]) -> 
 def _list(data: object, path: str) -> list[Any]:
     if not isinstance(data, list):
         raise TariffError(f"{path}: want a list")
+    return data
+
+
+def _holidays(data: object) -> dict[date, str]:
+    told = {} if data is None else data
+    if not isinstance(told, Mapping):
+        raise TariffError("holidays: want an object of days with their names")
+    return {_day(day, "holidays"): _text(name, f"holidays.{day}") for day, name in told.items()}
+
+
+def _truth(data: object, path: str) -> bool:
+    if not isinstance(data, bool):
+        raise TariffError(f"{path}: want true or false")
     return data
 
 

@@ -9,6 +9,7 @@ import holidays
 
 COLUMNS = ("date", "name")
 SATURDAY = 6
+NAMELESS = "Hari libur daerah"
 
 
 class HolidaysUnfit(ValueError):
@@ -24,6 +25,7 @@ class Workdays:
 
     def __init__(self, own: dict[date, str]) -> None:
         self._closed = holidays.country_holidays("ID", categories=("government", "public"))
+        self._public = holidays.country_holidays("ID", categories=("public",), language="id")
         self._own = own
 
     @classmethod
@@ -36,6 +38,18 @@ class Workdays:
 
     def _is_holiday(self, day: date) -> bool:
         return day in self._own or day in self._closed
+
+    def holidays(self, today: date) -> dict[date, str]:
+        """With their names, from a month ago to the end of next year, without joint leave.
+
+        On days of joint leave offices are closed, but they are no public holidays.
+        """
+        first, last = today - timedelta(days=31), date(today.year + 1, 12, 31)
+        days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+        named = ((day, self._own.get(day) or self._public.get(day)) for day in days)
+        return {
+            day: name or NAMELESS for day, name in named if name is not None or day in self._own
+        }
 
     def kept(self, day: date) -> date:
         """The day on which what is set for a day is done: the next working day for a holiday.

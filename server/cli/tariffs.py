@@ -76,7 +76,10 @@ def propose(
     async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
         day = books.day(now)
         told = (zone, draft, first.date(), reason)
-        asked = await proposals.propose(db, officer_id, *told, today=day, now=now)
+        holidays = books.workdays.holidays(day)
+        asked = await proposals.propose(
+            db, officer_id, *told, today=day, now=now, holidays=holidays
+        )
         return await proposals.found(db, asked)
 
     _tell(acting_as(data, officer, work), as_json)

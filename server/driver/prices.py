@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from domain.money import format_rp
 from domain.tariff import Band, FlatRate, HourlyRate, Quote, TariffVersion, VehicleClass
@@ -10,6 +10,9 @@ from server.payments.issuing import price
 
 HOURS = range(1, 13)
 """How many hours a driver is offered; by the API it may be any number of minutes."""
+
+HOLIDAYS = 3
+"""How many holidays to come a driver is told of."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,13 @@ def _offer(tariff: TariffVersion, kind: VehicleClass, starts: datetime, language
     if english:
         words = f"{first} first hour, then {following} per hour"
     return Offer(kind, words, rate.free_minutes, rate.daily_cap_rp, rate.bands)
+
+
+def holidays(tariff: TariffVersion, kind: VehicleClass, day: date) -> list[tuple[date, str]]:
+    """The next days on which its prices are those of holidays, that day among them."""
+    if not any(band.holidays for band in tariff.rates[kind].bands):
+        return []
+    return [each for each in tariff.holidays.items() if each[0] >= day][:HOLIDAYS]
 
 
 def quoted(

@@ -191,6 +191,7 @@ class SpotPages:
             sign=self._verdict(visit, facts),
             offers=offers,
             asks_minutes=prices.is_by_time(tariff),
+            holidays=prices.holidays(tariff, chosen, visit.at.date()),
             pays_later=not spot.exclusive,
             hours=prices.HOURS,
             plate_days=self._plate_days,

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.tariff import (
     LONGEST_EVENT,
+    LONGEST_HOLIDAY,
+    Band,
     ClassRate,
     FlatRate,
     TariffError,
@@ -48,6 +50,8 @@ LOOKED_BACK = timedelta(days=30)
 MOST_STAYS = 5_000
 SHOWN = 50
 FIELDS = ("first_hour_rp", "next_hour_rp", "daily_cap_rp", "free_minutes")
+ENDS_SOON = timedelta(days=60)
+"""How long before a tariff's last holiday officers are told of it."""
 
 
 class EventNeedsBoth(Problem):
@@ -55,6 +59,15 @@ class EventNeedsBoth(Problem):
     status = 422
     title_id = "Tarif hari pasar atau acara butuh nama dan hari terakhirnya"
     title_en = "The tariff of a market day or event needs its name and its last day"
+
+
+class HolidayUnfit(Problem):
+    slug = "holiday-unfit"
+    status = 422
+    title_id = (
+        "Tiap baris hari libur: tanggalnya, lalu namanya, misalnya 2026-12-25 Hari Raya Natal"
+    )
+    title_en = "Each line of holidays: its date, then its name, as in 2026-12-25 Hari Raya Natal"
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,13 @@ class Dated:
             return "coming"
         until = self.version.valid_until
         return "past" if until is not None and until < today else "in-force"
+
+    def outlives_its_holidays(self, today: date) -> bool:
+        """Whether it soon has no more prices of holidays, though it goes on."""
+        if self.standing(today) in ("past", "taken-back") or not self.version.prices_holidays:
+            return False
+        last, until = max(self.version.holidays), self.version.valid_until
+        return last < today + ENDS_SOON and (until is None or last < until)
 
 
 @dataclass(frozen=True)
@@ -118,7 +138,8 @@ async def preview_page(
     in_force = _in_force(await _all(db), today)
     like = request.query_params.get("like", "")
     current = in_force.get(zone)
-    draft = _draft(current or in_force.get(like) or _blank(today), request.query_params)
+    begun = current or in_force.get(like) or _blank(today)
+    draft = _draft(begun, request.query_params, wired.books.workdays.holidays(today))
     return pages.render(
         request,
         TEMPLATES,
@@ -134,6 +155,7 @@ async def preview_page(
         tomorrow=today + timedelta(days=1),
         may_propose=Right.PROPOSE_TARIFF in MAY[Role(officer.role)],
         fields=FIELDS,
+        holiday=_of_holidays,
         is_flat=_is_flat,
         **await _effect(db, zone, draft, wired.books, now),
     )
@@ -151,8 +173,12 @@ async def propose(
     reason: Annotated[str, Form(min_length=1, max_length=500)],
     event: Annotated[str, Form(max_length=LONGEST_EVENT)] = "",
     last: Annotated[DayOrNone, Form()] = None,
+    holidays: Annotated[str, Form(max_length=20_000)] = "",
 ) -> Response:
-    """`version` is the draft that the page showed, as JSON; `event` and `last` of a market day."""
+    """`version` is the draft that the page showed, as JSON; `event` and `last` of a market day.
+
+    `holidays`, a line each, are instead of the draft's.
+    """
     try:
         draft = tariff_to_json(tariff_from_json(json.loads(version)))
     except (ValueError, RecursionError) as exc:
@@ -161,7 +187,9 @@ async def propose(
         raise EventNeedsBoth
     now = datetime.now(UTC)
     ends = {"valid_until": last and last.isoformat()}
-    named = {"event": " ".join(event.split()) or None}
+    named: dict[str, Any] = {"event": " ".join(event.split()) or None}
+    if holidays.strip():
+        named["holidays"] = _told_holidays(holidays)
     told = (zone, draft | {"regulation": regulation} | ends | named, valid_from, reason)
     asked = await proposals.propose(db, officer.id, *told, today=wired.books.day(now), now=now)
     return RedirectResponse(f"/office/tariffs/proposals/{asked}", 303)
@@ -271,18 +299,73 @@ def _is_flat(rate: ClassRate) -> bool:
     return isinstance(rate, FlatRate)
 
 
-def _draft(version: TariffVersion, told: Mapping[str, str]) -> TariffVersion:
-    """The version with other prices; its windows of time stay as they are."""
-    rates = {}
+def _draft(
+    version: TariffVersion, told: Mapping[str, str], known: Mapping[date, str]
+) -> TariffVersion:
+    """The version with other prices; its windows stay as they are, but that of whole holidays.
+
+    Its own holidays stay, and `known` ones follow them.
+    """
+    rates: dict[VehicleClass, ClassRate] = {}
     try:
         for kind, rate in version.rates.items():
             names = ("amount_rp",) if isinstance(rate, FlatRate) else FIELDS
             asked = {name: told.get(f"{kind.value}_{name}", "").strip() for name in names}
             changed: dict[str, Any] = {name: int(value) for name, value in asked.items() if value}
-            rates[kind] = replace(rate, **changed)
+            rates[kind] = _with_holidays(replace(rate, **changed), kind, told)
+        last = max(version.holidays, default=date.min)
+        follow = {day: name for day, name in known.items() if day > last}
+        return proposals.read(
+            tariff_to_json(replace(version, rates=rates, holidays={**version.holidays, **follow})),
+            {},
+        )
     except (TariffError, ValueError) as exc:
         raise InvalidRequest(str(exc)) from exc
-    return replace(version, rates=rates)
+
+
+def _of_holidays(rate: ClassRate) -> Band | None:
+    """The window of whole holidays, which is the one that the page asks for."""
+    return next((band for band in rate.bands if _is_holiday(band)), None)
+
+
+def _is_holiday(band: Band) -> bool:
+    return band.holidays and not band.weekdays and band.lasts_a_day
+
+
+def _with_holidays(rate: ClassRate, kind: VehicleClass, told: Mapping[str, str]) -> ClassRate:
+    """With the prices of whole holidays that were asked; a price left out is that of other days."""
+    asked = [told.get(f"{kind.value}_holiday_{name}_rp") for name in ("first", "next")]
+    if asked == [None, None]:
+        return rate
+    bands = tuple(band for band in rate.bands if not _is_holiday(band))
+    first, following = ((text or "").strip() for text in asked)
+    if first or following:
+        usual = (
+            (rate.amount_rp, None)
+            if isinstance(rate, FlatRate)
+            else (rate.first_hour_rp, rate.next_hour_rp)
+        )
+        first_rp = int(first) if first else usual[0]
+        next_rp = int(following) if following else usual[1]
+        bands = (*bands, Band(time(), time(), first_rp, next_rp, frozenset(), holidays=True))
+    return replace(rate, bands=bands)
+
+
+def _told_holidays(lines: str) -> dict[str, str]:
+    """Raises HolidayUnfit, with the line's number."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines.splitlines(), 1):
+        day, _, name = " ".join(line.split()).partition(" ")
+        if not day:
+            continue
+        try:
+            date.fromisoformat(day)
+        except ValueError as exc:
+            raise HolidayUnfit(f"{number}: {line[:80]}") from exc
+        if not 0 < len(name) <= LONGEST_HOLIDAY or not name.isprintable() or day in found:
+            raise HolidayUnfit(f"{number}: {line[:80]}")
+        found[day] = name
+    return found
 
 
 @dataclass(frozen=True)

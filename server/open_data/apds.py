@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from domain.closure import Closure
 from domain.tariff import Band, ClassRate, FlatRate, TariffVersion, VehicleClass
-from server.open_data.service import AlikeStays, Zone, blur, made_at
+from server.open_data.service import AlikeStays, Zone, blur, holiday_windows, made_at, windows
 from server.spots.service import KnownSpot
 
 OURS = uuid5(NAMESPACE_URL, "urn:karcis:apds")
@@ -175,10 +175,10 @@ def rates(
 ) -> list[dict[str, Any]]:
     """A rate table for each zone, class and window of time."""
     return [
-        _rate_table(zone, version, kind, rate, band, publisher, timezone)
+        _rate_table(zone, version, kind, rate, window, publisher, timezone)
         for zone, version in tariffs
         for kind, rate in version.rates.items()
-        for band in (None, *rate.bands)
+        for window in windows(version, rate)
     ]
 
 
@@ -187,13 +187,15 @@ def _rate_table(
     version: TariffVersion,
     kind: VehicleClass,
     rate: ClassRate,
-    band: Band | None,
+    window_of: tuple[Band | None, bool],
     publisher: UUID,
     timezone: ZoneInfo,
 ) -> dict[str, Any]:
+    band, of_holidays = window_of
     starts = instant(_midnight(version.valid_from, timezone))
     window = f" {version.event}" if version.event else ""
     window += "" if band is None else f" {band.starts:%H.%M}-{band.ends:%H.%M}"
+    window += " hari libur" if of_holidays else ""
     id_ = uuid5(OURS, f"{zone}|{version.regulation}|{starts}|{kind}|{window}")
     days = [] if band is None else [DAYS[day - 1] for day in sorted(band.weekdays)]
     collection = {
@@ -218,7 +220,7 @@ def _rate_table(
         "availability": "public",
         "rateResponsibleParty": reference(publisher, "Organisation"),
         "rateType": "daily" if isinstance(rate, FlatRate) else "hourly",
-        "validity": _validity(version, band, days, timezone),
+        "validity": _validity(version, window_of, days, timezone),
         # Required by the published schema, which describes neither.
         "validityStart": starts,
         "activeTimes": [],
@@ -227,14 +229,23 @@ def _rate_table(
 
 
 def _validity(
-    version: TariffVersion, band: Band | None, days: list[str], timezone: ZoneInfo
+    version: TariffVersion,
+    window_of: tuple[Band | None, bool],
+    days: list[str],
+    timezone: ZoneInfo,
 ) -> dict[str, Any]:
     """When the table is in force; a window over midnight ends on the day after."""
+    band, of_holidays = window_of
     times: dict[str, Any] = {"overallStartTime": instant(_midnight(version.valid_from, timezone))}
     if version.valid_until is not None:
         last = version.valid_until + timedelta(days=1)
         times["overallEndTime"] = instant(_midnight(last, timezone))
-    if band is not None:
+    if band is not None and of_holidays:
+        times["validPeriods"] = [
+            {"startOfPeriod": instant(starts), "endOfPeriod": instant(ends)}
+            for starts, ends in holiday_windows(version, band, timezone)
+        ]
+    elif band is not None:
         window = {
             "startTimeOfPeriod": f"{band.starts:%H:%M}",
             "endTimeOfPeriod": f"{band.ends:%H:%M}",

@@ -20,7 +20,15 @@ from zoneinfo import ZoneInfo
 
 from domain.closure import Closure, periods
 from domain.tariff import Band, ClassRate, FlatRate, TariffVersion
-from server.open_data.service import AlikeStays, HourOfUse, Zone, blur, made_at
+from server.open_data.service import (
+    AlikeStays,
+    HourOfUse,
+    Zone,
+    blur,
+    holiday_windows,
+    made_at,
+    windows,
+)
 from server.spots.service import KnownSpot
 
 VERSION = "1.0.0"
@@ -29,7 +37,7 @@ SEN = 100
 """CDS counts in the currency's smallest unit; ISO 4217 gives the rupiah two digits."""
 SIDE_CM = 500
 """The length of a car's standard space (satuan ruang parkir): nobody measured ours."""
-CLOSED_PRIORITY = -2
+CLOSED_PRIORITY = -4
 """Below all of `policies`: in CDS the lowest goes before the others."""
 METRES_PER_DEGREE = 111_320
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -122,16 +130,17 @@ def _space_id(spot: KnownSpot) -> str:
 def policies(version: TariffVersion, timezone: ZoneInfo) -> list[dict[str, Any]]:
     """A policy for each class, and one more, which goes before it, for each window of time.
 
+    One for the windows of holidays, each by its date, goes before those by weekdays.
+
     A policy's id is made of all it says: the same policy has it everywhere and for ever. What CDS
     1.0 has no field for, free minutes and a day's cap, is in the dataset of tariffs only.
     """
     made = []
     for kind, rate in version.rates.items():
-        for band in (None, *rate.bands):
+        for band, of_holidays in windows(version, rate):
             policy = {
                 "published_date": timestamp(_midnight(version.valid_from, timezone)),
-                # An event's go before the ordinary ones, as its prices do.
-                "priority": (2 if band is None else 1) - (2 if version.event else 0),
+                "priority": _priority(version, band, of_holidays),
                 "rules": [
                     {
                         "activity": "parking",
@@ -139,7 +148,11 @@ def policies(version: TariffVersion, timezone: ZoneInfo) -> list[dict[str, Any]]
                         "rate": _rates(rate, band),
                     }
                 ],
-                "time_spans": list(_time_spans(version, band, timezone)),
+                "time_spans": list(
+                    _holiday_spans(version, band, timezone)
+                    if band is not None and of_holidays
+                    else _time_spans(version, band, timezone)
+                ),
             }
             told = json.dumps(policy, sort_keys=True)
             made.append({"curb_policy_id": str(uuid5(OURS, told)), **policy})
@@ -177,6 +190,19 @@ def _rates(rate: ClassRate, band: Band | None) -> list[dict[str, Any]]:
         {"rate": first_rp * SEN, **each, "start_duration": 0, "end_duration": 1},
         {"rate": next_rp * SEN, **each, "start_duration": 1},
     ]
+
+
+def _priority(version: TariffVersion, band: Band | None, of_holidays: bool) -> int:
+    """The lowest goes first: an event's before the ordinary ones, as its prices do."""
+    priority = 2 if band is None else 0 if of_holidays else 1
+    return priority - (3 if version.event else 0)
+
+
+def _holiday_spans(
+    version: TariffVersion, band: Band, timezone: ZoneInfo
+) -> Iterator[dict[str, Any]]:
+    for starts, ends in holiday_windows(version, band, timezone):
+        yield {"start_date": timestamp(starts), "end_date": timestamp(ends)}
 
 
 def _time_spans(

@@ -11,7 +11,7 @@ import orjson
 
 from domain.closure import Closure
 from domain.tariff import Band, FlatRate, TariffVersion, VehicleClass
-from server.open_data.service import HourOfUse, Occupancy, Zone, blur
+from server.open_data.service import HourOfUse, Occupancy, Zone, blur, holidays, windows
 
 Row = Mapping[str, Any]
 
@@ -71,6 +71,7 @@ TARIFFS = Dataset(
         "daily_cap_rp",
         "free_minutes",
         "weekdays",
+        "holidays",
         "from",
         "until",
         "valid_from",
@@ -140,19 +141,21 @@ def spot_rows(zones: Sequence[Zone], base_url: str) -> list[Row]:
 
 
 def tariff_rows(tariffs: Sequence[tuple[str, TariffVersion]]) -> list[Row]:
-    """A row for each price: of all hours, and of each window of time with another price."""
+    """A row for each price: of all hours, and of each window of time with another price.
+
+    A window that is there by weekday and on holidays has two, as these go before those.
+    """
     return [
         row
         for zone, version in tariffs
         for kind, rate in version.rates.items()
-        for row in (
-            _tariff_row(zone, version, kind, None),
-            *(_tariff_row(zone, version, kind, band) for band in rate.bands),
-        )
+        for row in (_tariff_row(zone, version, kind, *window) for window in windows(version, rate))
     ]
 
 
-def _tariff_row(zone: str, version: TariffVersion, kind: VehicleClass, band: Band | None) -> Row:
+def _tariff_row(
+    zone: str, version: TariffVersion, kind: VehicleClass, band: Band | None, of_holidays: bool
+) -> Row:
     rate = version.rates[kind]
     flat = isinstance(rate, FlatRate)
     first_rp = rate.amount_rp if isinstance(rate, FlatRate) else rate.first_hour_rp
@@ -165,7 +168,10 @@ def _tariff_row(zone: str, version: TariffVersion, kind: VehicleClass, band: Ban
         "next_hour_rp": next_rp if band is None else band.next_rp,
         "daily_cap_rp": None if isinstance(rate, FlatRate) else rate.daily_cap_rp,
         "free_minutes": None if isinstance(rate, FlatRate) else rate.free_minutes,
-        "weekdays": None if band is None else " ".join(map(str, sorted(band.weekdays))),
+        "weekdays": None
+        if band is None or of_holidays
+        else " ".join(map(str, sorted(band.weekdays))),
+        "holidays": " ".join(map(str, holidays(version))) if of_holidays else None,
         "from": None if band is None else f"{band.starts:%H:%M}",
         "until": None if band is None else f"{band.ends:%H:%M}",
         "valid_from": version.valid_from.isoformat(),

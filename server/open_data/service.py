@@ -5,7 +5,7 @@ and a stay is told only where more than three are alike in all that is told of t
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.tariff import TariffVersion, VehicleClass, tariff_from_json
+from domain.tariff import Band, ClassRate, TariffVersion, VehicleClass, tariff_from_json
 from server.database import Connected, fetch
 from server.errors import Problem
 from server.inspection.stays import FLAT_STAY
@@ -85,6 +85,33 @@ async def tariffs(db: AsyncSession, today: date) -> list[tuple[str, TariffVersio
     """(zone code, version) of every version in force today or later."""
     rows = await spots.tariffs_from(db, today)
     return [(code, tariff_from_json(version)) for code, version in rows]
+
+
+def holidays(version: TariffVersion) -> list[date]:
+    """Those on which it is in force."""
+    return [day for day in version.holidays if version.covers(day)]
+
+
+def windows(version: TariffVersion, rate: ClassRate) -> Iterator[tuple[Band | None, bool]]:
+    """A rate's prices: of all hours, of each window by weekday, of each of a holiday (True)."""
+    yield None, False
+    for band in rate.bands:
+        if band.weekdays:
+            yield band, False
+        if band.holidays and holidays(version):
+            yield band, True
+
+
+def holiday_windows(
+    version: TariffVersion, band: Band, timezone: ZoneInfo
+) -> Iterator[tuple[datetime, datetime]]:
+    """When each window of a band for holidays begins and ends."""
+    for day in holidays(version):
+        last = day if band.starts < band.ends else day + timedelta(days=1)
+        yield (
+            datetime.combine(day, band.starts, timezone),
+            datetime.combine(last, band.ends, timezone),
+        )
 
 
 # How much is used

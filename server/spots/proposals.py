@@ -1,8 +1,9 @@
 """Changing a tariff: one officer proposes, another decides, and the zone quotes it from its day."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,8 @@ from server.identity.service import Right
 from server.spots import service
 from server.spots.models import Tariff, TariffProposal, Zone
 from server.spots.states import ProposalEvent, ProposalState, advance
+
+NO_HOLIDAYS: Mapping[date, str] = MappingProxyType({})
 
 
 class ProposalNotFound(NotFound):
@@ -105,9 +108,11 @@ async def propose(
     *,
     today: date,
     now: datetime,
+    holidays: Mapping[date, str] = NO_HOLIDAYS,
 ) -> UUID:
     """Ask that `draft` is in force from a day on, whatever day it says itself. Returns the id.
 
+    `holidays` are those of a draft with prices for them that names none.
     Raises RoleNotAllowed, ZoneNotFound, InvalidRequest, TariffTooSoon, TariffToCome, EventOverlaps
     or ProposalOpen.
     """
@@ -116,7 +121,7 @@ async def propose(
     if not reason.strip():
         raise InvalidRequest("reason")
     try:
-        version = tariff_from_json({**draft, "id": None, "valid_from": valid_from.isoformat()})
+        version = read({**draft, "id": None, "valid_from": valid_from.isoformat()}, holidays)
     except TariffError as exc:
         raise InvalidRequest(str(exc)) from exc
     await _refuse_unless_fit(db, zone_id, version, today)
@@ -139,6 +144,16 @@ async def propose(
             raise ProposalOpen from exc
         raise
     return made.id
+
+
+def read(told: Mapping[str, Any], holidays: Mapping[date, str]) -> TariffVersion:
+    """A version from JSON, with these holidays where it needs and names none.
+
+    One whose prices are the same on holidays carries none. Raises TariffError.
+    """
+    named = told.get("holidays") or {day.isoformat(): name for day, name in holidays.items()}
+    version = tariff_from_json({**told, "holidays": named})
+    return version if version.prices_holidays else replace(version, holidays={})
 
 
 async def decide(

@@ -324,6 +324,8 @@ class _Page:
         if any(rate.bands for rate in tariff.rates.values()):
             self.y += 3.4 * scale
             told = "Jam tertentu: harga lain, lihat halaman / other prices at some hours: see page"
+            if tariff.prices_holidays:
+                told = "Jam tertentu, hari libur: lihat halaman / some hours, holidays: see page"
             self._text(None, self.y, told, NORMAL, 6.5, INK)
         self.y += 2 * scale
 

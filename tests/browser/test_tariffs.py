@@ -20,12 +20,22 @@ from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 __all__ = ["day_end"]
 
 
+HOLIDAY = {"from": "00:00", "until": "24:00", "weekdays": [], "holidays": True, "amount_rp": 1}
+
+
 async def test_tried_prices_are_proposed_and_approved(
     screens: Screens, day_end: dict[str, Any], transactions: Transactions
 ) -> None:
     maker, checker = await sign_in(screens), await sign_in_checker(screens)
     await maker.goto("/office/tariffs/PSR/preview?car_amount_rp=5000")
-    await expect(maker.locator("form li", has_text="Mobil")).to_contain_text("Rp5.000")
+    await maker.locator("[name=car_holiday_first_rp]").fill("8000")
+    await maker.get_by_role("button", name="Hitung").click()
+    car = maker.locator("form li", has_text="Mobil")
+    await expect(car).to_contain_text("00.00–24.00 (hari libur): Rp8.000")
+    await expect(car).to_contain_text("Rp5.000")
+    days = maker.get_by_label("Hari libur: tanggal dan nama")
+    assert "-12-25 Hari Raya Natal" in await days.input_value()
+    await days.fill("2098-12-25 Hari Raya Natal\n\n2099-04-21  Hari jadi")
     await maker.get_by_label("Peraturan dan pasalnya").fill("Perda Uji 3/2026 Pasal 4")
     await maker.get_by_label("Alasan").fill("penyesuaian harga")
     day = maker.get_by_label("Berlaku mulai")
@@ -42,17 +52,20 @@ async def test_tried_prices_are_proposed_and_approved(
         ["2", "Rp6.000", "Rp7.000", "Rp1.000"]
     )
     await checker.get_by_label("Alasan").fill("sesuai perda")
+    await checker.get_by_text("2 hari libur, yang terakhir").click()
+    await expect(checker.locator("dd details li")).to_have_count(2)
     await screens.examine(checker, "tariff-decide")
     await press(checker, "Setujui tarif", CHECKER_PASSWORD)
     await expect(checker.get_by_role("status")).to_have_text("disetujui")
     await screens.examine(checker, "tariff-approved")
+    await checker.goto("/office/tariffs")
+    await screens.examine(checker, "tariffs-with-holidays")
     async with transactions.begin() as db:
-        told = {
-            version["valid_from"]: version["rates"]["car"]["amount_rp"]
-            for zone, version in await spots.tariffs_from(db, first)
-            if zone == "PSR"
-        }
-    assert told == {str(first): 5000}
+        [version] = [
+            version for zone, version in await spots.tariffs_from(db, first) if zone == "PSR"
+        ]
+    assert (version["valid_from"], version["rates"]["car"]["amount_rp"]) == (str(first), 5000)
+    assert version["holidays"] == {"2098-12-25": "Hari Raya Natal", "2099-04-21": "Hari jadi"}
 
 
 async def test_a_first_tariff_begins_with_the_prices_of_another_zone(
@@ -101,3 +114,16 @@ async def test_forms_are_refused_in_words_or_shown_with_all_their_prices(
     assert (again.status_code, again.json()["slug"]) == (409, "tariff-proposal-open")
     answer = await api.get(f"/office/tariffs/proposals/{new_id()}")
     assert (answer.status_code, answer.json()["slug"]) == (404, "tariff-proposal-not-found")
+
+
+async def test_holidays_are_told_by_date_and_name_each_once(api: httpx.AsyncClient) -> None:
+    await api.post("/office/sign-in", data={"login": sample.OFFICER, "password": PASSWORD})
+    rate = {"kind": "flat", "amount_rp": 7000, "bands": [HOLIDAY]}
+    told = {"regulation": "-", "valid_from": "2000-01-01", "rates": {"car": rate}}
+    version = json.dumps(told | {"holidays": {"2099-12-25": "Natal"}})
+    form = {"regulation": "Uji", "reason": "uji", "valid_from": "2099-01-01", "password": PASSWORD}
+    for days in ("25-12-2099 Natal", "2099-12-25", "2099-12-25 Natal\n2099-12-25 Natal"):
+        answer = await api.post(
+            "/office/tariffs/PSR/proposals", data=form | {"version": version, "holidays": days}
+        )
+        assert (answer.status_code, answer.json()["slug"]) == (422, "holiday-unfit")

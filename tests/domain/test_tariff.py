@@ -261,6 +261,86 @@ def test_a_band_that_ends_as_it_starts_lasts_24_hours():
     assert not shifted.covers(6, time(5, 59))
 
 
+CHRISTMAS, BOXING = date(2026, 12, 25), date(2026, 12, 26)  # A Friday and a Saturday.
+CLOSED = Band(time(0), time(0), 5_000, 4_000, weekdays=frozenset(), holidays=True)
+DAY = Band(time(7), time(18), 3_000, 2_000, weekdays=frozenset({1, 2, 3, 4, 5}))
+
+
+def with_holidays(rate, *days):
+    return TariffVersion(
+        "Perda 1/2024", date(2026, 1, 1), None, {CAR: rate}, holidays=dict.fromkeys(days, "Libur")
+    )
+
+
+def on(day, hour, minute=0):
+    return datetime.combine(day, time(hour, minute), JAKARTA)
+
+
+def test_a_stay_over_midnight_into_a_holiday_changes_its_price_at_midnight():
+    tariff = with_holidays(HourlyRate(2_000, 1_000, bands=(DAY, CLOSED)), CHRISTMAS)
+    eve = CHRISTMAS - timedelta(days=1)
+    told = quote(tariff, CAR, on(eve, 17), on(CHRISTMAS, 2))
+    assert [(line.label_id, line.quantity, line.unit_rp) for line in told.lines] == [
+        ("Jam pertama 07.00-18.00", 1, 3_000),
+        ("Jam berikutnya", 6, 1_000),
+        ("Jam berikutnya hari libur", 2, 4_000),
+    ]
+    assert told.lines[-1].label_en == "Further hours on a holiday"
+    # A Friday otherwise; and the day after it is a Saturday like any other.
+    assert quote(tariff, CAR, on(CHRISTMAS, 23), on(BOXING, 1)).amount_rp == 5_000 + 1_000
+    before = with_holidays(HourlyRate(2_000, 1_000, bands=(DAY, CLOSED)), BOXING)
+    assert quote(before, CAR, on(CHRISTMAS, 10), on(CHRISTMAS, 11)).amount_rp == 3_000
+
+
+def test_a_holidays_window_goes_before_a_weekdays_to_its_end():
+    night = Band(time(20), time(9), 7_000, weekdays=frozenset({6}), holidays=True)
+    day = Band(time(7), time(18), 3_000, weekdays=frozenset({1, 2, 3, 4, 5, 6}))
+    tariff = with_holidays(FlatRate(2_000, (day, night)), CHRISTMAS)
+    asked = {
+        on(CHRISTMAS, 8): 3_000,  # It is a holiday, but the night's window begins in the evening.
+        on(CHRISTMAS, 19): 2_000,
+        on(CHRISTMAS, 20): 7_000,
+        on(BOXING, 8): 7_000,  # By the holiday it began on, before the day's window.
+        on(BOXING, 9): 3_000,
+        on(BOXING, 20): 7_000,  # A Saturday.
+    }
+    assert {at: quote(tariff, CAR, at, None).amount_rp for at in asked} == asked
+
+
+def test_a_band_says_its_days_and_hours_in_words():
+    weekend = Band(time(22), time(0), 1, weekdays=frozenset({6, 7}), holidays=True)
+    always = Band(time(22), time(5), 1, holidays=True)
+    told = [(band.hours(), band.days(), band.days("en")) for band in (CLOSED, weekend, always)]
+    assert told == [
+        ("00.00–24.00", "hari libur", "public holidays"),
+        ("22.00–24.00", "Sab, Min, hari libur", "Sat, Sun, public holidays"),
+        ("22.00–05.00", "tiap hari, hari libur", "every day, public holidays"),
+    ]
+    assert Band(time(22), time(5), 1).days() == ""
+
+
+def test_two_windows_of_holidays_may_not_share_time_even_on_days_that_follow():
+    late = Band(time(22), time(6), 7_000, weekdays=frozenset({1}), holidays=True)
+    early = Band(time(5), time(7), 6_000, weekdays=frozenset({4}), holidays=True)
+    with pytest.raises(TariffError, match=r"^bands\[0\]: overlaps bands\[1\]$"):
+        FlatRate(2_000, (early, late))
+    assert FlatRate(2_000, (early, replace(late, holidays=False))).bands
+
+
+def test_a_tariff_carries_the_holidays_that_its_prices_depend_on():
+    tariff = with_holidays(FlatRate(2_000, (replace(CLOSED, next_rp=None),)), BOXING, CHRISTMAS)
+    written = json.loads(json.dumps(tariff_to_json(tariff)))
+    assert written["holidays"] == {"2026-12-25": "Libur", "2026-12-26": "Libur"}
+    assert written["rates"]["car"]["bands"][0]["holidays"] is True
+    assert tariff_from_json(written) == tariff
+    for wrong in (None, {}, [], {"25/12": "Natal"}, {"2026-12-25": ""}, {"2026-12-25": "a\n"}):
+        with pytest.raises(TariffError, match=r"^holidays"):
+            tariff_from_json(written | {"holidays": wrong})
+    assert "holidays" not in tariff_to_json(NEW)
+    with pytest.raises(TariffError, match="holidays: want true or false"):
+        tariff_from_json(full("rates.car.bands.0.holidays", "yes"))
+
+
 def test_bands_go_by_the_clock_of_the_regency_even_where_clocks_are_put_back():
     berlin = ZoneInfo("Europe/Berlin")
     rate = HourlyRate(100, 100, bands=(Band(time(2), time(3), 700, 700),))

@@ -1,3 +1,4 @@
+import itertools
 import string
 from contextlib import suppress
 from dataclasses import replace
@@ -39,6 +40,8 @@ JAKARTA = ZoneInfo("Asia/Jakarta")
 prices = st.integers(0, 20_000)
 clocks = st.builds(time, st.integers(0, 23), st.integers(0, 59))
 weekdays = st.frozensets(st.integers(1, 7), min_size=1)
+# The days of a band: some weekdays, with holidays or without, or holidays alone.
+when = st.tuples(weekdays, st.booleans()) | st.just((frozenset(), True))
 
 
 @st.composite
@@ -46,9 +49,9 @@ def bands(draw, *, hourly):
     """Some bands that do not overlap; those that would are left out."""
     further = prices if hourly else st.none()
     kept = ()
-    for band in draw(
-        st.lists(st.builds(Band, clocks, clocks, prices, further, weekdays), max_size=3)
-    ):
+    drawn = st.tuples(clocks, clocks, prices, further, when)
+    for *window, of_days in draw(st.lists(drawn, max_size=4)):
+        band = Band(*window, *of_days)
         try:
             HourlyRate(0, 0, bands=(*kept, band)) if hourly else FlatRate(0, (*kept, band))
         except TariffError:
@@ -76,7 +79,9 @@ def tariffs(draw, rates=flat_rates | hourly_rates):
     priced = draw(st.dictionaries(st.sampled_from(VehicleClass), rates, min_size=1))
     event = draw(st.sampled_from(["", "Hari pasar Legi"])) if until else ""
     named = draw(st.none() | st.text())
-    return TariffVersion("Perda 1/2024", start, until, priced, named, event)
+    closed = draw(st.lists(st.dates(date(2025, 12, 31), date(2027, 1, 6)), min_size=1, max_size=60))
+    holidays = dict.fromkeys(closed, "Libur")
+    return TariffVersion("Perda 1/2024", start, until, priced, named, event, holidays)
 
 
 starts = st.timedeltas(timedelta(0), timedelta(days=365)).map(
@@ -122,13 +127,19 @@ def test_a_quote_is_the_sum_of_its_hours_one_at_a_time(tariff, start, stay):
         while hour < start + stay or not due_rp:
             minute = hour.hour * 60 + hour.minute
             price_rp = rate.next_hour_rp if due_rp else rate.first_hour_rp
-            for band in rate.bands:
+            held = {True: [], False: []}
+            for band, back in itertools.product(rate.bands, (0, 1)):
                 opens, shuts = (at.hour * 60 + at.minute for at in (band.starts, band.ends))
                 length = (shuts - opens) % 1440 or 1440
-                for back in (0, 1):
-                    day = (hour - timedelta(days=back)).isoweekday()
-                    if day in band.weekdays and 0 <= minute + 1440 * back - opens < length:
-                        price_rp = band.next_rp if due_rp else band.first_rp
+                day = (hour - timedelta(days=back)).date()
+                if 0 <= minute + 1440 * back - opens < length:
+                    if band.holidays and day in tariff.holidays:
+                        held[True].append(band)
+                    elif day.isoweekday() in band.weekdays:
+                        held[False].append(band)
+            assert all(len(bands) <= 1 for bands in held.values()), "at every instant one price"
+            for band in held[True] or held[False]:
+                price_rp = band.next_rp if due_rp else band.first_rp
             due_rp.append(price_rp)
             hour += timedelta(hours=1)
         days_rp = [sum(due_rp[first : first + 24]) for first in range(0, len(due_rp), 24)]
@@ -136,6 +147,15 @@ def test_a_quote_is_the_sum_of_its_hours_one_at_a_time(tariff, start, stay):
         if stay <= timedelta(minutes=rate.free_minutes) and rate.free_minutes:
             wanted_rp = 0
         assert quote(tariff, vehicle_class, start, start + stay).amount_rp == wanted_rp
+
+
+@given(bands(hourly=True))
+def test_no_moment_has_two_prices_even_where_every_day_is_a_holiday(found):
+    """Two windows share time only where one of them begins, so these moments are all there are."""
+    for band, weekday in itertools.product(found, range(1, 8)):
+        at = band.starts
+        assert sum(other.covers(weekday, at) for other in found) <= 1
+        assert sum(other.holidays and other.began(at) is not None for other in found) <= 1
 
 
 @given(tariffs(), st.dates(date(2026, 1, 2), date(2026, 12, 30)), st.integers(0, 40))

@@ -23,7 +23,7 @@ from server import sample
 from server.database import Transactions
 from server.identity import service as identity
 from server.limits import RateLimit
-from server.open_data import apds, cds, service
+from server.open_data import apds, cds, datasets, service
 from server.open_data.datasets import DATASETS
 from server.open_data.service import PeriodNotOffered, blur, period
 from server.spots import closures
@@ -312,6 +312,51 @@ def test_a_tariff_with_windows_and_a_cap_keeps_its_shape_in_both_feeds() -> None
     assert cds.policies(tariff, ZONE) == [base, night, flat], "an id is of what its policy says"
     for table in apds.rates([("PSR", tariff)], cds.OURS, ZONE):
         fits(table, shapes.RATE_TABLE)
+
+
+def test_prices_of_holidays_are_told_by_their_dates_and_go_first() -> None:
+    prices = {"first_hour_rp": 9_000, "next_hour_rp": 4_000}
+    weekend = {"from": "20:00", "until": "02:00", "weekdays": [7], "holidays": True, **prices}
+    whole = {"from": "02:00", "until": "20:00", "weekdays": [], "holidays": True, **prices}
+    named = {"2025-12-25": "Natal", "2026-12-25": "Natal", "2026-12-31": "Uji"}
+    tariff = tariff_from_json(
+        {
+            "regulation": "Perda uji",
+            "valid_from": "2026-01-01",
+            "valid_until": None,
+            "holidays": named,
+            "rates": {
+                "car": {
+                    "kind": "hourly",
+                    "first_hour_rp": 4_000,
+                    "next_hour_rp": 2_000,
+                    "bands": [weekend, whole],
+                }
+            },
+        }
+    )
+    base, sundays, night, day = cds.policies(tariff, ZONE)
+    for policy in (base, sundays, night, day):
+        fits(policy, shapes.POLICY)
+    assert night["priority"] == day["priority"] < sundays["priority"] < base["priority"]
+    first, last = (
+        {name: datetime.fromtimestamp(at / 1000, ZONE) for name, at in span.items()}
+        for span in night["time_spans"]
+    )
+    assert first["start_date"] == datetime(2026, 12, 25, 20, tzinfo=ZONE)
+    assert last["end_date"] == datetime(2027, 1, 1, 2, tzinfo=ZONE)
+    tables = apds.rates([("PSR", tariff)], cds.OURS, ZONE)
+    for table in tables:
+        fits(table, shapes.RATE_TABLE)
+    assert len({table["id"] for table in tables}) == 4
+    assert tables[3]["validity"]["validityTimeSpecification"]["validPeriods"][0] == {
+        "startOfPeriod": "2026-12-24T19:00:00Z",
+        "endOfPeriod": "2026-12-25T13:00:00Z",
+    }
+    rows = datasets.tariff_rows([("PSR", tariff)])
+    assert [(row["weekdays"], row["holidays"]) for row in rows] == [
+        (None, None), ("7", None), *[(None, "2026-12-25 2026-12-31")] * 2,
+    ]  # fmt: skip
 
 
 async def test_curbs_can_be_asked_for_by_place(api: httpx.AsyncClient) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import delete, select, text
 from sqlalchemy.exc import DBAPIError
 
+from attendant_app import prices
 from domain.tariff import VehicleClass, in_force, quote, tariff_from_json
 from server import sample, verify
 from server.database import Transactions, new_id
@@ -30,9 +31,11 @@ from server.spots.proposals import (
     TariffTooSoon,
 )
 from server.spots.states import PROPOSAL_TABLE, ProposalEvent, ProposalState
+from server.workdays import Workdays
 from tests.server.payments.conftest import FLAT, LIFETIME
 
 TODAY = date(2026, 12, 30)
+WORKDAYS = Workdays({date(2027, 4, 21): "Hari jadi"})
 NOON = datetime(2026, 12, 30, 5, tzinfo=UTC)
 FIRST = date(2027, 1, 1)
 DRAFT = {
@@ -53,7 +56,15 @@ async def propose(
     async with transactions.begin() as db:
         who = await identity.officer_named(db, login)
         told = (zone, draft, first, reason)
-        return await proposals.propose(db, who, *told, today=TODAY, now=NOON)
+        named = WORKDAYS.holidays(TODAY)
+        return await proposals.propose(db, who, *told, today=TODAY, now=NOON, holidays=named)
+
+
+CLOSED = {"from": "00:00", "until": "24:00", "weekdays": [], "holidays": True}
+ON_HOLIDAYS: dict[str, Any] = {
+    "regulation": "Perda Uji 3/2026 Pasal 4",
+    "rates": {"car": {"kind": "flat", "amount_rp": 4000, "bands": [CLOSED | {"amount_rp": 9000}]}},
+}
 
 
 async def decide(
@@ -124,6 +135,43 @@ async def test_the_old_price_is_asked_until_the_last_second_and_the_new_one_from
     assert told[0]["valid_until"] == "2026-12-31"
     for one in told:
         assert tariff_from_json(one).valid_from.isoformat() == one["valid_from"]
+
+
+async def test_a_holiday_has_its_price_at_the_office_and_on_a_handheld_that_is_alone(
+    app: FastAPI, transactions: Transactions
+) -> None:
+    await decide(transactions, await propose(transactions, draft=ON_HOLIDAYS))
+    zone = app.state.payments.books.timezone
+    asked = {
+        datetime(2027, 1, 1, tzinfo=zone): 9000,
+        datetime(2027, 1, 1, 23, 59, 59, tzinfo=zone): 9000,
+        datetime(2027, 1, 2, tzinfo=zone): 4000,
+        datetime(2027, 2, 5, 23, 59, 59, tzinfo=zone): 4000,  # A Friday of joint leave.
+        datetime(2027, 2, 6, tzinfo=zone): 9000,
+        datetime(2027, 4, 21, 12, tzinfo=zone): 9000,  # The regency's own.
+    }
+    async with transactions.begin() as db:
+        told = await service.tariffs_from(db, TODAY)
+    master = {
+        "regency": {"timezone": zone.key},
+        "spots": [{"code": FLAT, "zone": {"code": "PSR"}}],
+        "tariffs": [{"zone": code, "version": version} for code, version in told],
+    }
+    for at, amount_rp in asked.items():
+        assert prices.offer(master, FLAT, VehicleClass.CAR, at) == prices.Offer(amount_rp, None)
+    assert {at: await asked_of_a_car(app, transactions, at) for at in asked} == asked
+
+
+async def test_holidays_stand_only_in_a_tariff_that_needs_them(transactions: Transactions) -> None:
+    other = {"2027-01-05": "Libur lain"}
+    asked = [
+        await propose(transactions, draft=draft, zone=zone)
+        for zone, draft in (("PSR", ON_HOLIDAYS | {"holidays": other}), ("RSU", DRAFT))
+    ]
+    async with transactions.begin() as db:
+        own, none = [(await proposals.found(db, one)).version for one in asked]
+    assert own.holidays == {date(2027, 1, 5): "Libur lain"}, "what the draft names is kept"
+    assert none.holidays == {}
 
 
 async def test_a_zone_without_a_tariff_gets_its_first_the_same_way(
