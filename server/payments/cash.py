@@ -1,5 +1,6 @@
 """Cash taken by an attendant on shift: paid at once, and owed by the attendant until deposited."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -83,7 +84,8 @@ async def book_told(
     line = QuoteLine("Tunai diterima", "Cash taken", 1, told_rp, told_rp)
     quoted = asked if asked and fits else Quote(told_rp, (line,), tariff.regulation)
     stay = Stay(request.charge_id, place, request.vehicle_class, None, ends, reserved=True)
-    charge = OpenCharge(request, stay, tariff_id, quoted, CASH, now, now)
+    told = replace(request, booked_as_told=True)
+    charge = OpenCharge(told, stay, tariff_id, quoted, CASH, now, now)
     await parking.start(db, issuing.insertions_of([charge]), [stay], now=now)
     if not fits:
         row = await db.get_one(Charge, charge.id)

@@ -60,6 +60,8 @@ LONGEST_OPENING_S = 5.0
 """A charge that took longer to be opened is not asked for any more: the acquirer's answer could
 come after an inquiry was told, and believed, that there is no such charge."""
 LONGEST_STAY_MINUTES = 24 * 60
+BOOKED_AS_TOLD = hashlib.sha256(b"cash that officers booked as a handheld told it").digest()
+"""Stands where the hash of a request would, of a charge that no request of a handheld made."""
 
 
 class StayNotPriced(Problem):
@@ -99,6 +101,8 @@ class PaymentRequest:
     """The cash in hand, where only the handheld could say how much was owed."""
     taken_offline: bool = False
     """Whether the voucher was taken while nobody could be asked."""
+    booked_as_told: bool = False
+    """Whether officers had it booked, as an event told it that was held."""
 
     @property
     def is_in_hand(self) -> bool:
@@ -106,6 +110,8 @@ class PaymentRequest:
         return self.kind is ChargeKind.CASH or self.taken_offline
 
     def fingerprint(self) -> bytes:
+        if self.booked_as_told:
+            return BOOKED_AS_TOLD
         # The plate only as it is kept, so that nobody can find it by trying hashes.
         plate = mask_plate(self.plate) if self.plate else None
         parts: tuple[object, ...] = (
@@ -223,7 +229,7 @@ async def _open_charges(
     opened: list[OpenCharge | Problem | None] = []
     for wanted in group:
         try:
-            known = is_known(wanted.request.charge_id, wanted.request.fingerprint(), asked)
+            known = was_asked(wanted.request, asked)
             place = places.get(spots.canonical(wanted.request.spot_code))
             if place is not None and not known and not wanted.request.is_in_hand:
                 closures.refuse(standing, place.code, now)
@@ -369,6 +375,14 @@ def is_known(charge_id: UUID, fingerprint: bytes, asked: Mapping[UUID, bytes]) -
     return known is not None
 
 
+def was_asked(request: PaymentRequest, asked: Mapping[UUID, bytes]) -> bool:
+    """As `is_known`. Cash that officers booked is known whatever else its request says: they knew
+    of no plate, and of no stay."""
+    if request.kind is ChargeKind.CASH and asked.get(request.charge_id) == BOOKED_AS_TOLD:
+        return True
+    return is_known(request.charge_id, request.fingerprint(), asked)
+
+
 async def asked_at_once(
     transactions: Transactions, request: PaymentRequest, refusal: Exception
 ) -> UUID:
@@ -377,7 +391,7 @@ async def asked_at_once(
     """
     async with autocommit(transactions) as db:
         asked = await asked_before(db, [request.charge_id])
-    if not is_known(request.charge_id, request.fingerprint(), asked):
+    if not was_asked(request, asked):
         raise refusal
     return request.charge_id
 

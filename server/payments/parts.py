@@ -206,7 +206,7 @@ async def _is_known(db: AsyncSession, request: PaymentRequest) -> bool:
     if request.charge_id == request.stay_id:
         raise IdempotencyConflict
     asked = await issuing.asked_before(db, [request.charge_id])
-    return issuing.is_known(request.charge_id, request.fingerprint(), asked)
+    return issuing.was_asked(request, asked)
 
 
 async def _refuse_covered(db: AsyncSession, account: Account) -> None:

@@ -30,14 +30,17 @@ from server.payments.wiring import Wiring, WiringDep
 router = APIRouter(tags=["stays"])
 
 
-async def _view(transactions: Transactions, books: Books, stay_id: UUID) -> Stay:
+async def _view(
+    transactions: Transactions, books: Books, stay_id: UUID, told: UUID | None = None
+) -> Stay:
+    """With the cash that the handheld `told` of: where officers booked it, it stands alone."""
     now = datetime.now(UTC)
     async with transactions.begin() as db:
         account = await stays.look(db, stay_id, books)
-        charges = [
-            await _charge_in(db, books, charge_id)
-            for charge_id in await stays.charge_ids(db, stay_id)
-        ]
+        ids = list(await stays.charge_ids(db, stay_id))
+        if told is not None and told not in ids:
+            ids.append(told)
+        charges = [await _charge_in(db, books, charge_id) for charge_id in ids]
     return Stay.of(account, charges, now)
 
 
@@ -97,7 +100,7 @@ async def end_stay(
         cash=cash,
         now=datetime.now(UTC),
     )
-    return await _view(transactions, wired.books, stay_id)
+    return await _view(transactions, wired.books, stay_id, told.id if told else None)
 
 
 @router.post("/v1/stays/{stay_id}/charges", status_code=201)

@@ -5,14 +5,15 @@ handheld; sent after all, once he is let in, it names the same charge and books 
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -63,23 +64,16 @@ class HeldCash:
 
 async def of_case(db: AsyncSession, case_id: UUID) -> list[HeldCash]:
     case = await quarantine.find(db, case_id)
-    events = await db.scalars(
+    found = await db.scalars(
         select(QuarantinedEvent.event)
         .where(QuarantinedEvent.case_id == case_id)
         .where(QuarantinedEvent.reason == AttendantStopped.slug)
         .where(QuarantinedEvent.event["kind"].astext == EventKind.CASH_TAKEN.value)
         .order_by(QuarantinedEvent.id)
     )
-    of_device = (
-        select(Shift.id, Attendant.code).join(Attendant).where(Shift.device_id == case.device_id)
-    )
-    owners = {str(shift_id): code for shift_id, code in await db.execute(of_device)}
-    started = await db.scalars(
-        select(DeviceEvent.body)
-        .where(DeviceEvent.device_id == case.device_id)
-        .where(DeviceEvent.kind == EventKind.STAY_STARTED.value)
-    )
-    classes = {str(body.get("stay_id")): body.get("vehicle_class") for body in started}
+    events = found.all()
+    owners = await _owners(db, case.device_id, {str(e["body"].get("shift_id")) for e in events})
+    classes = await _classes(db, case.device_id, {str(e["body"].get("stay_id")) for e in events})
     told, ids = [], set[UUID]()
     for event in events:
         one = _read(event, owners, classes)
@@ -93,6 +87,31 @@ async def of_case(db: AsyncSession, case_id: UUID) -> list[HeldCash]:
         replace(one, is_booked=one.request is not None and one.request.charge_id in known)
         for one in told
     ]
+
+
+async def _owners(db: AsyncSession, device_id: UUID, told: Collection[str]) -> dict[str, str]:
+    """Whose these shifts were, of those that are the device's."""
+    shift_ids = []
+    for shift_id in told:
+        with suppress(ValueError):
+            shift_ids.append(UUID(shift_id))
+    found = await db.execute(
+        select(Shift.id, Attendant.code)
+        .join(Attendant)
+        .where(Shift.id.in_(shift_ids), Shift.device_id == device_id)
+    )
+    return {str(shift_id): code for shift_id, code in found}
+
+
+async def _classes(db: AsyncSession, device_id: UUID, told: Collection[str]) -> dict[str, Any]:
+    """What the device told of the vehicles of these stays when they began."""
+    stay_id = DeviceEvent.body["stay_id"].astext
+    found = await db.execute(
+        select(stay_id, DeviceEvent.body["vehicle_class"].astext)
+        .where(text("kind = 'stay_started'"))  # as its index is of these alone
+        .where(stay_id.in_(told), DeviceEvent.device_id == device_id)
+    )
+    return {row[0]: row[1] for row in found}
 
 
 def _read(event: dict[str, Any], owners: dict[str, str], classes: dict[str, Any]) -> HeldCash:

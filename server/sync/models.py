@@ -47,6 +47,11 @@ class DeviceEvent(Base):
             postgresql_where=text("kind = 'refund_wished'"),
         ),
         Index(
+            "ix_device_events_started",
+            text("(body ->> 'stay_id')"),
+            postgresql_where=text("kind = 'stay_started'"),
+        ),
+        Index(
             "ix_device_events_taken",
             text("(body ->> 'charge_id')"),
             postgresql_where=text("kind IN ('cash_taken', 'voucher_taken')"),

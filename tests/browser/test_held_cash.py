@@ -43,6 +43,7 @@ async def test_held_cash_is_booked_by_two_and_he_stays_stopped(
     await maker.goto("/office/cases?kind=quarantine")
     await maker.locator("#kasus tbody a").first.click()
     await expect(maker.locator("main")).to_contain_text("Tunai yang ditahan")
+    await expect(maker.locator("main")).to_contain_text("Catatan ini tidak masuk pembukuan")
     await screens.examine(maker, "held-cash")
     await maker.get_by_label("Penyelesaian").select_option("booked")
     await maker.get_by_label("Alasan").fill("diakui, tidak bekerja lagi")
@@ -54,5 +55,7 @@ async def test_held_cash_is_booked_by_two_and_he_stays_stopped(
     # One record said too little, so the case is open for it.
     await expect(checker.locator("main")).to_contain_text("1 catatan tunai tidak dapat dibukukan")
     await expect(checker.get_by_role("status")).to_have_text("terbuka")
+    booked = f"Dari catatan ini Rp{price_rp:,} sudah dibukukan.".replace(",", ".")
+    await expect(checker.locator("main")).to_contain_text(booked)
     await screens.examine(checker, "held-cash-booked", english=False)
     assert await owed(transactions) == price_rp * 2

@@ -165,10 +165,27 @@ async def test_it_is_booked_once_also_where_he_is_let_in_again_and_the_handheld_
     async with transactions.begin() as db:
         await attendants.propose(db, maker, who, "lagi", now=now)
         await attendants.decide(db, checker, who, "ya", approve=True, now=now)
-    body = {"id": event["body"]["charge_id"], "vehicle_class": "motorcycle"}
+    charge_id = event["body"]["charge_id"]
+    body = {"id": charge_id, "vehicle_class": "motorcycle", "plate": "DA 1234 AB"}
     again = await api.post(f"/v1/spots/{spot}/cash-charges", json=body, auth=handheld.signed)
-    assert (again.status_code, again.json()["state"]) == (201, "paid")
+    assert (again.status_code, again.json().get("state")) == (201, "paid")
+    # Only for cash does it stand: a barcode under its id is another request.
+    other = await api.post(f"/v1/spots/{spot}/charges", json=body, auth=handheld.signed)
+    assert (other.status_code, other.json()["slug"]) == (409, "idempotency-conflict")
+    # Taken for a stay, with its end or before.
+    stay = str(new_id())
+    started = {"id": stay, "vehicle_class": "motorcycle"}
+    path = f"/v1/spots/{spot}/stays"
+    assert (await api.post(path, json=started, auth=handheld.signed)).status_code == 201
+    part = {"id": charge_id, "minutes": 60}
+    again = await api.post(f"/v1/stays/{stay}/cash-charges", json=part, auth=handheld.signed)
+    assert (again.status_code, again.json().get("state")) == (201, "paid")
+    left = {"told_at": now.isoformat(), "cash": {"id": charge_id, "amount_rp": price_rp}}
+    ended = await api.post(f"/v1/stays/{stay}/end", json=left, auth=handheld.signed)
+    assert (ended.status_code, ended.json().get("state")) == (200, "ended")
+    assert [(one["id"], one["state"]) for one in ended.json()["charges"]] == [(charge_id, "paid")]
     assert await owed(transactions) == price_rp * 2
+    assert await invariants(transactions) == []
 
 
 async def test_after_the_count_it_is_booked_on_a_shift_of_its_own(
