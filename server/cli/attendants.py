@@ -1,5 +1,6 @@
 """Commands of attendants: who may work, and their cards (KTA)."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,10 @@ LIFETIME_DAYS = 365
 ByOfficer = Annotated[str, typer.Option("--officer", help="The login of the officer who does it.")]
 Why = Annotated[str, typer.Option("--why", help="Why, for the record.")]
 Code = Annotated[str, typer.Argument(help="The attendant's code, J-001.")]
+ToUnit = Annotated[
+    str, typer.Option("--unit", help="The code of the unit; else the officer's own.")
+]
+OfUnit = Annotated[str, typer.Option("--unit", help="Only of this unit and those below it.")]
 
 
 @attendant_app.command("card")
@@ -41,6 +46,7 @@ def make_card(
         ),
     ],
     every: Annotated[bool, typer.Option("--all", help="Every attendant.")] = False,
+    unit: OfUnit = "PUSAT",
     vest: Annotated[bool, typer.Option("--vest", help="A5, one a page, for vests.")] = False,
     until: Annotated[
         datetime | None,
@@ -52,6 +58,7 @@ def make_card(
     from domain import card as kta
     from server.identity import card_pictures as cards
     from server.identity import cards as issued
+    from server.identity import units
 
     if bool(codes) == every:
         fail("name attendants, or --all", USAGE)
@@ -64,7 +71,9 @@ def make_card(
         if books.seal is None:
             return None
         last = until.date() if until else books.day(now) + timedelta(days=LIFETIME_DAYS)
-        wanted = await issued.everybody(db) if every else list(dict.fromkeys(codes or ()))
+        wanted: Sequence[str] = list(dict.fromkeys(codes or ()))
+        if every:
+            wanted = await issued.everybody(db, (await units.coded(db, unit)).id)
         made = [await issued.issue(db, code, last, now=now) for code in wanted]
         # Drawn before the commit: a card that could not be written was never issued.
         pictures = [
@@ -106,9 +115,11 @@ def revoke_cards(
 
 
 @attendant_app.command("list")
-def list_attendants(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
+def list_attendants(
+    data: DataDir = Path("data"), unit: OfUnit = "PUSAT", as_json: AsJson = False
+) -> None:
     """Every attendant: code, whether he may work, name, letter of assignment."""
-    from server.identity import attendants
+    from server.identity import attendants, units
 
     async def work(db: Any, _books: Any) -> list[dict[str, Any]]:
         return [
@@ -119,7 +130,7 @@ def list_attendants(data: DataDir = Path("data"), as_json: AsJson = False) -> No
                 "sk_number": one.sk_number,
                 "sk_until": one.sk_until,
             }
-            for one in await attendants.everybody(db)
+            for one in await attendants.everybody(db, (await units.coded(db, unit)).id)
         ]
 
     told = or_say_why(data, work)
@@ -136,6 +147,7 @@ def add(
     name: Annotated[str, typer.Option(help="The person's name.")],
     officer: ByOfficer,
     why: Why,
+    unit: ToUnit = "",
     data: DataDir = Path("data"),
 ) -> None:
     """Ask that somebody may work; another officer decides it, so this exits with 4.
@@ -143,12 +155,13 @@ def add(
     The NIK and the letter of assignment are filled in on the page, or by `import`: on a command
     line others of this machine would read them.
     """
-    from server.identity import attendants
+    from server.identity import attendants, units
     from server.identity.attendants import Particulars
 
     async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> None:
-        told = Particulars(name)
-        await attendants.add(db, officer_id, code.upper(), told, why, None, now=now)
+        told, unit_id = Particulars(name), (await units.coded(db, unit)).id if unit else None
+        asked = (officer_id, code.upper(), told, why, None)
+        await attendants.add(db, *asked, unit_id=unit_id, now=now)
 
     acting_as(data, officer, work)
     _wait_for_another()
@@ -159,16 +172,19 @@ def import_attendants(
     file: InputFile,
     officer: ByOfficer,
     why: Why,
+    unit: ToUnit = "",
     data: DataDir = Path("data"),
     dry_run: Annotated[bool, typer.Option(help="Check the file, change nothing.")] = False,
 ) -> None:
     """Ask for every attendant of a CSV, all or none; every bad line is named. Exits with 4."""
+    from server.identity import units
     from server.settings import Settings
     from server.spots import rosters
 
     async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> int:
-        key, today = Settings().person_key, books.day(now)
-        count = await rosters.take_in(db, officer_id, text, why, key, today=today, now=now)
+        unit_id = (await units.coded(db, unit)).id if unit else None
+        asked, today = (officer_id, text, why, Settings().person_key), books.day(now)
+        count = await rosters.take_in(db, *asked, unit_id=unit_id, today=today, now=now)
         if dry_run:
             await db.rollback()
         return count

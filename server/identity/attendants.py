@@ -22,7 +22,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.states import TransitionRefused
 from server.database import new_id
 from server.errors import InvalidRequest, Problem
+from server.identity import units
 from server.identity.models import (
+    ROOT,
     Attendant,
     AttendantChange,
     AttendantRequest,
@@ -127,6 +129,20 @@ async def find(db: AsyncSession, attendant_id: UUID, *, lock: bool = False) -> A
     return attendant
 
 
+async def theirs(
+    db: AsyncSession, by: UUID, right: Right, attendant_id: UUID
+) -> tuple[Officer, Attendant]:
+    """The officer who acts, and the attendant, locked: of the officer's unit or of one below.
+
+    Raises AttendantNotFound also of one elsewhere, as if there were none.
+    """
+    officer = await acting(db, by, right)
+    attendant = await find(db, attendant_id, lock=True)
+    if not await units.covers(db, officer.unit_id, attendant.unit_id):
+        raise AttendantNotFound
+    return officer, attendant
+
+
 async def named(db: AsyncSession, code: str) -> UUID:
     found = await db.scalar(select(Attendant.id).where(Attendant.code == code))
     if found is None:
@@ -142,23 +158,36 @@ async def add(
     why: str,
     key: SecretStr | None,
     *,
+    unit_id: UUID | None = None,
     now: datetime,
 ) -> UUID:
-    """A new attendant, who may work once another officer has allowed it and there is a PIN."""
+    """A new attendant, who may work once another officer has allowed it and there is a PIN.
+
+    Of the officer's own unit, or of one below it that is told; raises UnitNotFound of any other.
+    """
     officer = await acting(db, by, Right.MANAGE_ATTENDANTS)
+    unit = await units.find(db, unit_id or officer.unit_id)
+    if not await units.covers(db, officer.unit_id, unit.id):
+        raise units.UnitNotFound
     if not re.fullmatch(CODE, code):
         raise InvalidRequest("code")
     told.refuse_unfit()
     attendant_id = new_id()
     added = await db.scalar(
         upsert(Attendant)
-        .values(id=attendant_id, code=code, name=told.name.strip(), state=AttendantState.REQUESTED)
+        .values(
+            id=attendant_id,
+            code=code,
+            name=told.name.strip(),
+            state=AttendantState.REQUESTED,
+            unit_id=unit.id,
+        )
         .on_conflict_do_nothing(index_elements=[Attendant.code])
         .returning(Attendant.id)
     )
     if added is None:
         raise AttendantCodeTaken(code)
-    await _tell(db, await find(db, attendant_id, lock=True), told, key)
+    await _tell(db, officer, await find(db, attendant_id, lock=True), told, key)
     await _propose(db, officer, attendant_id, why, now)
     return attendant_id
 
@@ -178,10 +207,9 @@ async def change(
     Of who works, another name or NIK is asked for, as it would be another person: another officer
     decides it. What waits for its decision stays as it was asked for: raises AttendantRequestOpen.
     """
-    officer = await acting(db, by, Right.MANAGE_ATTENDANTS)
+    officer, attendant = await theirs(db, by, Right.MANAGE_ATTENDANTS, attendant_id)
     told.refuse_unfit()
-    attendant = await find(db, attendant_id, lock=True)
-    digest = await _digest(db, attendant, told, key)
+    digest = await _digest(db, officer, attendant, told, key)
     renamed = told.name.strip() != attendant.name
     is_other_nik = digest is not None and digest != attendant.nik_digest
     if attendant.state == AttendantState.ACTIVE and (renamed or is_other_nik):
@@ -195,14 +223,18 @@ async def change(
     is_replaced = renamed or (is_other_nik and attendant.nik_digest is not None)
     if attendant.state != AttendantState.ACTIVE and is_replaced:
         await _refuse_while_asked(db, attendant_id)
-    await _tell(db, attendant, told, key)
+    await _tell(db, officer, attendant, told, key)
     await note(db, attendant_id, "changed", officer.login, why, now=now)
 
 
 async def _tell(
-    db: AsyncSession, attendant: Attendant, told: Particulars, key: SecretStr | None
+    db: AsyncSession,
+    officer: Officer,
+    attendant: Attendant,
+    told: Particulars,
+    key: SecretStr | None,
 ) -> None:
-    digest = await _digest(db, attendant, told, key)
+    digest = await _digest(db, officer, attendant, told, key)
     attendant.sk_number = told.sk_number or None
     attendant.sk_from, attendant.sk_until = told.sk_from, told.sk_until
     await _name(db, attendant, _Person(told.name.strip(), digest, told.nik[-4:]))
@@ -221,19 +253,27 @@ async def _name(db: AsyncSession, attendant: Attendant, person: _Person) -> None
 
 
 async def _digest(
-    db: AsyncSession, attendant: Attendant, told: Particulars, key: SecretStr | None
+    db: AsyncSession,
+    officer: Officer,
+    attendant: Attendant,
+    told: Particulars,
+    key: SecretStr | None,
 ) -> bytes | None:
-    """Of the NIK that is told, if one is; raises NikNotKept, AttendantKnown."""
+    """Of the NIK that is told, if one is; raises NikNotKept, AttendantKnown.
+
+    Of somebody elsewhere an officer of a unit learns no more than that the NIK is registered.
+    """
     if not told.nik:
         return None
     if key is None:
         raise NikNotKept
     digest = nik_digest(told.nik, key)
     same = await db.scalar(
-        select(Attendant.code).where(Attendant.nik_digest == digest, Attendant.id != attendant.id)
+        select(Attendant).where(Attendant.nik_digest == digest, Attendant.id != attendant.id)
     )
     if same is not None:
-        raise AttendantKnown(same)
+        is_theirs = await units.covers(db, officer.unit_id, same.unit_id)
+        raise AttendantKnown(same.code if is_theirs else "")
     return digest
 
 
@@ -241,8 +281,7 @@ async def propose(
     db: AsyncSession, by: UUID, attendant_id: UUID, why: str, *, now: datetime
 ) -> None:
     """Ask that a stopped attendant may work again."""
-    officer = await acting(db, by, Right.MANAGE_ATTENDANTS)
-    attendant = await find(db, attendant_id, lock=True)
+    officer, attendant = await theirs(db, by, Right.MANAGE_ATTENDANTS, attendant_id)
     if attendant.state != AttendantState.STOPPED:
         raise AttendantChanged
     await _propose(db, officer, attendant_id, why, now)
@@ -278,8 +317,7 @@ async def decide(
     db: AsyncSession, by: UUID, attendant_id: UUID, why: str, *, approve: bool, now: datetime
 ) -> None:
     """Allow or refuse what another officer asked for; raises OwnAttendantRequest."""
-    officer = await acting(db, by, Right.APPROVE_ATTENDANT)
-    attendant = await find(db, attendant_id, lock=True)
+    officer, attendant = await theirs(db, by, Right.APPROVE_ATTENDANT, attendant_id)
     asked = await open_request(db, attendant_id)
     if asked is None:
         raise AttendantChanged
@@ -300,8 +338,7 @@ async def stop(db: AsyncSession, by: UUID, attendant_id: UUID, why: str, *, now:
 
     A shift stays open until its cash is counted, or an officer ends it.
     """
-    officer = await acting(db, by, Right.MANAGE_ATTENDANTS)
-    attendant = await find(db, attendant_id, lock=True)
+    officer, attendant = await theirs(db, by, Right.MANAGE_ATTENDANTS, attendant_id)
     _advance(attendant, AttendantEvent.STOPPED)
     await db.flush()
     await note(db, attendant_id, "stopped", officer.login, why, now=now)
@@ -309,8 +346,7 @@ async def stop(db: AsyncSession, by: UUID, attendant_id: UUID, why: str, *, now:
 
 async def new_pin(db: AsyncSession, by: UUID, attendant_id: UUID, *, now: datetime) -> str:
     """A PIN in place of the one before, for the officer to hand over; only its hash is kept."""
-    officer = await acting(db, by, Right.MANAGE_ATTENDANTS)
-    attendant = await find(db, attendant_id, lock=True)
+    officer, attendant = await theirs(db, by, Right.MANAGE_ATTENDANTS, attendant_id)
     if attendant.state != AttendantState.ACTIVE:
         raise AttendantChanged
     pin = f"{secrets.randbelow(10**6):06d}"
@@ -338,8 +374,10 @@ async def note(
     )
 
 
-async def everybody(db: AsyncSession) -> Sequence[Attendant]:
-    return (await db.scalars(select(Attendant).order_by(Attendant.code))).all()
+async def everybody(db: AsyncSession, unit_id: UUID = ROOT) -> Sequence[Attendant]:
+    """Of a unit and of those below it."""
+    told = select(Attendant).where(Attendant.unit_id.in_(units.below(unit_id)))
+    return (await db.scalars(told.order_by(Attendant.code))).all()
 
 
 async def open_request(db: AsyncSession, attendant_id: UUID) -> AttendantRequest | None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.card import Card
 from server.database import new_id
+from server.identity import units
 from server.identity.models import Attendant, AttendantCard
 from server.identity.service import AttendantNotFound
 from server.identity.states import AttendantState
@@ -27,10 +28,12 @@ async def issue(db: AsyncSession, attendant: str, valid_until: date, *, now: dat
     return Card(card.id, row.code, row.name, valid_until)
 
 
-async def everybody(db: AsyncSession) -> Sequence[str]:
-    """The codes of all attendants who may work."""
+async def everybody(db: AsyncSession, unit_id: UUID) -> Sequence[str]:
+    """The codes of all attendants of a unit, and of those below it, who may work."""
     active = Attendant.state == AttendantState.ACTIVE
-    return (await db.scalars(select(Attendant.code).where(active).order_by(Attendant.code))).all()
+    of_unit = Attendant.unit_id.in_(units.below(unit_id))
+    told = select(Attendant.code).where(active, of_unit).order_by(Attendant.code)
+    return (await db.scalars(told)).all()
 
 
 async def revoke(db: AsyncSession, attendant: str, why: str, *, now: datetime) -> int:

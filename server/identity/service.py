@@ -279,6 +279,8 @@ WITHIN_UNIT = frozenset(
         Right.SEE_WORK,
         Right.SEE_SIGNS,
         Right.WORK_CASE,
+        Right.MANAGE_ATTENDANTS,
+        Right.APPROVE_ATTENDANT,
         Right.CLOSE_SHIFT,
         Right.EXPLAIN_COUNT,
         Right.CLOSE_STREET,
@@ -287,8 +289,8 @@ WITHIN_UNIT = frozenset(
         Right.SETTLE_NOTICE,
     }
 )
-"""What an officer below the whole regency keeps of a role's rights, and only at places of the
-officer's own unit. All else touches everybody's money, prices, devices or rights."""
+"""What an officer below the whole regency keeps of a role's rights, and only at places and with
+people of the officer's own unit. All else touches everybody's money, prices, devices or rights."""
 
 
 def rights_of(officer: Officer) -> frozenset[Right]:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import new_id
 from server.errors import NotFound, Problem
-from server.identity.models import Unit
+from server.identity.models import ROOT, Unit
 
 NO_TREE = "KA040"
 """What the database says of units that would be no tree any more, or too deep a one."""
@@ -94,22 +94,29 @@ def below(unit_id: UUID) -> Select[UUID]:
     return select(tree.c.id)
 
 
+async def covers(db: AsyncSession, unit_id: UUID, other: UUID) -> bool:
+    """Whether an officer of a unit looks after what is of another: of the same, or of one below."""
+    if unit_id in (ROOT, other):
+        return True
+    return bool(await db.scalar(select(literal(other).in_(below(unit_id)))))
+
+
 @dataclass(frozen=True)
 class Placed:
     unit: Unit
     depth: int
 
 
-async def tree(db: AsyncSession) -> list[Placed]:
-    """Every unit, each after the one it is under, by their names."""
+async def tree(db: AsyncSession, top: UUID = ROOT) -> list[Placed]:
+    """A unit and every one below it, each after the one it is under, by their names."""
     of: dict[UUID | None, list[Unit]] = {}
     for unit in await db.scalars(select(Unit).order_by(Unit.name, Unit.id)):
         of.setdefault(unit.parent_id, []).append(unit)
 
-    def under(parent: UUID | None, depth: int) -> list[Placed]:
+    def under(parent: UUID, depth: int) -> list[Placed]:
         found = []
         for unit in of.get(parent, []):
             found += [Placed(unit, depth), *under(unit.id, depth + 1)]
         return found
 
-    return under(None, 0)
+    return [Placed(await find(db, top), 0), *under(top, 1)]

@@ -9,24 +9,27 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain import card as kta
 from server import pages
 from server.database import Transaction, fetch
 from server.errors import InvalidRequest
 from server.identity import attendants, card_pictures, cards
+from server.identity import units as tree
 from server.identity.attendants import Particulars
-from server.identity.models import Officer
+from server.identity.models import Attendant, Officer
 from server.identity.service import AttendantNotFound, Right, rights_of
 from server.identity.states import AttendantState
 from server.ledger import postings
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, Within, allowed, confirmed
-from server.pages import DayOrNone
+from server.pages import Blank, DayOrNone
 from server.payments.wiring import WiringDep
 from server.reconciliation import payees
-from server.spots import assignments
+from server.spots import assignments, units
 from server.spots.assignments import Hours
+from server.spots.units import MoveNotFound, Scope, Subject
 
 router = APIRouter(prefix="/attendants")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -99,6 +102,8 @@ async def attendants_page(
         told=kept,
         today=today,
         zones=await own.zone_names(db),
+        units=await tree.tree(db, officer.unit_id),
+        unit_id=officer.unit_id,
         may_manage=Right.MANAGE_ATTENDANTS in rights,
         may_decide=Right.APPROVE_ATTENDANT in rights and any(row["of_another"] for row in rows),
         takes_nik=wired.settings.person_key is not None,
@@ -124,12 +129,16 @@ async def add(
     officer: Manager,
     db: Transaction,
     wired: WiringDep,
+    _: Within,
     code: Annotated[str, Form(min_length=2, max_length=40)],
     told: Told,
     why: Reason,
+    unit: Annotated[UUID | None, Blank, Form()] = None,
 ) -> Response:
-    code, key = code.strip().upper(), wired.settings.person_key
-    added = await attendants.add(db, officer.id, code, told, why, key, now=datetime.now(UTC))
+    """Here as below, that a unit's officer keeps to it is asked where it is done, so of the
+    commands, too."""
+    code, key, now = code.strip().upper(), wired.settings.person_key, datetime.now(UTC)
+    added = await attendants.add(db, officer.id, code, told, why, key, unit_id=unit, now=now)
     return RedirectResponse(f"{HERE}/{added}", 303)
 
 
@@ -137,6 +146,7 @@ async def add(
 async def decide(
     officer: Annotated[Officer, confirmed(Right.APPROVE_ATTENDANT)],
     db: Transaction,
+    _: Within,
     attendant: Annotated[list[UUID], Form(min_length=1, max_length=PAGE)],
     decision: Annotated[str, Form(pattern="^(approve|decline)$")],
     why: Reason,
@@ -149,6 +159,13 @@ async def decide(
     return RedirectResponse(f"{HERE}/{attendant[0]}" if alone else f"{HERE}?state=requested", 303)
 
 
+async def _seen(db: AsyncSession, own: Scope, attendant_id: UUID) -> Attendant:
+    """Raises AttendantNotFound also of one elsewhere."""
+    shown = await attendants.find(db, attendant_id)
+    own.must_hold(shown.unit_id, AttendantNotFound)
+    return shown
+
+
 @router.get("/{attendant_id}")
 async def attendant_page(
     attendant_id: UUID,
@@ -158,21 +175,29 @@ async def attendant_page(
     wired: WiringDep,
     own: Within,
 ) -> Response:
-    shown = await attendants.find(db, attendant_id)
-    if own.units is not None and shown.unit_id not in own.units:
-        raise AttendantNotFound
+    shown = await _seen(db, own, attendant_id)
     asked = await attendants.open_request(db, attendant_id)
+    move = await units.open_move(db, shown)
     rights = rights_of(officer)
     now = datetime.now(UTC)
     today = wired.books.day(now)
     may_manage = Right.MANAGE_ATTENDANTS in rights
+    choices = await tree.tree(db, officer.unit_id)
     return pages.render(
         request,
         TEMPLATES,
         "attendant.html",
         books=wired.books,
         shown=shown,
+        of_unit=await tree.find(db, shown.unit_id),
+        units=choices,
+        has_units=len(choices) > 1 or not own.is_whole,
         asked=asked,
+        move=move,
+        may_decide_move=move is not None
+        and Right.APPROVE_ATTENDANT in rights
+        and move.proposed_by != officer.id
+        and own.holds(move.to_id),
         today=today,
         placed=await assignments.of_attendant(db, attendant_id, today),
         card=await cards.current(db, attendant_id),
@@ -189,7 +214,7 @@ async def attendant_page(
         signs_cards=wired.books.seal is not None,
         account=(await payees.agreed(db)).get((postings.ATTENDANT_PAYABLE, shown.code)),
         told_account=(await payees.waiting(db)).get((postings.ATTENDANT_PAYABLE, shown.code)),
-        may_pay=Right.PAY_SHARES in rights and own.is_whole,
+        may_pay=Right.PAY_SHARES in rights,
         keeps=wired.settings.payee_key is not None,
     )
 
@@ -204,6 +229,7 @@ async def change(
     officer: Manager,
     db: Transaction,
     wired: WiringDep,
+    _: Within,
     told: Told,
     why: Reason,
 ) -> Response:
@@ -213,14 +239,16 @@ async def change(
 
 
 @router.post("/{attendant_id}/stop")
-async def stop(attendant_id: UUID, officer: Manager, db: Transaction, why: Reason) -> Response:
+async def stop(
+    attendant_id: UUID, officer: Manager, db: Transaction, _: Within, why: Reason
+) -> Response:
     await attendants.stop(db, officer.id, attendant_id, why, now=datetime.now(UTC))
     return _back(attendant_id)
 
 
 @router.post("/{attendant_id}/requests")
 async def ask_to_resume(
-    attendant_id: UUID, officer: Manager, db: Transaction, why: Reason
+    attendant_id: UUID, officer: Manager, db: Transaction, _: Within, why: Reason
 ) -> Response:
     await attendants.propose(db, officer.id, attendant_id, why, now=datetime.now(UTC))
     return _back(attendant_id)
@@ -228,7 +256,12 @@ async def ask_to_resume(
 
 @router.post("/{attendant_id}/pin")
 async def new_pin(
-    attendant_id: UUID, request: Request, officer: Manager, db: Transaction, wired: WiringDep
+    attendant_id: UUID,
+    request: Request,
+    officer: Manager,
+    db: Transaction,
+    wired: WiringDep,
+    _: Within,
 ) -> Response:
     """The answer itself shows the PIN: of it only a hash is kept, so no other page can."""
     pin = await attendants.new_pin(db, officer.id, attendant_id, now=datetime.now(UTC))
@@ -242,12 +275,46 @@ async def new_pin(
     )
 
 
+@router.post("/{attendant_id}/moves")
+async def ask_to_move(
+    attendant_id: UUID,
+    officer: Manager,
+    db: Transaction,
+    own: Within,
+    to: Annotated[UUID, Form()],
+    why: Reason,
+) -> Response:
+    code = (await _seen(db, own, attendant_id)).code
+    now = datetime.now(UTC)
+    await units.propose(db, officer.id, Subject.ATTENDANT, code, to, why, now=now)
+    return _back(attendant_id)
+
+
+@router.post("/{attendant_id}/moves/{move_id}/decision")
+async def decide_move(
+    attendant_id: UUID,
+    move_id: UUID,
+    officer: Annotated[Officer, confirmed(Right.APPROVE_ATTENDANT)],
+    db: Transaction,
+    own: Within,
+    decision: Annotated[str, Form(pattern="^(approve|decline)$")],
+) -> Response:
+    """What was shown is decided, and no other move of the attendant."""
+    move = await units.open_move(db, await _seen(db, own, attendant_id))
+    if move is None or move.id != move_id:
+        raise MoveNotFound
+    approve = decision == "approve"
+    await units.decide(db, officer.id, move_id, approve=approve, now=datetime.now(UTC))
+    return _back(attendant_id)
+
+
 @router.post("/{attendant_id}/assignments")
 async def assign(
     attendant_id: UUID,
     officer: Manager,
     db: Transaction,
     wired: WiringDep,
+    _: Within,
     spot: Annotated[str, Form(min_length=1, max_length=2000)],
     day: Annotated[list[int], Form(max_length=7)],
     starts: Annotated[time, Form()],
@@ -270,6 +337,7 @@ async def end_assignment(
     officer: Manager,
     db: Transaction,
     wired: WiringDep,
+    _: Within,
 ) -> Response:
     now = datetime.now(UTC)
     told = (attendant_id, assignment_id, wired.books.day(now))
@@ -283,12 +351,14 @@ async def issue_card(
     officer: Manager,
     db: Transaction,
     wired: WiringDep,
+    _: Within,
     why: Reason,
     lost: Annotated[bool, Form()] = False,
 ) -> Response:
     """A new card, good as long as the letter of assignment; a lost one is good no more."""
     now = datetime.now(UTC)
-    shown = await attendants.find(db, attendant_id)
+    manage = Right.MANAGE_ATTENDANTS
+    _officer, shown = await attendants.theirs(db, officer.id, manage, attendant_id)
     if shown.state != AttendantState.ACTIVE or wired.books.seal is None:
         raise attendants.AttendantChanged
     if lost:
@@ -313,8 +383,10 @@ async def card_picture(
     officer: Annotated[Officer, allowed(Right.MANAGE_ATTENDANTS)],
     db: Transaction,
     wired: WiringDep,
+    own: Within,
 ) -> Response:
     """The card as it was issued, to be printed in its real size; it is signed anew, alike."""
+    await _seen(db, own, attendant_id)
     card, seal, books = await cards.current(db, attendant_id), wired.books.seal, wired.books
     if card is None or seal is None:
         raise attendants.AttendantChanged

@@ -61,10 +61,15 @@ PROPOSED = """
         UNION ALL
         SELECT 'attendant', a.name, r.proposed_by, r.proposed_at, '/office/attendants/' || a.id
         FROM attendant_requests r JOIN attendants a ON a.id = r.attendant_id
-        WHERE r.decided_at IS NULL
+        WHERE r.decided_at IS NULL AND ($6::uuid[] IS NULL OR a.unit_id = ANY($6))
+        UNION ALL
+        SELECT 'attendant-move', a.name, m.proposed_by, m.proposed_at, '/office/attendants/' || a.id
+        FROM unit_moves m JOIN attendants a ON a.id = m.attendant_id
+        WHERE m.decided_at IS NULL
+            AND ($6::uuid[] IS NULL OR (a.unit_id = ANY($6) AND m.to_id = ANY($6)))
         UNION ALL
         SELECT 'move', '', proposed_by, proposed_at, '/office/units'
-        FROM unit_moves WHERE decided_at IS NULL
+        FROM unit_moves WHERE decided_at IS NULL AND attendant_id IS NULL
         UNION ALL
         SELECT 'choice', acquirer, asked_by, asked_at, '/office/acquirers'
         FROM acquirer_choices
@@ -100,7 +105,8 @@ PROPOSED = """
     ORDER BY p.at LIMIT $3
 """
 
-# Of the rights that an officer of a unit has, only a complaint's decides; it is told by its place.
+# Of what an officer of a unit may decide, complaints are told by their place, and attendants by
+# their unit.
 DECIDES = {
     "tariff": Right.DECIDE_TARIFF,
     "rule": Right.DECIDE_RULE,
@@ -114,6 +120,7 @@ DECIDES = {
     "device": Right.APPROVE_DEVICE,
     "officer": Right.APPROVE_OFFICER,
     "attendant": Right.APPROVE_ATTENDANT,
+    "attendant-move": Right.APPROVE_ATTENDANT,
     "move": Right.APPROVE_OFFICER,
     "choice": Right.DECIDE_ACQUIRER,
     "complaint": Right.ANSWER_COMPLAINT,
@@ -136,7 +143,7 @@ async def by(db: AsyncSession, officer: Officer, own: Scope, now: datetime) -> S
     kinds = [kind for kind, right in DECIDES.items() if right in rights]
     if not kinds:
         return []
-    told = (officer.id, kinds, MOST + 1, now - UNCONFIRMED, own.zones)
+    told = (officer.id, kinds, MOST + 1, now - UNCONFIRMED, own.zones, own.units)
     return [
         Awaited(row["kind"], row["subject"], row["maker"], row["at"], row["place"])
         for row in await fetch(db, PROPOSED, *told)

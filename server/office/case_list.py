@@ -17,7 +17,7 @@ from server.casework.models import CaseKind
 from server.casework.service import CaseNotFound
 from server.database import Transactions
 from server.errors import InvalidRequest
-from server.identity.models import Officer
+from server.identity.models import Officer, Role
 from server.payments.books import Books
 from server.payments.models import OWNER
 from server.reconciliation.transfers import MENDED
@@ -108,6 +108,12 @@ OF_UNITS = frozenset(
 )
 """The kinds that have a place, or are about an attendant. Money is the whole regency's."""
 OWN = "(t.zone_id = ANY(:own_zones) OR t.unit_id = ANY(:own_units))"
+
+
+def kinds_of(officer: Officer, own: Scope) -> list[CaseKind]:
+    """The kinds that the role sees, and of those a unit what has a place."""
+    kinds = casework.seen_by(Role(officer.role))
+    return [kind for kind in kinds if own.is_whole or kind in OF_UNITS]
 
 
 def _own(own: Scope) -> tuple[str, dict[str, object]]:

@@ -20,7 +20,7 @@ from server.complaints import service as complaints
 from server.complaints.models import Complaint
 from server.database import Transaction, TransactionsDep
 from server.errors import language_of
-from server.identity.models import Officer, Role
+from server.identity.models import Officer
 from server.identity.service import Right, RoleNotAllowed
 from server.inspection.models import SignCase
 from server.office import case_files, case_list, queries, settling
@@ -70,12 +70,6 @@ def back(kind: CaseKind, case_id: UUID) -> Response:
 # The list
 
 
-def _seen(officer: Officer, own: Scope) -> list[CaseKind]:
-    """The kinds that the role sees, and of those a unit what has a place."""
-    kinds = casework.seen_by(Role(officer.role))
-    return [kind for kind in kinds if own.is_whole or kind in case_list.OF_UNITS]
-
-
 def asked(
     officer: OfficerDep,
     own: Within,
@@ -88,7 +82,7 @@ def asked(
     after: Annotated[str, Query(max_length=100)] = "",
 ) -> Wanted:
     """What the address says, of what the role sees; raises RoleNotAllowed."""
-    seen = _seen(officer, own)
+    seen = case_list.kinds_of(officer, own)
     if kind is not None and kind not in seen:
         raise RoleNotAllowed
     band = Band(age) if age else None
@@ -129,7 +123,7 @@ async def cases_page(
     age: str = "",
 ) -> Response:
     """All cases that the role sees, filtered by what the address says."""
-    now, seen = datetime.now(UTC), _seen(officer, own)
+    now, seen = datetime.now(UTC), case_list.kinds_of(officer, own)
     shown = await case_list.page(db, wired.books, wanted, now=now)
     chosen = {
         "kind": kind or "", "whose": wanted.whose, "age": age, "state": wanted.state,

@@ -12,9 +12,11 @@ from pydantic import Field, NaiveDatetime
 
 from domain.closure import ClosureReason
 from server import pages
+from server.casework.models import CaseKind
 from server.database import Transaction
 from server.identity.models import Officer
 from server.identity.service import Right, rights_of
+from server.office import case_list
 from server.office.signed_in import OfficerDep, Within, confirmed
 from server.pages import Blank
 from server.payments.wiring import WiringDep
@@ -58,6 +60,7 @@ async def closures_page(
         page=page,
         more=len(rows) > PAGE,
         reasons=list(ClosureReason),
+        sees_money=CaseKind.SUSPENSE in case_list.kinds_of(officer, own),
         may_close=Right.CLOSE_STREET in rights_of(officer),
     )
 

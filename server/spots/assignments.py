@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.database import new_id
 from server.errors import InvalidRequest, NotFound
 from server.identity import attendants
-from server.identity.service import Right, acting
-from server.spots import service
+from server.identity.service import Right
+from server.spots import service, units
 from server.spots.models import Spot, SpotAssignment
 from server.spots.service import SpotNotFound
 
@@ -53,13 +53,17 @@ async def assign(
     *,
     now: datetime,
 ) -> None:
-    """Put an attendant on spots, all or none; raises SpotNotFound, InvalidRequest."""
-    officer = await acting(db, by, Right.MANAGE_ATTENDANTS)
-    await attendants.find(db, attendant_id)
+    """Put an attendant on spots, all or none; raises SpotNotFound, InvalidRequest.
+
+    An officer of a unit puts its attendants on its spots.
+    """
+    officer, _ = await attendants.theirs(db, by, Right.MANAGE_ATTENDANTS, attendant_id)
+    own = await units.scope_of(db, officer)
     hours.refuse_unfit()
     found = await service.find_all(db, codes)
     wanted = dict.fromkeys(service.canonical(code) for code in codes)
-    if missing := [code for code in wanted if code not in found]:
+    seen = {code for code, spot in found.items() if own.sees(spot.zone_id)}
+    if missing := [code for code in wanted if code not in seen]:
         raise SpotNotFound(", ".join(missing))
     if not wanted:
         raise InvalidRequest("spots")
@@ -92,7 +96,7 @@ async def end(
     now: datetime,
 ) -> None:
     """From tomorrow on the attendant does not work this spot; one still to come never begins."""
-    officer = await acting(db, by, Right.MANAGE_ATTENDANTS)
+    officer, _ = await attendants.theirs(db, by, Right.MANAGE_ATTENDANTS, attendant_id)
     row = await db.scalar(
         select(SpotAssignment).where(SpotAssignment.id == assignment_id).with_for_update()
     )

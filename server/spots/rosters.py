@@ -31,16 +31,20 @@ async def take_in(
     why: str,
     key: SecretStr | None,
     *,
+    unit_id: UUID | None = None,
     today: date,
     now: datetime,
 ) -> int:
-    """Ask for every attendant of a file, all or none; how many. Raises RosterUnfit."""
+    """Ask for every attendant of a file, all or none; how many. Raises RosterUnfit.
+
+    They are of the officer's unit where none is told.
+    """
     bad: list[str] = []
     lines = _lines(text)
     for number, line in lines:
         try:
             async with db.begin_nested():
-                await _take(db, by, line, why, key, today, now)
+                await _take(db, by, line, why, key, unit_id, today, now)
         except (Problem, ValueError) as exc:
             bad.append(f"line {number}: {_said(exc)}")
     if bad:
@@ -67,6 +71,7 @@ async def _take(
     line: dict[str, str],
     why: str,
     key: SecretStr | None,
+    unit_id: UUID | None,
     today: date,
     now: datetime,
 ) -> None:
@@ -83,7 +88,8 @@ async def _take(
         _day(told, "sk_from"),
         _day(told, "sk_until"),
     )
-    added = await attendants.add(db, by, told["code"].upper(), person, why, key, now=now)
+    code = told["code"].upper()
+    added = await attendants.add(db, by, code, person, why, key, unit_id=unit_id, now=now)
     if told["spots"]:
         days = frozenset(int(sign) for sign in told["days"] if sign.isdecimal())
         hours = Hours(days, _time(told, "starts"), _time(told, "ends"), person.sk_from or today)

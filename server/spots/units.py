@@ -11,7 +11,16 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, case, func, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    case,
+    func,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
@@ -20,8 +29,8 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from server.database import new_id
 from server.errors import NotFound, Problem
+from server.identity import attendants, units
 from server.identity import service as identity
-from server.identity import units
 from server.identity.models import ROOT, Attendant, Officer, Shift, Unit
 from server.identity.service import AttendantNotFound, Right
 from server.identity.units import Draft, Placed
@@ -119,9 +128,20 @@ class Scope:
         told = await spots.zone_names(db)
         return told if self.zone_codes is None else [z for z in told if z[0] in self.zone_codes]
 
+    def sees(self, zone_id: UUID | None) -> bool:
+        return self.zones is None or zone_id in self.zones
+
     def must_see(self, zone_id: UUID | None, otherwise: type[Problem]) -> None:
         """Raises `otherwise` of what is elsewhere: as if it were not there."""
-        if self.zones is not None and zone_id not in self.zones:
+        if not self.sees(zone_id):
+            raise otherwise
+
+    def holds(self, unit_id: UUID | None) -> bool:
+        return self.units is None or unit_id in self.units
+
+    def must_hold(self, unit_id: UUID | None, otherwise: type[Problem]) -> None:
+        """As `must_see`, of who or what belongs to a unit."""
+        if not self.holds(unit_id):
             raise otherwise
 
     async def must_find(
@@ -167,13 +187,13 @@ async def shown(db: AsyncSession) -> list[Shown]:
     active = Officer.switched_off_at.is_(None)
     officers = await _by_unit(db, Officer.unit_id, Officer.name, active)
     counts = select(Attendant.unit_id, func.count()).group_by(Attendant.unit_id)
-    attendants = {unit: int(count) for unit, count in await db.execute(counts)}
+    people = {unit: int(count) for unit, count in await db.execute(counts)}
     return [
         Shown(
             placed,
             zones.get(placed.unit.id, ()),
             officers.get(placed.unit.id, ()),
-            attendants.get(placed.unit.id, 0),
+            people.get(placed.unit.id, 0),
         )
         for placed in await units.tree(db)
     ]
@@ -204,12 +224,33 @@ class Subject(StrEnum):
     ATTENDANT = "attendant"
 
 
-OF: dict[Subject, tuple[Any, InstrumentedAttribute[UUID | None], Any, type[Problem]]] = {
-    Subject.UNIT: (Unit, UnitMove.unit_id, Unit.parent_id, units.UnitNotFound),
-    Subject.ZONE: (Zone, UnitMove.zone_id, Zone.unit_id, ZoneNotFound),
-    Subject.ATTENDANT: (Attendant, UnitMove.attendant_id, Attendant.unit_id, AttendantNotFound),
+@dataclass(frozen=True)
+class Kind:
+    """Its table, the move's column of it, its own column of the unit above, and what if it is not.
+
+    Who asks for a move of one and who decides it must look after both units.
+    """
+
+    table: Any
+    moved: InstrumentedAttribute[UUID | None]
+    above: Any
+    missing: type[Problem]
+    asks: Right = Right.MANAGE_OFFICERS
+    decides: Right = Right.APPROVE_OFFICER
+
+
+OF: dict[Subject, Kind] = {
+    Subject.UNIT: Kind(Unit, UnitMove.unit_id, Unit.parent_id, units.UnitNotFound),
+    Subject.ZONE: Kind(Zone, UnitMove.zone_id, Zone.unit_id, ZoneNotFound),
+    Subject.ATTENDANT: Kind(
+        Attendant,
+        UnitMove.attendant_id,
+        Attendant.unit_id,
+        AttendantNotFound,
+        Right.MANAGE_ATTENDANTS,
+        Right.APPROVE_ATTENDANT,
+    ),
 }
-"""Its table, the move's column of it, its own column of the unit above, and what if it is not."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +261,7 @@ class Move:
     subject: Subject
     code: str
     name: str
+    to_id: UUID
     to: str
     proposed_by: UUID
     maker: str
@@ -234,15 +276,20 @@ async def propose(
     db: AsyncSession, by: UUID, subject: Subject, code: str, to: UUID, why: str, *, now: datetime
 ) -> UUID:
     """Ask that something come under a unit; raises as the problems above say."""
-    maker = await identity.acting(db, by, Right.MANAGE_OFFICERS)
-    await units.find(db, to)
-    table, column, _, missing = OF[subject]
-    subject_id = await db.scalar(select(table.id).where(table.code == code.strip().upper()))
-    if subject_id is None:
-        raise missing(code)
+    kind = OF[subject]
+    maker = await identity.acting(db, by, kind.asks)
+    own = await scope_of(db, maker)
+    of = kind.table.code == code.strip().upper()
+    found = (await db.execute(select(kind.table.id, kind.above).where(of))).one_or_none()
+    if found is None:
+        raise kind.missing(code)
+    subject_id, above = found
+    own.must_hold(above, kind.missing)
+    own.must_hold(to, units.UnitNotFound)
+    unit = await units.find(db, to)
     if subject_id == ROOT:
         raise units.UnitMisplaced
-    told = {column.key: subject_id, "to_id": to, "why": why, "proposed_at": now}
+    told = {kind.moved.key: subject_id, "to_id": to, "why": why, "proposed_at": now}
     made = await db.scalar(
         upsert(UnitMove)
         .values(id=new_id(), proposed_by=maker.id, **told)
@@ -251,44 +298,76 @@ async def propose(
     )
     if made is None:
         raise MoveOpen
+    if subject is Subject.ATTENDANT:
+        await _note(db, subject_id, "move-asked", maker, unit, why, now)
     return UUID(str(made))
+
+
+async def _note(
+    db: AsyncSession,
+    attendant_id: UUID,
+    act: str,
+    officer: Officer,
+    to: Unit,
+    why: str,
+    now: datetime,
+) -> None:
+    """In the history of who is moved, too."""
+    told = f"{to.name}: {why}"
+    await attendants.note(db, attendant_id, act, officer.login, told, now=now)
 
 
 async def decide(
     db: AsyncSession, by: UUID, move_id: UUID, *, approve: bool, now: datetime
 ) -> None:
-    """Do what another officer asked for, or not; raises OwnMove, MoveDecided, UnitMisplaced."""
-    checker = await identity.acting(db, by, Right.APPROVE_OFFICER)
+    """Do what another officer asked for, or not; raises OwnMove, MoveDecided, UnitMisplaced.
+
+    Raises MoveNotFound also of one from or to a unit elsewhere.
+    """
     asked = await db.scalar(select(UnitMove).where(UnitMove.id == move_id).with_for_update())
     if asked is None:
         raise MoveNotFound
+    kind = next(kind for kind in OF.values() if getattr(asked, kind.moved.key))
+    subject_id = getattr(asked, kind.moved.key)
+    checker = await identity.acting(db, by, kind.decides)
+    own, of = await scope_of(db, checker), kind.table.id == subject_id
+    own.must_hold(await db.scalar(select(kind.above).where(of)), MoveNotFound)
+    own.must_hold(asked.to_id, MoveNotFound)
     if asked.decided_at is not None:
         raise MoveDecided
     if asked.proposed_by == checker.id:
         raise OwnMove
     asked.decided_by, asked.decided_at, asked.approved = checker.id, now, approve
     await db.flush()
+    if kind.table is Attendant:
+        to, act = await units.find(db, asked.to_id), "moved" if approve else "move-declined"
+        await _note(db, subject_id, act, checker, to, asked.why, now)
     if not approve:
         return
-    for table, column, above, _ in OF.values():
-        subject_id = getattr(asked, column.key)
-        if subject_id is None:
-            continue
-        try:
-            async with db.begin_nested():
-                await db.execute(
-                    update(table).where(table.id == subject_id).values({above.key: asked.to_id})
-                )
-        except DBAPIError as exc:
-            units.raise_if_no_tree(exc)
-            raise
+    try:
+        async with db.begin_nested():
+            await db.execute(update(kind.table).where(of).values({kind.above.key: asked.to_id}))
+    except DBAPIError as exc:
+        units.raise_if_no_tree(exc)
+        raise
+
+
+async def open_move(db: AsyncSession, attendant: Attendant) -> Move | None:
+    """That an attendant comes under a unit, where it still waits for its decision."""
+    of = UnitMove.attendant_id == attendant.id
+    found = await db.execute(_named().where(of, UnitMove.decided_at.is_(None)))
+    return _move(row) if (row := found.one_or_none()) else None
 
 
 async def moves(db: AsyncSession, limit: int) -> list[Move]:
     """Those that wait first, then the newest."""
     waits = UnitMove.decided_at.is_(None)
     rows = await db.execute(_named().order_by(waits.desc(), UnitMove.id.desc()).limit(limit))
-    return [Move(row[0], Subject(row[1]), *row[2:]) for row in rows]
+    return [_move(row) for row in rows]
+
+
+def _move(row: Any) -> Move:
+    return Move(row[0], Subject(row[1]), *row[2:])
 
 
 def _named() -> Select[Any]:
@@ -303,6 +382,7 @@ def _named() -> Select[Any]:
             ),
             func.coalesce(of.code, Zone.code, Attendant.code),
             func.coalesce(of.name, Zone.name, Attendant.name),
+            UnitMove.to_id,
             to.name,
             UnitMove.proposed_by,
             maker.name,

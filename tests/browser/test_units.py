@@ -73,3 +73,50 @@ async def test_a_unit_is_made_and_its_officers_see_only_its_streets(
     await expect(aide.locator("h1")).to_have_text(
         "Hanya petugas untuk seluruh kabupaten yang boleh melakukan ini"
     )
+
+
+async def test_a_units_officers_add_approve_and_move_an_attendant(
+    screens: Screens, app: FastAPI, day_end: dict[str, Any], transactions: Transactions
+) -> None:
+    app.state.office_limit = RateLimit(10_000)
+    screens.expected_statuses |= {401, 404}
+    async with transactions.begin() as db:
+        upper = await units.add(db, ROOT, Draft("UPT-UTARA", "UPT Utara"))
+        await units.add(db, upper, Draft("UPT-PASAR", "UPT Pasar"))
+        for login, role in (("koor", Role.KOORDINATOR), ("verif", Role.VERIFIKATOR)):
+            await identity.add_officer(
+                db, login=login, name=f"Contoh {login}", role=role, password=PASSWORD
+            )
+            await db.execute(update(Officer).where(Officer.login == login).values(unit_id=upper))
+    koor = await sign_in(screens, "koor", PASSWORD)
+    await koor.goto("/office/attendants")
+    await expect(koor.locator("main")).not_to_contain_text(sample.ATTENDANT)
+    form = koor.locator("form", has=koor.get_by_role("button", name="Minta ditambahkan"))
+    await form.get_by_label("Kode").fill("j-101")
+    await form.get_by_label("Nama").fill("Ani Contoh")
+    await expect(form.get_by_label("Unit")).to_contain_text("UPT Pasar")
+    await expect(form.get_by_label("Unit")).not_to_contain_text("Pusat")
+    await form.get_by_label("Alasan").fill("pasar baru")
+    await screens.examine(koor, "unit-juru-parkir-baru")
+    await confirm(koor, "Minta ditambahkan")
+    await expect(koor.locator(".facts")).to_contain_text("UPT Utara")
+    verif = await sign_in(screens, "verif", PASSWORD)
+    await verif.get_by_role("link", name="Ani Contoh").click()
+    await screens.examine(verif, "unit-juru-parkir-diminta")
+    await verif.get_by_label("Catatan").fill("SK dilihat")
+    await confirm(verif, "Setujui")
+    await expect(verif.get_by_role("status")).to_have_text("aktif")
+    await koor.reload()
+    await koor.get_by_text("Pindahkan ke unit lain", exact=True).click()
+    form = koor.locator("form", has=koor.get_by_role("button", name="Minta dipindahkan"))
+    await form.get_by_label("Ke unit").select_option(label="– UPT Pasar")
+    await form.get_by_label("Alasan").fill("dekat rumahnya")
+    await screens.examine(koor, "unit-juru-parkir", english=False)
+    await confirm(koor, "Minta dipindahkan")
+    await expect(koor.locator("main")).to_contain_text("Menunggu verifikator yang mengurus kedua")
+    await verif.goto("/office")
+    await verif.get_by_role("link", name="Ani Contoh").click()
+    await screens.examine(verif, "unit-juru-parkir-pindah")
+    await confirm(verif, "Setujui")
+    await expect(verif.locator(".facts")).to_contain_text("UPT Pasar")
+    await screens.examine(verif, "unit-juru-parkir-dipindahkan")

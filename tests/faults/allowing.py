@@ -23,7 +23,7 @@ from server.identity.models import ROOT, Officer, Role
 from server.identity.units import Draft
 from tests.faults.handheld_stage import PIN, officers
 from tests.faults.stage import Stage
-from tests.server.asking import OF_A_UNIT, about, as_told, ask, at
+from tests.server.asking import ELSEWHERE, FORM, OF_A_UNIT, about, as_told, ask, asker, at
 from tests.server.handhelds import Handheld, approved, nonce_for
 
 PASSWORD = "kata sandi uji peran"
@@ -219,7 +219,7 @@ async def _key(stage: Stage, name: str, *scopes: Scope) -> dict[str, str]:
 
 
 async def _of_another_unit(stage: Stage, _clients: Clients) -> None:
-    """Each thing there is, asked for by an officer of a unit that has none of them."""
+    """Each thing there is, asked for by officers of units that have none of them."""
     now, spot = datetime.now(UTC), "(SELECT id FROM spots ORDER BY code LIMIT 1)"
     await stage.rows(
         f"""INSERT INTO complaints (id, number, kind, spot_id, owner, opened_at, due_on, state)
@@ -242,9 +242,7 @@ async def _of_another_unit(stage: Stage, _clients: Clients) -> None:
         now + timedelta(days=365),
         now,
     )
-    elsewhere = await _signed_in(stage, Role.BENDAHARA, "lain-")
-    form = {"why": "uji", "words": "uji", "version": "1", "event": "damaged",
-            "receipt": "x", "assignee": ""}  # fmt: skip
+    elsewhere = {role: await _signed_in(stage, role, f"lain-{role}-") for role in ELSEWHERE}
     asked = 0
     try:
         for rule in access.rules(create_interface()):
@@ -253,15 +251,21 @@ async def _of_another_unit(stage: Stage, _clients: Clients) -> None:
                 continue
             for values in (await stage.rows(OF_A_UNIT[path]))[:3]:
                 where = at(rule, path, values)
-                answer = await elsewhere.request(
-                    rule.method, where, data=form if rule.method == "POST" else None
+                answer = await elsewhere[asker(rule)].request(
+                    rule.method, where, data=FORM if rule.method == "POST" else None
                 )
                 stage.tally.runs += 1
                 asked += 1
                 if answer.status_code not in REFUSED:
                     stage.tally.violate(OTHERS, f"{rule.method} {where}: {answer.status_code}")
+        for (attendant,) in await stage.rows("SELECT id FROM attendants"):
+            await _expect(stage, "an attendant decided on",
+                          elsewhere[Role.VERIFIKATOR].post("/office/attendants/decisions",
+                                                           data=FORM | {"attendant": attendant}),
+                          "attendant-not-found")  # fmt: skip
     finally:
-        await elsewhere.aclose()
+        for client in elsewhere.values():
+            await client.aclose()
     if asked < len(OF_A_UNIT):
         stage.tally.violate("harness dead: nothing of another unit", str(asked))
 

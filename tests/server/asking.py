@@ -7,7 +7,7 @@ import httpx
 
 from server.access import Rule
 from server.database import new_id
-from server.identity.models import Role
+from server.identity.models import ROOT, Role
 from server.office.case_list import CASES
 
 WORDS = dict.fromkeys(("spot", "code", "number", "id_", "name", "account"), "x") | {
@@ -33,6 +33,14 @@ OF_A_UNIT = {
     "/office/casework/{kind}/{case_id}": f"SELECT kind, id FROM ({CASES}) t",
 }
 """Where an office's route tells of a thing that is in some unit, or of its parts; and which."""
+ELSEWHERE = (Role.BENDAHARA, Role.VERIFIKATOR, Role.KOORDINATOR)
+"""Roles that between them may all that officers of units may."""
+FORM = {
+    "why": "uji", "words": "uji", "assignee": "", "version": "1", "event": "damaged",
+    "receipt": "PSR-2026-000001", "name": "Uji", "to": str(ROOT), "decision": "approve",
+    "spot": "PSR-001-U", "day": "1", "starts": "07:00", "ends": "17:00",
+}  # fmt: skip
+"""What the forms of these routes ask for."""
 OF_NO_UNIT = ("/office/account/", "/office/map/tiles/", "/office/reports/")
 """What stands in these paths is no such thing."""
 
@@ -49,11 +57,17 @@ def about(rule: Rule) -> str | None:
     raise KeyError(rule.path)
 
 
+def asker(rule: Rule) -> Role:
+    """Of ELSEWHERE, one whose role and unit leave it this route."""
+    return next(role for role in ELSEWHERE if rule.lets_in_of_unit(role))
+
+
 def at(rule: Rule, path: str, values: Sequence[object]) -> str:
     """The route's address of one of the things that OF_A_UNIT finds."""
     told = iter(values)
     own = re.sub(r"{\w+}", lambda _: str(next(told)), path)
-    return re.sub(r"{\w+}", "1", own + rule.path.removeprefix(path))
+    parts = rule.path.removeprefix(path)
+    return own + re.sub(r"{(\w+)}", lambda found: str(ROOT) if "_id" in found[1] else "1", parts)
 
 
 def address(rule: Rule) -> str:

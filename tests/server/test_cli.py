@@ -16,7 +16,9 @@ from domain.parking import spot_code
 from server import schema
 from server.database import APP_ROLE, Transactions, as_role
 from server.identity import service as identity
-from server.identity.models import Role
+from server.identity import units
+from server.identity.models import ROOT, Role
+from server.identity.units import Draft
 from server.payments.books import Books
 from server.sample import CHECKER, OFFICER
 from server.settings import Settings
@@ -504,6 +506,7 @@ async def test_an_attendant_is_asked_for_stopped_and_taken_in_by_files(
         await identity.add_officer(
             db, login="koord", name="Koordinator", role=Role.KOORDINATOR, password="uji"
         )
+        await units.add(db, ROOT, Draft("UPT", "UPT Contoh"))
     by = ("--officer", "koord", "--why", "uji")
     asked = await karcis("attendant", "add", "j-002", "--name", "Siti Contoh", *by)
     assert asked.returncode == 4, asked.stderr
@@ -523,7 +526,7 @@ async def test_an_attendant_is_asked_for_stopped_and_taken_in_by_files(
     assert (tried.returncode, tried.stdout) == (0, "1 attendants would be asked for\n")
     assert stopped.returncode == 0, stopped.stderr
     taken, again = await asyncio.gather(
-        karcis("attendant", "import", good, *by, KARCIS_PERSON_KEY=PERSON_KEY),
+        karcis("attendant", "import", good, "--unit", "upt", *by, KARCIS_PERSON_KEY=PERSON_KEY),
         karcis("attendant", "resume", "J-001", *by),
     )
     assert (taken.returncode, again.returncode) == (4, 4), taken.stderr + again.stderr
@@ -531,6 +534,8 @@ async def test_an_attendant_is_asked_for_stopped_and_taken_in_by_files(
     assert [(one["code"], one["state"]) for one in json.loads(listed.stdout)] == [
         ("J-001", "stopped"), ("J-002", "requested"), ("J-011", "requested"),
     ]  # fmt: skip
+    of_unit = await karcis("attendant", "list", "--unit", "UPT")
+    assert [line.split()[0] for line in of_unit.stdout.splitlines()] == ["J-011"]
 
 
 async def test_keys_and_webhooks_are_managed_from_the_command_line(karcis: Karcis) -> None:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from html import unescape
 from io import BytesIO
 from uuid import UUID
 
@@ -43,17 +44,14 @@ from server.spots import closures, units
 from server.spots import service as spots
 from server.spots.models import Zone
 from server.spots.units import Subject
-from tests.server.asking import OF_A_UNIT, about, at
+from tests.server.asking import ELSEWHERE as OUTSIDERS
+from tests.server.asking import FORM, OF_A_UNIT, about, asker, at
 from tests.server.booking import SPOT, book
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 from tests.server.handhelds import Handheld, on_shift
 
 ELSEWHERE = "PLB"
 """A zone of the sample town in which nothing happens here."""
-FORM = {
-    "password": PASSWORD, "why": "uji", "words": "uji", "assignee": "", "version": "1",
-    "event": "damaged", "receipt": "PSR-2026-000001",
-}  # fmt: skip
 
 
 def _photo() -> bytes:
@@ -256,23 +254,27 @@ async def test_what_is_of_another_unit_is_not_there(
     subtests: pytest.Subtests,
 ) -> None:
     app.state.office_limit = RateLimit(10_000)
-    await sign_in(api, outsider)
+    [(unit,)] = await rows_of(transactions, "SELECT id FROM units WHERE code = 'UPT-A'")
+    for role in OUTSIDERS:
+        await add_officer(transactions, f"luar-{role}", role, UUID(str(unit)))
     found = {path: await rows_of(transactions, sql) for path, sql in OF_A_UNIT.items()}
     assert all(found.values()), found
     traces = (
         "SELECT (SELECT count(*) FROM case_comments), (SELECT count(*) FROM case_assignments),"
         " (SELECT count(*) FROM case_steps), (SELECT count(*) FROM complaint_changes),"
         " (SELECT count(*) FROM notice_changes), (SELECT count(*) FROM sign_changes),"
-        " (SELECT count(*) FROM closure_ends)"
+        " (SELECT count(*) FROM closure_ends), (SELECT count(*) FROM attendant_changes),"
+        " (SELECT count(*) FROM unit_moves)"
     )
     before = await rows_of(transactions, traces)
-    for rule in access.rules(app):
-        path = about(rule)
-        if path is None or not rule.lets_in_of_unit(Role.BENDAHARA):
-            continue
+    about_things = [rule for rule in access.rules(app) if about(rule)]
+    for rule in sorted(about_things, key=asker):
+        path = about(rule) or ""
+        await sign_in(api, f"luar-{asker(rule)}")
         for values in found[path]:
             where = at(rule, path, values)
-            form = {"data": FORM, "files": {"photo": PHOTO} if where.endswith("/photo") else None}
+            data = FORM | {"password": PASSWORD}
+            form = {"data": data, "files": {"photo": PHOTO} if where.endswith("/photo") else None}
             with subtests.test(f"{rule.method} {where}"):
                 answer = await api.request(
                     rule.method, where, **(form if rule.method == "POST" else {})
@@ -417,3 +419,35 @@ async def test_the_menu_of_a_unit_leads_only_where_one_may_go(
         for where in re.findall(r'href="(/office[^"]*)"', menu):
             with subtests.test(f"{role} {where}"):
                 assert (await api.get(where, follow_redirects=True)).status_code == 200
+
+
+async def test_no_link_leads_an_officer_of_a_unit_to_a_refusal(
+    api: httpx.AsyncClient,
+    app: FastAPI,
+    transactions: Transactions,
+    things: Things,
+    subtests: pytest.Subtests,
+) -> None:
+    """Money came while the street was closed here; its cases are the whole regency's."""
+    found = {path: await rows_of(transactions, sql) for path, sql in OF_A_UNIT.items()}
+    rules = {rule.path: rule for rule in access.rules(app) if rule.method == "GET"}
+    for role in OUTSIDERS:
+        await add_officer(transactions, f"uji-{role}", role, things.unit)
+        await sign_in(api, f"uji-{role}")
+        pages = [path for path in lists(app) if path == "/office" or "reports/" in path]
+        for path, rule in rules.items():
+            if rule.officers and rule.lets_in_of_unit(role) and "{" not in path:
+                pages.append(path)
+            elif path in found and rule.lets_in_of_unit(role):
+                pages.append(at(rule, path, found[path][0]))
+        seen: dict[str, str] = {}
+        for page in pages:
+            html = (await api.get(page, follow_redirects=True)).text
+            if page == "/office/closures" and role == Role.BENDAHARA:
+                assert "Rp3.000" in html
+            for link in re.findall(r'href="(/office[^"#]*)', html):
+                seen.setdefault(unescape(link), page)
+        for link, page in seen.items():
+            with subtests.test(f"{role} {page} -> {link}"):
+                answer = await api.get(link, follow_redirects=True)
+                assert answer.status_code == 200, answer.text[:200]
