@@ -426,11 +426,11 @@ async def test_no_link_leads_an_officer_of_a_unit_to_a_refusal(
     app: FastAPI,
     transactions: Transactions,
     things: Things,
-    subtests: pytest.Subtests,
 ) -> None:
     """Money came while the street was closed here; its cases are the whole regency's."""
     found = {path: await rows_of(transactions, sql) for path, sql in OF_A_UNIT.items()}
     rules = {rule.path: rule for rule in access.rules(app) if rule.method == "GET"}
+    refused = []
     for role in OUTSIDERS:
         await add_officer(transactions, f"uji-{role}", role, things.unit)
         await sign_in(api, f"uji-{role}")
@@ -448,6 +448,7 @@ async def test_no_link_leads_an_officer_of_a_unit_to_a_refusal(
             for link in re.findall(r'href="(/office[^"#]*)', html):
                 seen.setdefault(unescape(link), page)
         for link, page in seen.items():
-            with subtests.test(f"{role} {page} -> {link}"):
-                answer = await api.get(link, follow_redirects=True)
-                assert answer.status_code == 200, answer.text[:200]
+            answer = await api.get(link, follow_redirects=True)
+            if answer.status_code != 200:
+                refused.append((role, page, link, answer.status_code))
+    assert refused == []
