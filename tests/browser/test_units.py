@@ -118,5 +118,5 @@ async def test_a_units_officers_add_approve_and_move_an_attendant(
     await verif.get_by_role("link", name="Ani Contoh").click()
     await screens.examine(verif, "unit-juru-parkir-pindah")
     await confirm(verif, "Setujui")
-    await expect(verif.locator(".facts")).to_contain_text("UPT Pasar")
+    await expect(verif.locator(".facts").first).to_contain_text("UPT Pasar")
     await screens.examine(verif, "unit-juru-parkir-dipindahkan")
