@@ -66,6 +66,8 @@ RIGHTS = {
     "/office/attendants/{attendant_id}/stop": Right.MANAGE_ATTENDANTS,
     "/office/attendants/{attendant_id}/requests": Right.MANAGE_ATTENDANTS,
     "/office/attendants/{attendant_id}/pin": Right.MANAGE_ATTENDANTS,
+    "/office/attendants/{attendant_id}/moves": Right.MANAGE_ATTENDANTS,
+    "/office/attendants/{attendant_id}/moves/{move_id}/decision": Right.APPROVE_ATTENDANT,
     "/office/attendants/{attendant_id}/assignments": Right.MANAGE_ATTENDANTS,
     "/office/attendants/{attendant_id}/assignments/{assignment_id}/end": Right.MANAGE_ATTENDANTS,
     "/office/attendants/{attendant_id}/cards": Right.MANAGE_ATTENDANTS,
