@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = '0098'
-down_revision = '0095'
+down_revision = '0103'
 
 ROOT = '00000000-0000-0000-0000-000000000000'
 
