@@ -72,7 +72,13 @@ def _wanted(
 ) -> list[Pooled]:
     """What to ask for: first what was asked for and not answered, with its own id."""
     kept = _kept(handheld, spot, wheels, shift.attendant, offer.minutes)
-    lasting = [one for one in kept if one.known and _lasts(handheld, one.known, offer)]
+    lasting = [
+        one
+        for one in kept
+        if one.known
+        and _lasts(handheld, one.known, offer)
+        and not _of_a_former(handheld, spot, one.known)
+    ]
     unanswered = [one for one in kept if one.known is None]
     missing = max(0, size - len(lasting))
     new = [
@@ -91,6 +97,19 @@ def _lasts(handheld: Handheld, known: dict[str, Any], offer: Offer) -> bool:
     policy = (handheld.store.master_data() or {}).get("offline") or {}
     needed = min(life / 2, timedelta(seconds=int(policy.get("window_s", offline.WINDOW_S))))
     return ends - handheld.office_time() > needed
+
+
+def _of_a_former(handheld: Handheld, spot: str, known: dict[str, Any]) -> bool:
+    """Whether the office has told since that another issues barcodes at this spot.
+
+    One that is newer than what the office told may be of the next one, and is as good.
+    """
+    master, told_at = handheld.store.master_data() or {}, handheld.store.master_data_at()
+    zone = (prices.spot_in(master, spot) or {}).get("zone") or {}
+    issuer = ((master.get("offline") or {}).get("issuers") or {}).get(zone.get("code"))
+    if not issuer or not told_at or known.get("issued_by") in (None, issuer):
+        return False
+    return datetime.fromisoformat(known["created_at"]) < datetime.fromisoformat(told_at)
 
 
 async def _ask(handheld: Handheld, shift: Shift, pooled: Pooled) -> None:
@@ -129,6 +148,7 @@ def ready(handheld: Handheld, spot: str, wheels: VehicleClass, offer: Offer | No
         for one in kept
         if one.known
         and one.known["amount_rp"] == offer.amount_rp
+        and not _of_a_former(handheld, spot, one.known)
         and datetime.fromisoformat(one.known["expires_at"]) > latest
     ]
     return sorted(fit, key=lambda one: str(one.known and one.known["expires_at"]))

@@ -7,7 +7,7 @@ job finds out what the acquirer booked.
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -466,6 +466,16 @@ class Issuer:
     ) -> Acquirer:
         """Who issues a charge that is opened now, of a zone, or of none."""
         return choices.issuing_at(self._acquirers, await self._choices(db, now), zone_id, kind)
+
+    async def issuing_by_zone(
+        self, db: AsyncSession, zone_ids: Collection[UUID], now: datetime
+    ) -> dict[UUID, str]:
+        """Who issues barcodes in these zones now."""
+        chosen, kind = await self._choices(db, now), ChargeKind.MPM
+        return {
+            zone_id: choices.issuing_at(self._acquirers, chosen, zone_id, kind).profile.name
+            for zone_id in zone_ids
+        }
 
     async def _choices(self, db: Connected, now: datetime) -> Sequence[choices.InForce]:
         """What officers chose; where there is one acquirer only, nobody needs to be asked."""

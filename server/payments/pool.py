@@ -68,6 +68,10 @@ async def refuse_more(db: AsyncSession, device_id: UUID, charge_id: UUID, now: d
         raise PoolFull
 
 
+async def issued_by(db: AsyncSession, charge_id: UUID) -> str:
+    return (await db.get_one(Charge, charge_id)).acquirer
+
+
 async def claim(
     db: AsyncSession, books: Books, device_id: UUID, shown: Shown, *, now: datetime
 ) -> None:

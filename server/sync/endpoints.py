@@ -20,7 +20,8 @@ router = APIRouter(prefix="/v1", tags=["sync"])
 async def master_data(
     shift: RequiredShift, db: Transaction, wired: WiringDep
 ) -> schemas.MasterData:
-    return await service.master_data(db, wired.books, wired.settings, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    return await service.master_data(db, wired.books, wired.settings, wired.issuer, now=now)
 
 
 @router.get("/closures")
@@ -44,7 +45,7 @@ async def pool_charge(
     shift: RequiredShift,
     transactions: TransactionsDep,
     wired: WiringDep,
-) -> payments.Charge:
+) -> schemas.PooledCharge:
     """Issue a barcode ahead, for this handheld to show when it has no connection."""
     return await service.issue_ahead(
         transactions, wired, shift, canonical(spot), body, now=datetime.now(UTC)

@@ -76,6 +76,10 @@ class Offline(BaseModel):
     limit_count: int
     limit_rp: int
     pool_size: int
+    issuers: dict[str, str] = Field(
+        description="Who issues barcodes, by zone. Of one kept that another issued before this was"
+        " told, none is shown any more to a driver who had not seen it."
+    )
 
 
 class Exemption(BaseModel):
@@ -267,6 +271,10 @@ class PoolCharge(BaseModel):
     id: UUID
     vehicle_class: VehicleClass
     minutes: int | None = Field(default=None, ge=1, le=LONGEST_STAY_MINUTES)
+
+
+class PooledCharge(payments.Charge):
+    issued_by: str = Field(description="The acquirer, by its name in the office's settings.")
 
 
 class ClaimCharge(BaseModel):

@@ -35,7 +35,7 @@ from server.parking import covered
 from server.payments import pool, proofs, receipts, refund_queries, vouchers
 from server.payments import queries as payments
 from server.payments.books import Books
-from server.payments.issuing import PaymentRequest
+from server.payments.issuing import Issuer, PaymentRequest
 from server.payments.schemas import Charge
 from server.payments.service import ChargeNotFound
 from server.payments.wiring import Wiring
@@ -190,7 +190,7 @@ async def issue_ahead(
     wanted: schemas.PoolCharge,
     *,
     now: datetime,
-) -> Charge:
+) -> schemas.PooledCharge:
     async with transactions.begin() as db:
         await pool.refuse_more(db, shift.device_id, wanted.id, now)
     request = PaymentRequest(
@@ -202,7 +202,10 @@ async def issue_ahead(
         pooled_for=shift.device_id,
     )
     await wired.issuer.request(request, lifetime=wired.settings.pooled_lifetime, now=now)
-    return await _charge(transactions, wired.books, wanted.id)
+    charge = await _charge(transactions, wired.books, wanted.id)
+    async with transactions.begin() as db:
+        issued_by = await pool.issued_by(db, wanted.id)
+    return schemas.PooledCharge(**dict(charge), issued_by=issued_by)
 
 
 async def claim(
@@ -236,10 +239,13 @@ async def _charge(transactions: Transactions, books: Books, charge_id: UUID) -> 
 
 
 async def master_data(
-    db: AsyncSession, books: Books, settings: Settings, *, now: datetime
+    db: AsyncSession, books: Books, settings: Settings, issuer: Issuer | None, *, now: datetime
 ) -> schemas.MasterData:
     """What a handheld needs to quote and print without asking."""
     tariffs = await spots.tariffs_from(db, books.day(now))
+    known = await spots.all_spots(db)
+    zones = {spot.zone_id: spot.zone_code for spot in known}
+    issuers = await issuer.issuing_by_zone(db, zones, now) if issuer else {}
     return schemas.MasterData(
         regency=schemas.Regency(
             name=books.regency,
@@ -250,7 +256,7 @@ async def master_data(
             day_ends=settings.day_ends,
             site=books.base_url,
         ),
-        spots=[_spot(spot) for spot in await spots.all_spots(db)],
+        spots=[_spot(spot) for spot in known],
         tariffs=[schemas.ZoneTariff(zone=zone, version=version) for zone, version in tariffs],
         vehicle_classes=list(VehicleClass),
         proofs=schemas.Proofs(
@@ -263,6 +269,7 @@ async def master_data(
             limit_count=settings.offline_limit_count,
             limit_rp=settings.offline_limit_rp,
             pool_size=settings.pool_size,
+            issuers={zones[zone_id]: name for zone_id, name in issuers.items()},
         ),
         vouchers=schemas.Vouchers(revoked=await vouchers.revoked(db, books.day(now))),
         passes=schemas.Passes(revoked=await covered.revoked(db, books.day(now))),

@@ -93,7 +93,9 @@ class Office:
             "limit_count": 20,
             "limit_rp": 100_000,
             "pool_size": 0,
+            "issuers": {},
         }
+        self.issuer = "a"
         self.claims: dict[str, bytes] = {}
         self.state = "active"
         self.stopped: set[str] = set()
@@ -464,6 +466,7 @@ class Office:
             charge = self.new_charge(body["id"], request.path_params["spot"], body["vehicle_class"])
             if request.url.path.endswith("/pooled-charges"):
                 charge["expires_at"] = (datetime.now(UTC) + timedelta(hours=24)).isoformat()
+                charge["issued_by"] = self.issuer
             if "consumer_qr" in body:
                 charge |= {"qris": None}
             self.charges[body["id"]] = charge

@@ -162,6 +162,28 @@ def test_what_lapses_is_renewed_and_what_costs_otherwise_is_not_shown(
     assert working.charge(SPOT)["qris"] is None
 
 
+def test_what_a_former_acquirer_issued_is_replaced_and_shown_to_nobody_new(
+    office: Office, working: Device
+) -> None:
+    cut(office, working)
+    shown = working.charge(SPOT)["id"]
+    former = set(kept(working))
+    office.issuer, office.offline["issuers"] = "b", {"MTG": "b"}
+    working.kill()
+    office.start()
+    working.start()  # it asks for master data at once
+    until(lambda: len(set(kept(working)) - former) == 6)
+    assert {office.charges[one]["issued_by"] for one in set(kept(working)) - former} == {"b"}
+    # What a driver had been shown is paid as ever.
+    office.pay(shown)
+    until(lambda: working.get(f"/api/charges/{shown}")["state"] == "paid")
+    cut(office, working)
+    for wheels in ("motorcycle", "car", "truck"):
+        assert {working.charge(SPOT, wheels)["id"] for _ in range(2)}.isdisjoint(former)
+    assert working.charge(SPOT)["qris"] is None  # none is left, though some of the former are kept
+    assert set(kept(working)) <= former
+
+
 def test_another_spot_has_no_pool_until_it_is_worked_at(office: Office, working: Device) -> None:
     working.http.get(f"/spots/{OTHER_SPOT}")
     until(lambda: len(kept(working)) == 12)

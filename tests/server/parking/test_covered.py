@@ -173,7 +173,7 @@ async def test_handhelds_are_told_of_revoked_passes_and_of_exemptions_in_force(
     async with transactions.begin() as db:
         for pass_serial in (gone, old):
             await covered.revoke(db, pass_serial, "dijual", now=NOW)
-        told = await sync.master_data(db, books, settings, now=NOW)
+        told = await sync.master_data(db, books, settings, None, now=NOW)
     assert told.passes.revoked == [gone]
     added = [e for e in told.exemptions if "sampel" not in e.regulation]
     assert [(e.regulation, e.valid_until) for e in added] == [

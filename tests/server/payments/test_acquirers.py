@@ -264,6 +264,23 @@ async def test_each_acquirers_calls_and_money_are_measured_under_its_name(two: T
     assert ">sandbox<" in page
 
 
+async def test_handhelds_are_told_who_issues_in_each_zone_and_who_issued_what_they_keep(two: Two):
+    handheld = await two.office.open_shift()
+
+    async def told() -> tuple[dict[str, str], str]:
+        master = (await two.client.get("/v1/masterdata", auth=handheld.signed)).json()
+        body = {"id": str(new_id()), "vehicle_class": "car"}
+        path = f"/v1/spots/{FLAT}/pooled-charges"
+        kept = (await two.client.post(path, json=body, auth=handheld.signed)).json()
+        return master["offline"]["issuers"], kept["issued_by"]
+
+    issuers, issued_by = await told()
+    assert (set(issuers.values()), issued_by) == ({"sandbox"}, "sandbox")
+    zone = FLAT.partition("-")[0]
+    await two.use(B, zone)
+    assert await told() == (issuers | {zone: B}, B)
+
+
 async def test_a_charge_that_one_left_in_doubt_is_never_issued_at_the_other(two: Two):
     await two.a.fault("generate_no_answer_before_booking", times=1)
     await two.a.fault("query_no_answer_before_booking", times=1_000)

@@ -206,7 +206,7 @@ async def test_voided_vouchers_are_not_owed_and_used_ones_stay(
     async with office.transactions.begin() as db:
         assert await vouchers.void(db, 1, 1, 4, "tas hilang", books, now=now) == 3
         assert await vouchers.void(db, 1, 4, 4, "tas hilang", books, now=now) == 0
-        told = await sync.master_data(db, books, office.wired.settings, now=now)
+        told = await sync.master_data(db, books, office.wired.settings, None, now=now)
         with pytest.raises(vouchers.VoucherInvalid):
             await vouchers.void(db, 1, 1, 11, "x", books, now=now)
     assert told.vouchers.revoked == [serial(1, number) for number in (2, 3, 4)]
