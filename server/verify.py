@@ -233,8 +233,14 @@ TRIGGERS = (
     "units_are_a_tree",
     "units_never_changes",
     "unsettled_lines_insert_only",
+    "voucher_batches_by_two",
     "voucher_batches_insert_only",
     "voucher_ends_insert_only",
+    "voucher_ends_voided_by_two",
+    "voucher_proposals_batch_stays",
+    "voucher_proposals_first_state",
+    "voucher_proposals_never_changes",
+    "voucher_proposals_only_edges",
     "voucher_refusals_insert_only",
 )
 """What binds even the owner of the schema; a test holds the list equal to the database's."""

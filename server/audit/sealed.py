@@ -165,6 +165,7 @@ RECORDED: Mapping[str, Recorded] = {
         digests=_these("mail_to"), left_out=_these("failed_at", "failure")
     ),
     "rule_proposals": Recorded(),
+    "voucher_proposals": Recorded(),
     "settlement_corrections": Recorded(digests=_these("content")),
     "share_rules": Recorded(),
     "shift_differences": Recorded(),

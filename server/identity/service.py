@@ -157,6 +157,8 @@ class Right(StrEnum):
     DECIDE_ACQUIRER = "decide_acquirer"
     PROPOSE_RULE = "propose_rule"
     DECIDE_RULE = "decide_rule"
+    ISSUE_VOUCHERS = "issue_vouchers"
+    DECIDE_VOUCHERS = "decide_vouchers"
     PAY_SHARES = "pay_shares"
     DECIDE_PAYOUT = "decide_payout"
     CANCEL_CHARGE = "cancel_charge"
@@ -201,6 +203,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.CHOOSE_ACQUIRER,
                 Right.SWITCH_ACQUIRER,
                 Right.PROPOSE_RULE,
+                Right.ISSUE_VOUCHERS,
                 Right.PAY_SHARES,
                 Right.CANCEL_CHARGE,
                 Right.REQUEST_REFUND,
@@ -226,6 +229,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.DECIDE_TARIFF,
                 Right.DECIDE_ACQUIRER,
                 Right.DECIDE_RULE,
+                Right.DECIDE_VOUCHERS,
                 Right.DECIDE_PAYOUT,
                 Right.DECIDE_REFUND,
                 Right.DECIDE_CASE,

@@ -75,6 +75,10 @@ PROPOSED = """
         FROM acquirer_choices
         WHERE state = 'requested' AND (NOT at_once OR starts_at > $4)
         UNION ALL
+        SELECT 'voucher', coalesce(seller, to_char(batch, 'FM0000')), proposed_by, proposed_at,
+            '/office/vouchers/proposals/' || id
+        FROM voucher_proposals WHERE state = 'requested'
+        UNION ALL
         SELECT 'complaint', c.number, o.id, answered.changed_at, '/office/complaints/' || c.id
         FROM complaints c LEFT JOIN spots s ON s.id = c.spot_id
         CROSS JOIN LATERAL (
@@ -122,6 +126,7 @@ DECIDES = {
     "attendant": Right.APPROVE_ATTENDANT,
     "attendant-move": Right.APPROVE_ATTENDANT,
     "move": Right.APPROVE_OFFICER,
+    "voucher": Right.DECIDE_VOUCHERS,
     "choice": Right.DECIDE_ACQUIRER,
     "complaint": Right.ANSWER_COMPLAINT,
     "case": Right.DECIDE_CASE,

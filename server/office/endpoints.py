@@ -50,6 +50,7 @@ from server.office import (
     today,
     units,
     voids,
+    vouchers,
 )
 from server.office.signed_in import allowed, shown_enough, signed_in
 from server.pages import Day, DayOrNone
@@ -64,7 +65,10 @@ from server.webhooks import queries as webhooks
 router = APIRouter(prefix="/office", tags=["office"], include_in_schema=False)
 # Signal stands before the devices, scheduled before the reports: those take any word.
 for right, parts in (
-    (Right.SEE_BOOKS, (days, deposits, payouts, ledger, refunds, cases, money, tariffs, rules)),
+    (
+        Right.SEE_BOOKS,
+        (days, deposits, payouts, ledger, refunds, cases, money, tariffs, rules, vouchers),
+    ),
     (
         Right.SEE_WORK,
         (

@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -11,12 +11,19 @@ from tempfile import TemporaryDirectory
 
 from fastapi import Response
 from fastapi.responses import FileResponse
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.background import BackgroundTask
 
 from server import pages
 from server.database import Transactions
 from server.identity.models import Officer
+from server.payments.books import Books
+from server.payments.voucher_models import VoucherBatch
+from server.payments.voucher_proposals import Range
 from server.reports.models import ReportDownload
+
+SHEETS = "lembar-voucher"
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,12 @@ class What:
     first: date
     last: date
     filters: dict[str, str] = field(default_factory=dict)
+
+
+def vouchers(batch: VoucherBatch, which: Range, books: Books) -> What:
+    """Sheets of vouchers, which park whoever has them."""
+    told = {"batch": f"{which.batch:04}", "numbers": f"{which.first}-{which.last}"}
+    return What(SHEETS, books.day(batch.issued_at), batch.valid_until, told)
 
 
 async def record(
@@ -53,6 +66,17 @@ async def record(
                 made_at=now,
             )
         )
+
+
+async def latest(
+    db: AsyncSession, report: str, filters: dict[str, str], limit: int
+) -> Sequence[ReportDownload]:
+    """Who took files of a kind out, of what those tell; the newest first."""
+    found = select(ReportDownload).where(
+        ReportDownload.report == report, ReportDownload.filters.contains(filters)
+    )
+    rows = await db.scalars(found.order_by(ReportDownload.id.desc()).limit(limit))
+    return rows.all()
 
 
 async def csv_file(

@@ -1,5 +1,6 @@
-"""Vouchers on A4 sheets, ten a sheet, to be printed and cut."""
+"""Vouchers to be printed: on A4 sheets, ten a sheet, to be cut, or as lines of a CSV file."""
 
+import csv
 import io
 from collections.abc import Sequence
 
@@ -20,6 +21,22 @@ RULES = (
     "paling tinggi sebesar nilai ini.",
     "Sisa nilai tidak dikembalikan.",
 )
+
+
+def file(signed: Sequence[tuple[Voucher, str]], form: str, regency: str) -> bytes:
+    """As `pdf` or `csv`."""
+    return pdf(signed, regency) if form == "pdf" else csv_text(signed).encode("utf-8-sig")
+
+
+def csv_text(signed: Sequence[tuple[Voucher, str]]) -> str:
+    """For a printer's own layout: a line a voucher, with the text of its QR."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=";")
+    writer.writerow(("serial", "value_rp", "class", "valid_until", "qr"))
+    for voucher, text in signed:
+        only = voucher.vehicle_class.value if voucher.vehicle_class else ""
+        writer.writerow((voucher.serial, voucher.value_rp, only, voucher.valid_until, text))
+    return out.getvalue()
 
 
 def pdf(signed: Sequence[tuple[Voucher, str]], regency: str) -> bytes:

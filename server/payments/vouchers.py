@@ -4,7 +4,7 @@ A handheld that is offline takes a voucher on its signature. Where it turns out 
 stay has happened all the same: what was taken stays as a case that somebody owns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -101,16 +101,17 @@ class Issue:
     valid_until: date
 
 
-async def issue(
-    db: AsyncSession, wanted: Issue, books: Books, issued_by: str, *, now: datetime
-) -> VoucherBatch:
-    """Record a batch under the next number, as owed by its seller and owed to its bearers."""
-    if books.seal is None:
-        raise NoSeal
-    # One at a time, so that numbers follow each other.
+async def next_number(db: AsyncSession) -> int:
+    """Of a batch; one at a time until this transaction ends, so that numbers follow each other."""
     await db.execute(select(func.pg_advisory_xact_lock(func.hashtext("voucher_batches"))))
     last = await db.scalar(select(func.coalesce(func.max(VoucherBatch.number), 0)))
-    number = int(last or 0) + 1
+    return int(last or 0) + 1
+
+
+async def issue(
+    db: AsyncSession, wanted: Issue, number: int, books: Books, issued_by: str, *, now: datetime
+) -> VoucherBatch:
+    """Record a batch that two officers agreed on, as owed by its seller and to its bearers."""
     vouchers.serial(number, wanted.count)
     entry_id = await ledger.record(
         db,
@@ -141,9 +142,11 @@ async def sells(db: AsyncSession, seller: str) -> bool:
     return bool(await db.scalar(select(exists().where(VoucherBatch.seller == seller))))
 
 
-def texts(batch: VoucherBatch, seal: Seal) -> Iterator[tuple[Voucher, str]]:
+def texts(
+    batch: VoucherBatch, seal: Seal, numbers: Iterable[int] | None = None
+) -> Iterator[tuple[Voucher, str]]:
     """Each voucher of a batch with the text of its QR, the same however often it is asked."""
-    for number in range(1, batch.count + 1):
+    for number in numbers or range(1, batch.count + 1):
         voucher = Voucher(
             vouchers.serial(batch.number, number),
             batch.value_rp,
@@ -158,7 +161,7 @@ async def void(
 ) -> int:
     """Void a batch's vouchers of these numbers that have not ended; how many those were.
 
-    They are lost or came back unsold: their seller does not owe them any more.
+    Two officers agreed. They are lost or came back unsold: their seller does not owe them any more.
     """
     batch = await db.get(VoucherBatch, number)
     if batch is None or not 1 <= first <= last <= batch.count:

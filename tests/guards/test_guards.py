@@ -38,8 +38,11 @@ from server.ledger import service as ledger
 from server.office import settling
 from server.parking.models import ParkingSession, UnendedStay
 from server.payments import choices
+from server.payments import voucher_proposals as vouchers
 from server.payments.books import Books
 from server.payments.choices import Wish
+from server.payments.voucher_proposals import Range
+from server.payments.vouchers import Issue
 from server.reconciliation import claims, corrections, payouts, remittances, transfers
 from server.reconciliation import service as reconciliation
 from server.reconciliation.models import Discrepancy, SettlementCorrection
@@ -598,6 +601,49 @@ GUARDS = {
         "I0-guards-stand",
         "was made with other values",
     ),
+    "a proposal about vouchers goes along its table": trigger(
+        "voucher_proposals_only_edges",
+        "voucher_proposals",
+        "UPDATE voucher_proposals SET state = 'requested', decided_by = NULL, decided_at = NULL"
+        " WHERE state = 'declined'",
+        "I0-guards-stand",
+        "may not become requested from declined",
+    ),
+    "a proposal about vouchers starts as requested": trigger(
+        "voucher_proposals_first_state",
+        "voucher_proposals",
+        copied("voucher_proposals", "state = 'declined'", id=NEW_ID),
+        "I0-guards-stand",
+        "may not become declined from nothing",
+    ),
+    "what was proposed about vouchers stays": trigger(
+        "voucher_proposals_never_changes",
+        "voucher_proposals",
+        "UPDATE voucher_proposals SET reason = 'lain'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
+    "a proposal about vouchers stays of its batch": trigger(
+        "voucher_proposals_batch_stays",
+        "voucher_proposals",
+        "UPDATE voucher_proposals SET batch = 2 WHERE act = 'void'",
+        "I0-guards-stand",
+        "was made with other values",
+    ),
+    "a batch of vouchers is issued by two officers": trigger(
+        "voucher_batches_by_two",
+        "voucher_batches",
+        copied("voucher_batches", "number = 1", number="9", entry_id=ANY_ENTRY),
+        "I0-guards-stand",
+        "no two officers issued batch 9",
+    ),
+    "vouchers are voided by two officers": trigger(
+        "voucher_ends_voided_by_two",
+        "voucher_ends",
+        "INSERT INTO voucher_ends VALUES ('V-0001-00002-X', 1, now(), NULL, 'uji')",
+        "I0-guards-stand",
+        "no two officers voided voucher V-0001-00002-X",
+    ),
     "a correction of a file goes along its table": trigger(
         "settlement_corrections_only_edges",
         "settlement_corrections",
@@ -827,6 +873,10 @@ REWRITTEN = {
         "UPDATE statement_lines SET amount_rp = amount_rp + 1",
         "I7-bank-as-imported",
     ),
+    "voucher_batches": (
+        "UPDATE voucher_batches SET value_rp = value_rp + 1",
+        "I14-vouchers-owed",
+    ),
 }
 """What somebody could do to tables that are only ever added to, and who would notice.
 
@@ -926,6 +976,12 @@ async def town(
         await proposals.decide(
             db, checker, asked, approve=False, why="uji", today=settled, now=after
         )
+        wanted = Issue("uji", 2, 5_000, None, date(2098, 1, 1))
+        for approve in (False, True, True):
+            asked = await vouchers.propose_issue(db, officer, wanted, "uji", books, now=now)
+            told = {"approve": approve, "why": "uji", "now": now}
+            await vouchers.decide(db, checker, asked, books, **told)
+        await vouchers.propose_void(db, officer, Range(1, 1, 1), "uji", now=now)
         wish = Wish("sandbox", "", "uji")
         chosen = await choices.switch(db, officer, wish, ["sandbox"], now=after)
         await choices.decide(db, checker, chosen, approve=False, why="uji", now=after)

@@ -138,6 +138,7 @@ UPDATED = {
         "count", "gross_rp", "recognised_rp", "refunded_rp", "held_count", "held_rp", "mdr_rp",
     },
     "takings_swept": {"bound", "reports_bound", "waiting_at", "waiting_xid"},
+    "voucher_proposals": {"state", "batch", "decided_by", "decided_at", "why"},
     "acquirer_choices": {"state", "decided_by", "decided_at", "why"},
     "rule_proposals": {"state", "decided_by", "decided_at", "why"},
     "settlement_corrections": {"state", "decided_by", "decided_at", "why"},

@@ -26,7 +26,7 @@ __all__ = ["karcis"]  # the fixture
 TODAY = datetime.now(ZoneInfo("Asia/Jakarta")).date()
 BATCH = (
     "--count", "12", "--amount-rp", "5000", "--seller", "Koperasi Pasar",
-    "--valid-until", f"{TODAY + timedelta(days=90)}",
+    "--valid-until", f"{TODAY + timedelta(days=90)}", "--reason", "stok",
 )  # fmt: skip
 
 
@@ -36,8 +36,24 @@ def sealed(karcis: Karcis, keys: Path) -> Karcis:
     return karcis
 
 
-async def test_a_batch_is_written_down_sold_and_voided(sealed: Karcis, books: Books) -> None:
-    issued = await sealed("voucher", "issue", "a.csv", *BATCH, "--class", "car")
+async def by_two(sealed: Karcis, *proposal: str) -> str:
+    """What one officer proposes and another agrees to, as it is told then."""
+    asked = await sealed("voucher", *proposal, "--officer", "bendahara")
+    assert asked.returncode == 4, asked.stderr
+    told = (asked.stdout.split()[0], "approve", "--why", "ya")
+    own = await sealed("voucher", "decide", *told, "--officer", "bendahara")
+    assert own.returncode == 1
+    decided = await sealed("voucher", "decide", *told, "--officer", "verifikator")
+    assert decided.returncode == 0, decided.stderr
+    return decided.stdout
+
+
+async def test_a_batch_is_agreed_on_printed_sold_and_voided(sealed: Karcis, books: Books) -> None:
+    of_bendahara = ("--officer", "bendahara")
+    early = await sealed("voucher", "print", "1", "a.csv", *of_bendahara)
+    assert (early.returncode, "There is no such batch" in early.stderr) == (1, True)
+    assert "as batch 0001" in await by_two(sealed, "issue", *BATCH, "--class", "car")
+    issued = await sealed("voucher", "print", "1", "a.csv", *of_bendahara)
     assert (issued.returncode, issued.stdout) == (0, "batch 0001: 12 vouchers in a.csv\n")
     told = (sealed.folder / "a.csv").read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(told), delimiter=";"))
@@ -45,11 +61,12 @@ async def test_a_batch_is_written_down_sold_and_voided(sealed: Karcis, books: Bo
     read = voucher.verify(rows[0]["qr"], books.proof_keys)
     assert (read.serial, read.value_rp, read.vehicle_class) == (rows[0]["serial"], 5_000, "car")
     for arguments, said in (
-        (("issue", "a.csv", *BATCH), "is there already"),
-        (("issue", "a.txt", *BATCH), "want a .csv or a .pdf"),
-        (("issue", "none/a.csv", *BATCH), "none/a.csv cannot be written: No such file"),
+        (("print", "1", "a.csv", *of_bendahara), "is there already"),
+        (("print", "1", "a.txt", *of_bendahara), "want a .csv or a .pdf"),
+        (("print", "1", "none/a.csv", *of_bendahara), "cannot be written: No such file"),
+        (("print", "1", "b.csv", "--officer", "verifikator"), "Your role may not do this"),
         (("paid", "Toko Lain", "--amount-rp", "1", "--slip", "SLIP 991100", "--on", f"{TODAY}",
-          "--officer", "bendahara"), "was given no batch"),
+          *of_bendahara), "was given no batch"),
     ):  # fmt: skip
         refused = await sealed("voucher", *arguments)
         assert refused.returncode == 1
@@ -62,13 +79,16 @@ async def test_a_batch_is_written_down_sold_and_voided(sealed: Karcis, books: Bo
     )  # fmt: skip
     assert paid.returncode == 0, paid.stderr
     lost = ("void", "1", "--from", "11", "--to", "12", "--why", "hilang")
-    assert (await sealed("voucher", *lost)).stdout == "2 vouchers voided\n"
+    assert "void 0001: 11-12" in await by_two(sealed, *lost)
+    listed = (await sealed("voucher", "list")).stdout
+    assert "12 issued, 0 used, 2 voided, 10 left" in listed
     verified = await sealed("verify")
     assert verified.returncode == 0, verified.stdout
 
 
 async def test_the_sheets_to_be_printed_can_be_scanned(sealed: Karcis, books: Books) -> None:
-    issued = await sealed("voucher", "issue", "a.pdf", *BATCH)
+    await by_two(sealed, "issue", *BATCH)
+    issued = await sealed("voucher", "print", "1", "a.pdf", "--officer", "bendahara")
     assert issued.returncode == 0, issued.stderr
     assert (sealed.folder / "a.pdf").read_bytes().startswith(b"%PDF")
     from server.payments import voucher_sheets

@@ -18,7 +18,7 @@ from tests.system.kerb import Kerb, behind_a_gate, until
 HOURLY = "RSU-003-I"
 
 
-def karcis(system: System, *arguments: str) -> str:
+def karcis(system: System, *arguments: str, code: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "server", *arguments, "--data", str(system.data_dir)],
         env={**os.environ, **system._server_environment()},
@@ -26,7 +26,7 @@ def karcis(system: System, *arguments: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
@@ -35,7 +35,11 @@ def voucher(system: System, tmp_path: Path) -> str:
     """The text of one that is worth an hour of a car."""
     out = tmp_path / "vouchers.csv"
     wanted = ("--count", "1", "--amount-rp", "4000", "--valid-until", "2099-12-31")
-    karcis(system, "voucher", "issue", str(out), *wanted, "--seller", "Koperasi Pasar")
+    of = ("--seller", "Koperasi Pasar", "--reason", "stok", "--officer", "bendahara")
+    asked = karcis(system, "voucher", "issue", *wanted, *of, code=4).split()[0]
+    agreed = ("approve", "--why", "ya", "--officer", "verifikator")
+    karcis(system, "voucher", "decide", asked, *agreed)
+    karcis(system, "voucher", "print", "1", str(out), "--officer", "bendahara")
     with out.open(encoding="utf-8-sig") as file:
         return next(csv.DictReader(file, delimiter=";"))["qr"]
 

@@ -17,12 +17,14 @@ from server.office import awaited
 from server.payments import choices, proposals
 from server.payments.books import Books
 from server.payments.choices import UNCONFIRMED, Wish
+from server.payments.vouchers import Issue
 from server.reconciliation import payouts
 from server.reconciliation.payouts import ToldAccount
 from server.spots import service as spots
 from server.spots import units
 from tests.server.handhelds import pending
 from tests.server.office.test_units import ELSEWHERE, add_officer, add_unit
+from tests.server.payments.voucher_officers import propose_issue
 from tests.server.reconciliation.paying import KEY
 from tests.server.reconciliation.test_payouts import office
 from tests.server.reconciliation.test_service import DAY, Office, statement
@@ -45,6 +47,8 @@ async def test_what_others_proposed_waits_and_what_one_proposed_oneself_does_not
     await add_officer(transactions, "adm", Role.ADMIN)
     await tariffs.propose(transactions)
     await rules.propose(transactions, rules.PAYOUT)
+    wanted = Issue("Koperasi Pasar", 1, 5_000, None, date(2098, 1, 1))
+    await propose_issue(transactions, books, wanted, now)
     await pending(transactions, now)
     async with transactions.begin() as db:
         maker = await identity.officer_named(db, sample.OFFICER)
@@ -59,7 +63,7 @@ async def test_what_others_proposed_waits_and_what_one_proposed_oneself_does_not
         await proposals.propose(db, maker, case, CaseOutcome.RECOGNISED, "PSR", "uji", now=now)
     waiting = await waits_for(transactions, sample.CHECKER, now)
     assert sorted(kind for kind, _ in waiting) == [
-        "case", "device", "move", "payee", "rule", "tariff",
+        "case", "device", "move", "payee", "rule", "tariff", "voucher",
     ]  # fmt: skip
     assert ("rule", "payout") in waiting
     assert ("payee", "Karang Taruna (sampel)") in waiting

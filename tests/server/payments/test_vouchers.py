@@ -14,10 +14,12 @@ from domain.proof import Seal
 from domain.tariff import VehicleClass
 from domain.voucher import Voucher, serial, sign
 from server.database import new_id
-from server.payments import vouchers
+from server.payments import voucher_proposals, vouchers
+from server.payments.voucher_proposals import Range, VoucherRangeUnfit, VouchersEnded
 from server.payments.vouchers import Issue
 from server.sync import service as sync
 from tests.server.handhelds import Handheld
+from tests.server.payments import voucher_officers
 from tests.server.payments.conftest import CAR_RP, EXCLUSIVE, FLAT, Office
 from tests.server.payments.test_cash import legs
 
@@ -40,9 +42,13 @@ async def issue(
     """The texts of a new batch's vouchers."""
     books = office.wired.books
     assert books.seal is not None
+    now = datetime.now(UTC)
+    if until < books.day(now):
+        now -= timedelta(days=5)
+    wanted = Issue(SELLER, count, value_rp, only, until)
+    number = await voucher_officers.issued(office.transactions, books, wanted, now)
     async with office.transactions.begin() as db:
-        wanted = Issue(SELLER, count, value_rp, only, until)
-        batch = await vouchers.issue(db, wanted, books, "uji", now=datetime.now(UTC))
+        batch = await voucher_proposals.batch_of(db, number)
         return [text for _, text in vouchers.texts(batch, books.seal)]
 
 
@@ -161,9 +167,8 @@ async def test_what_a_voucher_does_not_pay(
     unknown = sign(seal, Voucher(serial(77, 1), 9_000, None, TODAY))
     other_value = sign(seal, Voucher(serial(4, 1), 90_000, None, TODAY))
     stranger = sign(Seal(Ed25519PrivateKey.generate()), Voucher(serial(1, 1), 1, None, TODAY))
-    async with office.transactions.begin() as db:
-        books = office.wired.books
-        assert await vouchers.void(db, 4, 1, 1, "hilang", books, now=datetime.now(UTC)) == 1
+    void = (office.transactions, office.wired.books, Range(4, 1, 1), datetime.now(UTC))
+    await voucher_officers.voided(*void)
     for slug, text in (
         ("voucher-too-small", small),
         ("voucher-other-class", bikes),
@@ -203,12 +208,12 @@ async def test_voided_vouchers_are_not_owed_and_used_ones_stay(
     text, *_ = await issue(office, count=10)
     await redeem(api, handheld, text)
     books, now = office.wired.books, datetime.now(UTC)
+    await voucher_officers.voided(office.transactions, books, Range(1, 1, 4), now)
     async with office.transactions.begin() as db:
-        assert await vouchers.void(db, 1, 1, 4, "tas hilang", books, now=now) == 3
-        assert await vouchers.void(db, 1, 4, 4, "tas hilang", books, now=now) == 0
         told = await sync.master_data(db, books, office.wired.settings, None, now=now)
-        with pytest.raises(vouchers.VoucherInvalid):
-            await vouchers.void(db, 1, 1, 11, "x", books, now=now)
+    for which, refused in ((Range(1, 4, 4), VouchersEnded), (Range(1, 1, 11), VoucherRangeUnfit)):
+        with pytest.raises(refused):
+            await voucher_officers.propose_void(office.transactions, which, now)
     assert told.vouchers.revoked == [serial(1, number) for number in (2, 3, 4)]
     found = await balances(office)
     assert (found["1170"], found["2140"]) == (35_000, -30_000)
