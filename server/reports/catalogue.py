@@ -4,7 +4,16 @@ from collections.abc import Mapping
 
 from server.errors import NotFound
 from server.identity.service import Right, RoleNotAllowed, UnitNotAllowed
-from server.reports import arrears, complaints, money, people, potential, revenue, targets
+from server.reports import (
+    arrears,
+    complaints,
+    money,
+    people,
+    potential,
+    revenue,
+    targets,
+    vouchers,
+)
 from server.reports.table import Report
 
 
@@ -16,7 +25,7 @@ class ReportNotFound(NotFound):
 
 REPORTS: Mapping[str, Report] = {
     report.name: report
-    for part in (revenue, targets, potential, money, people, arrears, complaints)
+    for part in (revenue, targets, potential, money, people, vouchers, arrears, complaints)
     for report in part.REPORTS
 }
 

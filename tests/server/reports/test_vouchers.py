@@ -1,0 +1,67 @@
+"""What reports of vouchers say is what the ledger says, on any day."""
+
+from datetime import date, datetime, timedelta
+
+import httpx
+from sqlalchemy import text
+
+from server.database import Transactions, new_id
+from server.payments import voucher_proposals, vouchers
+from server.payments.books import Books
+from server.payments.voucher_proposals import Range
+from server.payments.vouchers import Issue
+from server.reports import catalogue, table
+from server.reports.table import Asked, Period
+from tests.server.handhelds import on_shift
+from tests.server.payments.voucher_officers import issued, voided
+from tests.server.reports.test_reports import ALL, column, total
+
+BALANCE = """
+    SELECT coalesce(sum(p.amount_rp), 0)::bigint FROM ledger_postings p
+    JOIN ledger_entries e ON e.id = p.entry_id
+    WHERE p.account_code = :account AND e.business_day <= :day
+"""
+
+
+async def test_what_is_owed_by_the_reports_is_the_balance_of_the_accounts(
+    api: httpx.AsyncClient, transactions: Transactions, books: Books, now: datetime
+) -> None:
+    today, earlier = books.business_day(now), now - timedelta(days=40)
+    some = Issue("Toko Sampel", 4, 5_000, None, today - timedelta(days=10))
+    assert await issued(transactions, books, some, earlier) == 1
+    more = Issue("Koperasi Sampel", 6, 9_000, None, date(2098, 12, 31))
+    assert await issued(transactions, books, more, now) == 2
+    await voided(transactions, books, Range(1, 1, 1), now - timedelta(days=35))
+    await voided(transactions, books, Range(2, 5, 6), now)
+    handheld = await on_shift(api, transactions, now)
+    assert books.seal is not None
+    async with transactions.begin() as db:
+        batch = await voucher_proposals.batch_of(db, 2)
+        (_, qr), *_ = vouchers.texts(batch, books.seal)
+    body = {"id": str(new_id()), "vehicle_class": "car", "voucher": qr}
+    paid = await api.post("/v1/spots/PSR-001-U/voucher-charges", json=body, auth=handheld.signed)
+    assert paid.status_code == 201, paid.text
+    for first, last in ((50, 41), (50, 39), (39, 30), (30, 0)):
+        period = Period(today - timedelta(days=first), today - timedelta(days=last))
+        async with transactions.begin() as db:
+            owed, before, sellers = [
+                await db.scalar(text(BALANCE), {"account": account, "day": day})
+                for account, day in (
+                    ("2140", period.last),
+                    ("2140", period.first - timedelta(days=1)),
+                    ("1170", period.last),
+                )
+            ]
+        asked = Asked(period, books, today)
+        async with transactions.begin() as db:
+            made, of_sellers = [
+                await table.build(db, catalogue.REPORTS[name], asked, ALL)
+                for name in ("voucher", "voucher-penjual")
+            ]
+        assert (total(made, "owed_rp"), total(made, "before_rp")) == (-owed, -before)
+        assert total(of_sellers, "owed_rp") == sellers
+    assert (owed, before, sellers) == (-42_000, -15_000, 51_000)
+    assert column(made, "seller") == ["Koperasi Sampel", "Toko Sampel"]
+    assert column(made, "redeemed") == [1, 0]
+    assert column(made, "voided_rp") == [18_000, 0]
+    assert column(made, "expired_rp") == [0, 15_000]
