@@ -9,6 +9,7 @@ from attendant_app import covered, pool, problems, service, stays, sync
 from attendant_app.runtime import Handheld
 from attendant_app.server_api import new_client
 from domain.closure import Closure, ClosureReason, closed
+from domain.payment import ChargeKind
 from tests.attendant_app.builders import MASTER_DATA, OTHER_SPOT, SPOT
 from tests.attendant_app.office import Office
 from tests.attendant_app.test_offline import Device as Clocks
@@ -51,7 +52,7 @@ async def test_what_was_announced_closes_and_opens_without_a_connection(
     # Who stood there before ends his stay and pays.
     left = await stays.leave(handheld, before.id, None)
     assert left.ended_at is not None
-    cash = await stays.collect(handheld, before.id, service.ChargeKind.CASH)
+    cash = await stays.collect(handheld, before.id, ChargeKind.CASH)
     assert cash.quoted_rp == 10_000
     clocks.wait(2)
     assert (await service.take_cash(handheld, SPOT, "motorcycle")).quoted_rp == 2000

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import zxingcpp
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from domain import notice
 from printer.interpreter import interpret
@@ -131,6 +132,7 @@ def test_a_notice_made_without_a_network_is_on_paper_at_once_and_at_the_office_o
     [(sha256, jpeg)] = office.photos.items()
     assert hashlib.sha256(jpeg).hexdigest() == sha256
     with Image.open(io.BytesIO(jpeg)) as kept:
+        assert isinstance(kept, JpegImageFile)
         assert max(kept.size) == notice.PHOTO_SIDE
         assert kept.size[0] < kept.size[1], "not turned upright"
         assert {name for name, _ in kept.applist} == {"APP0"}

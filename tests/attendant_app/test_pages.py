@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from attendant_app import scanner
 from tests.attendant_app.builders import MERCHANT, SPOT
@@ -23,10 +23,12 @@ def page(browser: Browser, device: Device) -> Iterator[Page]:
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "console",
-        lambda message: "Content Security Policy" in message.text and faults.append(message.text),
-    )
+
+    def told(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            faults.append(message.text)
+
+    page.on("console", told)
     yield page
     context.close()
     assert not faults

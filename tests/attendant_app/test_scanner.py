@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from PIL import Image
 from pyzbar import pyzbar
 
 from attendant_app import cascade, scanner
-from attendant_app.scanner import PictureError, Watcher, decode, decode_bytes
+from attendant_app.scanner import PictureError, Sighting, Watcher, decode, decode_bytes
 from bench import pictures
 from tests.attendant_app.builders import drawn, on_canvas, photographed, qris_text
 
@@ -139,7 +140,7 @@ def test_no_step_is_begun_that_would_likely_end_too_late(monkeypatch: pytest.Mon
     begun = []
 
     def step(takes_s: float) -> tuple[cascade.Treatment, cascade.Reader]:
-        def read(grey: cascade.Grey) -> list[cascade.Sighting]:
+        def read(grey: cascade.Grey) -> list[Sighting]:
             nonlocal now
             begun.append(takes_s)
             now += takes_s
@@ -147,7 +148,7 @@ def test_no_step_is_begun_that_would_likely_end_too_late(monkeypatch: pytest.Mon
 
         return (lambda grey: grey), read
 
-    monkeypatch.setattr(cascade.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(cascade, "_CASCADE", tuple(map(step, (0.01, 0.1, 0.08, 0.1, 0.1))))
     assert decode(on_canvas(drawn(qris_text(), 5)), 0.25) == []
     assert begun == [0.01, 0.1, 0.08]
@@ -193,7 +194,7 @@ def test_a_frame_goes_on_where_the_last_ones_time_ran_out(monkeypatch: pytest.Mo
     taken: list[str] = []
 
     def step(name: str) -> tuple[cascade.Treatment, cascade.Reader]:
-        def read(grey: cascade.Grey) -> list[cascade.Sighting]:
+        def read(grey: cascade.Grey) -> list[Sighting]:
             nonlocal now
             taken.append(name)
             now += 0.05
@@ -201,7 +202,7 @@ def test_a_frame_goes_on_where_the_last_ones_time_ran_out(monkeypatch: pytest.Mo
 
         return (lambda grey: grey), read
 
-    monkeypatch.setattr(cascade.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(cascade, "_CASCADE", tuple(map(step, "abcde")))
     watcher = Watcher(0.16)
     for _ in range(3):

@@ -1,5 +1,6 @@
 """Numbers of notices, their links under a device's signature, and their states."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -48,7 +49,7 @@ def test_a_number_is_of_its_device_and_every_slip_in_it_is_noticed() -> None:
 
 @pytest.mark.parametrize("amount_rp", [5_000, None])
 def test_a_link_says_what_its_device_signed(amount_rp: int | None) -> None:
-    facts = NoticeFacts(*(getattr(FACTS, n) for n in FACTS.__slots__[:-1]), amount_rp)
+    facts = replace(FACTS, amount_rp=amount_rp)
     assert notice.verify(notice.make_link(SITE, facts, KEY.sign), SITE, KEYS) == facts
 
 

@@ -150,7 +150,7 @@ class Row(dict[str, Any]):
 class Cursor(apsw.Cursor):
     @property
     def rowcount(self) -> int:
-        return cast(int, self.connection.changes())
+        return int(self.connection.changes())
 
 
 class Connection(apsw.Connection):

@@ -1126,7 +1126,7 @@ async def test_a_guard_that_is_switched_off_is_noticed(owner: Transactions) -> N
         await db.rollback()
 
 
-TABLES = {
+TABLES: dict[str, tuple[Any, Any, set[str]]] = {
     "charges": (ChargeState, CHARGE_TABLE, {"new", "issuing"}),
     "payments": (PaymentState, PAYMENT_TABLE, {"requested"}),
     "parking_sessions": (StayState, STAY_TABLE, {"open", "reserved"}),
@@ -1175,7 +1175,7 @@ async def test_the_database_allows_exactly_the_edges_of_the_table(
                     found.add((before, after))
         await db.rollback()
         for state in states:
-            new = {"id": NEW_ID, "state": f"'{state}'"}
+            new: dict[str, str] = {"id": NEW_ID, "state": f"'{state}'"}
             if table == "charges":
                 new |= OTHER_REFERENCES
             if table == "signs":

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -347,7 +348,8 @@ class Machine(RuleBasedStateMachine):
         self.db.executescript("".join(spooler.SCHEMA))
         self.slips = Spooler(self.db, limit=4)
         self.now = NOW
-        self.sending, self.leaving = None, False
+        self.sending: Any = None
+        self.leaving = False
         self.left: dict[tuple[str, int], int] = {}  # bytes that left this host, ever
         self.asked: set[str] = set()
 

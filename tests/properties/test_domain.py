@@ -235,7 +235,7 @@ def test_every_wrong_character_and_every_swap_of_neighbours_is_caught(code, data
     for other in ALPHABET.replace(right[at], ""):
         assert not is_valid(right[:at] + other + right[at + 1 :])
     for index in range(len(right) - 1):
-        one, other = right[index : index + 2]
+        one, other = right[index], right[index + 1]
         assert is_valid(right[:index] + other + one + right[index + 2 :]) == (one == other)
 
 

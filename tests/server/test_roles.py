@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import asyncpg
 import pytest
 from alembic import command
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
-import server.database
 from server import schema, verify
 from server.database import (
     APP_ROLE,
@@ -330,7 +329,7 @@ class Ordinary:
 @pytest.fixture
 async def ordinary(cluster: str) -> AsyncIterator[Ordinary]:
     admin = await asyncpg.connect(cluster)
-    password = server.database.make_url(cluster).password or ""
+    password = make_url(cluster).password or ""
     await admin.execute(f"CREATE ROLE karcis_uji_owner LOGIN PASSWORD '{password}'")
     await admin.execute("CREATE DATABASE karcis_uji OWNER karcis_uji_owner")
     yield Ordinary(as_role(database_named(cluster, "karcis_uji"), "karcis_uji_owner"), admin)

@@ -448,8 +448,10 @@ class ServedOffice(Office):
             )
             await reconciliation.import_statement(db, "statement.sta", banked, books, now=now)
             report = await reconciliation.reconcile(db, day, books, now=now)
-        for found in (*report.differences, *report.expected):
+        for found in report.differences:
             self.wrong.append(f"I7 {found.kind} {found.subject}")
+        for late in report.expected:
+            self.wrong.append(f"I7 {late.kind} {late.subject}")
 
     async def _verify(self) -> None:
         async with self._ground.app.state.transactions.begin() as db:

@@ -1,6 +1,7 @@
 """The simulated whole holds on a few seeds here, on 300 in `make faults` (T35), and plays again."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_the_same_invariants_catch_a_server_that_hears_nothing(
     """It acknowledges each notification at its door, forgets it, nobody inquires, and the bank
     holds back a payment.
     """
-    statement = settlement.statement_mt940
+    statement: Any = settlement.statement_mt940
     monkeypatch.setattr(ServedOffice, "hear", lambda *_: True)
     monkeypatch.setattr(ServedOffice, "look_after", lambda *_: None)
     monkeypatch.setattr(

@@ -25,11 +25,12 @@ from uuid import UUID
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from attendant_app import device_key, problems, proofs, recognise, service, shifts, signing, sync
+from attendant_app import device_key, problems, recognise, service, shifts, signing, sync
 from attendant_app.runtime import Handheld
 from attendant_app.server_api import NoAnswer
 from attendant_app.settings import Settings
 from attendant_app.store import Store
+from domain.proof import verify
 from tests.faults.stage import flat_spots
 from tests.simulation.acquirer import Acquirer, Order
 from tests.simulation.clocks import STARTS, Clock, VirtualLoop, carry, governed
@@ -324,7 +325,7 @@ class Device:
             return told
         self.told()
         keys = {self.world.office.seal.key_id: self.world.office.seal.public}
-        charge_id = str(proofs.verify(text, keys).charge_id)
+        charge_id = str(verify(text, keys).charge_id)
         self.greens.add(charge_id)
         self.world.watch.green(charge_id, self.number)
         return told

@@ -26,6 +26,7 @@ class Radio(BaseBleakClient):
     chunk = 100
     stalls_after = None
     fault = None
+    last: "Radio"
 
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)

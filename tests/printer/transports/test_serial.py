@@ -89,7 +89,7 @@ def test_closing_gives_a_slow_line_the_time_for_what_its_driver_holds(line, monk
     """A pty has no speed and holds nothing, so the driver's count and the clock are played."""
     held, slept = [4096], []
     monkeypatch.setattr(serial_lines, "_unsent", lambda fd: held[-1])
-    monkeypatch.setattr(serial_lines.time, "sleep", slept.append)
+    monkeypatch.setattr(time, "sleep", slept.append)
     serial = Serial(line[1], 9600)
     serial.open(30)
     serial.close(linger_s=2)

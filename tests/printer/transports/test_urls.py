@@ -79,7 +79,9 @@ def test_a_usb_printer_is_named_by_what_opens_it_again():
         Identity(0x0416, 0x5011, "", "1-1.2"),
         Identity(0x0416, 0x5011),
     ):
-        assert from_url(identity.url)._wanted == identity
+        opened = from_url(identity.url)
+        assert isinstance(opened, Usb)
+        assert opened._wanted == identity
 
 
 def test_memory_keeps_what_was_written():

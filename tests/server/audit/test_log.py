@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.ids import uuid7
 from server import sample
 from server.audit import checkpoints, service, tree
 from server.audit.checkpoints import DayNotSigned, Keeper
@@ -294,7 +295,7 @@ async def test_a_row_committed_late_is_sealed_by_the_next_sweep(
                 SELECT CAST(:id AS uuid), id, now(), 'new', 'issuing', 'uji', 'uji' FROM charges
                 WHERE id = :charge"""),
             {
-                "id": str(service.uuid7(int(now.timestamp() * 1000) - 5_000, bytes(10))),
+                "id": str(uuid7(int(now.timestamp() * 1000) - 5_000, bytes(10))),
                 "charge": earlier,
             },
         )

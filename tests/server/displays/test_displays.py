@@ -1,7 +1,7 @@
 """A display at a spot goes along by itself, and its picture can be read where it hangs."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -175,7 +175,7 @@ def test_all_words_are_inside_every_panel(size: tuple[int, int]) -> None:
     at = datetime(2026, 11, 23, tzinfo=UTC)
     for shows in Shows:
         for exclusive in (True, False):
-            known = service.replace(spot, code="PSR-12345-M", exclusive=exclusive)
+            known = replace(spot, code="PSR-12345-M", exclusive=exclusive)
             display = Display(shows, known, "", None, amount_rp=10_000_000, until=at)
             drawn = pictures.picture(pictures.words(display, "23.59", "23.59"), (), *size)
             ink = 1 - np.asarray(drawn).astype(int)

@@ -180,7 +180,12 @@ async def test_the_same_page_is_drawn_once_and_each_visit_has_an_id_of_its_own(
 ) -> None:
     drawn = []
     text_ = pages.text
-    monkeypatch.setattr(pages, "text", lambda *a, **k: drawn.append(1) or text_(*a, **k))
+
+    def draw(*told: Any, **named: Any) -> str:
+        drawn.append(1)
+        return text_(*told, **named)
+
+    monkeypatch.setattr(pages, "text", draw)
     now = datetime(2026, 3, 3, 9, tzinfo=books.timezone)
     visits = [await seen(spot_pages, FLAT, now + timedelta(seconds=s)) for s in range(5)]
     assert len(drawn) == 1

@@ -23,6 +23,7 @@ from server.identity.models import Role
 from server.inspection import notices
 from server.inspection.models import EvidenceDestroyed, Notice, NoticePhoto
 from server.payments.books import Books
+from server.payments.models import Receipt
 from server.sync.models import QuarantineCase, QuarantinedEvent
 from tests.server.booking import book
 from tests.server.cluster import PASSWORD
@@ -256,7 +257,7 @@ async def test_it_is_paid_by_a_receipt_of_that_street_once(
     money = {"acquirer_reference": "ACQ", "rrn": None, "amount_rp": 4000, "paid_at": paid_at}
     async with transactions.begin() as db:
         await book(db, books, reference="kami", **money)
-        receipt = await db.scalar(select(notices.receipts.Receipt.number))
+        receipt = await db.scalar(select(Receipt.number))
     first, second, later, truck = (event["body"]["number"] for event in events[1::2])
     for number in (later, truck):  # paid before it was left; another kind of vehicle
         answer = await api.post(f"/pemberitahuan/{number}", data={"receipt": receipt})

@@ -21,7 +21,7 @@ from server.casework.service import RIGHTS
 from server.database import Transactions, new_id
 from server.identity import service as identity
 from server.identity.models import Role
-from server.identity.service import MAY
+from server.identity.service import MAY, Right
 from server.inspection.models import OWNER as AGENCY
 from server.inspection.models import SignCase
 from server.limits import RateLimit
@@ -176,7 +176,7 @@ async def test_each_role_sees_its_kinds_and_acts_on_its_own(
         chosen = await api.get(f"/office/cases?kind={kind}")
         assert chosen.status_code == (200 if kind in seen else 403)
         path = f"/office/casework/{kind}/{case_id}"
-        works = kind in seen and casework.Right.WORK_CASE in MAY[role]
+        works = kind in seen and Right.WORK_CASE in MAY[role]
         said = await api.post(f"{path}/comments", data={"words": "dilihat"})
         assert said.status_code == (303 if works else 403)
         told = {"why": "uji", "outcome": "written_off", "password": "uji"}

@@ -18,7 +18,8 @@ from server.app import create_app
 from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Role
-from server.office import money, queries
+from server.office import queries
+from server.paging import PAGE
 from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
 from server.payments.models import Charge, Inquiry
@@ -460,7 +461,7 @@ async def test_transactions_are_paged_and_filtered_by_their_address(
 ) -> None:
     await sign_in(api)
     paid_at = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
-    count = money.PAGE + 3
+    count = PAGE + 3
     async with transactions.begin() as db:
         for place in range(count):
             told = {"reference": f"k{place}", "acquirer_reference": f"A{place}"}
@@ -476,7 +477,7 @@ async def test_transactions_are_paged_and_filtered_by_their_address(
     newest = (await api.get(f"/office/transactions?{day}&zone=PSR")).text
     (older,) = re.findall(r'href="\?([^"]+)">Lebih lama', newest)
     pages = await shown(f"{day}&zone=PSR"), await shown(html.unescape(older))
-    assert [len(page) for page in pages] == [money.PAGE, 3]
+    assert [len(page) for page in pages] == [PAGE, 3]
     assert sorted(pages[0] + pages[1]) == [f"RRN{place:03}" for place in range(count)]
     assert await shown(f"{day}&least_rp=2007&most_rp=2008") == ["RRN008", "RRN007"]
     assert await shown(f"{day}&zone=&spot=&least_rp=&most_rp=2000&rrn=") == ["RRN000"]

@@ -403,8 +403,8 @@ async def test_a_case_is_given_only_to_who_can_open_it(
         await sign_in(api, login)
         for kind, case_id, _ in cases:
             if kind in given[login]:
-                page = await api.get(boards.place(CaseKind(kind), UUID(str(case_id))))
-                assert page.status_code == 200, (login, kind)
+                shown = await api.get(boards.place(CaseKind(kind), UUID(str(case_id))))
+                assert shown.status_code == 200, (login, kind)
 
 
 async def test_the_menu_of_a_unit_leads_only_where_one_may_go(

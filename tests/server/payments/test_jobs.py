@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from server import jobs
+from server import jobs, verify
 from server.audit.checkpoints import Keeper
 from server.database import Transactions
 from server.payments.acquirer import Acquirers
@@ -187,7 +187,7 @@ async def test_the_timetable_is_kept_after_an_outage(office, worker, admin, monk
         ran.set()
 
     monkeypatch.setattr(jobs, "EVERY_FIVE_MINUTES", "* * * * * *")
-    monkeypatch.setattr(jobs.verify, "watch", watch)
+    monkeypatch.setattr(verify, "watch", watch)
     worker()
     database = (await office.rows("SELECT current_database() AS name"))[0]["name"]
     await asyncio.wait_for(ran.wait(), BACK_S)

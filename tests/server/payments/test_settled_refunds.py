@@ -1,7 +1,7 @@
 """Settlement files and bank statements decide what nobody told us, and every rupiah has a case."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,8 @@ def _read(path: str) -> bytes:
 
 class Bank(Desk):
     """The desk with what acquirer and bank send it."""
+
+    now: datetime
 
     async def files(self) -> tuple[date, bytes, bytes]:
         """The day's settlement file and bank statement, as the acquirer and the bank send them."""

@@ -19,9 +19,13 @@ from server.database import Transactions, new_id
 from server.identity import service as identity
 from server.identity.models import ShiftClosing
 from server.identity.service import OnShift
+from server.parking import service as parking
 from server.parking.covered_models import CoveredStay
+from server.parking.service import StayOver
 from server.payments import parts, stays
 from server.payments.acquirer import AcquirerUnknown, InquiryAnswer, PaidStatus
+from server.payments.cancelling import CancelUncertain, ChargeOfAnother
+from server.payments.issuing import NothingToPay, price
 from server.payments.parts import CashInHand, PartRequest, StayChargeOpen
 from server.payments.service import IdempotencyConflict
 from server.payments.stays import StartRequest
@@ -176,19 +180,19 @@ async def test_free_minutes_end_a_stay_with_nothing_owed(
     assert await kerb.owed(stay_id, now + timedelta(minutes=11)) > 0
     await kerb.leave(stay_id, now + timedelta(minutes=10))
     assert await kerb.owed(stay_id, now + HOUR) == 0
-    with pytest.raises(parts.NothingToPay):
+    with pytest.raises(NothingToPay):
         await kerb.charge(stay_id, now + HOUR)
 
 
 async def test_a_stay_holds_its_space_until_it_ends(kerb: Kerb, now: datetime) -> None:
     first = await kerb.start(now, EXCLUSIVE)
-    with pytest.raises(stays.parking.SpotOccupied):
+    with pytest.raises(parking.SpotOccupied):
         await kerb.start(now + HOUR, EXCLUSIVE)
     await kerb.leave(first, now + HOUR)
     second = await kerb.start(now + HOUR, EXCLUSIVE)
     await kerb.cash(second, now + HOUR, minutes=60)
     third = await kerb.start(now + 3 * HOUR, EXCLUSIVE)
-    with pytest.raises(stays.parking.SpotOccupied):
+    with pytest.raises(parking.SpotOccupied):
         await kerb.cash(second, now + 3 * HOUR, minutes=180)
     assert (await kerb.account(third)).row.state == "open"
 
@@ -231,7 +235,7 @@ async def test_the_parts_of_any_stay_sum_to_one_quote(
     for minutes in steps:
         try:
             await kerb.cash(stay_id, now, minutes)
-        except parts.NothingToPay:
+        except NothingToPay:
             account = await kerb.account(stay_id)
             assert account.charged_rp == account.whole(now).amount_rp or not account.parts
     left_at = now + timedelta(minutes=left_after)
@@ -242,9 +246,7 @@ async def test_the_parts_of_any_stay_sum_to_one_quote(
     account = await kerb.account(stay_id)
     bought = [part.covers_until for part in account.parts if part.covers_until]
     until = max([left_at, *bought])
-    whole = stays.price(
-        account.tariff, account.vehicle_class, now.astimezone(account.timezone), until
-    )
+    whole = price(account.tariff, account.vehicle_class, now.astimezone(account.timezone), until)
     assert account.charged_rp == account.paid_rp == whole.amount_rp
     assert await kerb.owed(stay_id, left_at + 100 * HOUR) == 0
 
@@ -258,7 +260,7 @@ async def test_an_end_and_extensions_at_once_never_charge_twice(kerb: Kerb, now:
         return_exceptions=True,
     )
     problems = [error for error in done if isinstance(error, BaseException)]
-    assert all(isinstance(error, parts.StayOver) for error in problems), problems
+    assert all(isinstance(error, StayOver) for error in problems), problems
     account = await kerb.account(stay_id)
     assert account.row.state == "ended"
     assert account.row.ended_at in (now + HOUR, now + 2 * HOUR)
@@ -321,7 +323,7 @@ async def test_a_stay_started_by_mistake_is_taken_back_and_counted(
     assert account.row.state == "voided"
     assert account.void is not None
     assert (account.void.reason, account.void.forgone_rp) == ("wrong_spot", 0)
-    with pytest.raises(parts.StayOver):
+    with pytest.raises(StayOver):
         await kerb.leave(stay_id, now)
     await kerb.start(now, EXCLUSIVE)
     left = await kerb.start(now)
@@ -364,7 +366,7 @@ async def test_a_cancelling_in_doubt_leaves_the_stay_as_it_is(
     acquirer = office.wired.acquirers.first
     acquirer.cancel = AsyncMock(side_effect=AcquirerUnknown("lost"))
     acquirer.inquire = AsyncMock(return_value=InquiryAnswer(PaidStatus.UNKNOWN, {}))
-    with pytest.raises(parts.CancelUncertain):
+    with pytest.raises(CancelUncertain):
         await kerb.void(stay_id, now + HOUR)
     assert (await kerb.account(stay_id)).void is None
     await office.tell(charge_id, (await office.charge(charge_id))["amount_rp"])
@@ -376,7 +378,7 @@ async def test_nobody_takes_back_what_another_attendant_did(
     api: httpx.AsyncClient, office: Office, kerb: Kerb
 ) -> None:
     of_a_driver = await office.request(FLAT)
-    with pytest.raises(parts.ChargeOfAnother):
+    with pytest.raises(ChargeOfAnother):
         await kerb.void(of_a_driver, datetime.now(UTC))
     missing = await api.post(
         f"/v1/stays/{new_id()}/void", json={"reason": "other"}, auth=kerb.handheld.signed
@@ -431,6 +433,6 @@ async def test_nobody_pays_for_a_stay_that_is_covered(
         kerb.leave(stay_id, now + HOUR, cash=CashInHand(new_id(), 4000)),
     ]
     for asked in refused:
-        with pytest.raises(parts.NothingToPay):
+        with pytest.raises(NothingToPay):
             await asked
     assert await office.count("payments") == 0

@@ -11,6 +11,7 @@ from domain.mdr import MerchantCriteria
 from server import verify
 from server.database import Transactions
 from server.payments.books import Books
+from server.payments.models import OWNER
 from server.reconciliation import closing, daily, rules, service
 from server.reconciliation.discrepancies import Resolution
 from server.reconciliation.matching import Tolerances
@@ -86,7 +87,7 @@ async def test_a_day_goes_from_awaited_to_missing_to_matched_and_nobody_asked(
     assert REGISTRY.get_sample_value("karcis_settlement_files_missing") == 1
     async with office.transactions.begin() as db:
         (row,) = await db.scalars(select(Discrepancy))
-    assert (row.difference_rp, row.owner) == (-6000, service.OWNER)
+    assert (row.difference_rp, row.owner) == (-6000, OWNER)
     settled_on = f"{DAY + timedelta(days=4)}"
     await office.settle(settlement(line(1, AT, settlement_date=settled_on)))
     # The file came, and what it does not tell of is due as well; its payout is not.

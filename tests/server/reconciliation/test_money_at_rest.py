@@ -5,10 +5,10 @@ from dataclasses import replace
 from server import verify
 from server.database import Transactions
 from tests.server.reconciliation import closes, paying
-from tests.server.reconciliation.test_remittances import AFTER, CAME_RP, Office, approve, make
+from tests.server.reconciliation.test_remittances import AFTER, CAME_RP, approve, make
 from tests.server.reconciliation.test_remittances import office as office
 from tests.server.reconciliation.test_rkud import MONDAY, RKUD, at_rkud
-from tests.server.reconciliation.test_service import DAY
+from tests.server.reconciliation.test_service import DAY, Office
 
 MOVED = "UPDATE ledger_postings SET account_code = '{}' WHERE account_code = '{}'"
 DAMAGES = {

@@ -343,8 +343,8 @@ async def test_a_transfer_told_before_the_account_it_left_is_the_batchs_money_on
     with pytest.raises(remittances.NothingToRemit):  # it is there, and is not handed in again
         await make(office)
     async with transactions.begin() as db:
-        left = await remittances.waiting(db, Workdays({}), 1, office.books, DAY, direct=True)
-    assert [one.amount_rp for one in left] == [1_986]
+        waits = await remittances.waiting(db, Workdays({}), 1, office.books, DAY, direct=True)
+    assert [one.amount_rp for one in waits] == [1_986]
     assert await broken(office) == {}
 
 

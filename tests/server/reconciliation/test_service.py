@@ -22,7 +22,7 @@ from server.ledger import service as ledger
 from server.ledger.models import Entry
 from server.payments import proposals
 from server.payments.books import Books
-from server.payments.models import Case
+from server.payments.models import OWNER, Case
 from server.reconciliation import rules, service
 from server.reconciliation.files import FileRefused
 from server.reconciliation.matching import How, Tolerances
@@ -474,7 +474,7 @@ async def test_a_discrepancy_has_an_owner_and_closes_when_it_is_explained(office
     async with office.transactions.begin() as db:
         rows = (await db.scalars(select(Discrepancy).order_by(Discrepancy.state.desc()))).all()
     assert [row.state for row in rows] == ["open", "closed", "closed", "closed"]
-    assert rows[0].owner == service.OWNER
+    assert rows[0].owner == OWNER
     assert (rows[0].difference_rp, rows[0].details) == (-500, {"ours_rp": 4000, "theirs_rp": 3500})
     await office.bank(
         statement(DAY, (3000, "BATCH BCH-A1"), (500, "BATCH BCH-A1"), (500, "BATCH BCH-A1"))

@@ -22,7 +22,7 @@ from server.database import Transactions
 from server.identity import service as identity
 from server.identity.models import Officer, Role
 from server.payments.books import Books
-from server.reports import catalogue, mailing, schedules
+from server.reports import catalogue, downloads, mailing, schedules
 from server.reports.downloads import Form, ReportTooLong
 from server.reports.mailing import Mailer, MailUnfit
 from server.reports.models import ReportDownload, ReportSchedule, ScheduledFile, ScheduledMail
@@ -167,7 +167,7 @@ async def test_a_period_too_long_for_a_file_is_told_and_holds_up_no_later_one(
         await db.execute(update(ReportSchedule).values(failed_at=december, failure="internal"))
     february = datetime(2027, 2, 2, 3, tzinfo=UTC)
     with monkeypatch.context() as patched:
-        patched.setitem(schedules.downloads.MOST_ROWS, Form.CSV, -1)
+        patched.setitem(downloads.MOST_ROWS, Form.CSV, -1)
         assert await schedules.write_due(transactions, books, None, now=february) == 0
     async with transactions.begin() as db:
         told = (await db.scalars(select(ReportSchedule))).one()

@@ -12,6 +12,7 @@ from server.complaints.service import Told
 from server.complaints.states import ComplaintKind, ComplaintOutcome
 from server.database import Transactions
 from server.figures import service as figures
+from server.figures.sums import REPORTED
 from server.identity import service as identity
 from server.ledger import postings
 from server.ledger import service as ledger
@@ -62,7 +63,7 @@ async def test_what_is_paid_in_settles_the_oldest_cash(
             done = await figures._count_page(
                 db,
                 "reports_bound",
-                figures.REPORTED,
+                REPORTED,
                 figures._made_at(datetime.now(UTC) + timedelta(days=1)),
                 books.timezone,
             )

@@ -56,7 +56,7 @@ class Desk:
 
     async def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         async with self.transactions.begin() as db:
-            result = await db.execute(text(sql), values)
+            result: Any = await db.execute(text(sql), values)
             return [dict(row) for row in result.mappings()] if result.returns_rows else []
 
     async def publish(self, count: int = 1) -> None:
