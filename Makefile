@@ -1,9 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run once test check fix golden interface bench faults mutation lock
+.PHONY: help setup run once test test-extras check fix golden interface bench faults mutation lock
 BIN := .venv/bin
 
 help: ## show what can be done here
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: ## install everything the system needs (also done by run and test)
 	@./setup.sh
@@ -17,6 +17,10 @@ once: setup ## one paid parking, end to end, with its pictures in ./data/once
 test: ## set up, then run every test, a worker on each processor (JOBS=0 for one after another)
 	@./setup.sh test
 	@$(BIN)/pytest -n $(or $(JOBS),auto) --dist worksteal
+
+test-extras: ## also set up PySpark, Java and SoftHSM, and run the tests that skip without them
+	@./setup.sh extras
+	@KARCIS_TEST_EXTRAS=1 $(BIN)/pytest -m extras -rs
 
 check: setup ## format, lint, types, import contracts, conventions (changes nothing)
 	@$(BIN)/ruff format --check -q .
@@ -47,3 +51,4 @@ interface: setup ## try the HTTP interface with invented requests for ten minute
 
 lock: ## rewrite requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --extra dev pyproject.toml -o requirements.lock -q
+	@printf 'pyspark>=4\npython-pkcs11\n' | uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock - -o requirements-extras.lock -q

@@ -3,6 +3,7 @@
 # libraries its wheels cannot carry. Safe to run again: it does nothing when nothing changed.
 #   ./setup.sh          what `make run` needs
 #   ./setup.sh test     also Chromium, for the browser tests
+#   ./setup.sh extras   also Java, SoftHSM, PySpark and a PKCS#11 library, for `make test-extras`
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -43,6 +44,10 @@ missing=()
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 "$python" -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("zbar") is None)' || missing+=(libzbar0)
 if [ "${1:-}" = test ] && ! command -v chromium >/dev/null; then missing+=(chromium fonts-liberation); fi
+if [ "${1:-}" = extras ]; then
+  command -v java >/dev/null || missing+=(default-jre-headless)
+  command -v softhsm2-util >/dev/null || missing+=(softhsm2)
+fi
 [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
 
 fingerprint() { sha256sum "$1" | cut -c1-16; }
@@ -57,6 +62,12 @@ fi
 if [ ! -e "$project" ]; then
   .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
   touch "$project"
+fi
+
+extras=.venv/.extras-$(fingerprint requirements-extras.lock)
+if [ "${1:-}" = extras ] && [ ! -e "$extras" ]; then
+  .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-extras.lock
+  touch "$extras"
 fi
 
 # What pages use from npm, by the system's Node or else one from a wheel. Without it the office's map

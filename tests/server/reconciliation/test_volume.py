@@ -22,6 +22,7 @@ from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import SettlementMapping, mapping
 from server.reconciliation.matching import Booked, Difference, Movement, Settled, match
 from server.reconciliation.settlements import SANDBOX
+from tests.extras import absent
 
 FIXTURES = Path("fixtures/settlements")
 DAY = date(2026, 11, 21)
@@ -65,7 +66,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
     if importlib.util.find_spec("pyspark") is None or shutil.which("java") is None:
-        pytest.skip("needs `pip install karcis[spark]` and Java")
+        absent("PySpark and Java")
     import ibis
     from pyspark.sql import SparkSession
 
@@ -173,6 +174,7 @@ def of_a_day(rng: random.Random, count: int) -> tuple[list[Booked], list[Settled
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.extras
 def test_pyspark_gives_the_same_outcome(spark: Any, tmp_path: Path) -> None:
     booked, settled = of_a_day(random.Random(7), 200)
     check_agrees(spark, tmp_path, booked, settled, [Movement("bank/1", 4000, "BCH-A1")])

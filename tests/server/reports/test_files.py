@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import importlib.util
 import io
 import os
 import shutil
@@ -48,6 +49,7 @@ from server.reports.signing import ReportKeyUnfit, ReportSigner, signer_of
 from server.reports.table import Asked, Column, Kind, Period, Report, Row, Said, Table
 from server.settings import Settings
 from server.system import REPORT_SIGNER, make_report_key
+from tests.extras import absent
 from tests.server.payments.conftest import on_a_socket
 
 EVIL = (
@@ -249,14 +251,16 @@ TOKENS = [
 @pytest.fixture
 def token(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings with a key in a token of SoftHSM, where that is installed."""
-    pkcs11 = pytest.importorskip("pkcs11")
+    if importlib.util.find_spec("pkcs11") is None:
+        absent("python-pkcs11")
+    import pkcs11
     from pkcs11.util.ec import encode_named_curve_parameters
     from pkcs11.util.x509 import decode_x509_certificate
 
     module = next((path for path in TOKENS if path.exists()), None)
     tool = shutil.which("softhsm2-util")
     if module is None or tool is None:
-        pytest.skip("there is no SoftHSM here")
+        absent("SoftHSM")
     (tmp_path / "tokens").mkdir()
     (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tmp_path / 'tokens'}\n")
     monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm2.conf"))
@@ -308,6 +312,7 @@ def token(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
 
 
+@pytest.mark.extras
 async def test_a_key_in_a_token_signs_as_well(
     rows: list[Row], settings: Settings, token: Settings
 ) -> None:
