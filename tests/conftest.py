@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.examined import pytest_sessionfinish, pytest_testnodedown  # noqa: F401 - hooks
+
 # Without a deadline, as the processors may be shared with others; and the same examples at every
 # run, so that a change is judged by itself. `KARCIS_HYPOTHESIS=new` is there to find others.
 settings.register_profile("same", deadline=None, derandomize=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from axe_playwright_python.async_playwright import Axe
 from axe_playwright_python.base import AxeResults
@@ -15,6 +16,7 @@ from babel.messages.pofile import read_po
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 from server.ledger.postings import CHART
+from tests.examined import EXAMINED
 
 PHONE, SMALL_PHONE, DESK = (390, 844), (320, 568), (1280, 800)
 SIZES = (SMALL_PHONE, PHONE, DESK)
@@ -181,6 +183,7 @@ class Screens:
 
         In English it is asked for anew: not where its address is only for a form that was sent.
         """
+        EXAMINED.add(urlsplit(page.url).path)
         before = page.viewport_size
         for width, height in sizes:
             await page.set_viewport_size({"width": width, "height": height})
