@@ -19,6 +19,8 @@ from printer.transports.way import Transport
 LPGETSTATUS = 0x060B  # <linux/lp.h>; usblp answers it with GET_PORT_STATUS
 _PAUSE_S = 0.02
 
+DEVICES, MEMORY = Path("/dev"), Path("/dev/shm")  # noqa: S108 - of files, like any folder
+
 
 class File(Transport):
     """`path`, which `answers` if it is a device."""
@@ -38,7 +40,7 @@ class File(Transport):
                 self.answers = False
             # A device is read for its status; reading back a plain file would be reading ourselves.
             flags = os.O_RDWR if self.answers else os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            if self._path.parent == Path("/dev") or Path("/dev") in self._path.parents:
+            if DEVICES in self._path.parents and MEMORY not in self._path.parents:
                 flags &= ~os.O_CREAT  # an unplugged printer must not become a file
             self._fd = os.open(self._path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o644)
         except OSError as error:

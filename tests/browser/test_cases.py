@@ -17,8 +17,10 @@ async def test_a_difference_is_given_noted_proposed_decided_and_opened_again(
     screens: Screens, transactions: Transactions, now: datetime
 ) -> None:
     await differ(transactions, now, (0, -2000), (9, -4000))
-    await sign_case(transactions, now)
+    sign = await sign_case(transactions, now)
     maker = await sign_in(screens, sample.OFFICER, PASSWORD, DESK)
+    await maker.goto(f"/office/sign-cases/{sign}")
+    await screens.examine(maker, "sign-case")
     await maker.get_by_role("link", name="Kasus", exact=True).first.click()
     await expect(maker.locator("#kasus tbody tr")).to_have_count(3)
     await screens.examine(maker, "cases-inbox")
