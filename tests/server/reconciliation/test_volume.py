@@ -70,8 +70,8 @@ def spark() -> Iterator[Any]:
     import ibis
     from pyspark.sql import SparkSession
 
-    session = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    session = session.config("spark.sql.shuffle.partitions", "1").getOrCreate()
+    alone = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    session = alone.config("spark.sql.shuffle.partitions", "1").getOrCreate()
     yield ibis.pyspark.connect(session)
     session.stop()
 
