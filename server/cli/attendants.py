@@ -76,15 +76,13 @@ def make_card(
             wanted = await issued.everybody(db, (await units.coded(db, unit)).id)
         made = [await issued.issue(db, code, last, now=now) for code in wanted]
         # Drawn before the commit: a card that could not be written was never issued.
-        pictures = [
-            cards.draw(card, kta.sign(books.seal, card), books.regency, books.agency)
-            for card in made
-        ]
+        names = books.seal, books.regency, books.agency
         with writing(out):
             if alone:
-                pictures[0].save(out, resolution=cards.DPI, dpi=(cards.DPI, cards.DPI))
+                picture = cards.draw(made[0], kta.sign(books.seal, made[0]), *names[1:])
+                picture.save(out, resolution=cards.DPI, dpi=(cards.DPI, cards.DPI))
             else:
-                out.write_bytes(cards.vests(pictures) if vest else cards.sheets(pictures))
+                out.write_bytes(cards.printed(made, *names, vest=vest))
         return made
 
     made = or_say_why(data, work)

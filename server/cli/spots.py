@@ -1,6 +1,6 @@
 """Commands on parking spots."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -26,7 +26,6 @@ from server.cli.shell import (
 
 if TYPE_CHECKING:
     from server.spots.sheets import Sheet, Size, View
-    from server.spots.signs import Planned
 
 spot_app = typer.Typer(help="Parking spots.", no_args_is_help=True)
 
@@ -41,17 +40,11 @@ def import_spots(
 
     A GeoJSON file is known by its name, .geojson or .json; it may have the zones' outlines too.
     """
-    from server.ledger import service as ledger
-    from server.spots import geojson
+    from server.inspection import printing
     from server.spots import service as spots
 
-    is_geojson = file.suffix.lower() in (".geojson", ".json")
-    take_in = geojson.import_features if is_geojson else spots.import_spots
-
     async def read(db: Any, text: str) -> int:
-        count = await take_in(db, text)
-        await ledger.open_accounts(db, await spots.zone_names(db))
-        return count
+        return await printing.take_in_spots(db, file.name, text)
 
     count = _taken_in(data, file, dry_run, read, spots.SpotFileError)
     print(f"{count} spots{' would be' if dry_run else ''} imported")
@@ -172,6 +165,8 @@ def sign_spots(
 
     Each sheet is read back with two decoders first. Needs KARCIS_PROOF_KEY.
     """
+    from server.inspection import printing
+    from server.settings import Settings
     from server.spots import signs
 
     if sum((bool(codes), zone is not None, every)) != 1:
@@ -182,16 +177,18 @@ def sign_spots(
         fail(f"{out} is there already")
 
     async def plan(db: Any, books: Any) -> Any:
-        return await _planned(db, books, codes, zone, replace)
+        spots = await printing.wanted(db, codes, zone)
+        merchant, now = Settings().merchant_name, datetime.now(UTC)
+        return await printing.plan(db, books, spots, merchant, replace=replace, now=now)
 
-    planned, drawn, key_id = or_say_why(data, plan)
+    drawing = or_say_why(data, plan)
+    drawn = drawing.sheets
     chosen, view = _chosen(drawn[0].link, size, distance, light)
     content = _drawn(drawn, chosen, view)
-    new = sum(each.is_new for each in planned)
 
     async def enter(db: Any, _books: Any) -> None:
         now = datetime.now(UTC)
-        await signs.issue(db, planned, key_id, login(), why, now=now)
+        await signs.issue(db, drawing.planned, drawing.key_id, login(), why, now=now)
         # Before they count: a sign that could not be written was never made.
         with writing(out):
             out.write_bytes(content)
@@ -199,60 +196,7 @@ def sign_spots(
     if not dry_run:
         or_say_why(data, enter)
     _tell_sizes(drawn, chosen)
-    print(f"{len(drawn)} signs ({new} new){' would be' if dry_run else ''} in {out}")
-
-
-async def _planned(
-    db: Any, books: Any, codes: Sequence[str] | None, zone: str | None, replace: bool
-) -> "tuple[list[Planned], list[Sheet], str]":
-    """What is to be drawn, as it stands in the registry and the tariffs now."""
-    import qris
-    from domain import sign_link
-    from server.payments import queries
-    from server.payments.vouchers import NoSeal
-    from server.settings import Settings
-    from server.spots import service as spots
-    from server.spots import signs
-    from server.spots.sheets import Sheet
-
-    if books.seal is None:
-        raise NoSeal("KARCIS_PROOF_KEY")
-    if codes:
-        # As they were named, each once.
-        wanted = list({spot.id: spot for spot in [await spots.find(db, c) for c in codes]}.values())
-    else:
-        wanted = [s for s in await spots.all_spots(db) if zone is None or s.zone_code == zone]
-        if not wanted:
-            raise spots.ZoneNotFound(zone) if zone else spots.SpotNotFound
-    barcode = await queries.newest_barcode(db)
-    merchant = Settings().merchant_name or (qris.parse(barcode).name if barcode else "")
-    if not merchant:
-        fail("what name do wallets show? Set KARCIS_MERCHANT_NAME")
-    seal = books.seal
-    planned = await signs.plan(db, wanted, seal.key_id, replace=replace)
-    today = books.day(datetime.now(UTC))
-    zones = {spot.zone_id for spot in wanted}
-    tariffs = await spots.tariffs_on(db, zones, today, ordinary=True)
-    sheets = []
-    for spot, version in ((each.spot, each.version) for each in planned):
-        if spot.zone_id not in tariffs:
-            raise spots.NoTariff(spot.zone_name)
-        sheet = Sheet(
-            link=sign_link.make(seal, books.base_url, spot.code, version),
-            site=books.base_url,
-            spot_code=spot.code,
-            version=version,
-            place=spot.place,
-            zone=spot.zone_name,
-            regency=books.regency,
-            agency=books.agency,
-            merchant=merchant,
-            complaint=books.complaint,
-            tariff=tariffs[spot.zone_id][1],
-            porporasi=books.porporasi,
-        )
-        sheets.append(sheet)
-    return planned, sheets, seal.key_id
+    print(f"{len(drawn)} signs ({drawing.new} new){' would be' if dry_run else ''} in {out}")
 
 
 def _chosen(

@@ -12,7 +12,8 @@ from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-from domain.card import Card
+from domain.card import Card, sign
+from domain.proof import Seal
 
 DPI = 300
 WIDTH, HEIGHT = 1011, 638
@@ -43,6 +44,12 @@ def draw(card: Card, text: str, regency: str, agency: str) -> Image.Image:
     _write(pen, (EDGE, 570), "Pindai dengan alat petugas: asli, berlaku, bertugas", 24, INK, room)
     picture.paste(_code(text), (WIDTH - CODE - EDGE, 118 + (HEIGHT - 118 - CODE) // 2))
     return picture
+
+
+def printed(cards: Sequence[Card], seal: Seal, regency: str, agency: str, *, vest: bool) -> bytes:
+    """A PDF of cards, each signed: on A4 sheets to be cut, or A5, one a page, for vests."""
+    pictures = [draw(card, sign(seal, card), regency, agency) for card in cards]
+    return vests(pictures) if vest else sheets(pictures)
 
 
 def sheets(cards: Sequence[Image.Image]) -> bytes:

@@ -176,6 +176,7 @@ class Right(StrEnum):
     EXPLAIN_COUNT = "explain_count"
     CLOSE_STREET = "close_street"
     SETTLE_SIGN = "settle_sign"
+    MANAGE_SPOTS = "manage_spots"
     ANSWER_COMPLAINT = "answer_complaint"
     SETTLE_NOTICE = "settle_notice"
     MANAGE_OFFICERS = "manage_officers"
@@ -215,6 +216,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.EXPLAIN_COUNT,
                 Right.CLOSE_STREET,
                 Right.SETTLE_SIGN,
+                Right.MANAGE_SPOTS,
                 Right.ANSWER_COMPLAINT,
                 Right.SETTLE_NOTICE,
                 *_SEES_ALL,
@@ -267,6 +269,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
                 Right.CLOSE_SHIFT,
                 Right.CLOSE_STREET,
                 Right.SETTLE_SIGN,
+                Right.MANAGE_SPOTS,
                 Right.ANSWER_COMPLAINT,
                 Right.SEE_WORK,
                 Right.SEE_SIGNS,

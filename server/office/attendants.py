@@ -107,6 +107,7 @@ async def attendants_page(
         may_manage=Right.MANAGE_ATTENDANTS in rights,
         may_decide=Right.APPROVE_ATTENDANT in rights and any(row["of_another"] for row in rows),
         takes_nik=wired.settings.person_key is not None,
+        signs_cards=wired.books.seal is not None,
         next_page=f"?{urlencode({**kept, 'after': rows[PAGE - 1]['code']})}" if more else None,
     )
 
@@ -364,13 +365,13 @@ async def issue_card(
     if lost:
         await cards.revoke(db, shown.code, why, now=now)
     today = wired.books.day(now)
-    until = _until(shown.sk_until, today)
+    until = card_until(shown.sk_until, today)
     await cards.issue(db, shown.code, until, now=now)
     await attendants.note(db, attendant_id, "card-made", officer.login, why, now=now)
     return _back(attendant_id)
 
 
-def _until(sk_until: date | None, today: date) -> date:
+def card_until(sk_until: date | None, today: date) -> date:
     if sk_until is not None and sk_until < today:
         raise InvalidRequest("sk_until: the letter of assignment has ended")
     year = today + CARD_LIFETIME

@@ -1,18 +1,43 @@
-"""The spots of every zone with what hangs there."""
+"""The spots of every zone with what hangs there; files of them, and their printed signs."""
 
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
+from fastapi.responses import RedirectResponse
 
 from server import pages
-from server.database import Transaction, fetch
-from server.office.signed_in import OfficerDep, Within
+from server.database import Transaction, TransactionsDep, fetch
+from server.errors import Problem
+from server.identity.models import Officer
+from server.identity.service import Right, rights_of
+from server.inspection import printing
+from server.inspection import signs as posted_codes
+from server.inspection.printing import Preview
+from server.inspection.signs import CodeFileError
+from server.office import taken_out
+from server.office.imports import FileNotPreviewed, content_of, name_of
+from server.office.refunds import Reason
+from server.office.signed_in import OfficerDep, Within, allowed, confirmed
 from server.payments.wiring import WiringDep
+from server.spots import sheets, signs
+from server.spots.service import SpotFileError, SpotNotFound
 
-router = APIRouter()
+router = APIRouter(prefix="/spots")
 TEMPLATES = Path(__file__).parent / "templates"
+HERE = "/office/spots"
 PAGE = 100
+MOST_SIGNS = 100
+"""At once: each is drawn and read back twice, while somebody waits."""
+CHANGES_SHOWN = 500
+Manager = Annotated[Officer, confirmed(Right.MANAGE_SPOTS)]
+Result = TypeVar("Result")
+Kind = Literal["spots", "codes"]
+"""What a file tells of: spots with their zones, or the codes that are posted at spots."""
 
 SPOTS = """
     SELECT s.code, s.place, z.name AS zone, s.exclusive, n.state AS sign, n.version,
@@ -26,7 +51,28 @@ SPOTS = """
 After = Annotated[str | None, Query(max_length=40)]
 
 
-@router.get("/spots")
+class SpotFileUnfit(Problem):
+    slug = "spot-file-unfit"
+    status = 422
+    title_id = "Berkas tidak dapat diterima; tidak ada yang disimpan"
+    title_en = "The file could not be taken in; nothing of it was stored"
+
+
+class TooManySigns(Problem):
+    slug = "too-many-signs"
+    status = 422
+    title_id = "Terlalu banyak tanda sekaligus; cetak paling banyak seratus"
+    title_en = "Too many signs at once; print a hundred at most"
+
+
+class SignUnreadable(Problem):
+    slug = "sign-unreadable"
+    status = 409
+    title_id = "Tanda tidak terbaca pada ukuran ini; pilih ukuran lain"
+    title_en = "A sign is not read at this size; choose another"
+
+
+@router.get("")
 async def spots_page(
     request: Request,
     officer: OfficerDep,
@@ -35,7 +81,9 @@ async def spots_page(
     own: Within,
     zone: Annotated[str, Query(max_length=10)] = "",
     after: After = None,
+    taken: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
+    """`taken` is of how many lines a file was that was just taken in."""
     rows = await fetch(db, SPOTS, zone or None, after, PAGE + 1, own.zones)
     return pages.render(
         request,
@@ -46,4 +94,125 @@ async def spots_page(
         zone=zone,
         zones=await own.zone_names(db),
         after=rows[PAGE - 1]["code"] if len(rows) > PAGE else None,
+        taken=taken,
+        may_manage=Right.MANAGE_SPOTS in rights_of(officer),
+        sizes=sheets.SIZES,
+        has_seal=wired.books.seal is not None,
     )
+
+
+# Files
+
+
+@router.get("/files/{kind}/preview")
+async def back(kind: Kind, officer: Annotated[Officer, allowed(Right.MANAGE_SPOTS)]) -> Response:
+    """Where the page leads whoever asks for it in the other language: its file is not kept."""
+    return RedirectResponse(HERE, 303)
+
+
+@router.post("/files/{kind}/preview")
+async def preview(
+    kind: Kind,
+    file: UploadFile,
+    request: Request,
+    officer: Annotated[Officer, allowed(Right.MANAGE_SPOTS)],
+    db: Transaction,
+    wired: WiringDep,
+) -> Response:
+    name, content = name_of(file), await content_of(file)
+    found, faults = None, []
+
+    async def look(text: str) -> Preview:
+        if kind == "spots":
+            return await printing.preview_spots(db, name, text)
+        return await printing.preview_codes(db, text, now=datetime.now(UTC))
+
+    try:
+        found = await _read(content, look)
+    except SpotFileUnfit as exc:
+        faults = exc.detail.split("; ")
+    return pages.render(
+        request,
+        TEMPLATES,
+        "spot-file.html",
+        books=wired.books,
+        kind=kind,
+        name=name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        preview=found,
+        faults=faults,
+        most=CHANGES_SHOWN,
+    )
+
+
+@router.post("/files/{kind}")
+async def take_in(
+    kind: Kind,
+    file: UploadFile,
+    officer: Manager,
+    db: Transaction,
+    sha256: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """Only the file that a preview showed, of which `sha256` is."""
+    if not sha256:
+        raise FileNotPreviewed
+    name, content = name_of(file), await content_of(file, sha256)
+
+    async def work(text: str) -> int:
+        if kind == "spots":
+            return await printing.take_in_spots(db, name, text)
+        return await posted_codes.import_codes(db, text, now=datetime.now(UTC))
+
+    return RedirectResponse(f"{HERE}?taken={await _read(content, work)}", 303)
+
+
+async def _read(content: bytes, work: Callable[[str], Awaitable[Result]]) -> Result:
+    """What is done with a file's text; raises SpotFileUnfit with all that is wrong."""
+    try:
+        return await work(content.decode("utf-8"))
+    except UnicodeDecodeError as exc:
+        raise SpotFileUnfit("UTF-8") from exc
+    except (SpotFileError, CodeFileError) as exc:
+        raise SpotFileUnfit(str(exc)) from exc
+
+
+# Signs
+
+
+@router.post("/signs")
+async def print_signs(
+    officer: Manager,
+    transactions: TransactionsDep,
+    wired: WiringDep,
+    why: Reason,
+    size: Annotated[str, Form(pattern=f"^({'|'.join(sheets.SIZES)})$")],
+    spot: Annotated[list[str] | None, Form(max_length=PAGE)] = None,
+    zone: Annotated[str, Form(max_length=10)] = "",
+    replace: Annotated[bool, Form()] = False,
+) -> Response:
+    """Sheets of a zone's spots, or of those that were chosen; new ones are in the registry."""
+    if not spot and not zone:
+        raise SpotNotFound
+    now = datetime.now(UTC)
+    merchant = wired.settings.merchant_name
+    async with transactions.begin() as db:
+        spots = await printing.wanted(db, None if zone else spot, zone or None)
+        if len(spots) > MOST_SIGNS:
+            raise TooManySigns(str(len(spots)))
+        drawing = await printing.plan(db, wired.books, spots, merchant, replace=replace, now=now)
+    content = await asyncio.to_thread(_drawn, drawing.sheets, size)
+    async with transactions.begin() as db:
+        await signs.issue(db, drawing.planned, drawing.key_id, officer.login, why, now=now)
+    filters = {"size": size, "new": str(drawing.new)} | ({"zone": zone} if zone else {})
+    today = wired.books.day(now)
+    what = taken_out.What("tanda", today, today, filters)
+    return await taken_out.pdf(
+        transactions, officer, what, f"tanda-{size}.pdf", content, len(spots), now=now
+    )
+
+
+def _drawn(drawn: list[sheets.Sheet], size: str) -> bytes:
+    try:
+        return sheets.draw(drawn, sheets.SIZES[size], lambda: None)
+    except sheets.SheetUnreadable as exc:
+        raise SignUnreadable(str(exc)) from exc

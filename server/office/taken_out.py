@@ -115,3 +115,26 @@ def _told(out: Path) -> tuple[bytes, int]:
         sha256 = hashlib.file_digest(content, "sha256").digest()
     with out.open(encoding="utf-8", newline="") as text:
         return sha256, sum(1 for _ in csv.reader(text)) - 1
+
+
+async def pdf(
+    transactions: Transactions,
+    officer: Officer,
+    what: What,
+    name: str,
+    content: bytes,
+    row_count: int,
+    *,
+    now: datetime,
+) -> Response:
+    sha256 = hashlib.sha256(content).digest()
+    await record(transactions, officer, what, "pdf", sha256, row_count, now=now)
+    return Response(
+        content,
+        media_type="application/pdf",
+        headers=pages.SECURITY_HEADERS
+        | {
+            "Cache-Control": "no-store",
+            "Content-Disposition": f'attachment; filename="{name}"',
+        },
+    )

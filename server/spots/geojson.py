@@ -18,8 +18,6 @@ from server.spots import service
 from server.spots.models import ZONE_CODE, Zone
 from server.spots.service import SpotFileError, SpotRow
 
-MOST_NAMED = 20
-"""How many wrong features are told of."""
 MOST_CORNERS = 5_000
 LONGEST = 200
 WGS84 = re.compile("CRS84$|EPSG:{1,2}4326$")
@@ -44,7 +42,9 @@ async def import_features(db: AsyncSession, text: str) -> int:
     known = dict(await service.zone_names(db))
     names = known | file.names
     unnamed = [zone for zone in file.numbers if zone not in names]
-    _refuse([f"feature {file.numbers[z]}: zone {z} is new: give its zone_name" for z in unnamed])
+    service.refuse(
+        [f"feature {file.numbers[z]}: zone {z} is new: give its zone_name" for z in unnamed]
+    )
     await service.put(db, [replace(row, zone_name=names[row.zone]) for row in file.rows])
     for zone, outline in file.outlines.items():
         await service.put_zone(db, zone, names[zone])
@@ -87,14 +87,8 @@ def _read(text: str) -> _File:
             _take(file, feature, number)
         except ValueError as exc:
             wrong.append(f"feature {number}: {exc}")
-    _refuse(wrong)
+    service.refuse(wrong)
     return file
-
-
-def _refuse(wrong: list[str]) -> None:
-    if wrong:
-        more = f"; and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
-        raise SpotFileError("; ".join(wrong[:MOST_NAMED]) + more)
 
 
 def _crs(told: object) -> str:

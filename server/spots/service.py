@@ -194,6 +194,8 @@ class SpotRow:
 
 SPOT_FILE_COLUMNS = ("zone", "zone_name", "spot", "place", "latitude", "longitude", "exclusive")
 
+MOST_NAMED = 20
+"""How many faults of a file are told of."""
 TOLD_OF_A_SPOT = ("zone_id", "place", "latitude", "longitude", "exclusive")
 
 
@@ -239,18 +241,33 @@ def _spot_rows(text: str) -> list[SpotRow]:
     rows: list[SpotRow] = []
     zone_names: dict[str, str] = {}
     seen: set[str] = set()
+    wrong = []
     for number, line in lines:
         try:
             row = _spot_row(line)
+            _refuse_twice(row, seen, zone_names)
         except ValueError as exc:
-            raise SpotFileError(f"line {number}: {exc}") from exc
-        if row.code in seen:
-            raise SpotFileError(f"line {number}: spot {row.code} stands twice")
-        if zone_names.setdefault(row.zone, row.zone_name) != row.zone_name:
-            raise SpotFileError(f"line {number}: zone {row.zone} has another name above")
+            wrong.append(f"line {number}: {exc}")
+            continue
         seen.add(row.code)
         rows.append(row)
+    refuse(wrong)
     return rows
+
+
+def _refuse_twice(row: SpotRow, seen: set[str], zone_names: dict[str, str]) -> None:
+    """Raises ValueError of what does not agree with the lines above."""
+    if row.code in seen:
+        raise ValueError(f"spot {row.code} stands twice")
+    if zone_names.setdefault(row.zone, row.zone_name) != row.zone_name:
+        raise ValueError(f"zone {row.zone} has another name above")
+
+
+def refuse(wrong: Sequence[str]) -> None:
+    """Raises SpotFileError of a file with faults, with the first of them."""
+    if wrong:
+        more = [f"and {len(wrong) - MOST_NAMED} more"] if len(wrong) > MOST_NAMED else []
+        raise SpotFileError("; ".join([*wrong[:MOST_NAMED], *more]))
 
 
 def _spot_row(row: dict[str, str]) -> SpotRow:

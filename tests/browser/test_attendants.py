@@ -1,18 +1,23 @@
 """Attendants in Chromium: one officer adds, another approves, a handheld signs in; then a stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+import pypdfium2
 import pytest
 from fastapi import FastAPI
 from playwright.async_api import Locator, Page, expect
+from reportlab.lib.pagesizes import A4
 
+from attendant_app import scanner
 from attendant_app.app import create_app as create_handheld
 from attendant_app.settings import Settings as HandheldSettings
+from domain import card
 from server import sample
 from server.database import Transactions
 from server.identity import service as identity
@@ -53,6 +58,26 @@ async def until(http: httpx.AsyncClient, holds: Callable[[dict[str, Any]], bool]
     async with asyncio.timeout(120):
         while not holds((await http.get("/api/status")).json()):  # noqa: ASYNC110 - asks anew
             await asyncio.sleep(0.1)
+
+
+async def print_cards(admin: Page, screens: Screens, keys: Mapping[str, bytes]) -> None:
+    """Two attendants' on one sheet, from the list; then back to where the page was."""
+    was = admin.url
+    await admin.goto("/office/attendants")
+    form = admin.locator("form", has=admin.get_by_role("button", name="Unduh kartu"))
+    for code in ("J-001", "J-002"):
+        await form.get_by_label(f"Pilih {code}").check()
+    await form.get_by_label("Catatan").fill("kartu tahunan")
+    await screens.examine(admin, "attendants-cards", english=False)
+    if await form.get_by_label("Kata sandi Anda").is_visible():
+        await form.get_by_label("Kata sandi Anda").fill(PASSWORD)
+    async with admin.expect_download() as download:
+        await form.get_by_role("button", name="Unduh kartu").click()
+    with pypdfium2.PdfDocument(await (await download.value).path()) as document:
+        assert [page.get_size() for page in document] == [pytest.approx(A4, abs=1)]
+        seen = scanner.decode(np.asarray(document[0].render(scale=300 / 72).to_pil()))
+    assert {card.verify(text, keys).attendant for text in seen} == {"J-001", "J-002"}
+    await admin.goto(was)
 
 
 async def reveal(page: Page, summary: str) -> Locator:
@@ -108,8 +133,9 @@ async def test_added_by_one_approved_by_another_at_work_and_stopped(
     await confirm(admin, "Terbitkan kartu", PASSWORD)
     async with admin.expect_download() as download:
         await admin.get_by_role("link", name="Unduh untuk dicetak").click()
-    card = await (await download.value).path()
-    assert card.read_bytes().startswith(b"%PDF")
+    printed = await (await download.value).path()
+    assert printed.read_bytes().startswith(b"%PDF")
+    await print_cards(admin, screens, app.state.payments.books.proof_keys)
     for summary in ("Akhiri penempatan", "Ubah data", "PIN dan kartu", "Tempatkan di titik parkir"):
         await reveal(admin, summary)
     await screens.examine(admin, "attendant", english=False)

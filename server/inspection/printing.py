@@ -1,0 +1,195 @@
+"""What the office prints of its signs, and files of what hangs at spots: for commands and pages."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import qris
+from domain import sign_link
+from server.errors import Problem
+from server.inspection import signs as posted_codes
+from server.ledger import service as ledger
+from server.payments import queries
+from server.payments.books import Books
+from server.payments.vouchers import NoSeal
+from server.reconciliation.previews import undone
+from server.spots import geojson, signs
+from server.spots import service as spots
+from server.spots.service import KnownSpot
+from server.spots.sheets import Sheet
+from server.spots.signs import Planned
+
+
+class MerchantUnnamed(Problem):
+    slug = "merchant-unnamed"
+    status = 409
+    title_id = "Nama yang ditampilkan dompet belum diketahui; isi KARCIS_MERCHANT_NAME"
+    title_en = "What name do wallets show? Set KARCIS_MERCHANT_NAME"
+
+
+# Sheets of signs
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is to be drawn, as it stands in the registry and the tariffs now."""
+
+    planned: list[Planned]
+    sheets: list[Sheet]
+    key_id: str
+
+    @property
+    def new(self) -> int:
+        return sum(each.is_new for each in self.planned)
+
+
+async def plan(
+    db: AsyncSession,
+    books: Books,
+    wanted: Sequence[KnownSpot],
+    merchant: str,
+    *,
+    replace: bool,
+    now: datetime,
+) -> Drawing:
+    """The signs of these spots; `merchant` is the name of settings, else the last barcode's.
+
+    Raises NoSeal, MerchantUnnamed or NoTariff.
+    """
+    if books.seal is None:
+        raise NoSeal("KARCIS_PROOF_KEY")
+    barcode = await queries.newest_barcode(db)
+    merchant = merchant or (qris.parse(barcode).name if barcode else "")
+    if not merchant:
+        raise MerchantUnnamed
+    planned = await signs.plan(db, wanted, books.seal.key_id, replace=replace)
+    zones = {spot.zone_id for spot in wanted}
+    tariffs = await spots.tariffs_on(db, zones, books.day(now), ordinary=True)
+    sheets = []
+    for spot, version in ((each.spot, each.version) for each in planned):
+        if spot.zone_id not in tariffs:
+            raise spots.NoTariff(spot.zone_name)
+        sheet = Sheet(
+            link=sign_link.make(books.seal, books.base_url, spot.code, version),
+            site=books.base_url,
+            spot_code=spot.code,
+            version=version,
+            place=spot.place,
+            zone=spot.zone_name,
+            regency=books.regency,
+            agency=books.agency,
+            merchant=merchant,
+            complaint=books.complaint,
+            tariff=tariffs[spot.zone_id][1],
+            porporasi=books.porporasi,
+        )
+        sheets.append(sheet)
+    return Drawing(planned, sheets, books.seal.key_id)
+
+
+async def wanted(
+    db: AsyncSession, codes: Sequence[str] | None, zone: str | None
+) -> list[KnownSpot]:
+    """The spots of these codes, as they were named and each once; else of a zone, or all.
+
+    Raises SpotCodeMistyped, SpotNotFound or ZoneNotFound.
+    """
+    if codes:
+        return list({spot.id: spot for spot in [await spots.find(db, c) for c in codes]}.values())
+    found = [s for s in await spots.all_spots(db) if zone is None or s.zone_code == zone]
+    if not found:
+        raise spots.ZoneNotFound(zone) if zone else spots.SpotNotFound
+    return found
+
+
+# Files
+
+
+async def take_in_spots(db: AsyncSession, name: str, text: str) -> int:
+    """Spots from CSV, or from GeoJSON where the name says so, with accounts for their zones.
+
+    All or nothing; returns how many. Raises SpotFileError.
+    """
+    is_geojson = name.lower().endswith((".geojson", ".json"))
+    count = await (geojson.import_features if is_geojson else spots.import_spots)(db, text)
+    await ledger.open_accounts(db, await spots.zone_names(db))
+    return count
+
+
+@dataclass(frozen=True)
+class Change:
+    """A line of what a file would do: of what, as it stands, and as the file has it."""
+
+    of: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    rows: int
+    changes: list[Change]
+
+    @property
+    def added(self) -> int:
+        return sum(not change.before for change in self.changes)
+
+    @property
+    def gone(self) -> int:
+        return sum(not change.after for change in self.changes)
+
+    @property
+    def changed(self) -> int:
+        return len(self.changes) - self.added - self.gone
+
+
+async def preview_spots(db: AsyncSession, name: str, text: str) -> Preview:
+    """Raises SpotFileError as taking it in would."""
+    before = await _spots_told(db)
+    async with undone(db):
+        rows = await take_in_spots(db, name, text)
+        after = await _spots_told(db)
+    return Preview(rows, _changes(before, after))
+
+
+async def preview_codes(db: AsyncSession, text: str, *, now: datetime) -> Preview:
+    """Raises CodeFileError as registering them would."""
+    before = await _codes_told(db)
+    async with undone(db):
+        rows = await posted_codes.import_codes(db, text, now=now)
+        after = await _codes_told(db)
+    return Preview(rows, _changes(before, after))
+
+
+def _changes(before: dict[str, str], after: dict[str, str]) -> list[Change]:
+    return [
+        Change(of, before.get(of, ""), after.get(of, ""))
+        for of in sorted(before | after)
+        if before.get(of) != after.get(of)
+    ]
+
+
+async def _spots_told(db: AsyncSession) -> dict[str, str]:
+    """All that a file of spots can change, by what it is of, in words."""
+    told = dict(await spots.zone_names(db))
+    for spot in await spots.all_spots(db):
+        kind = "1" if spot.exclusive else "2+"
+        at = f"{spot.latitude:.6f}, {spot.longitude:.6f}"
+        told[spot.code] = f"{spot.place} ({at}; {kind})"
+    for zone, outline in await geojson.outlines(db):
+        corners = sum(len(ring) for ring in geojson.rings(outline))
+        alike = hashlib.sha256(json.dumps(outline, sort_keys=True).encode()).hexdigest()[:8]
+        told[f"{zone}: {outline['type']}"] = f"{corners} × [longitude, latitude] ({alike})"
+    return told
+
+
+async def _codes_told(db: AsyncSession) -> dict[str, str]:
+    return {
+        f"{code.spot_code} {code.nmid} {code.pan or ''} {code.amount_rp or ''}": code.name
+        for code in await posted_codes.posted(db)
+        if not code.retired
+    }
