@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -35,7 +35,7 @@ PREFIX = "ADU"
 LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """None that are taken for each other when they are read out."""
 CHANCE = 10
-SHOWN = 200
+LAST_DAY = date(3000, 1, 1)
 MOST_AN_HOUR = 300
 """Of all askers together: more than officers could read, each with a photo to be stored."""
 
@@ -309,17 +309,16 @@ async def published(
 
 
 async def open_by_deadline(
-    db: AsyncSession, which: ColumnElement[bool] | None = None
-) -> Sequence[tuple[Complaint, str | None]]:
+    db: AsyncSession, which: ColumnElement[bool], before: str | None
+) -> Page[tuple[Complaint, str | None]]:
     """Those that are not closed, the most urgent first, each with its spot's code."""
-    rows = await db.execute(
+    asked = (
         select(Complaint, Spot.code)
         .outerjoin(Spot, Spot.id == Complaint.spot_id)
-        .where(Complaint.state != ComplaintState.CLOSED, true() if which is None else which)
-        .order_by(Complaint.due_on, Complaint.id)
-        .limit(SHOWN)
+        .where(Complaint.state != ComplaintState.CLOSED, which)
     )
-    return [(complaint, code) for complaint, code in rows]
+    urgency = literal(LAST_DAY) - Complaint.due_on  # a number of days: pages begin with the highest
+    return await page(db, asked, (urgency, Complaint.id), before, lambda *row: row)
 
 
 async def count_open(db: AsyncSession, today: date, which: ColumnElement[bool]) -> tuple[int, int]:

@@ -9,12 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.database import fetch
 from server.identity.models import Officer
 from server.identity.service import Right, rights_of
+from server.office.case_list import GIVEN_UP_OR_PAID
 from server.payments.choices import UNCONFIRMED
+from server.reconciliation.transfers import MENDED
 from server.spots.units import Scope
 
 MOST = 50
 
-PROPOSED = """
+PROPOSED = f"""
     SELECT p.*, coalesce(o.name, '') AS maker FROM (
         SELECT 'tariff' AS kind, z.name AS subject, t.proposed_by AS by, t.proposed_at AS at,
             '/office/tariffs/proposals/' || t.id AS place
@@ -101,13 +103,23 @@ PROPOSED = """
                 SELECT FROM case_steps n
                 WHERE n.kind = s.kind AND n.case_id = s.case_id AND n.number > s.number
             )
+            AND NOT EXISTS (  -- the books may close what was proposed, and write no step
+                SELECT FROM unended_stays u
+                WHERE s.kind = 'unended' AND u.parking_session_id = s.case_id
+                    AND ({GIVEN_UP_OR_PAID})
+            )
+            AND NOT EXISTS (
+                SELECT FROM transfer_cases t
+                WHERE s.kind = 'transfer' AND t.id = s.case_id
+                    AND (t.closed_at IS NOT NULL OR {MENDED})
+            )
             UNION ALL
             SELECT proposed_at FROM cases WHERE state = 'proposed' AND proposed_by <> $1
         ) cases HAVING count(*) > 0
     ) p LEFT JOIN officers o ON o.id = p.by
     WHERE p.by IS DISTINCT FROM $1 AND p.kind = ANY($2::text[])
     ORDER BY p.at LIMIT $3
-"""
+"""  # noqa: S608 - of our own texts, never a request's
 
 # Of what an officer of a unit may decide, complaints are told by their place, and attendants by
 # their unit.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Uuid, literal
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -40,6 +40,7 @@ async def complaints_page(
     wired: WiringDep,
     own: Within,
     before: Before = None,
+    open_before: Annotated[Before, Query(alias="open")] = None,
 ) -> Response:
     seen = own.spot(Complaint.spot_id)
     today = wired.books.day(datetime.now(UTC))
@@ -48,7 +49,7 @@ async def complaints_page(
         TEMPLATES,
         "complaints.html",
         books=wired.books,
-        waiting=await service.open_by_deadline(db, seen),
+        waiting=await service.open_by_deadline(db, seen, open_before),
         counts=await service.count_open(db, today, seen),
         closed=await service.closed_last(db, seen, before),
         today=today,

@@ -1,5 +1,6 @@
 """Money that the bank did not name, in Chromium: two officers say whose it is."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -50,6 +51,9 @@ async def test_a_nameless_credit_is_matched_with_its_batch_by_two_officers(
     await screens.examine(checker, "movement-proposed")
     await confirm(checker, "Setujui", CHECKER_PASSWORD)
     await expect(checker.get_by_role("status")).to_have_text("selesai: dicocokkan oleh dua petugas")
+    # Who wrote no note has what was decided told in words.
+    history = checker.locator("td.written", has_text=re.compile("^dicocokkan oleh dua petugas$"))
+    await expect(history).to_have_count(1)
     await screens.examine(checker, "movement-matched", english=False)
     await office.reconcile()
     await checker.goto("/office/cases?kind=discrepancy")

@@ -4,11 +4,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, true
 from sqlalchemy.exc import DBAPIError
 
 from domain import check_digit
-from server import sample
+from server import paging, sample
 from server.complaints import contacts, retention, service
 from server.complaints.models import Complaint, ComplaintChange, ComplaintPhoto
 from server.complaints.service import (
@@ -159,3 +159,19 @@ async def test_what_tells_of_a_person_is_destroyed_after_its_time_and_nothing_be
         photos = await db.scalars(select(ComplaintPhoto.complaint_id))
         assert photos.all() == [waiting.id]
         assert len((await db.scalars(select(ComplaintChange))).all()) == 2
+
+
+async def test_open_complaints_are_read_page_by_page_the_most_urgent_first(
+    transactions: Transactions, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "PAGE", 2)
+    days = [DUE + timedelta(days=n) for n in (3, 1, 2, 1, 4)]
+    async with transactions.begin() as db:
+        for day in days:
+            await service.take(db, Told(ComplaintKind.OVERCHARGED), due_on=day, now=now)
+        read, seen, before = [], 0, None
+        while before is not None or not seen:
+            page = await service.open_by_deadline(db, true(), before)
+            read += [complaint.due_on for complaint, _ in page.rows]
+            seen, before = seen + 1, page.after
+    assert (read, seen) == (sorted(days), 3)

@@ -2,18 +2,20 @@
 
 import io
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from html import unescape
 from uuid import uuid4
 
 import httpx
 import pytest
 from PIL import Image
 from prometheus_client import generate_latest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, true
 
-from server import sample
+from server import paging, sample
 from server.complaints import service
 from server.complaints.models import Complaint, ComplaintPhoto
+from server.complaints.states import ComplaintKind
 from server.database import Transactions
 from server.driver import complaint_pages
 from server.identity import service as identity
@@ -164,7 +166,7 @@ async def answered(
 ) -> httpx.Response:
     """An officer's answer to the only open complaint, after which another one says the same."""
     async with transactions.begin() as db:
-        (complaint,) = [each for each, _ in await service.open_by_deadline(db)]
+        (complaint,) = [each for each, _ in (await service.open_by_deadline(db, true(), None)).rows]
         officer, now = await identity.officer_named(db, sample.OFFICER), datetime.now(UTC)
         await service.answer(db, officer, complaint.id, "Kami periksa.", None, now=now)
     await as_checker(api)
@@ -176,6 +178,28 @@ async def as_checker(api: httpx.AsyncClient) -> None:
     api.cookies.clear()
     told = {"login": sample.CHECKER, "password": CHECKER_PASSWORD}
     assert (await api.post("/office/sign-in", data=told)).status_code == 303
+
+
+async def test_officers_turn_pages_of_open_complaints(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paging, "PAGE", 1)
+    async with transactions.begin() as db:
+        numbers = []
+        for day in (2, 1):
+            told = service.Told(ComplaintKind.OVERCHARGED)
+            taken = await service.take(db, told, due_on=date(2026, 1, day), now=now)
+            numbers.append(taken.number)
+    await as_checker(api)
+    first = (await api.get("/office/complaints")).text
+    assert (numbers[1] in first, numbers[0] in first) == (True, False)
+    (link,) = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = (await api.get(f"/office/complaints{unescape(link)}")).text
+    assert (numbers[1] in second, numbers[0] in second) == (False, True)
+    assert "Ke yang paling mendesak" in second
 
 
 async def test_the_public_reads_the_answers_that_the_office_lets_it(

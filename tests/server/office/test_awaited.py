@@ -5,15 +5,21 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import text
 
-from domain.payment import CaseOutcome
+from domain.payment import CaseOutcome, CaseState
+from domain.tariff import VehicleClass
 from server import sample
+from server.casework import service as casework
+from server.casework.models import CaseKind
 from server.complaints import service as complaints
 from server.complaints.service import Told
 from server.complaints.states import ComplaintKind, ComplaintOutcome
-from server.database import Transactions
+from server.database import Insertions, Transactions, new_id
 from server.identity import service as identity
 from server.identity.models import ROOT, Officer, Role
 from server.office import awaited
+from server.parking import service as parking
+from server.parking.models import UnendedStay
+from server.parking.service import Stay
 from server.payments import choices, proposals
 from server.payments.books import Books
 from server.payments.choices import UNCONFIRMED, Wish
@@ -71,6 +77,26 @@ async def test_what_others_proposed_waits_and_what_one_proposed_oneself_does_not
     async with transactions.begin() as db:  # whoever changes roles has proposed it all the same
         await db.execute(text("UPDATE officers SET role = 'verifikator' WHERE login = 'bendahara'"))
     assert await waits_for(transactions, sample.OFFICER, now) == [("move", "")]  # of the admin
+
+
+async def test_a_case_that_the_books_closed_waits_for_nobody(
+    office: Office, transactions: Transactions, now: datetime
+) -> None:
+    async with transactions.begin() as db:
+        maker = await identity.officer_named(db, sample.OFFICER)
+        spot = await spots.find(db, "PSR-001-U")
+        start = Stay(new_id(), spot, VehicleClass.MOTORCYCLE, None, None)
+        await parking.start(db, Insertions(), [start], now=now)
+        paid = await db.scalar(
+            text("SELECT parking_session_id FROM payments WHERE state = 'paid' LIMIT 1")
+        )
+        for stay in (start.id, paid):
+            told = {"owed_rp": 2000, "owner": "uji", "opened_at": now}
+            db.add(UnendedStay(parking_session_id=stay, **told))
+            await db.flush()
+            which = (CaseKind.UNENDED, stay, CaseState.OPEN)
+            await casework.propose(db, maker, *which, "pergi", now=now)
+    assert await waits_for(transactions, sample.CHECKER, now) == [("case", "1")]
 
 
 async def test_an_acquirer_that_was_chosen_waits_until_the_switch_lapses(
