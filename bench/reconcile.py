@@ -120,6 +120,7 @@ def _ours_runs(folder: Path) -> None:
         how=SANDBOX,
         payouts=False,
         booked_count=LINES,
+        settled_count=volume.lines_of(folder / "settled.csv", SANDBOX),
     )
     _tell(*started)
     if (

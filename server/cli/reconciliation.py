@@ -67,10 +67,11 @@ def reconcile(
 
 def _print_report(report: Any) -> None:
     from domain.money import format_rp
+    from server.reconciliation.names import named
 
     for matched in report.matched:
         line = matched.settled
-        print(f"cocok     {line.acquirer_reference}/{line.rrn or '-'}  {format_rp(line.gross_rp)}")
+        print(f"cocok     {named(line)}/{line.rrn or '-'}  {format_rp(line.gross_rp)}")
     for difference in report.differences:
         print(
             f"selisih   {difference.subject}  {difference.kind}  "
@@ -274,8 +275,9 @@ def correct_settlement(
     else:
         for line in lines:
             was, is_now = line["before"], line["after"]
+            name = line["acquirer_reference"] or line["reference"] or line["rrn"]
             print(
-                f"baris {line['line_number']}: {line['acquirer_reference']}  neto "
+                f"baris {line['line_number']}: {name}  neto "
                 f"{was['net_rp']} -> {is_now['net_rp']}  {was['batch_id']} -> {is_now['batch_id']}"
             )
         print(f"{made}  {len(lines)} baris dikoreksi")
@@ -341,6 +343,7 @@ def show_held(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
             {
                 "acquirer": line.acquirer,
                 "acquirer_reference": line.acquirer_reference,
+                "reference": line.reference,
                 "rrn": line.rrn,
                 "batch_id": line.batch_id,
                 "settlement_date": line.settlement_date.isoformat(),
@@ -354,8 +357,9 @@ def show_held(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
         print_json(lines)
         return
     for line in lines:
+        name = line["acquirer_reference"] or line["reference"] or "-"
         print(
-            f"ditahan  {line['settlement_date']}  {line['acquirer_reference']}/{line['rrn'] or '-'}"
+            f"ditahan  {line['settlement_date']}  {name}/{line['rrn'] or '-'}"
             f"  {line['batch_id']}  {format_rp(line['net_rp'])}"
         )
     print(f"{len(lines)} baris ditahan, {format_rp(sum(line['net_rp'] for line in lines))}")
@@ -398,7 +402,7 @@ def compare_settlements(
         ours = Path(folder) / "booked.csv"
 
         async def work(db: Any, books: Any) -> Any:
-            count = await periods.write_books(db, ours, whose, first.date(), last.date())
+            count = await periods.write_books(db, ours, whose, first.date(), last.date(), how)
             return count, books.business_days
 
         count, days = in_transaction(data, work)
@@ -460,10 +464,11 @@ def check_settlement_mapping(mapping: InputFile, sample: InputFile) -> None:
     told = _read(sample, lambda content: settlements.read(content, how))
     for row in told.rows[:10]:
         print(
-            f"baris {row.line_number}: {row.paid_at.isoformat()}  {row.reference}  "
-            f"{row.acquirer_reference}/{row.rrn or '-'}  {row.batch_id}  {format_rp(row.gross_rp)} "
-            f"- MDR {format_rp(row.mdr_rp)} - PPN {format_rp(row.vat_rp)} "
-            f"- PPh {format_rp(row.withheld_rp)} = {format_rp(row.net_rp)}"
+            f"baris {row.line_number}: {row.paid_at.isoformat()}  {row.reference or '-'}  "
+            f"{row.acquirer_reference or '-'}/{row.rrn or '-'}  {row.batch_id}  "
+            f"{format_rp(row.gross_rp)} - MDR {format_rp(row.mdr_rp)} "
+            f"- PPN {format_rp(row.vat_rp)} - PPh {format_rp(row.withheld_rp)} "
+            f"= {format_rp(row.net_rp)}"
         )
     print(
         f"{sample.name}: {len(told.rows)} baris, {format_rp(sum(r.net_rp for r in told.rows))}; "

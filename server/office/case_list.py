@@ -47,8 +47,8 @@ CASES = f"""
     FROM discrepancies d
     UNION ALL
     SELECT 'suspense', c.id, c.kind, coalesce(m.acquirer_reference, l.acquirer_reference,
-        b.statement_reference, r.number, g.reference, v.serial), c.amount_rp,
-        c.owner, c.opened_at, c.state, NULL, NULL, NULL
+        nullif(l.reference, ''), l.rrn, b.statement_reference, r.number, g.reference, v.serial),
+        c.amount_rp, c.owner, c.opened_at, c.state, NULL, NULL, NULL
     FROM cases c LEFT JOIN money m ON m.id = c.money_id
     LEFT JOIN settlement_lines l ON l.id = c.settlement_line_id
     LEFT JOIN statement_lines b ON b.id = c.statement_line_id

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, cast, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, cast, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import REFUND_UNDECIDED, REFUND_VOID
@@ -214,15 +214,27 @@ async def case_of_difference(db: AsyncSession, row: Discrepancy) -> UUID | None:
             .where(StatementLine.statement_reference == reference)
             .where(cast(StatementLine.line_number, Text) == number)
         )
-    if row.kind == DifferenceKind.NOT_BOOKED:
+    if row.kind in (DifferenceKind.NOT_BOOKED, DifferenceKind.SEVERAL_FIT):
         about = select(Case.id).join(SettlementLine, SettlementLine.id == Case.settlement_line_id)
         return await db.scalar(
-            about.where(SettlementLine.acquirer_reference == row.subject.split("/")[0])
+            about.where(_called(row.subject))
             .where(SettlementLine.acquirer == row.acquirer)
             .where(SettlementLine.gross_rp == row.details["theirs_rp"])
             .limit(1)
         )
     return None
+
+
+def _called(subject: str) -> ColumnElement[bool]:
+    """Whether a line is what the subject of a difference names, as `matching` names it."""
+    line, told = SettlementLine, subject.removesuffix("/pengembalian")
+    at = func.to_char(func.timezone("UTC", line.paid_at), 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    ours, rrn = func.nullif(line.reference, ""), func.coalesce(line.rrn, "-")
+    without = func.concat_ws("/", func.coalesce(ours, "-"), rrn, at)
+    return or_(
+        line.acquirer_reference == told.split("/")[0],
+        and_(line.acquirer_reference.is_(None), without == told),
+    )
 
 
 async def open_cases(db: AsyncSession, day: date, books: Books) -> OpenOf[Case]:

@@ -3,13 +3,14 @@
 A crash loses an answer too, so a refund that is still `sending` is asked about as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Text, case, literal, or_, select, update
+from sqlalchemy import Text, and_, any_, case, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import CaseState, ChargeKind, RefundMethod, RefundState
@@ -33,6 +34,8 @@ Then people ask it in their own way: to believe that it was not made, and give t
 another, is theirs to decide.
 """
 IN_DOUBT = (RefundState.SENDING, RefundState.UNKNOWN)
+LATELY = timedelta(days=31)
+"""How long after it was asked for a refund may be settled by its number alone."""
 CLAIM = timedelta(seconds=60)
 """How long a refund taken up for inquiry is left alone by the other workers."""
 
@@ -131,13 +134,37 @@ async def _ask_people(db: AsyncSession, refund: Refund, kind: str, now: datetime
 
 @dataclass(frozen=True)
 class SettledRefund:
-    """A line of a settlement file that takes money back; `amount_rp` is what it returns."""
+    """A line of a settlement file that takes money back; `amount_rp` is what it returns.
+
+    Without the acquirer's reference it goes by ours, and without both by its number alone.
+    """
 
     line_id: UUID
-    acquirer_reference: str
+    acquirer_reference: str | None
+    reference: str
     refund_number: str | None
     amount_rp: int
     refunded_at: datetime
+
+    @property
+    def by_number(self) -> bool:
+        return not (self.acquirer_reference or self.reference)
+
+
+async def charges_refunded(
+    db: AsyncSession, acquirer: str, numbers: Collection[str]
+) -> Sequence[str]:
+    """Our references of charges that a refund of these numbers, or of payments of them, returns."""
+    told = any_(literal(list(numbers), ARRAY(Text)))
+    return (
+        await db.scalars(
+            select(Charge.reference)
+            .join(Refund, Refund.charge_id == Charge.id)
+            .join(Money, Money.id == Refund.money_id)
+            .where(Refund.acquirer == acquirer)
+            .where(or_(Refund.acquirer_refund_number == told, Money.rrn == told))
+        )
+    ).all()
 
 
 async def found_in_settlement(
@@ -183,7 +210,7 @@ async def _settled_by(db: AsyncSession, acquirer: str, line: SettledRefund) -> U
     """The refund that a line settles: first one known to be made, then one in doubt.
 
     Some acquirers settle a refund under the RRN of its payment; that tells refunds of it apart
-    no better than no number does.
+    no better than no number does. A number alone must fit one refund only, asked for lately.
     """
     number = literal(line.refund_number, Text)  # compared as SQL does: no number equals none
     unnumbered = or_(number.is_(None), Money.rrn == number)
@@ -194,15 +221,24 @@ async def _settled_by(db: AsyncSession, acquirer: str, line: SettledRefund) -> U
         (Refund.state == RefundState.REFUSED, 3),
         else_=2,
     )
-    refund_id: UUID | None = await db.scalar(
+    if line.acquirer_reference is not None:
+        whose = Money.acquirer_reference == line.acquirer_reference
+    elif line.reference:
+        whose = Charge.reference == line.reference
+    else:
+        lately = Refund.requested_at.between(line.refunded_at - LATELY, line.refunded_at + CLAIM)
+        whose = and_(or_(known == number, Money.rrn == number), lately)
+    found = await db.scalars(
         select(Refund.id)
         .join(Money, Money.id == Refund.money_id)
+        .join(Charge, Charge.id == Refund.charge_id)
         .where(Refund.acquirer == acquirer, Refund.method == RefundMethod.ACQUIRER)
         .where(Refund.amount_rp == line.amount_rp, Refund.settlement_line_id.is_(None))
-        .where(Money.acquirer_reference == line.acquirer_reference)
+        .where(whose)
         .where(Refund.state.in_((*IN_DOUBT, RefundState.REFUSED, RefundState.DONE)))
         .where(or_(known.is_(None), known == number, unnumbered))
         .order_by(rank, Refund.requested_at)
-        .limit(1)
+        .limit(2)
     )
-    return refund_id
+    fitting = found.all()
+    return None if not fitting or (line.by_number and len(fitting) > 1) else fitting[0]

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Uuid, column, func, select, table
+from sqlalchemy import Uuid, and_, column, func, or_, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.money import format_rp
@@ -47,7 +47,9 @@ from server.webhooks.facts import ChargeRefunded
 log = structlog.get_logger()
 
 SETTLEMENT_LINES = table(
-    "settlement_lines", column("id", Uuid), column("acquirer"), column("acquirer_reference")
+    "settlement_lines",
+    column("id", Uuid),
+    *map(column, ("acquirer", "acquirer_reference", "reference", "rrn")),
 )
 """Of the reconciliation, which knows payments and is not known by them."""
 
@@ -351,9 +353,15 @@ async def fits(db: AsyncSession, locked: Locked) -> bool:
 
 async def given_twice(db: AsyncSession, money: Money) -> bool:
     """Whether a settlement line gave money back beside its refunds, and its case is open."""
-    lines = select(SETTLEMENT_LINES.c.id).where(
-        SETTLEMENT_LINES.c.acquirer == money.acquirer,
-        SETTLEMENT_LINES.c.acquirer_reference == money.acquirer_reference,
+    line = SETTLEMENT_LINES.c
+    ours = select(Charge.reference).where(Charge.id == money.charge_id).scalar_subquery()
+    without = or_(line.reference == ours, and_(line.reference == "", line.rrn == money.rrn))
+    lines = select(line.id).where(
+        line.acquirer == money.acquirer,
+        or_(
+            line.acquirer_reference == money.acquirer_reference,
+            and_(line.acquirer_reference.is_(None), without),
+        ),
     )
     open_case = select(Case.id).where(
         Case.kind == cases.GIVEN_TWICE,

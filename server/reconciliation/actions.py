@@ -28,6 +28,12 @@ ACTIONS: Mapping[DifferenceKind, Action] = {
         "Cari pembayarannya dengan RRN; diakui oleh dua petugas, atau diminta kembali "
         "oleh acquirer.",
     ),
+    DifferenceKind.SEVERAL_FIT: Action(
+        "Ask the acquirer for its own reference of this line, or ours: its RRN, amount and day fit "
+        "several. Two officers then decide its case.",
+        "Minta ke acquirer nomor rujukannya atau nomor kita untuk baris ini: RRN, jumlah, dan "
+        "harinya cocok dengan lebih dari satu. Lalu dua petugas memutuskan kasusnya.",
+    ),
     DifferenceKind.AMOUNT_DIFFERS: Action(
         "Send the acquirer both amounts with the reference, ask for a corrected file, and have it "
         "agreed to by two officers.",

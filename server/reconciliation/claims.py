@@ -31,6 +31,7 @@ from server.payments.books import Books
 from server.payments.models import OWNER, Case
 from server.reconciliation import movements, turns
 from server.reconciliation.models import FeeClaim, SettlementLine, StatementLine
+from server.reconciliation.names import named
 
 KIND = CaseKind.CLAIM
 MOST_SOURCES = 200
@@ -100,7 +101,7 @@ def fitting(claim: FeeClaim) -> tuple[Ending, ...]:
 async def sources(db: AsyncSession, claim: FeeClaim) -> Sequence[Source]:
     """The credits in suspense, and lines that give a fee back, which are enough for a claim."""
     held = await db.execute(
-        select(Case, StatementLine.narrative, SettlementLine.acquirer_reference)
+        select(Case, StatementLine.narrative, SettlementLine)
         .outerjoin(StatementLine, StatementLine.id == Case.statement_line_id)
         .outerjoin(SettlementLine, SettlementLine.id == Case.settlement_line_id)
         .where(Case.state == CaseState.OPEN, Case.entry_id.is_(None), Case.money_id.is_(None))
@@ -117,13 +118,14 @@ async def sources(db: AsyncSession, claim: FeeClaim) -> Sequence[Source]:
         .limit(MOST_SOURCES)
     )
     found = [
-        Source(f"case:{case.id}", narrative or reference or "", case.amount_rp - case.claims_rp)
-        for case, narrative, reference in held
+        Source(
+            f"case:{case.id}",
+            narrative or (named(line) if line else ""),
+            case.amount_rp - case.claims_rp,
+        )
+        for case, narrative, line in held
     ]
-    found += [
-        Source(f"line:{line.id}", line.acquirer_reference, await _left_of(db, line))
-        for line in given
-    ]
+    found += [Source(f"line:{line.id}", named(line), await _left_of(db, line)) for line in given]
     return [source for source in found if source.left_rp >= claim.amount_rp]
 
 

@@ -50,7 +50,9 @@ EXCEPTIONS = f"""
     SELECT 'held', count(*), coalesce(sum(l.gross_rp), 0) FROM held_lines l
     WHERE l.paid_at >= $2 AND l.paid_at < $3 AND NOT EXISTS (
         SELECT FROM settlement_lines s WHERE s.acquirer = l.acquirer
-            AND s.acquirer_reference = l.acquirer_reference
+            AND (s.acquirer_reference = l.acquirer_reference
+                OR s.acquirer_reference IS NULL AND l.acquirer_reference IS NULL
+                AND s.reference = l.reference AND s.paid_at = l.paid_at)
             AND s.rrn IS NOT DISTINCT FROM l.rrn AND (s.gross_rp < 0) = (l.gross_rp < 0)
             AND s.takes_back_id IS NULL)
     UNION ALL

@@ -172,6 +172,7 @@ async def _changed(db: AsyncSession, sha256: bytes) -> list[dict[str, Any]]:
         {
             "line_number": after.line_number,
             "acquirer_reference": after.acquirer_reference,
+            "reference": after.reference,
             "rrn": after.rrn,
             "before": _told(before),
             "after": _told(after),

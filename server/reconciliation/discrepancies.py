@@ -64,6 +64,7 @@ OUTCOMES: Mapping[DifferenceKind, tuple[Resolution, ...]] = MappingProxyType(
         DifferenceKind.PAYOUT_DIFFERS: (Resolution.WRITTEN_OFF,),
         # Their money is in suspense, and its own case is decided; with it they are closed.
         DifferenceKind.NOT_BOOKED: (),
+        DifferenceKind.SEVERAL_FIT: (),
         DifferenceKind.UNKNOWN_MOVEMENT: (),
     }
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from domain.payment import network_id
 
@@ -85,9 +85,10 @@ class Faults:
             raise FileRefused.for_all(tuple(self.found))
 
 
-LineKey = tuple[str, str | None, bool]
+LineKey = tuple[str | None, str | None, bool, str, datetime | None]
 """What tells one line of an acquirer from another: its reference, the RRN, and whether it takes
-money back, since a refund may repeat the RRN of its payment."""
+money back, since a refund may repeat the RRN of its payment. Without its reference also ours and
+the time: one charge may be paid twice, and an RRN comes again."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class SettlementRow:
     settlement_date: date
     paid_at: datetime
     reference: str
-    acquirer_reference: str
+    acquirer_reference: str | None
     rrn: str | None
     gross_rp: int
     mdr_rp: int
@@ -113,7 +114,13 @@ class SettlementRow:
 
     @property
     def key(self) -> LineKey:
-        return self.acquirer_reference, self.rrn, self.gross_rp < 0
+        return line_key(self)
+
+
+def line_key(line: Any) -> LineKey:
+    """Of a line as a file tells it, or as it is kept."""
+    told = line.acquirer_reference, line.rrn, line.gross_rp < 0
+    return (*told, "", None) if line.acquirer_reference else (*told, line.reference, line.paid_at)
 
 
 @dataclass(frozen=True)

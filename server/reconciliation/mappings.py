@@ -119,21 +119,30 @@ class Mapping(Part):
 
 
 class SettlementColumns(Part):
-    """The file's column of each thing we ask for; from batch_id on only where it has one."""
+    """The file's column of each thing we ask for; from reference on only where it has one.
+
+    One at least of reference (ours), acquirer_reference and rrn tells whose money a line is.
+    """
 
     settlement_date: Text
     paid_at: Columns
-    reference: Text
-    acquirer_reference: Text
     gross: Text
     mdr: Text
     net: Text
-    batch_id: str = ""
+    reference: str = ""
+    acquirer_reference: str = ""
     rrn: str = ""
+    batch_id: str = ""
     vat: str = ""
     withheld: str = ""
     currency: str = ""
     merchant: str = ""
+
+    @model_validator(mode="after")
+    def _tells_whose_money_it_is(self) -> "SettlementColumns":
+        if not (self.acquirer_reference or self.reference or self.rrn):
+            raise ValueError("one of acquirer_reference, reference and rrn is needed")
+        return self
 
 
 class SettlementMapping(Mapping):

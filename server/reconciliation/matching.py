@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -26,15 +26,20 @@ class Booked:
     """Of a refund: the RRN of the payment it returns, under which some acquirers settle it."""
     acquirer: str = ""
     """Whose reference it is; two acquirers may give the same."""
+    day: date | None = None
+    """Its business day, by which alone an RRN is told from the same of another day."""
 
 
 @dataclass(frozen=True)
 class Settled:
-    """One line of a settlement file."""
+    """One line of a settlement file.
+
+    It goes by the acquirer's reference; where the file has none by ours; else by its RRN.
+    """
 
     batch_id: str
     reference: str
-    acquirer_reference: str
+    acquirer_reference: str | None
     rrn: str | None
     gross_rp: int
     mdr_rp: int
@@ -45,6 +50,10 @@ class Settled:
     """Two officers decided what it is: nothing is left to explain, though we booked no money."""
     settled_on: date | None = None
     acquirer: str = ""
+    day: date | None = None
+    """The business day on which it was paid."""
+    paid_at: datetime | None = None
+    """Of a line without the acquirer's reference: what else tells it from others."""
 
 
 class Known(StrEnum):
@@ -74,6 +83,8 @@ class Movement:
 class DifferenceKind(StrEnum):
     NOT_SETTLED = "not-settled"
     NOT_BOOKED = "not-booked"
+    SEVERAL_FIT = "several-fit"
+    """Its RRN, amount and day fit several payments, or several lines fit one: nobody guesses."""
     AMOUNT_DIFFERS = "amount-differs"
     PAYOUT_MISSING = "payout-missing"
     PAYOUT_DIFFERS = "payout-differs"
@@ -93,14 +104,17 @@ class Reason(StrEnum):
     RETURNED_RRN = "returned-rrn"
     NO_RRN_IN_FILE = "no-rrn-in-file"
     NO_RRN_IN_BOOKS = "no-rrn-in-books"
+    OUR_REFERENCE_AND_RRN = "our-reference-and-rrn"
+    OUR_REFERENCE = "our-reference"
+    RRN_AND_DAY = "rrn-and-day"
 
 
 class Confidence(StrEnum):
     CERTAIN = "certain"
-    """The network's own id agrees, or the bank names what it pays."""
+    """A reference and the network's own id agree, or the bank names what it pays."""
     LIKELY = "likely"
-    """The acquirer's reference and the amount agree, and one side tells no RRN; or two officers
-    say what a movement pays."""
+    """The amount and a reference agree, and one side tells no RRN; or RRN and day do, and the file
+    tells no reference; or two officers say what a movement pays."""
     POSSIBLE = "possible"
     """The same, of neighbouring days."""
 
@@ -203,6 +217,9 @@ class Due:
         return self.until(since) < self.today
 
 
+CERTAIN = frozenset({Reason.SAME_RRN, Reason.RETURNED_RRN, Reason.OUR_REFERENCE_AND_RRN})
+
+
 @dataclass(frozen=True)
 class Matched:
     """A booked payment and the settlement line that pays it out."""
@@ -215,7 +232,7 @@ class Matched:
 
     @property
     def confidence(self) -> Confidence:
-        if self.reason in (Reason.SAME_RRN, Reason.RETURNED_RRN):
+        if self.reason in CERTAIN:
             return Confidence.CERTAIN
         return Confidence.POSSIBLE if self.across_midnight else Confidence.LIKELY
 
@@ -279,7 +296,7 @@ def match(
     tolerances: Tolerances = USUAL,
     due: Due | None = None,
 ) -> Outcome:
-    """Match payments by the acquirer's reference, RRN and amount, and payouts by batch.
+    """Match payments by reference, RRN and amount, and payouts by batch.
 
     A line that paid out another net than its rule asks for differs too, whichever way.
 
@@ -291,8 +308,9 @@ def match(
     """
     settled = sorted(settled, key=_in_order)
     pairs, left, unbooked = pair(booked, settled)
-    heard_here, left, _ = _pair_across_midnight(left, nearby.settled)
-    settled_here, _, unbooked = _pair_across_midnight(nearby.booked, unbooked)
+    within = tolerances.heard_within_days
+    heard_here, left, _ = _pair_across_midnight(left, nearby.settled, within)
+    settled_here, _, unbooked = _pair_across_midnight(nearby.booked, unbooked, within)
     matched = [
         Matched(p.booked, p.settled, reason=p.reason)
         for p in pairs
@@ -302,13 +320,14 @@ def match(
         Matched(p.booked, p.settled, across_midnight=True, reason=p.reason)
         for p in (*heard_here, *settled_here)
     ]
+    several = several_fit((*left, *nearby.booked), unbooked, within)
     undecided, left, _ = pair(left, unsettled)
     batches = _batches(settled, elsewhere, due.since if due else {})
     payouts = compare_payouts(batches, movements, due.until if due else tolerances.until)
     left, silent, awaited = _not_due(left, due)
     unpaid, awaited_payouts = _payouts_not_due(payouts.differences, batches, due)
     differences = [
-        *lines_differ(pairs, left, unbooked),
+        *lines_differ(pairs, left, unbooked, several),
         *silent,
         *(
             _of_line(DifferenceKind.OUTCOME_UNKNOWN, p.booked, p.booked.amount_rp, 0)
@@ -371,11 +390,17 @@ def lines_differ(
     pairs: Iterable["Pair"],
     unsettled: Iterable[Booked],
     unbooked: Iterable[Settled],
+    several: Collection[Settled] = (),
 ) -> list[Difference]:
     return [
         *(_of_line(DifferenceKind.NOT_SETTLED, b, b.amount_rp, 0) for b in unsettled),
         *(
-            _of_line(DifferenceKind.NOT_BOOKED, s, 0, s.gross_rp)
+            _of_line(
+                DifferenceKind.SEVERAL_FIT if s in several else DifferenceKind.NOT_BOOKED,
+                s,
+                0,
+                s.gross_rp,
+            )
             for s in unbooked
             if s.gross_rp and not s.recognised
         ),
@@ -401,6 +426,7 @@ def _of_lines(matched: Iterable[Matched]) -> Iterator[Name]:
         yield DifferenceKind.NOT_SETTLED, _subject(m.booked), m.booked.acquirer
         yield DifferenceKind.OUTCOME_UNKNOWN, _subject(m.booked), m.booked.acquirer
         yield DifferenceKind.NOT_BOOKED, _subject(m.settled), m.settled.acquirer
+        yield DifferenceKind.SEVERAL_FIT, _subject(m.settled), m.settled.acquirer
 
 
 class Pair(NamedTuple):
@@ -420,27 +446,65 @@ WAYS: Mapping[Reason, Key] = {
     ),
     Reason.NO_RRN_IN_BOOKS: (lambda b: "" if b.rrn is None else None, lambda _: ""),
 }
+BY_OURS: Mapping[Reason, Reason] = {
+    Reason.SAME_RRN: Reason.OUR_REFERENCE_AND_RRN,
+    Reason.RETURNED_RRN: Reason.OUR_REFERENCE_AND_RRN,
+    Reason.NO_RRN_IN_FILE: Reason.OUR_REFERENCE,
+    Reason.NO_RRN_IN_BOOKS: Reason.OUR_REFERENCE,
+}
+"""What each way is called where the file tells our reference in place of the acquirer's."""
 
 
 def pair(
-    booked: Iterable[Booked], settled: Iterable[Settled]
+    booked: Iterable[Booked], settled: Iterable[Settled], within: int = 0
 ) -> tuple[list[Pair], list[Booked], list[Settled]]:
     """Pair lines that speak of the same money: by RRN first, and each time the same amount first.
 
     What came is never paired with what went back, though both go by the acquirer's reference.
+    Of a line without a reference the money is of its day, else of one at most `within` away.
     """
+    left, lines = sorted(booked, key=_in_order), sorted(settled, key=_in_order)
+    others = [s for s in lines if s.acquirer_reference is None]
+    theirs = [s for s in lines if s.acquirer_reference is not None] if others else lines
+    pairs, left, unpaired = _pair_by_reference(left, theirs)
+    if others:
+        # What officers have decided last: only where nothing else is this money.
+        for decided in (False, True):
+            ours = [s for s in others if s.reference and s.recognised is decided]
+            by_ours, left, unfound = _pair_by_reference(left, ours, ours=True)
+            pairs += by_ours
+            unpaired += unfound
+        untold = [s for s in others if not s.reference]
+        for apart in sorted({0, within}):
+            for decided in (False, True):
+                asked = [s for s in untold if s.recognised <= decided]
+                by_day, left, unasked = _pair_by_day(left, asked, apart)
+                untold = unasked + [s for s in untold if s.recognised > decided]
+                pairs += by_day
+        unpaired = sorted([*unpaired, *untold], key=_in_order)
+    return pairs, left, unpaired
+
+
+def _pair_by_reference(
+    left: list[Booked], unpaired: list[Settled], *, ours: bool = False
+) -> tuple[list[Pair], list[Booked], list[Settled]]:
+    """By the acquirer's reference, or by ours."""
     pairs: list[Pair] = []
-    left, unpaired = sorted(booked, key=_in_order), sorted(settled, key=_in_order)
     for reason in WAYS:
         for same_amount in (True, False):
             if left and unpaired:
-                found, left, unpaired = _pair_by(reason, same_amount, left, unpaired)
+                found, left, unpaired = _pair_by(reason, same_amount, left, unpaired, ours=ours)
                 pairs += found
     return pairs, left, unpaired
 
 
 def _pair_by(
-    reason: Reason, same_amount: bool, booked: Sequence[Booked], settled: Sequence[Settled]
+    reason: Reason,
+    same_amount: bool,
+    booked: Sequence[Booked],
+    settled: Sequence[Settled],
+    *,
+    ours: bool,
 ) -> tuple[list[Pair], list[Booked], list[Settled]]:
     """The first with the first of those that are alike: none is better than the other."""
     of_ours, of_theirs = WAYS[reason]
@@ -451,24 +515,70 @@ def _pair_by(
             unasked.append(s)
         else:
             amount = s.gross_rp if same_amount else s.gross_rp < 0
-            waiting[s.acquirer, s.acquirer_reference, name, amount].append(s)
+            reference = s.reference if ours else s.acquirer_reference
+            waiting[s.acquirer, reference, name, amount].append(s)
     pairs, left = [], []
     for b in booked:
         amount = b.amount_rp if same_amount else b.amount_rp < 0
-        alike = waiting.get((b.acquirer, b.acquirer_reference, of_ours(b), amount))
+        reference = b.reference if ours else b.acquirer_reference
+        alike = waiting.get((b.acquirer, reference, of_ours(b), amount))
         if alike:
-            pairs.append(Pair(b, alike.popleft(), reason))
+            pairs.append(Pair(b, alike.popleft(), BY_OURS[reason] if ours else reason))
         else:
             left.append(b)
     unpaired = [s for alike in waiting.values() for s in alike]
     return pairs, left, sorted([*unasked, *unpaired], key=_in_order)
 
 
+def _pair_by_day(
+    booked: list[Booked], settled: list[Settled], within: int
+) -> tuple[list[Pair], list[Booked], list[Settled]]:
+    """By RRN, amount and day: what fits nothing but each other, since an RRN comes again."""
+    fits = _fitting(booked, settled, within)
+    several = Counter(at for ours in fits for at in ours)
+    alone = {
+        ours[0]: at for at, ours in enumerate(fits) if len(ours) == 1 and several[ours[0]] == 1
+    }
+    pairs = [Pair(booked[ours], settled[at], Reason.RRN_AND_DAY) for ours, at in alone.items()]
+    found = set(alone.values())
+    return (
+        pairs,
+        [b for at, b in enumerate(booked) if at not in alone],
+        [s for at, s in enumerate(settled) if at not in found],
+    )
+
+
+def several_fit(booked: Sequence[Booked], settled: Sequence[Settled], within: int) -> set[Settled]:
+    """The lines left over though their RRN, amount and day fit money that is left over too."""
+    by_rrn = [s for s in settled if s.acquirer_reference is None and not s.reference]
+    return {s for s, ours in zip(by_rrn, _fitting(booked, by_rrn, within), strict=True) if ours}
+
+
+def _fitting(booked: Sequence[Booked], settled: Sequence[Settled], within: int) -> list[list[int]]:
+    """Of each line without a reference: which of the booked money its RRN, amount and day fit."""
+    known: dict[tuple[str, str | None, int], list[int]] = defaultdict(list)
+    for at, b in enumerate(booked) if settled else ():
+        for rrn in {b.rrn, b.returned_rrn} - {None}:
+            known[b.acquirer, rrn, b.amount_rp].append(at)
+    return [
+        [
+            at
+            for at in known.get((s.acquirer, s.rrn, s.gross_rp), ())
+            if _near(booked[at], s, within)
+        ]
+        for s in settled
+    ]
+
+
+def _near(b: Booked, s: Settled, within: int) -> bool:
+    return b.day is None or s.day is None or abs((b.day - s.day).days) <= within
+
+
 def _pair_across_midnight(
-    booked: Iterable[Booked], settled: Iterable[Settled]
+    booked: Iterable[Booked], settled: Iterable[Settled], within: int
 ) -> tuple[list[Pair], list[Booked], list[Settled]]:
     """As `pair`, but only what agrees in amount too."""
-    pairs, unsettled, unbooked = pair(booked, settled)
+    pairs, unsettled, unbooked = pair(booked, settled, within)
     alike = [p for p in pairs if p.booked.amount_rp == p.settled.gross_rp]
     differing = [p for p in pairs if p.booked.amount_rp != p.settled.gross_rp]
     return (
@@ -483,12 +593,12 @@ def _in_order(line: Booked | Settled) -> tuple[object, ...]:
     if isinstance(line, Booked):
         return (
             line.acquirer_reference, line.rrn or "", line.amount_rp, line.reference,
-            line.returned_rrn or "",
+            line.returned_rrn or "", str(line.day or ""),
         )  # fmt: skip
     return (
-        line.acquirer_reference, line.rrn or "", line.gross_rp, line.reference, line.batch_id,
+        line.acquirer_reference or "", line.rrn or "", line.gross_rp, line.reference, line.batch_id,
         line.mdr_rp, line.net_rp, line.mdr_due_rp or 0, line.recognised,
-        str(line.settled_on or ""),
+        str(line.settled_on or ""), str(line.paid_at or ""), str(line.day or ""),
     )  # fmt: skip
 
 
@@ -647,4 +757,12 @@ def _of_line(
 def _subject(line: Booked | Settled) -> str:
     """What a line is about; some acquirers settle a refund under the very RRN of its payment."""
     went_back = (line.amount_rp if isinstance(line, Booked) else line.gross_rp) < 0
-    return f"{line.acquirer_reference}/{line.rrn or '-'}{'/pengembalian' if went_back else ''}"
+    back = "/pengembalian" if went_back else ""
+    if line.acquirer_reference is not None:
+        return f"{line.acquirer_reference}/{line.rrn or '-'}{back}"
+    # One reference or RRN may be told of several payments, at other times.
+    return f"{line.reference or '-'}/{line.rrn or '-'}/{_told_at(line)}{back}"
+
+
+def _told_at(line: Settled) -> str:
+    return f"{line.paid_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if line.paid_at else "-"

@@ -51,7 +51,10 @@ class ImportedFile(Base):
 
 
 class _Settled:
-    """What an acquirer tells of one payment: gross, fee (MDR), taxes on the fee, and net."""
+    """What an acquirer tells of one payment: gross, fee (MDR), taxes on the fee, and net.
+
+    Some tell no reference of their own, but ours (`reference`, else empty) or the RRN alone.
+    """
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"), index=True)
@@ -61,7 +64,7 @@ class _Settled:
     settlement_date: Mapped[date] = mapped_column(index=True)
     paid_at: Mapped[datetime] = mapped_column(Instant, index=True)
     reference: Mapped[str] = mapped_column(Text)
-    acquirer_reference: Mapped[str] = mapped_column(Text)
+    acquirer_reference: Mapped[str | None] = mapped_column(Text)
     rrn: Mapped[str | None] = mapped_column(Text)
     gross_rp: Mapped[int] = mapped_column(BigInteger)
     mdr_rp: Mapped[int] = mapped_column(BigInteger)
@@ -71,20 +74,32 @@ class _Settled:
 
 
 KEY = ("acquirer", "acquirer_reference", "rrn", text("(gross_rp < 0)"))
+KEY_WITHOUT = ("acquirer", "reference", "rrn", "paid_at", text("(gross_rp < 0)"))
+"""Of lines without the acquirer's reference."""
 
 
-def _each_once(table: str, *key: str, where: str | None = None) -> tuple[CheckConstraint, Index]:
+def _each_once(
+    table: str, *key: str, where: str = ""
+) -> tuple[CheckConstraint, CheckConstraint, Index, Index]:
     """Net is what is left of gross, and a line of an acquirer stands once."""
-    return (
-        CheckConstraint("gross_rp - mdr_rp - vat_rp - withheld_rp = net_rp", name="net"),
-        Index(
-            f"uq_{table}_acquirer_reference",
-            *KEY,
+
+    def once(name: str, columns: tuple[Any, ...], has: str) -> Index:
+        return Index(
+            f"uq_{table}_{name}",
+            *columns,
             *key,
             unique=True,
             postgresql_nulls_not_distinct=True,
-            postgresql_where=None if where is None else text(where),
+            postgresql_where=text(f"acquirer_reference IS {has}{where}"),
+        )
+
+    return (
+        CheckConstraint("gross_rp - mdr_rp - vat_rp - withheld_rp = net_rp", name="net"),
+        CheckConstraint(
+            "num_nonnulls(acquirer_reference, nullif(reference, ''), rrn) > 0", name="whose"
         ),
+        once("acquirer_reference", KEY, "NOT NULL"),
+        once("reference", KEY_WITHOUT, "NULL"),
     )
 
 
@@ -98,7 +113,7 @@ class SettlementLine(_Settled, Base):
 
     __tablename__ = "settlement_lines"
     __table_args__ = (
-        *_each_once("settlement_lines", "version", where="takes_back_id IS NULL"),
+        *_each_once("settlement_lines", "version", where=" AND takes_back_id IS NULL"),
         # Of the few that are there: of all others none is looked for.
         Index(
             "uq_settlement_lines_takes_back_id",

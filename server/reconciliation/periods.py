@@ -24,7 +24,14 @@ NEAR = timedelta(days=1)
 """How far beyond the period the other side of a line may lie."""
 
 
-async def write_books(db: AsyncSession, path: Path, acquirer: str, first: date, last: date) -> int:
+async def write_books(
+    db: AsyncSession,
+    path: Path,
+    acquirer: str,
+    first: date,
+    last: date,
+    how: SettlementMapping,
+) -> int:
     """All money and refunds through an acquirer, as `volume.read_booked` reads them."""
     within = (first - NEAR, last + NEAR)
     money = (
@@ -54,7 +61,7 @@ async def write_books(db: AsyncSession, path: Path, acquirer: str, first: date, 
         .where(Refund.method == RefundMethod.ACQUIRER, Refund.state == RefundState.DONE)
     )
     lines: Any = await db.stream(union_all(money, returned))
-    with volume.BookedFile(path) as kept:
+    with volume.BookedFile(path, volume.ours_told(how)) as kept:
         async for day, *told in lines:
             kept.write(day, Booked(*told))
     return kept.count
@@ -102,7 +109,7 @@ def compare(
                 )
 
         return volume.compare(
-            volume.read_booked(engine, ours),
+            volume.read_booked(engine, ours, volume.ours_told(how)),
             volume.read_settled(engine, file, how, merchant),
             tell,
             movements,
@@ -110,4 +117,5 @@ def compare(
             period=volume.Period(*period),
             payouts=bool(of_bank),
             booked_count=booked_count,
+            settled_count=volume.lines_of(file, how),
         )

@@ -16,7 +16,12 @@ from server.payments.models import Refund
 from server.reconciliation import movements, rkud, service, settlements, statements
 from server.reconciliation import results as payout_results
 from server.reconciliation.mappings import PayoutMapping, SettlementMapping, StatementMapping
-from server.reconciliation.models import ClearedMovement, SettlementLine, StatementLine
+from server.reconciliation.models import (
+    ClearedMovement,
+    Remittance,
+    SettlementLine,
+    StatementLine,
+)
 from server.reconciliation.results import Told
 from server.reconciliation.service import UNBOOKED, Imported, Report
 from server.reconciliation.settlements import SANDBOX
@@ -149,12 +154,14 @@ async def undone(db: AsyncSession) -> AsyncIterator[None]:
 
 
 async def _count(db: AsyncSession, table: type[SettlementLine], source: str) -> int:
-    counted = select(func.count()).where(movements.posted(source, table.id))
+    counted = select(func.count(table.id)).where(movements.posted(source, table.id))
     return int(await db.scalar(counted) or 0)
 
 
 async def _awaited(db: AsyncSession) -> int:
-    """How many movements are the money of a batch, a slip or a refund."""
+    """How many movements are the money of a batch, a slip, a refund or an STS."""
     told = exists().where(ClearedMovement.statement_line_id == StatementLine.id)
     sent = exists().where(Refund.statement_line_id == StatementLine.id)
-    return int(await db.scalar(select(func.count(StatementLine.id)).where(told | sent)) or 0)
+    handed_in = exists().where(Remittance.statement_line_id == StatementLine.id)
+    awaited = select(func.count(StatementLine.id)).where(told | sent | handed_in)
+    return int(await db.scalar(awaited) or 0)

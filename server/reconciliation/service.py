@@ -5,13 +5,13 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
-from itertools import groupby, zip_longest
+from itertools import chain, groupby, zip_longest
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Text,
+    DateTime,
     Uuid,
     all_,
     and_,
@@ -21,7 +21,6 @@ from sqlalchemy import (
     insert,
     literal,
     not_,
-    null,
     or_,
     select,
     update,
@@ -31,7 +30,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, mdr, rule_on
-from domain.payment import RefundMethod, RefundState
 from server.database import Insertions, fetch, new_id
 from server.faults import crash_point
 from server.ledger import postings
@@ -41,7 +39,7 @@ from server.payments import arrivals, cases, pursuit, refund_queries
 from server.payments import queries as payments
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
-from server.payments.models import CASH, OWNER, VOUCHER, Case, Charge, Money, Refund
+from server.payments.models import CASH, OWNER, VOUCHER, Case, Charge, Money
 from server.payments.pursuit import SettledRefund
 from server.reconciliation import (
     discrepancies,
@@ -53,7 +51,13 @@ from server.reconciliation import (
     turns,
 )
 from server.reconciliation.actions import ACTIONS
-from server.reconciliation.files import Faults, FileRefused, SettlementRow, StatementRow
+from server.reconciliation.files import (
+    Faults,
+    FileRefused,
+    SettlementRow,
+    StatementRow,
+    line_key,
+)
 from server.reconciliation.mappings import Mapping as FileMapping
 from server.reconciliation.mappings import SettlementMapping, StatementMapping
 from server.reconciliation.matching import (
@@ -82,6 +86,7 @@ from server.reconciliation.models import (
     StatementLine,
     UnsettledLine,
 )
+from server.reconciliation.names import Names, booked_under, named, texts
 
 # What the sources of entries about one settlement line begin with; its id follows.
 UNBOOKED = "unbooked:"
@@ -160,7 +165,7 @@ async def import_settlement(
         await rkud.explain(db, batches, latest, now)
         # Last what locks charges and series of receipts, for which notifications wait.
         twice = await _take_as_evidence(db, acquirer, new, books, now)
-        await _post(db, acquirer, file_id, new, corrected, twice, now)
+        await _post(db, acquirer, file_id, new, corrected, twice, books, now)
     crash_point("settlement-not-committed")
     count, total_rp = len(new) + len(otherwise or {}), sum(row.net_rp for row in told_now)
     return Imported(count, total_rp, known=len(rows) - count, file_id=file_id)
@@ -203,10 +208,13 @@ async def _take_as_evidence(
     )
     told: dict[str, list[Arrival]] = defaultdict(list)
     for line_id, row in rows.items():
-        given = unpaid.get(row.reference, "")
-        if row.gross_rp > 0 and given in (None, row.acquirer_reference):
+        if row.gross_rp <= 0 or row.reference not in unpaid:
+            continue
+        given = unpaid[row.reference]
+        theirs = row.acquirer_reference or given or row.reference
+        if given in (None, theirs):
             arrival = Arrival(
-                row.acquirer_reference,
+                theirs,
                 row.rrn,
                 row.gross_rp,
                 row.paid_at,
@@ -230,18 +238,28 @@ async def _lock(
     db: AsyncSession, acquirer: str, paid: Collection[str], returned: Sequence[SettledRefund]
 ) -> None:
     """Lock every charge that lines may change, in the one order that notifications keep too."""
+    theirs = {one.acquirer_reference for one in returned if one.acquirer_reference}
     refunded = await db.scalars(
         select(Charge.reference)
         .join(Money, Money.charge_id == Charge.id)
-        .where(Money.acquirer == acquirer)
-        .where(Money.acquirer_reference == any_(_texts([r.acquirer_reference for r in returned])))
+        .where(Money.acquirer == acquirer, Money.acquirer_reference == any_(texts(theirs)))
     )
-    await payments.lock_charges(db, acquirer, [*paid, *refunded])
+    ours = {one.reference for one in returned if one.reference}
+    rrns = {one.refund_number for one in returned if one.by_number and one.refund_number}
+    by_rrn = await pursuit.charges_refunded(db, acquirer, rrns) if rrns else ()
+    await payments.lock_charges(db, acquirer, [*paid, *refunded, *ours, *by_rrn])
 
 
 def _returned(lines: Mapping[UUID, SettlementRow | SettlementLine]) -> list[SettledRefund]:
     return [
-        SettledRefund(line_id, line.acquirer_reference, line.rrn, -line.gross_rp, line.paid_at)
+        SettledRefund(
+            line_id,
+            line.acquirer_reference,
+            line.reference,
+            line.rrn,
+            -line.gross_rp,
+            line.paid_at,
+        )
         for line_id, line in lines.items()
         if line.gross_rp < 0
     ]
@@ -254,14 +272,15 @@ async def _post(
     rows: Mapping[UUID, SettlementRow],
     corrected: Sequence[SettlementLine],
     twice: Collection[UUID],
+    books: Books,
     now: datetime,
 ) -> None:
     """Post what settles money we recorded by batches, and all else by lines, each with a case.
 
     What was `corrected` settles recorded money: of other lines none is.
     """
-    settled = {line_id: _settled(row, acquirer) for line_id, row in rows.items()}
-    booked = await _speak_of_money(db, acquirer, settled)
+    settled = {line_id: _settled(row, books, acquirer) for line_id, row in rows.items()}
+    booked = await _speak_of_money(db, acquirer, settled, books)
     unbooked = {line_id: row for line_id, row in rows.items() if settled[line_id] not in booked}
     settling = [row for line_id, row in rows.items() if line_id not in unbooked]
     entries = [
@@ -301,12 +320,14 @@ def _unbooked_entry(line_id: UUID, row: SettlementRow) -> NewEntry:
     return NewEntry(
         postings.for_unbooked_settlement(row.gross_rp, row.mdr_rp, row.vat_rp, row.withheld_rp),
         source=f"{UNBOOKED}{line_id}",
-        description=f"Pencairan {row.batch_id} tidak ada di buku: {row.acquirer_reference}",
+        description=f"Pencairan {row.batch_id} tidak ada di buku: {named(row)}",
         business_day=row.settlement_date,
     )
 
 
-def _settled(line: SettlementRow | SettlementLine | UnsettledLine, acquirer: str = "") -> Settled:
+def _settled(
+    line: SettlementRow | SettlementLine | UnsettledLine, books: Books, acquirer: str = ""
+) -> Settled:
     """`acquirer` is whose file it is, of a row that does not tell."""
     return Settled(
         line.batch_id,
@@ -318,99 +339,69 @@ def _settled(line: SettlementRow | SettlementLine | UnsettledLine, acquirer: str
         line.net_rp,
         settled_on=line.settlement_date,
         acquirer=acquirer if isinstance(line, SettlementRow) else line.acquirer,
+        day=books.business_day(line.paid_at),
+        paid_at=line.paid_at if line.acquirer_reference is None else None,
     )
 
 
 async def _speak_of_money(
-    db: AsyncSession, acquirer: str, lines: Mapping[UUID, Settled]
+    db: AsyncSession, acquirer: str, lines: Mapping[UUID, Settled], books: Books
 ) -> set[Settled]:
     """Those of the lines that settle recorded money or refunds no other line is set against yet."""
-    references = _texts([line.acquirer_reference for line in lines.values()])
-    told = [line for _, line in await _booked_under(db, references, acquirer)]
+    if not lines:
+        return set()
+    tolerances = await rules.tolerances(db, max(line.day or date.min for line in lines.values()))
+    within = tolerances.heard_within_days
+    told = await booked_under(db, Names.of((), lines.values()), acquirer)
     set_against = await db.scalars(
         select(SettlementLine).where(
             movements.stands(),
             SettlementLine.acquirer == acquirer,
             SettlementLine.id != all_(literal(list(lines), ARRAY(Uuid))),
-            SettlementLine.acquirer_reference == any_(references),
+            Names.of(told, lines.values()).of_lines(),
             or_(
                 not_(movements.posted(UNBOOKED, SettlementLine.id)),
                 movements.posted(EXPLAINED_SETTLEMENT, SettlementLine.id),
             ),
         )
     )
-    _, free, _ = pair(told, [_settled(line) for line in set_against])
-    pairs, _, _ = pair(free, lines.values())
+    _, free, _ = pair(told, [_settled(line, books) for line in set_against], within)
+    pairs, _, _ = pair(free, lines.values(), within)
     return {found.settled for found in pairs}
-
-
-async def _booked_under(
-    db: AsyncSession, references: ColumnElement[Any], acquirer: str | None = None
-) -> list[tuple[date, Booked]]:
-    """Money and refunds under some of an acquirer's references, or anybody's, with their days."""
-    money = await db.execute(
-        select(
-            Money.business_day,
-            Charge.reference,
-            Money.acquirer_reference,
-            Money.rrn,
-            Money.amount_rp,
-            null(),
-            Money.acquirer,
-        )
-        .join(Charge, Charge.id == Money.charge_id)
-        .where(Money.acquirer == func.coalesce(acquirer, Money.acquirer))
-        .where(Money.acquirer_reference == any_(references))
-    )
-    returned = await db.execute(
-        # The money's own reference: a charge whose generate was never answered has none.
-        select(
-            Refund.business_day,
-            Charge.reference,
-            Money.acquirer_reference,
-            Refund.acquirer_refund_number,
-            -Refund.amount_rp,
-            Money.rrn,
-            Money.acquirer,
-        )
-        .join(Money, Money.id == Refund.money_id)
-        .join(Charge, Charge.id == Refund.charge_id)
-        .where(Money.acquirer == func.coalesce(acquirer, Money.acquirer))
-        .where(Money.acquirer_reference == any_(references))
-        .where(Refund.method == RefundMethod.ACQUIRER, Refund.state == RefundState.DONE)
-    )
-    return [(day, Booked(*told)) for day, *told in (*money, *returned)]
 
 
 async def _explain_settled(db: AsyncSession, day: date, books: Books, now: datetime) -> None:
     """Lines of money we did not know when they were settled, and have recorded since."""
-    lines = await db.scalars(
-        select(SettlementLine)
+    lines = await db.execute(
+        select(SettlementLine, movements.recognised(Case.settlement_line_id, SettlementLine.id))
         .where(_paid_on(day, books), movements.posted(UNBOOKED, SettlementLine.id))
         .where(not_(movements.posted(EXPLAINED_SETTLEMENT, SettlementLine.id)))
         .where(not_(movements.paid_claims(Case.settlement_line_id, SettlementLine.id)))
         .order_by(SettlementLine.acquirer)
     )
-    for acquirer, group in groupby(lines, key=lambda line: line.acquirer):
-        unexplained = list(group)
+    for acquirer, group in groupby(lines, key=lambda row: row[0].acquirer):
+        decided = {row[0]: row[1] for row in group}
+        unexplained = list(decided)
         # One that gave back twice does so no longer when the other way was given up meanwhile.
         returned = _returned({line.id: line for line in unexplained})
         await _lock(db, acquirer, (), returned)
         await pursuit.found_in_settlement(db, acquirer, returned, books, now=now)
-        lines_of = {line.id: _settled(line) for line in unexplained}
-        booked = await _speak_of_money(db, acquirer, lines_of)
+        lines_of = {
+            line.id: replace(_settled(line, books), recognised=decided[line])
+            for line in unexplained
+        }
+        booked = await _speak_of_money(db, acquirer, lines_of, books)
         for line in unexplained:
-            if _settled(line) in booked:
+            if lines_of[line.id] in booked:
                 await ledger.record(
                     db,
                     postings.for_explained_settlement(line.gross_rp),
                     source=f"{EXPLAINED_SETTLEMENT}{line.id}",
-                    description=f"Pencairan {line.batch_id} dikenali: {line.acquirer_reference}",
+                    description=f"Pencairan {line.batch_id} dikenali: {named(line)}",
                     business_day=day,
                     now=now,
                 )
-                why = line.acquirer_reference
-                await cases.explained(db, Case.settlement_line_id, line.id, why, now)
+                await cases.explained(db, Case.settlement_line_id, line.id, named(line), now)
 
 
 async def _new_lines(
@@ -425,12 +416,17 @@ async def _new_lines(
 
     One that says otherwise than it did is a fault, or goes `otherwise`, by the line it corrects.
     """
-    references = [row.acquirer_reference for row in rows]
-    asked = select(
-        table.id, table.acquirer_reference, table.rrn, *(getattr(table, name) for name in TOLD)
-    ).where(table.acquirer == acquirer, table.acquirer_reference == any_(_texts(references)))
+    references = [row.acquirer_reference for row in rows if row.acquirer_reference]
+    times = [row.paid_at for row in rows if not row.acquirer_reference]
+    alike = table.acquirer_reference == any_(texts(references))
+    if times:
+        of_times = table.paid_at == any_(literal(times, ARRAY(DateTime(timezone=True))))
+        alike = or_(alike, and_(table.acquirer_reference.is_(None), of_times))
+    names = ("acquirer_reference", "reference", "rrn", "paid_at", *TOLD)
+    asked = select(table.id, *(getattr(table, name) for name in names))
+    asked = asked.where(table.acquirer == acquirer, alike)
     stored = await db.execute(asked.where(movements.stands()) if table is SettlementLine else asked)
-    known = {(line.acquirer_reference, line.rrn, line.gross_rp < 0): line for line in stored}
+    known = {line_key(line): line for line in stored}
     new = {}
     for row in rows:
         told = known.get(row.key)
@@ -514,12 +510,18 @@ def _settled_by_none(table: type[HeldLine] | type[UnsettledLine]) -> ColumnEleme
     settled = (
         select(SettlementLine.id)
         .where(SettlementLine.acquirer == table.acquirer)
-        .where(SettlementLine.acquirer_reference == table.acquirer_reference)
         .where(SettlementLine.rrn.is_not_distinct_from(table.rrn))
         .where((SettlementLine.gross_rp < 0) == (table.gross_rp < 0))
         .where(SettlementLine.takes_back_id.is_(None))
     )
-    return not_(settled.exists())
+    by_theirs = SettlementLine.acquirer_reference == table.acquirer_reference
+    without = and_(
+        table.acquirer_reference.is_(None),
+        SettlementLine.acquirer_reference.is_(None),
+        SettlementLine.reference == table.reference,
+        SettlementLine.paid_at == table.paid_at,
+    )
+    return and_(not_(settled.where(by_theirs).exists()), not_(settled.where(without).exists()))
 
 
 async def import_statement(
@@ -560,11 +562,11 @@ async def _new_movements(db: AsyncSession, rows: Sequence[StatementRow]) -> list
     """
     stored = await db.scalars(
         select(StatementLine)
-        .where(StatementLine.account == any_(_texts({row.account for row in rows})))
+        .where(StatementLine.account == any_(texts({row.account for row in rows})))
         .where(
             or_(
                 StatementLine.statement_reference
-                == any_(_texts({row.statement_reference for row in rows})),
+                == any_(texts({row.statement_reference for row in rows})),
                 StatementLine.value_date == any_(literal(list({row.value_date for row in rows}))),
             )
         )
@@ -678,6 +680,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
             money.rrn,
             money.amount_rp,
             acquirer=money.acquirer,
+            day=day,
         )
         for money, charge in await payments.money_between(db, day, day)
         if money.acquirer not in (CASH, VOUCHER)
@@ -689,6 +692,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
             -refund.amount_rp,
             money.rrn,
             money.acquirer,
+            day,
         )
         for refund, charge, money in await refund_queries.made_between(db, day, day)
     ]
@@ -770,21 +774,24 @@ def _ways(outcome: Outcome) -> dict[str, Any]:
 async def matches_of(db: AsyncSession, charge: Charge, books: Books) -> list[Matched]:
     """How a charge's money and refunds agree with settlement lines, of whichever days."""
     came = await db.scalars(select(Money.acquirer_reference).where(Money.charge_id == charge.id))
-    references = _texts(set(came))
-    told = await _booked_under(db, references, charge.acquirer)
-    lines = await db.scalars(
-        select(SettlementLine).where(
-            SettlementLine.acquirer == charge.acquirer,
-            SettlementLine.acquirer_reference == any_(references),
-        )
+    none = Names.of((), ())
+    own = await booked_under(db, replace(none, theirs=frozenset(came)), charge.acquirer)
+    found = await db.scalars(
+        select(SettlementLine)
+        .where(SettlementLine.acquirer == charge.acquirer, movements.stands())
+        .where(Names.of(own, ()).of_lines())
     )
-    days = {booked: day for day, booked in told}
-    paid_on = {_settled(line): books.business_day(line.paid_at) for line in lines}
-    pairs, _, _ = pair(days, paid_on)
+    lines = [_settled(line, books) for line in found]
+    if not lines:
+        return []
+    # Also the others' money: what fits several is nobody's.
+    told = await booked_under(db, Names.of(own, lines), charge.acquirer)
+    tolerances = await rules.tolerances(db, max(line.day or date.min for line in lines))
+    pairs, _, _ = pair(told, lines, tolerances.heard_within_days)
     return [
-        Matched(p.booked, p.settled, days[p.booked] != paid_on[p.settled], p.reason)
+        Matched(p.booked, p.settled, p.booked.day != p.settled.day, p.reason)
         for p in pairs
-        if p.booked.amount_rp == p.settled.gross_rp
+        if p.booked.reference == charge.reference and p.booked.amount_rp == p.settled.gross_rp
     ]
 
 
@@ -834,22 +841,24 @@ async def _nearby(
 ) -> Nearby:
     """What may be the other side of what a day leaves over, left over by the days next to it."""
     _, unsettled, unbooked = pair(booked, settled)
-    left = {b.acquirer_reference for b in unsettled} | {s.acquirer_reference for s in unbooked}
-    if not left:
+    if not (unsettled or unbooked):
         return Nearby()
-    references = _texts(left)
-    told = await _booked_under(db, references)
-    money: list[Booked] = []
-    lines: list[Settled] = []
-    apart = (timedelta(days=days) for days in range(-within_days, within_days + 1) if days)
-    for near in (day + days for days in apart):
-        under = SettlementLine.acquirer_reference == any_(references)
+    under = Names.of(unsettled, unbooked).of_lines()
+    days = [day + timedelta(days=n) for n in range(-within_days, within_days + 1) if n]
+    told_on: dict[date, list[Settled]] = {}
+    for near in days:
         found = await db.scalars(
             select(SettlementLine).where(_paid_on(near, books), under, movements.stands())
         )
+        told_on[near] = [_settled(line, books) for line in found]
+    names = Names.of((), [*unbooked, *chain.from_iterable(told_on.values())])
+    theirs = names.theirs | {b.acquirer_reference for b in unsettled}
+    told = await booked_under(db, replace(names, theirs=theirs))
+    money: list[Booked] = []
+    lines: list[Settled] = []
+    for near in days:
         _, without_line, without_money = pair(
-            [line for on, line in told if on == near],
-            [_settled(line) for line in found],
+            [line for line in told if line.day == near], told_on[near]
         )
         money += without_line
         lines += without_money
@@ -858,7 +867,7 @@ async def _nearby(
 
 async def _unsettled_on(db: AsyncSession, day: date, books: Books) -> list[Settled]:
     lines = await db.scalars(select(UnsettledLine).where(_paid_on(day, books, UnsettledLine)))
-    return [_settled(line) for line in lines]
+    return [_settled(line, books) for line in lines]
 
 
 def _paid_on(
@@ -885,7 +894,7 @@ async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled
     )
     return [
         replace(
-            _settled(line),
+            _settled(line, books),
             mdr_due_rp=None if paid_claim else _mdr_due(line, rules_of_fees, books),
             recognised=recognised,
         )
@@ -921,7 +930,7 @@ async def _settled_elsewhere(
             func.max(SettlementLine.settlement_date),
         )
         .where(SettlementLine.settlement_date >= day - movements.PAID_OUT_WITHIN)
-        .where(SettlementLine.batch_id == any_(_texts(batches)), not_(_paid_on(day, books)))
+        .where(SettlementLine.batch_id == any_(texts(batches)), not_(_paid_on(day, books)))
         .group_by(SettlementLine.batch_id)
     )
     return {batch_id: Batch(int(net_rp), settled_on) for batch_id, net_rp, settled_on in rows}
@@ -936,11 +945,6 @@ async def _deposited_on(db: AsyncSession, day: date) -> dict[str, int]:
         .group_by(CashDeposit.reference)
     )
     return {reference: int(amount_rp) for reference, amount_rp in rows}
-
-
-def _texts(values: Collection[str]) -> ColumnElement[Any]:
-    """An array in one parameter; one parameter each would end at 32,767."""
-    return literal(list(values), ARRAY(Text))
 
 
 async def _keep_differences(db: AsyncSession, day: date, outcome: Outcome, now: datetime) -> None:
@@ -977,8 +981,8 @@ async def _keep_differences(db: AsyncSession, day: date, outcome: Outcome, now: 
             ),
             rows,
         )
-    still = _texts([discrepancies.named(each.name) for each in outcome.differences])
-    explained = _texts([*map(discrepancies.named, outcome.explained)])
+    still = texts([discrepancies.named(each.name) for each in outcome.differences])
+    explained = texts([*map(discrepancies.named, outcome.explained)])
     key = discrepancies.NAMED
     await db.execute(
         update(Discrepancy)

@@ -25,7 +25,7 @@ def read(content: bytes, told: SettlementMapping = SANDBOX, merchant: str = "") 
     """
     faults = Faults()
     columns = told.columns
-    named = [value for value in vars(columns).values() if isinstance(value, str)]
+    named = [value for value in vars(columns).values() if value and isinstance(value, str)]
     sheet = sheets.read(content, told, [*named, *columns.paid_at], faults)
     last = sheet.lines.pop() if told.trailer and sheet.lines else None
     rows: list[SettlementRow] = []
@@ -91,14 +91,20 @@ def _row(line: Line, told: SettlementMapping, *, refund: bool, payment: bool) ->
     sign = -1 if refund and gross > 0 else 1
     paid_at = line.moment(columns.paid_at)
     settled_on = line.day(columns.settlement_date)
+    rrn = network_name(line.text(columns.rrn), columns.rrn, line.number) if columns.rrn else None
+    reference = line.name(columns.reference) if columns.reference else ""
+    theirs = line.filled(columns.acquirer_reference) if columns.acquirer_reference else None
+    if not (theirs or reference or rrn):
+        names = "/".join(name for name in (columns.reference, columns.rrn) if name)
+        raise line.refused(f"{names} is empty", f"{names} kosong")
     return SettlementRow(
         line_number=line.number,
         batch_id=settled_on.strftime(told.batch) if told.batch else _batch(line, columns.batch_id),
         settlement_date=settled_on,
         paid_at=paid_at,
-        reference=line.name(columns.reference),
-        acquirer_reference=line.filled(columns.acquirer_reference),
-        rrn=network_name(line.text(columns.rrn), columns.rrn, line.number) if columns.rrn else None,
+        reference=reference,
+        acquirer_reference=theirs,
+        rrn=rrn,
         gross_rp=sign * gross,
         mdr_rp=sign * mdr,
         net_rp=sign * net,

@@ -116,7 +116,32 @@ MOVED = """
     ) c ON c.statement_line_id = l.id
     WHERE e.id = ANY($2::uuid[])
 """
-BATCHES = """
+# Of lines that tell no reference of the acquirer's; one whose RRN fits several is nobody's.
+MONEY_BY_OURS = """
+    SELECT m.id FROM money m JOIN charges c ON c.id = m.charge_id
+    WHERE m.acquirer = s.acquirer AND c.reference = s.reference
+        AND coalesce(m.rrn, s.rrn) IS NOT DISTINCT FROM coalesce(s.rrn, m.rrn)
+    ORDER BY abs(extract(epoch FROM m.paid_at - s.paid_at)), m.id LIMIT 1
+"""
+MONEY_BY_RRN = """
+    SELECT (array_agg(m.id))[1] FROM money m
+    WHERE m.acquirer = s.acquirer AND m.rrn = s.rrn AND m.amount_rp = abs(s.gross_rp)
+        AND m.paid_at BETWEEN s.paid_at - interval '1 day' AND s.paid_at + interval '1 day'
+    HAVING count(*) = 1
+"""
+BATCHES = f"""
+    WITH lines AS (
+        SELECT s.*, m.id AS money_id FROM settlement_lines s LEFT JOIN money m
+            ON m.acquirer = s.acquirer AND m.acquirer_reference = s.acquirer_reference
+            AND coalesce(m.rrn, s.rrn) IS NOT DISTINCT FROM coalesce(s.rrn, m.rrn)
+        WHERE s.batch_id = ANY($1::text[]) AND s.settlement_date >= $2
+            AND s.acquirer_reference IS NOT NULL
+        UNION ALL
+        SELECT s.*, CASE WHEN s.reference <> '' THEN ({MONEY_BY_OURS}) ELSE ({MONEY_BY_RRN}) END
+        FROM settlement_lines s
+        WHERE s.batch_id = ANY($1::text[]) AND s.settlement_date >= $2
+            AND s.acquirer_reference IS NULL
+    )
     SELECT t.name, t.source, sum(t.rp) AS rp FROM (
         SELECT s.batch_id AS name, s.gross_rp AS rp,
             CASE WHEN (s.gross_rp < 0) <> (s.takes_back_id IS NOT NULL) THEN 'refunds'
@@ -124,9 +149,7 @@ BATCHES = """
             WHEN m.flag IS DISTINCT FROM 'exact' THEN '2190'
             WHEN y.pass_order_id IS NOT NULL THEN '4120'
             ELSE coalesce('4110.' || z.code, '2190') END AS source
-        FROM settlement_lines s LEFT JOIN money m ON m.acquirer = s.acquirer
-            AND m.acquirer_reference = s.acquirer_reference
-            AND coalesce(m.rrn, s.rrn) IS NOT DISTINCT FROM coalesce(s.rrn, m.rrn)
+        FROM lines s LEFT JOIN money m ON m.id = s.money_id
         LEFT JOIN LATERAL (
             SELECT q.account_code AS code FROM cases k JOIN ledger_postings q
                 ON q.entry_id = k.entry_id AND q.account_code LIKE '41%' AND q.amount_rp < 0
@@ -136,12 +159,11 @@ BATCHES = """
         LEFT JOIN charges g ON g.id = m.charge_id LEFT JOIN payments y ON y.id = g.payment_id
         LEFT JOIN parking_sessions v ON v.id = y.parking_session_id
         LEFT JOIN spots o ON o.id = v.spot_id LEFT JOIN zones z ON z.id = o.zone_id
-        WHERE s.batch_id = ANY($1::text[]) AND s.settlement_date >= $2
         UNION ALL
         SELECT batch_id, net_rp - gross_rp, 'fees' FROM settlement_lines
         WHERE batch_id = ANY($1::text[]) AND settlement_date >= $2
     ) t GROUP BY 1, 2
-"""
+"""  # noqa: S608 - of our own words
 SLIPS = """
     SELECT d.reference AS name, sum(d.amount_rp) AS rp,
         CASE q.account_code WHEN '1140' THEN 'cash' WHEN '1170' THEN 'vouchers'

@@ -8,6 +8,7 @@ what it leaves goes through `matching`, reference by reference, so that both kno
 import csv
 import functools
 import itertools
+import mmap
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from server.reconciliation.matching import (
     Difference,
     DifferenceKind,
     Movement,
+    Pair,
     Reason,
     Settled,
     Tolerances,
@@ -38,7 +40,10 @@ from server.reconciliation.matching import (
 
 OURS = ("acquirer_reference", "rrn", "amount_rp", "returned_rrn", "day")
 THEIRS = ("acquirer_reference", "rrn", "gross_rp", "mdr_rp", "net_rp", "paid")
+BY_OURS = ("reference",)
+"""What both sides tell besides where a file has no reference of the acquirer's."""
 ENGINE_READS = ("utf-8", "utf-16", "latin-1")
+COUNTED_AT_ONCE = 4 * 1024 * 1024
 PAID_APART = "\x1f"
 """Between the cells that tell when a payment was made, where there are two."""
 
@@ -95,31 +100,41 @@ def pyspark(*, memory_mb: int = 400, threads: int = 2) -> Any:
 # Reading
 
 
-def read_booked(engine: Any, path: Path) -> Table:
+def ours_told(how: SettlementMapping) -> tuple[str, ...]:
+    """What is asked of our books to hold them against such a file."""
+    return OURS if how.columns.acquirer_reference else (*OURS, *BY_OURS)
+
+
+def theirs_told(how: SettlementMapping) -> tuple[str, ...]:
+    return THEIRS if how.columns.acquirer_reference else (*THEIRS, *BY_OURS)
+
+
+def read_booked(engine: Any, path: Path, names: Sequence[str] = OURS) -> Table:
     """Our books as a BookedFile keeps them."""
-    told = _text_table(engine, path, OURS, ",", "utf-8", 0)
+    told = _text_table(engine, path, names, ",", "utf-8", 0)
     return told.mutate(amount_rp=told.amount_rp.cast("int64"))
 
 
 class BookedFile:
     """Our books as a CSV, line by line."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, names: Sequence[str] = OURS) -> None:
         self.count = 0
         self._path = path
+        self._names = names
 
     def __enter__(self) -> "BookedFile":
         self._file = self._path.open("w", newline="")
         self._writer = csv.writer(self._file)
-        self._writer.writerow(OURS)
+        self._writer.writerow(self._names)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def write(self, day: date, b: Booked) -> None:
-        told = (b.acquirer_reference, b.rrn, b.amount_rp, b.returned_rrn, day)
-        self._writer.writerow(told)
+        told = vars(b) | {"day": day}
+        self._writer.writerow([told[name] for name in self._names])
         self.count += 1
 
 
@@ -142,6 +157,21 @@ def read_settled(engine: Any, path: Path, how: SettlementMapping, merchant: str 
     if how.trailer:
         _check_trailer(told, last, how)
     return told.filter(told.settles) if _says(raw, how, "held", "unsettled") is not None else told
+
+
+def lines_of(path: Path, how: SettlementMapping) -> int | None:
+    """How many lines a CSV settles, by its line ends: counting them costs less than reading them.
+
+    None where that alone cannot tell.
+    """
+    means = {says for words in how.words for says in words.values.values()}
+    if how.encoding == "utf-16" or not means.isdisjoint({"held", "unsettled"}):
+        return None
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as told:
+        if any(told.find(mark) >= 0 for mark in (b'"', b"\n\n", b"\n\r\n")) or told[-1:] != b"\n":
+            return None
+        ends = sum(piece.count(b"\n") for piece in iter(lambda: told.read(COUNTED_AT_ONCE), b""))
+    return ends - how.header.line - bool(how.trailer)
 
 
 def _ends(path: Path, how: SettlementMapping) -> tuple[list[str], list[str]]:
@@ -225,11 +255,19 @@ def _understood(raw: Table, how: SettlementMapping, merchant: str) -> Table:
     paid = raw[columns.paid_at[0]]
     if len(columns.paid_at) > 1:
         paid = paid.concat(PAID_APART, raw[columns.paid_at[1]])
+    names = (
+        {"acquirer_reference": raw[columns.acquirer_reference]}
+        if columns.acquirer_reference
+        else {
+            "acquirer_reference": ibis.literal(""),
+            "reference": _told(raw, columns.reference).strip(),
+        }
+    )
     return raw.select(
         # As they are written: what has spaces around it is left, and read once more afterwards.
         batch_id=raw[columns.settlement_date if how.batch else columns.batch_id],
         settled_on=raw[columns.settlement_date],
-        acquirer_reference=raw[columns.acquirer_reference],
+        **names,
         rrn=raw[columns.rrn] if columns.rrn else ibis.null("string"),
         gross_rp=gross,
         mdr_rp=mdr,
@@ -243,13 +281,23 @@ def _understood(raw: Table, how: SettlementMapping, merchant: str) -> Table:
 def _told_rightly(raw: Table, how: SettlementMapping, merchant: str) -> list[BooleanValue]:
     """What must hold of each line but for its amounts."""
     columns = how.columns
-    checks = [raw[columns.acquirer_reference] != ""]
+    if columns.acquirer_reference:
+        checks = [raw[columns.acquirer_reference] != ""]
+    else:
+        told = _told(raw, columns.reference).concat(_told(raw, columns.rrn))
+        checks = [_name(told) != ""]
     checks += [_name(raw[words.column]).isin(list(words.values)) for words in how.words]
     if columns.currency:
         checks.append(raw[columns.currency] == "IDR")
     if merchant and columns.merchant:
         checks.append(_name(raw[columns.merchant]) == merchant)
     return checks
+
+
+def _told(raw: Table, column: str) -> StringValue:
+    """A column's texts, empty where the mapping knows none."""
+    text: StringValue = ibis.coalesce(raw[column], "") if column else ibis.literal("")
+    return text
 
 
 def _says(raw: Table, how: SettlementMapping, *means: str) -> BooleanValue | None:
@@ -314,12 +362,13 @@ def compare(
     tolerances: Tolerances = matching.USUAL,
     payouts: bool = True,
     booked_count: int | None = None,
+    settled_count: int | None = None,
 ) -> Compared:
     """Compare the books of a period with what was settled, as `matching.match` compares a day.
 
     Both tables may reach beyond the period, where the other side of a line may be. `movements`
-    is asked for the bank's side once the batches are known; `booked_count` is how many lines the
-    books have, where that is known. Raises FileRefused.
+    is asked for the bank's side once the batches are known; `booked_count` and
+    `settled_count` are how many lines the two have, where that is known. Raises FileRefused.
     """
     if booked_count is None:
         booked_count = _number(booked.count())
@@ -330,11 +379,15 @@ def compare(
         done.difference_rp[difference.kind] += difference.difference_rp
         tell(difference)
 
-    with _joined(booked, settled, booked_count) as collapsed:
+    counts = booked_count, settled_count
+    with _joined(booked, settled, counts, how) as collapsed:
         batches = _batches(collapsed, done, how)
-        reads = _LeftLines(how)
+        reads = _LeftLines(how, period.days if period else None)
+        within = tolerances.heard_within_days if period else 0
+        left = _Left(period, within, done, found, bool(how.columns.reference))
         for ours, theirs in _left_over(collapsed, reads):
-            _compare_left(ours, theirs, reads, period, done, found)
+            left.compare(ours, theirs)
+        left.compare_by_day()
     if payouts:
         of_bank = matching.compare_payouts(batches, movements(batches), tolerances.until)
         done.paid_batches = len(of_bank.paid)
@@ -344,32 +397,48 @@ def compare(
 
 
 @contextmanager
-def _joined(booked: Table, settled: Table, booked_count: int) -> Iterator[Table]:
+def _joined(
+    booked: Table, settled: Table, counts: tuple[int, int | None], how: SettlementMapping
+) -> Iterator[Table]:
     """What agrees to the letter, and what is left; the engine forgets it afterwards."""
-    with _collapsed(booked, settled, numbered=False).cache() as collapsed:
-        if not _uses_twice(collapsed, settled, booked_count):
+    if not how.columns.acquirer_reference:
+        ours, theirs = _alone(booked, how), _alone(settled, how)
+        with _collapsed(ours, theirs, how, numbered=True).cache() as collapsed:
+            yield collapsed
+        return
+    with _collapsed(booked, settled, how, numbered=False).cache() as collapsed:
+        if not _uses_twice(collapsed, settled, *counts):
             yield collapsed
             return
     ours, theirs = _numbered(booked, OURS), _numbered(settled, THEIRS)
-    with _collapsed(ours, theirs, numbered=True).cache() as collapsed:
+    with _collapsed(ours, theirs, how, numbered=True).cache() as collapsed:
         yield collapsed
 
 
-def _collapsed(booked: Table, settled: Table, *, numbered: bool) -> Table:
+def _alone(table: Table, how: SettlementMapping) -> Table:
+    """With a number for what alone tells our reference: what does not is left, to be weighed."""
+    alone = ibis.ifelse(table.count().over(ibis.window(group_by=table.reference)) == 1, 1, None)
+    return table.mutate(nth=alone if how.columns.reference else ibis.null("int64"))
+
+
+def _collapsed(booked: Table, settled: Table, how: SettlementMapping, *, numbered: bool) -> Table:
     """All that agrees to the letter as one row a batch, and each line that is left as its own."""
-    names = [*OURS, "nth"] if numbered else OURS
+    columns, ours_names = how.columns, ours_told(how)
+    names = [*ours_names, "nth"] if numbered else ours_names
     ours = booked.select(**{f"our_{name}": booked[name] for name in names})
+    goes_by = "acquirer_reference" if columns.acquirer_reference else "reference"
     alike = [
-        ours.our_acquirer_reference == settled.acquirer_reference,
-        ours.our_rrn == settled.rrn,
+        ours[f"our_{goes_by}"] == settled[goes_by],
         ours.our_amount_rp == settled.gross_rp,
     ]
+    if columns.acquirer_reference or columns.rrn:
+        alike.append(ours.our_rrn == settled.rrn)
     if numbered:
         alike.append(ours.our_nth == settled.nth)
     both = ours.outer_join(settled, alike)
     agrees = both.our_acquirer_reference.notnull() & both.acquirer_reference.notnull()
-    told = {f"our_{name}": both[f"our_{name}"] for name in OURS}
-    told |= {name: both[name] for name in THEIRS}
+    told = {f"our_{name}": both[f"our_{name}"] for name in ours_names}
+    told |= {name: both[name] for name in theirs_told(how)}
     whole = ibis.struct(told)
     return both.group_by(
         batch_id=both.batch_id, left=ibis.ifelse(agrees, ibis.null(whole.type()), whole)
@@ -384,7 +453,9 @@ def _collapsed(booked: Table, settled: Table, *, numbered: bool) -> Table:
     )
 
 
-def _uses_twice(collapsed: Table, settled: Table, booked_count: int) -> bool:
+def _uses_twice(
+    collapsed: Table, settled: Table, booked_count: int, settled_count: int | None
+) -> bool:
     """Whether a line agrees with several, so that more came out of the join than went in."""
     left = collapsed.left
     count = collapsed["count"]
@@ -394,7 +465,7 @@ def _uses_twice(collapsed: Table, settled: Table, booked_count: int) -> bool:
         theirs=count.sum(where=matched | left["acquirer_reference"].notnull()),
     )
     came = sums.to_pyarrow().to_pylist()[0]
-    went = (booked_count, _number(settled.count()))
+    went = (booked_count, _number(settled.count()) if settled_count is None else settled_count)
     return (int(came["ours"] or 0), int(came["theirs"] or 0)) != went
 
 
@@ -450,8 +521,15 @@ def _batches(collapsed: Table, done: Compared, how: SettlementMapping) -> dict[s
             " `karcis settlement import --dry-run` menyebut masing-masing",
         )
     matched = collapsed.filter(collapsed.left.isnull())["count"].sum()
-    done.matched[Reason.SAME_RRN] += _number(matched)
+    done.matched[_reason(how)] += _number(matched)
     return batches
+
+
+def _reason(how: SettlementMapping) -> Reason:
+    """By what the engine itself knew two lines to be of the same money."""
+    if how.columns.acquirer_reference:
+        return Reason.SAME_RRN
+    return Reason.OUR_REFERENCE_AND_RRN if how.columns.rrn else Reason.OUR_REFERENCE
 
 
 def _day(text: str, how: SettlementMapping) -> date:
@@ -462,51 +540,59 @@ def _day(text: str, how: SettlementMapping) -> date:
 class _LeftLines:
     """Lines the engine left, read by the mapping as an import reads them."""
 
-    def __init__(self, how: SettlementMapping) -> None:
+    def __init__(self, how: SettlementMapping, days: BusinessDays | None) -> None:
         self.how = how
+        self.days = days
+        self.ours_told = ours_told(how)
         self.names = [f"paid_at_{at}" for at, _ in enumerate(how.columns.paid_at)]
         columns = {name: at for at, name in enumerate(self.names)}
         self.sheet = sheets.Sheet(how, False, len(self.names), columns)
 
-    def ours(self, told: Mapping[str, Any]) -> tuple[date, Booked]:
-        values = [told[f"our_{name}"] for name in OURS]
-        return date.fromisoformat(str(values[-1])), Booked("", *values[:-1])
+    def ours(self, told: Mapping[str, Any]) -> Booked:
+        values = {name: told[f"our_{name}"] for name in self.ours_told}
+        day = date.fromisoformat(str(values.pop("day")))
+        return Booked(**{"reference": ""} | values, day=day)
 
-    def paid_on(self, cells: str, days: BusinessDays) -> date:
-        line = sheets.Line(0, cells.split(PAID_APART), self.sheet)
-        return days.of(line.moment(self.names))
-
-    def theirs(self, told: Mapping[str, Any], batch_id: str) -> tuple[str, Settled]:
+    def theirs(self, told: Mapping[str, Any], batch_id: str) -> Settled:
         name = batch_id.strip()
         if self.how.batch:
             name = _day(batch_id, self.how).strftime(self.how.batch)
-        return told["paid"] or "", Settled(
+        theirs = told["acquirer_reference"].strip() or None
+        paid_at = None
+        if self.days is not None or theirs is None:
+            line = sheets.Line(0, (told["paid"] or "").split(PAID_APART), self.sheet)
+            paid_at = line.moment(self.names)
+        settled = Settled(
             name,
-            "",
-            told["acquirer_reference"].strip(),
+            "" if theirs else told["reference"],
+            theirs,
             network_id(told["rrn"]),
             told["gross_rp"],
             told["mdr_rp"],
             told["net_rp"],
+            day=self.days.of(paid_at) if self.days is not None and paid_at else None,
+            paid_at=None if theirs else paid_at,
         )
+        if not (theirs or settled.reference or settled.rrn):
+            raise FileRefused(
+                "a line tells neither a reference nor an RRN",
+                "ada baris tanpa nomor rujukan dan tanpa RRN",
+            )
+        return settled
 
 
-Ours = tuple[date, Booked]
-Theirs = tuple[str, Settled]
-
-
-def _left_over(collapsed: Table, reads: _LeftLines) -> Iterator[tuple[list[Ours], list[Theirs]]]:
-    """What is left, reference by reference, so that never all of it is held."""
+def _left_over(collapsed: Table, reads: _LeftLines) -> Iterator[tuple[list[Booked], list[Settled]]]:
+    """What is left, name by name, so that never all of it is held."""
     left = collapsed.filter(collapsed.left.notnull())
-    reference = ibis.coalesce(left.left["our_acquirer_reference"], left.left["acquirer_reference"])
-    named = reference.strip()
-    rows = left.select("left", "count", "batch_id", named=named).order_by("named")
+    rows = left.select("left", "count", "batch_id", named=_goes_by(left.left, reads.how))
     told = (
-        row for batch in rows.to_pyarrow_batches(chunk_size=10_000) for row in batch.to_pylist()
+        row
+        for batch in rows.order_by("named").to_pyarrow_batches(chunk_size=10_000)
+        for row in batch.to_pylist()
     )
     for _, group in itertools.groupby(told, key=lambda row: row["named"]):
-        ours: list[Ours] = []
-        theirs: list[Theirs] = []
+        ours: list[Booked] = []
+        theirs: list[Settled] = []
         for row in group:
             if row["left"]["our_acquirer_reference"] is not None:
                 ours += [reads.ours(row["left"])] * row["count"]
@@ -515,23 +601,61 @@ def _left_over(collapsed: Table, reads: _LeftLines) -> Iterator[tuple[list[Ours]
         yield ours, theirs
 
 
-def _compare_left(
-    ours: list[Ours],
-    theirs: list[Theirs],
-    reads: _LeftLines,
-    period: Period | None,
-    done: Compared,
-    found: Callable[[Difference], None],
-) -> None:
-    pairs, unsettled, unbooked = matching.pair((b for _, b in ours), (s for _, s in theirs))
-    for p in pairs:
-        if p.booked.amount_rp == p.settled.gross_rp:
-            done.matched[p.reason] += 1
-    if period is not None:
-        booked_on = {b: day for day, b in ours}
-        paid_on = {s: reads.paid_on(cells, period.days) for cells, s in theirs}
-        unsettled = [b for b in unsettled if period.holds(booked_on[b])]
-        unbooked = [s for s in unbooked if period.holds(paid_on[s])]
-        done.across_midnight += sum(booked_on[p.booked] != paid_on[p.settled] for p in pairs)
-    for difference in matching.lines_differ(pairs, unsettled, unbooked):
-        found(difference)
+def _goes_by(left: Any, how: SettlementMapping) -> StringValue:
+    """The name under which lines that may belong together come together; first of all without."""
+    name: StringValue
+    if how.columns.acquirer_reference or how.columns.reference:
+        goes_by = "acquirer_reference" if how.columns.acquirer_reference else "reference"
+        name = ibis.coalesce(left[f"our_{goes_by}"], left[goes_by]).strip()
+        return name
+    rrn = ibis.coalesce(left["our_rrn"], left["rrn"], left["our_acquirer_reference"], "")
+    # What went back may go by the RRN of its payment, and by its own.
+    went_back = ibis.coalesce(left["our_amount_rp"], left["gross_rp"]) < 0
+    name = ibis.ifelse(went_back, "", rrn.re_replace(r"\s", "").re_replace("^0+", ""))
+    return name
+
+
+@dataclass
+class _Left:
+    """Compares what the engine left, and keeps what goes by RRN and day until all money is seen."""
+
+    period: Period | None
+    within: int
+    done: Compared
+    found: Callable[[Difference], None]
+    by_reference: bool
+    """Whether a line that has none comes apart from the money that it may be of."""
+    without: list[Settled] = field(default_factory=list)
+    rrns: set[str | None] = field(default_factory=set)
+    may_fit: list[Booked] = field(default_factory=list)
+
+    def compare(self, ours: list[Booked], theirs: list[Settled]) -> None:
+        """Of one name; lines without any come first."""
+        told = theirs[0].acquirer_reference or theirs[0].reference if theirs else ""
+        if self.by_reference and theirs and not told:
+            self.without += theirs
+            self.rrns |= {s.rrn for s in theirs}
+            return
+        pairs, unsettled, unbooked = matching.pair(ours, theirs, self.within)
+        if self.rrns:
+            fits = [not self.rrns.isdisjoint({b.rrn, b.returned_rrn}) for b in unsettled]
+            self.may_fit += itertools.compress(unsettled, fits)
+            unsettled = [b for b, may in zip(unsettled, fits, strict=True) if not may]
+        self._tell(pairs, unsettled, unbooked)
+
+    def compare_by_day(self) -> None:
+        if self.without:
+            self._tell(*matching.pair(self.may_fit, self.without, self.within))
+
+    def _tell(self, pairs: list[Pair], unsettled: list[Booked], unbooked: list[Settled]) -> None:
+        several = matching.several_fit(unsettled, unbooked, self.within)
+        for p in pairs:
+            if p.booked.amount_rp == p.settled.gross_rp:
+                self.done.matched[p.reason] += 1
+        if self.period is not None:
+            holds = self.period.holds
+            unsettled = [b for b in unsettled if b.day and holds(b.day)]
+            unbooked = [s for s in unbooked if s.day and holds(s.day)]
+            self.done.across_midnight += sum(p.booked.day != p.settled.day for p in pairs)
+        for difference in matching.lines_differ(pairs, unsettled, unbooked, several):
+            self.found(difference)

@@ -36,6 +36,7 @@ DIFFERENCES: Mapping[str, Said] = {
     "not-settled": Said("belum dicairkan", "not settled yet"),
     "file-missing": Said("berkas pencairan belum datang", "no settlement file came"),
     "not-booked": Said("tidak ada di buku", "not in our books"),
+    "several-fit": Said("cocok dengan lebih dari satu", "fits more than one"),
     "amount-differs": Said("jumlah berbeda", "amount differs"),
     "payout-missing": Said("belum masuk bank", "not on the bank account yet"),
     "payout-differs": Said("jumlah masuk bank berbeda", "bank amount differs"),

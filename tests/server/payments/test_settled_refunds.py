@@ -13,12 +13,15 @@ from server.payments.acquirer import AcquirerRefused, ToldRefund
 from server.payments.refunds import RefundGivenTwice
 from server.reconciliation import service as reconciliation
 from server.reconciliation.closing import DayHasDifferences
+from server.reconciliation.settlements import SANDBOX
 from tests.server.booking import all_due
 from tests.server.payments.conftest import CAR_RP
 from tests.server.payments.refunding import Desk, outcomes
 from tests.server.reconciliation import closes
+from tests.server.reconciliation.test_volume import WITHOUT
 
 TRANSFER = RefundMethod.TRANSFER
+BY_OURS, ONLY_OURS, BY_RRN = WITHOUT.values()
 
 
 def _read(path: str) -> bytes:
@@ -29,6 +32,7 @@ class Bank(Desk):
     """The desk with what acquirer and bank send it."""
 
     now: datetime
+    mapping = SANDBOX
 
     async def files(self) -> tuple[date, bytes, bytes]:
         """The day's settlement file and bank statement, as the acquirer and the bank send them."""
@@ -47,6 +51,7 @@ class Bank(Desk):
                 content or settlement,
                 self.office.wired.books,
                 now=self.now,
+                mapping=self.mapping,
             )
         return day
 
@@ -125,7 +130,9 @@ async def test_a_refund_is_settled_though_generate_was_never_answered(desk, offi
     assert (await desk.balances()).get("1120") is None
 
 
-async def test_the_settlement_file_decides_a_refund_nobody_answered(desk, office):
+@pytest.mark.parametrize("how", [SANDBOX, BY_OURS, ONLY_OURS, BY_RRN])
+async def test_the_settlement_file_decides_a_refund_nobody_answered(desk, office, how):
+    desk.mapping = how
     charge_id = await desk.paid()
     (money,) = await desk.money(charge_id)
     desk.line.loses, desk.line.tells = True, False
@@ -294,9 +301,11 @@ async def test_a_transfer_is_withdrawn_when_the_acquirer_was_quicker(desk, offic
     assert {*(await desk.balances())} == {"1110", "5110"}
 
 
+@pytest.mark.parametrize("how", [SANDBOX, BY_OURS, ONLY_OURS])
 async def test_a_settled_charge_nobody_notified_becomes_paid_and_gets_its_receipt(
-    desk, office, sandbox
+    desk, office, sandbox, how
 ):
+    desk.mapping = how
     charge_id = await office.request()
     await sandbox.pay((await office.charge(charge_id))["qris"])
     day = await desk.settle()

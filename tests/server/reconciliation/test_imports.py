@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,40 @@ from sqlalchemy import select
 
 from domain.mdr import MerchantCriteria
 from server import verify
-from server.database import Transactions
+from server.announcements import Announcer
+from server.database import Transactions, new_id
+from server.identity import service as identity
 from server.ledger import postings
 from server.payments.books import Books
-from server.reconciliation import mappings, previews, service, settlements, statements
-from server.reconciliation.files import FileRefused
+from server.reconciliation import (
+    mappings,
+    movements,
+    numbers,
+    previews,
+    remittances,
+    rules,
+    service,
+    settlements,
+    statements,
+)
+from server.reconciliation.deposits import Deposit
+from server.reconciliation.files import FileRefused, StatementRow
 from server.reconciliation.mappings import MappingRefused, SettlementMapping, StatementMapping
-from server.reconciliation.models import HeldLine, SettlementLine
+from server.reconciliation.matching import Tolerances
+from server.reconciliation.models import (
+    HeldLine,
+    Remittance,
+    RemittedDay,
+    SettlementLine,
+    StatementLine,
+)
 from server.reconciliation.service import Imported
-from tests.server.reconciliation.test_service import Office, count
+from server.sample import CHECKER, OFFICER
+from tests.server.reconciliation.test_deposits import Office as CashOffice
+from tests.server.reconciliation.test_service import DAY, Office, count
 
 SETTLEMENTS = Path(__file__).parents[3] / "fixtures" / "settlements"
+AFTER = datetime(2026, 11, 21, 15, tzinfo=UTC)
 STATEMENTS = SETTLEMENTS.parent / "statements"
 EXPECTED = json.loads((SETTLEMENTS / "expected.json").read_text())
 
@@ -38,6 +61,10 @@ def settlement_mapping(name: str) -> SettlementMapping:
 
 def statement_mapping(name: str) -> StatementMapping:
     return mappings.mapping(StatementMapping, EXPECTED["statements"][name]["mapping"])
+
+
+def subject(line: StatementRow | StatementLine) -> str:
+    return f"{line.account}/{line.statement_reference}/{line.line_number}"
 
 
 class Desk(Office):
@@ -82,6 +109,54 @@ class Desk(Office):
                 mapping=statement_mapping(name),
             )
 
+    async def rule(self, fee_rounding_rp: int) -> None:
+        rule = Tolerances(fee_rounding_rp=fee_rounding_rp)
+        async with self.transactions.begin() as db:
+            await rules.add(db, rule, valid_from=date(2026, 1, 1), regulation="uji")
+
+    async def pay_in(self, reference: str, amount_rp: int) -> None:
+        """Cash of an attendant, by a slip of the day."""
+        announcer = Announcer("")
+        cash = CashOffice(self.transactions, announcer, self.books, AFTER)
+        await cash.take_cash("J-001")
+        slip = Deposit(new_id(), "J-001", amount_rp, reference, DAY)
+        await cash.deposit(slip)
+
+    async def hand_in(self, number: str, amount_rp: int) -> None:
+        """An STS that two officers made and approved."""
+        async with self.transactions.begin() as db:
+            maker = await identity.officer_named(db, OFFICER)
+            checker = await identity.officer_named(db, CHECKER)
+            series, sequence = await numbers.take(db, "STS", 2026)
+            assert numbers.written(series, sequence) == number
+            made = Remittance(
+                number=number,
+                series=series,
+                sequence=sequence,
+                amount_rp=amount_rp,
+                state="prepared",
+                prepared_by=maker,
+                prepared_at=AFTER,
+            )
+            db.add(made)
+            await db.flush()
+            db.add(RemittedDay(remittance_id=made.id, day=DAY, amount_rp=amount_rp))
+            await remittances.approve(db, checker, made.id, self.books, now=AFTER)
+
+    async def pays(self, name: str, names: set[str]) -> list[list[str] | None]:
+        """What each movement of a statement is the money of, by the books."""
+        rows = statements.read((STATEMENTS / name).read_bytes(), statement_mapping(name))
+        async with self.transactions.begin() as db:
+            moved, _ = await movements.to_compare(db, DAY, names)
+            paid = {m.subject: sorted({m.pays, *m.also}) for m in moved if m.pays}
+            handed_in = await db.execute(
+                select(StatementLine, Remittance.number).join(
+                    Remittance, Remittance.statement_line_id == StatementLine.id
+                )
+            )
+            paid |= {subject(line): [number] for line, number in handed_in}
+        return [paid.get(subject(row)) for row in rows]
+
     async def stored(self) -> list[int]:
         async with self.transactions.begin() as db:
             return await count(db)
@@ -102,6 +177,7 @@ async def desk(transactions: Transactions, books: Books, now: datetime) -> Desk:
 @pytest.mark.parametrize("name", of("settlements", refused=False))
 async def test_a_settlement_file_matches_as_expected(desk: Desk, name: str) -> None:
     says = EXPECTED["settlements"][name]
+    await desk.rule(says.get("fee_rounding_rp", 0))
     if "after" in says:
         await desk.take_in(says["after"])
     before = await desk.stored()
@@ -112,10 +188,14 @@ async def test_a_settlement_file_matches_as_expected(desk: Desk, name: str) -> N
     assert list(preview.passed_over) == says.get("passed_over", [])
     assert (await desk.take_in(name)).lines == 0, "a file taken in twice changes nothing"
     report = await desk.reconcile()
-    assert sorted(m.settled.acquirer_reference for m in report.matched) == says["matched"]
+    assert sorted(m.booked.acquirer_reference for m in report.matched) == says["matched"]
+    by = {(m.reason.value, m.confidence.value) for m in report.matched}
+    assert by == {tuple(says.get("by", ("same-rrn", "certain")))}
     found = [f"{d.kind} {d.subject}" for d in report.differences if "payout" not in d.kind]
     assert sorted(found) == sorted(says["differences"])
-    unknown = len([d for d in says["differences"] if d.startswith("not-booked")])
+    unknown = says.get("unknown") or len(
+        [d for d in says["differences"] if d.startswith(("not-booked", "several-fit"))]
+    )
     assert preview.matched == preview.imported.lines - unknown
     async with desk.transactions.begin() as db:
         held = [line.acquirer_reference for line in await service.held_lines(db)]
@@ -135,7 +215,13 @@ def test_a_bad_settlement_file_is_refused_for_each_of_its_lines(name: str) -> No
 
 @pytest.mark.parametrize("name", of("statements", refused=False))
 async def test_a_statement_matches_as_expected(desk: Desk, name: str) -> None:
-    await desk.take_in("two-batches.csv")
+    says = EXPECTED["statements"][name]
+    await desk.rule(says.get("fee_rounding_rp", 0))
+    await desk.take_in(says.get("after", "two-batches.csv"))
+    if "slip" in says:
+        await desk.pay_in(**says["slip"])
+    if "sts" in says:
+        await desk.hand_in(**says["sts"])
     before = await desk.stored()
     async with desk.transactions.begin() as db:
         content = (STATEMENTS / name).read_bytes()
@@ -147,11 +233,16 @@ async def test_a_statement_matches_as_expected(desk: Desk, name: str) -> None:
     assert imported == preview.imported
     assert imported.total_rp == preview.credit_rp + preview.debit_rp
     assert (await desk.bank_told(name)).lines == 0
-    found = [f"{d.kind} {d.subject}" for d in (await desk.reconcile()).differences]
-    expected = EXPECTED["statements"][name]["differences"]
+    report = await desk.reconcile()
+    found = [f"{d.kind} {d.subject}" for d in report.differences]
+    expected = says["differences"]
     assert len(found) == len(expected)
     assert all(told.startswith(says) for told, says in zip(found, expected, strict=True))
-    assert preview.matched == imported.lines - sum("unknown" in says for says in expected)
+    assert preview.matched == imported.lines - sum("unknown" in kind for kind in expected)
+    named = {batch for names in says["pays"] for batch in names or ()}
+    assert await desk.pays(name, named) == says["pays"]
+    assert {p.name: p.how.value for p in report.paid} == says["paid"]
+    assert {p.days_late for p in report.paid} <= {says.get("days_late", 0)}
     await desk.sound()
 
 
@@ -221,6 +312,11 @@ BAD_MAPPINGS: dict[str, tuple[str, str]] = {
     "no such zone": ("timezone = 'Asia/Semarang'", "timezone: no time zone 'Asia/Semarang'"),
     "no such encoding": ("encoding = 'ebcdic'", "encoding: Input should be 'utf-8'"),
     "no batch": ("[columns]\ngross = 'G'", "columns.net: is missing"),
+    "nothing that tells whose money a line is": (
+        "batch = 'STL%Y%m%d'\n[columns]\n"
+        "settlement_date='A'\npaid_at='B'\ngross='C'\nmdr='D'\nnet='E'",
+        "columns: one of acquirer_reference, reference and rrn is needed",
+    ),
     "a word of no meaning": (
         "words = [{ column = 'T', values = { X = 'perhaps' } }]",
         "words.0.values.X",
@@ -256,5 +352,5 @@ def test_a_mapping_that_says_something_else_is_another_version(tmp_path: Path) -
 def test_every_ready_mapping_can_be_used() -> None:
     kinds: tuple[Any, ...] = (SettlementMapping, StatementMapping)
     assert all(mappings.mapping(kind, name) for kind in kinds for name in mappings.ready(kind))
-    with pytest.raises(MappingRefused, match="there are: dana-like, nicepay-like, sandbox"):
+    with pytest.raises(MappingRefused, match="there are: by-our-reference, by-rrn, dana-like"):
         mappings.mapping(SettlementMapping, "dana")

@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from domain.business_days import BusinessDays
 from server.reconciliation import volume
 from server.reconciliation.files import FileRefused
-from server.reconciliation.mappings import SettlementMapping, mapping
+from server.reconciliation.mappings import SettlementMapping, mapping, parsed
 from server.reconciliation.matching import Booked, Difference, Movement, Settled, match
 from server.reconciliation.settlements import SANDBOX
 from tests.extras import absent
@@ -76,8 +76,10 @@ def spark() -> Iterator[Any]:
     session.stop()
 
 
-def write_booked(path: Path, lines: Sequence[tuple[date, Booked]]) -> None:
-    with volume.BookedFile(path) as file:
+def write_booked(
+    path: Path, lines: Sequence[tuple[date, Booked]], names: Sequence[str] = volume.OURS
+) -> None:
+    with volume.BookedFile(path, names) as file:
         for day, line in lines:
             file.write(day, line)
 
@@ -87,7 +89,8 @@ def write_settled(path: Path, lines: Sequence[Settled]) -> None:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for s in lines:
-            when = (DAY, f"{DAY}T08:00:00+07:00", s.reference, s.acquirer_reference, s.rrn)
+            at = s.paid_at.isoformat() if s.paid_at else f"{DAY}T08:00:00+07:00"
+            when = (DAY, at, s.reference, s.acquirer_reference, s.rrn)
             writer.writerow((s.batch_id, *when, s.gross_rp, s.mdr_rp, s.net_rp, "IDR"))
 
 
@@ -97,16 +100,19 @@ def compare(
     booked: Sequence[Booked],
     settled: Sequence[Settled],
     movements: Sequence[Movement] = (),
+    how: SettlementMapping = SANDBOX,
 ) -> tuple[volume.Compared, Counter[Difference]]:
-    write_booked(folder / "booked.csv", [(DAY, b) for b in booked])
+    names = volume.ours_told(how)
+    write_booked(folder / "booked.csv", [(DAY, b) for b in booked], names)
     write_settled(folder / "settled.csv", settled)
     told: list[Difference] = []
     compared = volume.compare(
-        volume.read_booked(engine, folder / "booked.csv"),
-        volume.read_settled(engine, folder / "settled.csv", SANDBOX),
+        volume.read_booked(engine, folder / "booked.csv", names),
+        volume.read_settled(engine, folder / "settled.csv", how),
         told.append,
         lambda _: movements,
-        how=SANDBOX,
+        how=how,
+        settled_count=volume.lines_of(folder / "settled.csv", how),
     )
     return compared, Counter(told)
 
@@ -117,14 +123,76 @@ def check_agrees(
     booked: Sequence[Booked],
     settled: Sequence[Settled],
     movements: Sequence[Movement],
+    how: SettlementMapping = SANDBOX,
 ) -> None:
-    compared, differences = compare(engine, folder, booked, settled, movements)
+    compared, differences = compare(engine, folder, booked, settled, movements, how)
     expected = match(booked, settled, movements)
     assert differences == Counter(expected.differences)
     assert +compared.matched == Counter(m.reason for m in expected.matched)
     assert compared.paid_batches == len(expected.paid)
     assert compared.lines == len(settled)
     assert compared.net_rp == sum(s.net_rp for s in settled)
+
+
+def told_without(*columns: str) -> SettlementMapping:
+    """The sandbox's mapping for a file that has not these columns."""
+    told = SANDBOX.model_dump(exclude_defaults=True)
+    for column in columns:
+        del told["columns"][column]
+    return parsed(SettlementMapping, told)
+
+
+WITHOUT = {
+    "our reference and RRN": told_without("acquirer_reference"),
+    "our reference": told_without("acquirer_reference", "rrn"),
+    "RRN": told_without("acquirer_reference", "reference"),
+}
+OF_MONEY = {"kami-1": "ACQ-1", "kami-2": "ACQ-2", "kami-3": "ACQ-2"}
+"""A charge of ours has one reference of the acquirer's, which may have others' too."""
+own_booked = st.lists(
+    st.builds(
+        lambda ours, rrn, amount, returned: Booked(ours, OF_MONEY[ours], rrn, amount, returned),
+        st.sampled_from(sorted(OF_MONEY)), RRNS, AMOUNTS, RRNS,
+    ),
+    max_size=9,
+)  # fmt: skip
+own_settled = st.lists(
+    st.builds(
+        lambda batch, ours, rrn, gross, hour: Settled(
+            batch, ours, None, rrn, gross, 14, gross - 14,
+            paid_at=datetime(2026, 11, 21, hour, tzinfo=UTC),
+        ),
+        st.sampled_from(BATCHES), st.sampled_from(["", *OF_MONEY]), RRNS, AMOUNTS,
+        st.integers(1, 3),
+    ),
+    max_size=9,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(own_booked, own_settled, st.sampled_from(sorted(WITHOUT)), st.randoms())
+def test_the_engine_agrees_also_where_a_file_has_no_reference_of_the_acquirers(
+    engine: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    booked: list[Booked],
+    lines: list[Settled],
+    shape: str,
+    rng: random.Random,
+) -> None:
+    how, folder = WITHOUT[shape], tmp_path_factory.mktemp("lines")
+    settled = [
+        replace(
+            line,
+            rrn=line.rrn if how.columns.rrn else None,
+            reference=line.reference if how.columns.reference else "",
+        )
+        for line in lines
+    ]
+    settled = [line for line in settled if line.reference or line.rrn]
+    check_agrees(engine, folder, booked, settled, [], how)
+    rng.shuffle(booked)
+    rng.shuffle(settled)
+    check_agrees(engine, folder, booked, settled, [], how)
 
 
 @settings(max_examples=30, deadline=None)
@@ -215,6 +283,7 @@ def test_the_engine_reads_a_file_as_an_import_does(engine: Any, name: str, how: 
     path, told = FIXTURES / f"{name}.csv", mapping(SettlementMapping, how)
     table = volume.read_settled(engine, path, told)
     rows = settlements.read(path.read_bytes(), told).rows
+    assert volume.lines_of(path, told) in (None, len(rows))
     read = {
         (row["acquirer_reference"], row["gross_rp"], row["mdr_rp"], row["net_rp"])
         for row in table.to_pyarrow().to_pylist()

@@ -1,0 +1,130 @@
+"""Files without the acquirer's reference: their lines go by ours, or by RRN, amount and day."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from domain.mdr import MerchantCriteria
+from domain.payment import CaseOutcome
+from server import verify
+from server.database import Transactions, fetch
+from server.identity.models import Officer
+from server.office import queries
+from server.payments import proposals
+from server.payments.books import Books
+from server.payments.models import Case, Charge
+from server.reconciliation import close_lists, corrections, mappings, service, sources
+from server.reconciliation.corrections import CorrectedFile
+from server.reconciliation.files import FileRefused
+from server.reconciliation.mappings import SettlementMapping
+from server.reconciliation.models import Discrepancy, SettlementLine
+from server.sample import CHECKER, OFFICER
+from tests.server.reconciliation.test_imports import EXPECTED, SETTLEMENTS
+from tests.server.reconciliation.test_service import DAY, Office
+from tests.server.reconciliation.test_volume import WITHOUT
+
+RIGHT = (SETTLEMENTS / "two-batches.csv").read_text()
+WRONG = RIGHT.replace("BCH-20261121-0001", "BCH-20261121-0009", 1)
+
+
+class Desk(Office):
+    async def take_in(self, content: bytes, how: SettlementMapping) -> service.Imported:
+        async with self.transactions.begin() as db:
+            return await service.import_settlement(
+                db, "sandbox", "s.csv", content, self.books, now=self.now, mapping=how
+            )
+
+    async def officers(self) -> list[Any]:
+        async with self.transactions.begin() as db:
+            rows = await db.execute(select(Officer.login, Officer.id))
+            ids = {row.login: row.id for row in rows}
+            return [ids[OFFICER], ids[CHECKER]]
+
+    async def found(self) -> set[str]:
+        report = await self.reconcile()
+        return {f"{d.kind} {d.subject}" for d in report.differences if "payout" not in d.kind}
+
+    async def sound(self) -> None:
+        async with self.transactions.begin() as db:
+            assert not any((await verify.broken(db)).values())
+
+
+@pytest.fixture
+async def desk(transactions: Transactions, books: Books, now: datetime) -> Desk:
+    desk = Desk(transactions, replace(books, merchant_criteria=MerchantCriteria.UKE), now)
+    await desk.book(EXPECTED["booked"])
+    return desk
+
+
+@pytest.mark.parametrize("shape", WITHOUT)
+async def test_such_a_line_is_told_once_corrected_and_earned_by_its_zone(
+    desk: Desk, shape: str
+) -> None:
+    how = WITHOUT[shape]
+    await desk.take_in(WRONG.encode(), how)
+    assert (await desk.take_in(WRONG.encode() + b"\n", how)).lines == 0
+    with pytest.raises(FileRefused, match="settled otherwise"):
+        await desk.take_in(RIGHT.encode(), how)
+    maker, checker = await desk.officers()
+    file = CorrectedFile("sandbox", "lagi.csv", RIGHT.encode(), how)
+    async with desk.transactions.begin() as db:
+        made = await corrections.propose(db, maker, file, "surat", desk.books, desk.now)
+    async with desk.transactions.begin() as db:
+        await corrections.approve(
+            db, checker, made, desk.books, mapping=how, why="sesuai", now=desk.now
+        )
+
+    assert await desk.found() == set()
+    async with desk.transactions.begin() as db:
+        told = await fetch(db, sources.BATCHES, ["BCH-20261121-0001"], date(2026, 11, 1))
+        assert {(row["source"], int(row["rp"])) for row in told} == {
+            ("4110.PSR", 8000),
+            ("fees", -56),
+        }
+        charge = (await db.scalars(select(Charge).where(Charge.reference == "kami-2"))).one()
+        (match,) = await service.matches_of(db, charge, desk.books)
+        assert match.settled.gross_rp == 4000
+    await desk.sound()
+
+
+async def test_what_is_held_is_released_by_our_reference(desk: Desk) -> None:
+    told = mappings.ready(SettlementMapping)["nicepay-like"]
+    del told["columns"]["acquirer_reference"]
+    how = mappings.parsed(SettlementMapping, told)
+    for name, held in (("nicepay-held.csv", 2), ("nicepay-released.csv", 0)):
+        await desk.take_in((SETTLEMENTS / name).read_bytes(), how)
+        async with desk.transactions.begin() as db:
+            assert len(await service.held_lines(db)) == held
+            open_of_day = await close_lists.exceptions(db, DAY, desk.books)
+        assert [one["count"] for one in open_of_day if one["kind"] == "held"] == [held][
+            : bool(held)
+        ]
+    assert await desk.found() == set()
+
+
+async def test_what_fits_twice_is_decided_by_two_officers_and_the_other_is_then_the_payment(
+    desk: Desk,
+) -> None:
+    how = mappings.mapping(SettlementMapping, "by-rrn")
+    await desk.take_in((SETTLEMENTS / "rrn-fits-twice.csv").read_bytes(), how)
+    later = "several-fit -/100000000001/2026-11-21T01:01:30Z"
+    assert later in await desk.found()
+    maker, checker = await desk.officers()
+    async with desk.transactions.begin() as db:
+        row = await db.scalar(select(Discrepancy).where(Discrepancy.subject == later.split()[1]))
+        assert row is not None
+        case_id = await queries.case_of_difference(db, row)
+        case = await db.get_one(Case, case_id)
+        line = await db.get_one(SettlementLine, case.settlement_line_id)
+        assert f"{line.paid_at:%M:%S}" == "01:30"
+        outcome = CaseOutcome.RECOGNISED
+        await proposals.propose(db, maker, case.id, outcome, "PSR", "uji", now=desk.now)
+        await proposals.decide(db, checker, case.id, desk.books, accept=True, why="", now=desk.now)
+
+    assert await desk.found() == set()
+    async with desk.transactions.begin() as db:
+        assert not (await db.scalars(select(Case).where(Case.state == "open"))).all()
+    await desk.sound()
