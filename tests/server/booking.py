@@ -4,19 +4,23 @@ import hashlib
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.payment import ChargeEvent, ChargeState, PaymentState
+from domain.payment import ChargeEvent, ChargeKind, ChargeState, PaymentState
 from domain.tariff import VehicleClass
-from server.database import Insertions, new_id
+from server.announcements import Announcer
+from server.database import Insertions, Transactions, new_id
 from server.parking import service as parking
 from server.parking.service import Stay
+from server.payments import cash
 from server.payments import service as payments
 from server.payments.arrivals import Arrival, record_one
 from server.payments.books import Books
+from server.payments.issuing import PaymentRequest
 from server.payments.models import Charge, Inquiry, Payment
 from server.spots import service as spots
+from tests.server.handhelds import approved
 
 SPOT = "PSR-001-U"
 
@@ -83,6 +87,32 @@ async def book(
     await db.flush()
     arrival = Arrival(acquirer_reference, rrn, amount_rp, paid_at, inquiry_id=inquiry.id)
     await record_one(db, acquirer, reference, arrival, books, now=paid_at)
+
+
+async def take_cash(
+    transactions: Transactions,
+    announcer: Announcer,
+    books: Books,
+    attendant: str,
+    now: datetime,
+) -> None:
+    """Two cars of Rp4.000, on a shift of the attendant's own."""
+    handheld = await approved(transactions)
+    async with transactions.begin() as db:
+        shift_id = await db.scalar(
+            text(
+                "INSERT INTO shifts"
+                " (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
+                " SELECT gen_random_uuid(), :device, a.id, sha256(convert_to(:code, 'UTF8')),"
+                " now(), now() FROM attendants a WHERE a.code = :code RETURNING id"
+            ),
+            {"code": attendant, "device": handheld.device_id},
+        )
+    for _ in range(2):
+        request = PaymentRequest(
+            new_id(), SPOT, VehicleClass.CAR, shift_id=shift_id, kind=ChargeKind.CASH
+        )
+        await cash.take(transactions, announcer, books, request, now=now)
 
 
 def all_due(day: date) -> datetime:

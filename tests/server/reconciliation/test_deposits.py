@@ -12,8 +12,6 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, text
 
 from domain.business_days import BusinessDays
-from domain.payment import ChargeKind
-from domain.tariff import VehicleClass
 from server import verify
 from server.announcements import Announcer
 from server.database import Transactions, new_id
@@ -21,9 +19,7 @@ from server.errors import InvalidRequest
 from server.identity import service as identity
 from server.identity.service import AttendantNotFound
 from server.ledger import reports
-from server.payments import cash
 from server.payments.books import Books
-from server.payments.issuing import PaymentRequest
 from server.payments.models import Case
 from server.reconciliation import deposits, service
 from server.reconciliation.deposits import (
@@ -33,8 +29,7 @@ from server.reconciliation.deposits import (
     DepositKnown,
     SlipUnfit,
 )
-from tests.server.booking import SPOT, all_due
-from tests.server.handhelds import approved
+from tests.server.booking import all_due, take_cash
 from tests.server.payments.test_upgrades import again
 from tests.server.reconciliation import closes
 from tests.server.reconciliation.test_service import line, recognise, settlement, statement
@@ -85,22 +80,7 @@ class Office:
 
     async def take_cash(self, attendant: str) -> None:
         """Two cars of Rp4.000, on a shift of the attendant's own."""
-        handheld = await approved(self.transactions)
-        async with self.transactions.begin() as db:
-            shift_id = await db.scalar(
-                text(
-                    "INSERT INTO shifts"
-                    " (id, device_id, attendant_id, token_hash, opened_at, expires_at)"
-                    " SELECT gen_random_uuid(), :device, a.id, sha256(convert_to(:code, 'UTF8')),"
-                    " now(), now() FROM attendants a WHERE a.code = :code RETURNING id"
-                ),
-                {"code": attendant, "device": handheld.device_id},
-            )
-        for _ in range(2):
-            request = PaymentRequest(
-                new_id(), SPOT, VehicleClass.CAR, shift_id=shift_id, kind=ChargeKind.CASH
-            )
-            await cash.take(self.transactions, self.announcer, self.books, request, now=self.now)
+        await take_cash(self.transactions, self.announcer, self.books, attendant, self.now)
 
 
 @pytest.fixture

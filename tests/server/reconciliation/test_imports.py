@@ -17,6 +17,7 @@ from server.identity import service as identity
 from server.ledger import postings
 from server.payments.books import Books
 from server.reconciliation import (
+    deposits,
     mappings,
     movements,
     numbers,
@@ -40,7 +41,7 @@ from server.reconciliation.models import (
 )
 from server.reconciliation.service import Imported
 from server.sample import CHECKER, OFFICER
-from tests.server.reconciliation.test_deposits import Office as CashOffice
+from tests.server.booking import take_cash
 from tests.server.reconciliation.test_service import DAY, Office, count
 
 SETTLEMENTS = Path(__file__).parents[3] / "fixtures" / "settlements"
@@ -116,11 +117,11 @@ class Desk(Office):
 
     async def pay_in(self, reference: str, amount_rp: int) -> None:
         """Cash of an attendant, by a slip of the day."""
-        announcer = Announcer("")
-        cash = CashOffice(self.transactions, announcer, self.books, AFTER)
-        await cash.take_cash("J-001")
+        await take_cash(self.transactions, Announcer(""), self.books, "J-001", AFTER)
         slip = Deposit(new_id(), "J-001", amount_rp, reference, DAY)
-        await cash.deposit(slip)
+        async with self.transactions.begin() as db:
+            officer = await identity.officer_named(db, OFFICER)
+            await deposits.record(db, slip, self.books, officer, now=AFTER)
 
     async def hand_in(self, number: str, amount_rp: int) -> None:
         """An STS that two officers made and approved."""
