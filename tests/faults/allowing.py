@@ -15,16 +15,27 @@ from sqlalchemy import update
 
 from server import access
 from server.app import create_interface
+from server.casework.models import CaseKind
 from server.database import new_id
-from server.identity import api_keys, units
+from server.identity import api_keys, devices, units
 from server.identity import service as identity
 from server.identity.api_keys import Scope
 from server.identity.models import ROOT, Officer, Role
 from server.identity.units import Draft
+from server.office import settling
+from server.payments import choices
+from server.payments.choices import Wish
+from server.reconciliation import payouts
+from server.reconciliation.payouts import ToldAccount
+from server.spots import units as moves
 from tests.faults.handheld_stage import PIN, officers
 from tests.faults.stage import Stage
 from tests.server.asking import ELSEWHERE, FORM, OF_A_UNIT, about, as_told, ask, asker, at
 from tests.server.handhelds import Handheld, approved, nonce_for
+from tests.server.office.test_casework import sign_case
+from tests.server.reconciliation.paying import KEY
+from tests.server.rules import test_rules as rules
+from tests.server.spots import test_proposals as tariffs
 
 PASSWORD = "kata sandi uji peran"
 ASKED_AT_ONCE = 8
@@ -67,7 +78,13 @@ async def _refunded_to_anybody(stage: Stage) -> None:
 
 
 def _client(stage: Stage) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{stage.port}", timeout=60, trust_env=False)
+    # A connection is let go before the server may do so, just as it is used again.
+    return httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{stage.port}",
+        timeout=60,
+        trust_env=False,
+        limits=httpx.Limits(keepalive_expiry=1),
+    )
 
 
 async def _signed_in(stage: Stage, role: Role, unit: str = "") -> httpx.AsyncClient:
@@ -290,13 +307,52 @@ async def _of_oneself(stage: Stage, clients: Clients) -> None:
         stage.tally.violate(OTHERS, "a sign-in was ended")
     refund_id = await _refund_asked(stage, maker)
     login = f"uji-{Role.BENDAHARA}"
+    proposed = await _proposed(stage, login)
     await stage.rows("UPDATE officers SET role = $1 WHERE login = $2", Role.VERIFIKATOR, login)
-    approve = {"decision": "approve"}
-    decided = maker.post(f"/office/refunds/{refund_id}/decision", data=approve)
-    await _expect(stage, "one's own refund decided", decided, "same-person")
-    [[state]] = await stage.rows("SELECT state FROM refunds WHERE id = $1", refund_id)
-    if state != "requested":
-        stage.tally.violate(OTHERS, f"a refund is {state}")
+    asked = [(f"/office/refunds/{refund_id}", "same-person"), *proposed]
+    for where, refused in asked:
+        decision = "accept" if "casework" in where else "approve"
+        form = {"decision": decision, "why": "uji"}
+        decided = maker.post(f"{where}/decision", data=form)
+        await _expect(stage, f"one's own decided: {where}", decided, refused)
+    for table in ("refunds", "tariff_proposals", "rule_proposals", "acquirer_choices"):
+        sql = f"SELECT state FROM {table} WHERE state <> 'requested'"
+        for [state] in await stage.rows(sql):
+            stage.tally.violate(OTHERS, f"{table} has one that is {state}")
+
+
+async def _proposed(stage: Stage, login: str) -> list[tuple[str, str]]:
+    """Of each kind that two decide, one of his: where it is decided, and how he is refused."""
+    now, known = datetime.now(UTC), ("sandbox",)
+    async with officers(stage) as transactions:
+        tariff = await tariffs.propose(transactions, login=login)
+        rule = await rules.propose(transactions, rules.PAYOUT, login)
+        case = await sign_case(transactions, now)
+        handheld = Handheld()
+        async with transactions.begin() as db:
+            me = await identity.officer_named(db, login)
+            told = ToldAccount("2130", "Karang Taruna (sampel)", "Bank", "Uji", "000001")
+            await payouts.record_account(db, me, told, KEY, now=now)
+            await settling.propose(db, me, CaseKind.SIGN, case, "sudah diganti", now=now)
+            wish = {"starts_at": now + timedelta(hours=1), "now": now}
+            choice = await choices.ask(db, me, Wish("sandbox", "PSR", "uji"), known, **wish)
+            await db.execute(update(Officer).where(Officer.id == me).values(role=Role.ADMIN))
+            code = await devices.issue_code(db, me, now=now)
+            device = await devices.enrol(
+                db, code=code, public_key=handheld.public_key, name="HP uji", now=now
+            )
+            told_move = (moves.Subject.ZONE, "PSR", ROOT, "SK uji")
+            move = await moves.propose(db, me, *told_move, now=now)
+    [[payee]] = await stage.rows("SELECT id FROM payee_accounts")
+    return [
+        (f"/office/tariffs/proposals/{tariff}", "own-tariff-proposal"),
+        (f"/office/rules/proposals/{rule}", "own-rule-proposal"),
+        (f"/office/payouts/accounts/{payee}", "own-payee-account"),
+        (f"/office/casework/{CaseKind.SIGN}/{case}", "same-person"),
+        (f"/office/acquirers/choices/{choice}", "own-acquirer-choice"),
+        (f"/office/devices/{device}", "own-enrolment"),
+        (f"/office/units/moves/{move}", "own-unit-move"),
+    ]
 
 
 async def _refund_asked(stage: Stage, maker: httpx.AsyncClient) -> UUID:
