@@ -78,12 +78,12 @@ async def _refunded_to_anybody(stage: Stage) -> None:
 
 
 def _client(stage: Stage) -> httpx.AsyncClient:
-    # A connection is let go before the server may do so, just as it is used again.
+    # A connection for each request: one that is kept may be let go just as it is used again.
     return httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{stage.port}",
         timeout=60,
         trust_env=False,
-        limits=httpx.Limits(keepalive_expiry=1),
+        limits=httpx.Limits(max_keepalive_connections=0),
     )
 
 
