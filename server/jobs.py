@@ -33,7 +33,7 @@ from server.payments import inquiries, pursuit, queries, unended
 from server.payments.acquirer import Acquirers
 from server.payments.books import Books
 from server.payments.pool import look_for_unclaimed
-from server.reconciliation import daily, remittances
+from server.reconciliation import daily, remittances, ties
 from server.reports import mailing, schedules
 from server.reports.mailing import Mailer
 from server.reports.signing import ReportSigner
@@ -199,6 +199,7 @@ def _timetable(
             COMPARED_NIGHTLY,
             lambda now: daily.every_night(transactions, books, now=now),
         ),
+        "watch_owed": (EVERY_HOUR, lambda now: ties.watch(transactions, books, now=now)),
         "watch_files": (EVERY_FIVE_MINUTES, lambda _: daily.watch(transactions)),
         "watch_fleet": (EVERY_FIVE_MINUTES, lambda now: fleet.watch(transactions, now=now)),
         "watch_cases": (EVERY_FIVE_MINUTES, lambda now: case_list.watch(transactions, now=now)),

@@ -20,6 +20,7 @@ from server.errors import InvalidRequest
 from server.identity.models import Officer, Role
 from server.payments.books import Books
 from server.payments.models import OWNER
+from server.reconciliation.ties import STILL_OWED
 from server.reconciliation.transfers import MENDED
 from server.spots.units import Scope, scope_of
 
@@ -146,12 +147,13 @@ async def assignable(db: AsyncSession, kind: CaseKind, case_id: UUID) -> list[Of
 
 
 class State(StrEnum):
-    """WAITING: open or proposed, whatever is not closed."""
+    """WAITING: open or proposed, whatever is not closed. OWED: decided, and still to be sent."""
 
     WAITING = "waiting"
     OPEN = "open"
     PROPOSED = "proposed"
     CLOSED = "closed"
+    OWED = "owed"
 
 
 class Order(StrEnum):
@@ -184,6 +186,7 @@ OF_STATE = {
     State.OPEN: "t.state = 'open'",
     State.PROPOSED: "t.state = 'proposed'",
     State.CLOSED: "t.state = 'closed'",
+    State.OWED: f"t.id IN (SELECT id FROM ({STILL_OWED}) o)",
 }
 OF_WHOM = {
     Whose.ALL: "true",

@@ -22,7 +22,7 @@ from server.office.awaited import Awaited
 from server.payments import choices
 from server.payments.books import Books
 from server.payments.choices import Doing
-from server.reconciliation import payees
+from server.reconciliation import payees, ties
 from server.reports import targets
 from server.spots import closures
 from server.spots.units import Scope
@@ -101,6 +101,7 @@ async def today_page(
         promise=await _promise(db) if own.is_whole else None,
         waits=await _waits(db, now) if own.is_whole else None,
         failing=await _failing(db, now) if own.is_whole else {},
+        owed=await ties.owed(db, books, now=now) if own.is_whole else None,
         closed=await closures.count_closed(db, now=now) if own.is_whole else 0,
         awaited=waiting,
         called=await _called(db, books, waiting),

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from prometheus_client import Gauge
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.payment import CaseOutcome, CaseState
 from server.casework.service import CaseNotFound, OutcomeUnfit
+from server.database import Transactions, fetch
 from server.ledger import postings
 from server.payments import proposals
 from server.payments.books import Books
@@ -21,6 +23,16 @@ from server.reconciliation import movements, turns
 from server.reconciliation.matching import Batch, compare_payouts
 from server.reconciliation.models import SettlementLine, StatementLine
 from server.reconciliation.movements import PAID_OUT_WITHIN
+
+STILL_OWED = """SELECT c.id, c.amount_rp, e.business_day FROM cases c
+    JOIN ledger_entries e ON e.id = c.entry_id
+    WHERE c.posted_as = 'given_back' AND NOT EXISTS (
+        SELECT FROM cases s WHERE s.posted_as = 'sent_back' AND s.pays = c.id::text)"""
+"""The cases that hold strangers' money, each with the day from which it is owed back."""
+OWED_RP = Gauge("karcis_to_give_back_rupiah", "Strangers' money that did not go back yet")
+OWED_DAYS = Gauge(
+    "karcis_to_give_back_oldest_working_days", "Working days since the oldest of it was owed"
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,15 @@ class Stray:
     case_id: UUID
     since: date
     narrative: str
+
+
+@dataclass(frozen=True)
+class Owed:
+    """What is owed back to strangers; `working_days` since two officers said so of the oldest."""
+
+    count: int
+    amount_rp: int
+    working_days: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +103,21 @@ async def strays(db: AsyncSession, case: Case) -> list[Stray]:
         .order_by(StatementLine.value_date, Case.id)
     )
     return [Stray(*row) for row in rows]
+
+
+async def owed(db: AsyncSession, books: Books, *, now: datetime) -> Owed:
+    rows = await fetch(db, STILL_OWED)
+    today = books.business_day(now)
+    since = min((row["business_day"] for row in rows), default=today)
+    total_rp = sum(row["amount_rp"] for row in rows)
+    return Owed(len(rows), total_rp, books.workdays.late(since, today))
+
+
+async def watch(transactions: Transactions, books: Books, *, now: datetime) -> None:
+    async with transactions.begin() as db:
+        found = await owed(db, books, now=now)
+    OWED_RP.set(found.amount_rp)
+    OWED_DAYS.set(found.working_days)
 
 
 async def _batches(db: AsyncSession, line: StatementLine) -> list[Candidate]:

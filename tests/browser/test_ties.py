@@ -87,6 +87,12 @@ async def test_a_strangers_money_is_given_back_by_two_officers(
     await checker.goto(f"/office/cases/{came.id}")
     await confirm(checker, "Setujui", CHECKER_PASSWORD)
     await expect(checker.locator("dl.facts")).to_contain_text("Harus dikembalikanRp25.000")
+    await maker.goto("/office")
+    await expect(maker.locator("#dikembalikan")).to_contain_text("Rp25.000")
+    await screens.examine(maker, "today-owed")
+    await maker.locator("#dikembalikan").get_by_role("link").click()
+    await expect(maker.locator("#kasus tbody tr")).to_have_count(1)
+    await expect(maker.get_by_label("Keadaan")).to_have_value("owed")
 
     await office.bank(returned(25_000, "STM-2"))
     sent = await office.held()

@@ -1,19 +1,24 @@
 """Money on the account that is no retribution: other income, and a stranger's mistake."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import select
 
 from domain.payment import CaseOutcome
-from server import verify
+from server import sample, verify
+from server.casework.models import CaseKind
 from server.casework.service import OutcomeUnfit
 from server.database import Transactions
 from server.ledger import postings
+from server.office import case_list
+from server.office.case_list import State, Wanted
 from server.payments.books import Books
 from server.payments.models import Case
 from server.reconciliation import remittances, sources, ties
 from server.reconciliation.ties import Stray
+from server.spots.units import WHOLE
 from server.workdays import Workdays
 from tests.server.reconciliation import closes
 from tests.server.reconciliation.test_remittances import AFTER, make
@@ -168,3 +173,35 @@ async def _open(office: Ties) -> list[Case]:
     async with office.transactions.begin() as db:
         rows = await db.scalars(select(Case).where(Case.state != "closed").order_by(Case.id))
         return list(rows)
+
+
+async def test_what_is_owed_back_is_told_with_its_age_until_it_is_sent(
+    office: Ties, books: Books
+) -> None:
+    async def told(now: datetime) -> list[object]:
+        await ties.watch(office.transactions, books, now=now)
+        names = ("karcis_to_give_back_rupiah", "karcis_to_give_back_oldest_working_days")
+        async with office.transactions.begin() as db:
+            maker = await office.by(sample.OFFICER)
+            wanted = Wanted([CaseKind.SUSPENSE], maker, WHOLE, state=State.OWED)
+            listed = (await case_list.page(db, books, wanted, now=now)).cases
+        return [*map(REGISTRY.get_sample_value, names), [one.id for one in listed]]
+
+    await office.bank(statement(DAY, (250_000, STRANGER)))
+    first = await office.held()
+    await office.end(first.id, CaseOutcome.GIVEN_BACK)  # on Monday
+    await office.bank(statement(DAY, (40_000, STRANGER), reference="STM-2"))
+    (second,) = await _open(office)
+    assert await told(AFTER) == [250_000, 0, [first.id]]
+    office.now = AFTER + timedelta(days=3)
+    await office.end(second.id, CaseOutcome.GIVEN_BACK)
+    assert await told(AFTER + timedelta(days=7)) == [290_000, 5, [first.id, second.id]]
+    await office.bank(returned(250_000, "STM-3"))
+    (sent,) = await _open(office)
+    await office.end(sent.id, CaseOutcome.SENT_BACK, str(first.id))
+    assert await told(AFTER + timedelta(days=7)) == [40_000, 2, [second.id]]
+    await office.ask_again(sent.id)
+    await office.end(sent.id, CaseOutcome.TAKEN_BACK)
+    await office.ask_again(second.id)
+    await office.end(second.id, CaseOutcome.TAKEN_BACK)
+    assert await told(AFTER + timedelta(days=7)) == [250_000, 5, [first.id]]
