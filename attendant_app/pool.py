@@ -51,7 +51,6 @@ async def fill(handheld: Handheld) -> None:
     """Ask for what is missing, one after the other. Raises NoAnswer or Refusal."""
     shift, spot = handheld.store.shift(), workplace(handheld)
     master = handheld.store.master_data() or {}
-    size = int((master.get("offline") or {}).get("pool_size", 0))
     if shift is None or shift.token is None or spot is None:
         return
     if handheld.store.is_stopped(shift.attendant):
@@ -63,21 +62,29 @@ async def fill(handheld: Handheld) -> None:
         offer = prices.offer(master, spot, wheels, handheld.office_time())
         if offer is None or offer.amount_rp <= 0:
             continue
-        for pooled in _wanted(handheld, shift, spot, wheels, offer, size):
+        for pooled in _wanted(handheld, master, shift, spot, wheels, offer):
             await _ask(handheld, shift, pooled)
 
 
 def _wanted(
-    handheld: Handheld, shift: Shift, spot: str, wheels: VehicleClass, offer: Offer, size: int
+    handheld: Handheld,
+    master: dict[str, Any],
+    shift: Shift,
+    spot: str,
+    wheels: VehicleClass,
+    offer: Offer,
 ) -> list[Pooled]:
     """What to ask for: first what was asked for and not answered, with its own id."""
+    policy = master.get("offline") or {}
+    size = int(policy.get("pool_size", 0))
+    alone = timedelta(seconds=int(policy.get("window_s", offline.WINDOW_S)))
     kept = _kept(handheld, spot, wheels, shift.attendant, offer.minutes)
     lasting = [
         one
         for one in kept
         if one.known
-        and _lasts(handheld, one.known, offer)
-        and not _of_a_former(handheld, spot, one.known)
+        and _lasts(handheld, one.known, offer, alone)
+        and not _of_a_former(handheld, master, spot, one.known)
     ]
     unanswered = [one for one in kept if one.known is None]
     missing = max(0, size - len(lasting))
@@ -88,23 +95,23 @@ def _wanted(
     return [*unanswered, *new][:missing]
 
 
-def _lasts(handheld: Handheld, known: dict[str, Any], offer: Offer) -> bool:
+def _lasts(handheld: Handheld, known: dict[str, Any], offer: Offer, alone: timedelta) -> bool:
     """Whether it will do for as long as this device may be alone, or half its life at least."""
     if known["amount_rp"] != offer.amount_rp:
         return False
     ends = datetime.fromisoformat(known["expires_at"])
     life = ends - datetime.fromisoformat(known["created_at"])
-    policy = (handheld.store.master_data() or {}).get("offline") or {}
-    needed = min(life / 2, timedelta(seconds=int(policy.get("window_s", offline.WINDOW_S))))
-    return ends - handheld.office_time() > needed
+    return ends - handheld.office_time() > min(life / 2, alone)
 
 
-def _of_a_former(handheld: Handheld, spot: str, known: dict[str, Any]) -> bool:
+def _of_a_former(
+    handheld: Handheld, master: dict[str, Any], spot: str, known: dict[str, Any]
+) -> bool:
     """Whether the office has told since that another issues barcodes at this spot.
 
     One that is newer than what the office told may be of the next one, and is as good.
     """
-    master, told_at = handheld.store.master_data() or {}, handheld.store.master_data_at()
+    told_at = handheld.store.master_data_at()
     zone = (prices.spot_in(master, spot) or {}).get("zone") or {}
     issuer = ((master.get("offline") or {}).get("issuers") or {}).get(zone.get("code"))
     if not issuer or not told_at or known.get("issued_by") in (None, issuer):
@@ -142,13 +149,14 @@ def ready(handheld: Handheld, spot: str, wheels: VehicleClass, offer: Offer | No
     if shift is None or offer is None:
         return []
     latest = handheld.office_time() + LEAST_LEFT
+    master = handheld.store.master_data() or {}
     kept = _kept(handheld, spot, wheels, shift.attendant, offer.minutes)
     fit = [
         one
         for one in kept
         if one.known
         and one.known["amount_rp"] == offer.amount_rp
-        and not _of_a_former(handheld, spot, one.known)
+        and not _of_a_former(handheld, master, spot, one.known)
         and datetime.fromisoformat(one.known["expires_at"]) > latest
     ]
     return sorted(fit, key=lambda one: str(one.known and one.known["expires_at"]))

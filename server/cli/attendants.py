@@ -46,7 +46,7 @@ def make_card(
         ),
     ],
     every: Annotated[bool, typer.Option("--all", help="Every attendant.")] = False,
-    unit: OfUnit = "PUSAT",
+    unit: OfUnit = "",
     vest: Annotated[bool, typer.Option("--vest", help="A5, one a page, for vests.")] = False,
     until: Annotated[
         datetime | None,
@@ -62,6 +62,8 @@ def make_card(
 
     if bool(codes) == every:
         fail("name attendants, or --all", USAGE)
+    if codes and unit:
+        fail("--unit goes with --all", USAGE)
     alone = len(codes or ()) == 1 and not vest
     if out.suffix.lower() not in ((".pdf", ".png") if alone else (".pdf",)):
         fail(f"{out}: want a name that ends in .pdf{' or .png' * alone}", USAGE)
@@ -73,7 +75,7 @@ def make_card(
         last = until.date() if until else books.day(now) + timedelta(days=LIFETIME_DAYS)
         wanted: Sequence[str] = list(dict.fromkeys(codes or ()))
         if every:
-            wanted = await issued.everybody(db, (await units.coded(db, unit)).id)
+            wanted = await issued.everybody(db, (await units.coded(db, unit or "PUSAT")).id)
         made = [await issued.issue(db, code, last, now=now) for code in wanted]
         # Drawn before the commit: a card that could not be written was never issued.
         names = books.seal, books.regency, books.agency

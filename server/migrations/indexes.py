@@ -1,11 +1,13 @@
 """Indexes built while payments go on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from alembic import op
+from sqlalchemy import TextClause
 
 
-def build(name: str, table: str, columns: list[str], **options: Any) -> None:
+def build(name: str, table: str, columns: Sequence[str | TextClause], **options: Any) -> None:
     """Build an index and keep nobody from writing; first of all that a migration does.
 
     It is outside the migration's transaction. What a run that was interrupted left is built anew.

@@ -54,6 +54,10 @@ def _printable(value: str) -> str:
     return value
 
 
+def _each_once(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(codes)))
+
+
 Line = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_printable)
 ]
@@ -275,7 +279,7 @@ class PassPricing(_Ending):
     whom: PassKind = PassKind.ORDINARY
     vehicle_class: VehicleClass
     months: Annotated[int, Field(ge=1, le=12)]
-    zones: tuple[str, ...] = ()
+    zones: Annotated[tuple[str, ...], AfterValidator(_each_once)] = ()
     price_rp: Rupiah
 
     @model_validator(mode="after")

@@ -239,13 +239,13 @@ async def _charge(transactions: Transactions, books: Books, charge_id: UUID) -> 
 
 
 async def master_data(
-    db: AsyncSession, books: Books, settings: Settings, issuer: Issuer | None, *, now: datetime
+    db: AsyncSession, books: Books, settings: Settings, issuer: Issuer, *, now: datetime
 ) -> schemas.MasterData:
     """What a handheld needs to quote and print without asking."""
     tariffs = await spots.tariffs_from(db, books.day(now))
     known = await spots.all_spots(db)
     zones = {spot.zone_id: spot.zone_code for spot in known}
-    issuers = await issuer.issuing_by_zone(db, zones, now) if issuer else {}
+    issuers = await issuer.issuing_by_zone(db, zones, now)
     return schemas.MasterData(
         regency=schemas.Regency(
             name=books.regency,

@@ -264,6 +264,38 @@ def test_every_insert_only_table_of_a_migration_is_watched() -> None:
     assert {f"{name}_insert_only" for name in made} <= set(verify.TRIGGERS)
 
 
+WRITTEN_WHILE_PAYING = {
+    "audit_changes", "audit_leaves", "charge_changes", "charges", "device_events", "device_nonces",
+    "inquiries", "ledger_entries", "ledger_postings", "money", "notifications", "outbox",
+    "parking_sessions", "payments", "receipts", "used_nonces", "webhook_attempts",
+    "webhook_deliveries",
+}  # fmt: skip
+
+
+def _locked_by_an_index(source: str) -> set[str]:
+    """The tables that an index is built on in a way that keeps everybody from writing."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    bare = [call for call in calls if ast.unparse(call.func) == "op.create_index"]
+    raw = r"CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY)[^(]*? ON (?:ONLY )?(\w+)"
+    return {
+        ast.literal_eval(call.args[1])
+        for call in bare
+        if len(call.args) > 1 and isinstance(call.args[1], ast.Constant)
+    } | set(re.findall(raw, source))
+
+
+def test_an_index_on_a_table_that_payments_write_is_built_beside_them() -> None:
+    """See server/migrations/indexes.py; the first migrations ran before anybody paid."""
+    files = (ROOT / "server/migrations/versions").glob("0*.py")
+    waits = {
+        file.name: locked
+        for file in files
+        if int(file.name[:4]) > 85
+        and (locked := _locked_by_an_index(file.read_text()) & WRITTEN_WHILE_PAYING)
+    }
+    assert waits == {}
+
+
 def test_every_table_is_in_the_audit_log_or_declared_outside() -> None:
     """A new table: say in server/audit/sealed.py what the log holds of it, or why nothing."""
     import server.tables  # noqa: F401

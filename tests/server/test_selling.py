@@ -145,7 +145,12 @@ async def test_cards_of_many_attendants_are_printed_on_sheets_in_their_real_size
     two = await sealed("attendant", "card", "J-001", "J-000", "two.pdf")
     assert (two.returncode, "J-000" in two.stderr) == (1, True)
     assert not (sealed.folder / "two.pdf").exists()
-    for wrong in (("two.pdf",), ("J-001", "--all", "two.pdf"), ("J-001", "J-002", "two.png")):
+    for wrong in (
+        ("two.pdf",),
+        ("J-001", "--all", "two.pdf"),
+        ("J-001", "two.pdf", "--unit", "PUSAT"),
+        ("J-001", "J-002", "two.png"),
+    ):
         assert (await sealed("attendant", "card", *wrong)).returncode == 2
     async with transactions.begin() as db:
         kept = await db.scalar(text("SELECT count(*) FROM attendant_cards"))

@@ -1,14 +1,15 @@
 """What a handheld told of a stay's start is found by the stay."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from server.migrations import indexes
 
 revision = '0103'
 down_revision = '0095'
 
 
 def upgrade() -> None:
-    op.create_index(
+    indexes.build(
         'ix_device_events_started',
         'device_events',
         [sa.text("(body ->> 'stay_id')")],

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from domain.covered import serial
 from domain.tariff import VehicleClass
@@ -164,7 +165,7 @@ async def test_no_far_date_stops_a_handheld(
 
 
 async def test_handhelds_are_told_of_revoked_passes_and_of_exemptions_in_force(
-    transactions: Transactions, books: Books, settings
+    app: FastAPI, transactions: Transactions, books: Books, settings
 ) -> None:
     gone, old = await registered(transactions), None
     old = await registered(transactions, valid_until=TODAY - timedelta(days=3))
@@ -173,7 +174,7 @@ async def test_handhelds_are_told_of_revoked_passes_and_of_exemptions_in_force(
     async with transactions.begin() as db:
         for pass_serial in (gone, old):
             await covered.revoke(db, pass_serial, "dijual", now=NOW)
-        told = await sync.master_data(db, books, settings, None, now=NOW)
+        told = await sync.master_data(db, books, settings, app.state.payments.issuer, now=NOW)
     assert told.passes.revoked == [gone]
     added = [e for e in told.exemptions if "sampel" not in e.regulation]
     assert [(e.regulation, e.valid_until) for e in added] == [

@@ -210,7 +210,9 @@ async def test_voided_vouchers_are_not_owed_and_used_ones_stay(
     books, now = office.wired.books, datetime.now(UTC)
     await voucher_officers.voided(office.transactions, books, Range(1, 1, 4), now)
     async with office.transactions.begin() as db:
-        told = await sync.master_data(db, books, office.wired.settings, None, now=now)
+        told = await sync.master_data(
+            db, books, office.wired.settings, office.wired.issuer, now=now
+        )
     for which, refused in ((Range(1, 4, 4), VouchersEnded), (Range(1, 1, 11), VoucherRangeUnfit)):
         with pytest.raises(refused):
             await voucher_officers.propose_void(office.transactions, which, now)
