@@ -6,9 +6,11 @@ also when it is seen small, is refused.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -53,6 +55,8 @@ SEEN_DPI = (200, 100)
 """At what resolutions a sheet has to be read: held in a hand, and from some way off."""
 QR_ONLY = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCodeModel2])
 """Once in a thousand sheets something in a QR's pattern passes for a code of another kind."""
+PDFIUM = Lock()
+"""PDFium is not thread-safe, also not of two documents: two threads in it end the process."""
 SMALLEST = 4.8
 INK = CMYKColor(0, 0, 0, 1)
 PAPER = CMYKColor(0, 0, 0, 0)
@@ -145,7 +149,7 @@ def draw(
         stepped()
     canvas.save()
     content = out.getvalue()
-    with pypdfium2.PdfDocument(content) as document:
+    with _opened(content) as document:
         for number, sheet in enumerate(sheets):
             _read_back(document[number], sheet, view)
             stepped()
@@ -155,7 +159,7 @@ def draw(
 def picture(content: bytes, *, code_only: bool = False) -> bytes:
     """The first sheet of a PDF as a PNG, with its margins; or its QR alone, with some of them."""
     out = io.BytesIO()
-    with pypdfium2.PdfDocument(content) as document:
+    with _opened(content) as document:
         seen = document[0].render(scale=SEEN_DPI[0] / 72).to_pil()
         if code_only:
             (found,) = pyzbar.decode(seen, symbols=[pyzbar.ZBarSymbol.QRCODE])
@@ -164,6 +168,13 @@ def picture(content: bytes, *, code_only: bool = False) -> bytes:
             seen = seen.crop((left - edge, top - edge, left + width + edge, top + height + edge))
         seen.save(out, "PNG")
     return out.getvalue()
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[Any]:
+    """A PDF that PDFium reads, while nobody else in this process has one open."""
+    with PDFIUM, pypdfium2.PdfDocument(content) as document:
+        yield document
 
 
 def modules(link: str) -> int:

@@ -1,6 +1,7 @@
 """Printed signs: which of a spot's is in force, what its page says of others, and the sheets."""
 
 import asyncio
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -281,6 +282,32 @@ def test_a_sheet_that_a_decoder_does_not_read_is_refused(
     with pytest.raises(sheets.SheetUnreadable, match="PSR-001-U/1"):
         sheets.draw([sheet], size, lambda: steps.append(None))
     assert len(steps) == 3
+
+
+async def test_of_officers_who_print_at_once_one_is_in_pdfium(
+    monkeypatch: pytest.MonkeyPatch, sheet: sheets.Sheet
+) -> None:
+    inside: list[int] = []
+    most = 0
+
+    class Watched(pypdfium2.PdfDocument):  # type: ignore[misc]
+        def __enter__(self) -> "Watched":
+            nonlocal most
+            inside.append(1)
+            time.sleep(0.2)  # for the other to come in, where it can
+            most = max(most, len(inside))
+            return self
+
+        def __exit__(self, *told: object) -> None:
+            inside.pop()
+            self.close()
+
+    monkeypatch.setattr(pypdfium2, "PdfDocument", Watched)
+    size = sheets.SIZES["sticker"]
+    prints = (asyncio.to_thread(sheets.draw, [sheet], size, lambda: None) for _ in range(2))
+    for content in await asyncio.gather(*prints):
+        assert content.startswith(b"%PDF")
+    assert (most, inside) == (1, [])
 
 
 @pytest.mark.parametrize("size", sheets.SIZES)
