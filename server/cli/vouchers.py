@@ -35,12 +35,10 @@ Last = Annotated[int, typer.Option("--to", help="The last of them.")]
 @voucher_app.command("list")
 def list_vouchers(data: DataDir = Path("data")) -> None:
     """Batches with what became of them, and what is proposed."""
-    from datetime import UTC
-
     from server.payments import voucher_proposals, voucher_stock
 
     async def work(db: Any, _books: Any) -> Any:
-        rows = await voucher_stock.stock(db, datetime.now(UTC))
+        rows = await voucher_stock.stock(db)
         return rows, await voucher_proposals.latest(db, 50)
 
     rows, proposed = or_say_why(data, work)
@@ -97,9 +95,9 @@ def void(
     from server.payments import voucher_proposals
     from server.payments.voucher_proposals import Range
 
-    async def work(db: Any, _books: Any, officer_id: Any, now: datetime) -> Any:
+    async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
         which = Range(batch, first, last)
-        asked = await voucher_proposals.propose_void(db, officer_id, which, why, now=now)
+        asked = await voucher_proposals.propose_void(db, officer_id, which, why, books, now=now)
         return await voucher_proposals.found(db, asked)
 
     _wait_for_another(acting_as(data, officer, work))

@@ -15,6 +15,8 @@ from server import pages
 from server.database import Transaction, TransactionsDep
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
+from server.ledger import postings
+from server.ledger import reports as ledger
 from server.office import taken_out
 from server.office.signed_in import OfficerDep, confirmed
 from server.pages import Blank
@@ -47,8 +49,8 @@ async def vouchers_page(
 ) -> Response:
     now = datetime.now(UTC)
     today = wired.books.day(now)
-    rows = await voucher_stock.stock(db, now, seller=seller, below=below, limit=PAGE + 1)
-    everything = await voucher_stock.stock(db, now)
+    rows = await voucher_stock.stock(db, seller=seller, below=below, limit=PAGE + 1)
+    everything = await voucher_stock.stock(db)
     sellers = await voucher_stock.accounts(db, date.min, wired.books.business_day(now))
     return pages.render(
         request,
@@ -94,11 +96,13 @@ async def proposal_page(
     one = await proposals.found(db, proposal_id)
     rights, waits = MAY[Role(officer.role)], one.state is ProposalState.REQUESTED
     own = one.row.proposed_by == officer.id
-    batch, voided = None, 0
+    batch, voided, seller = None, 0, one.row.seller or ""
     if one.row.act == VoucherAct.VOID:
         which = proposals.range_of(one.row)
         batch = await proposals.batch_of(db, which.batch)
-        voided = len(await proposals.still_out(db, which))
+        voided, seller = len(await proposals.still_out(db, which)), batch.seller
+    change_rp = one.amount_rp if batch is None else -voided * batch.value_rp
+    owed_rp = await ledger.balance_of(db, postings.VOUCHER_SELLERS, seller)
     return pages.render(
         request,
         TEMPLATES,
@@ -107,6 +111,9 @@ async def proposal_page(
         one=one,
         batch=batch,
         voided=voided,
+        is_late=batch is not None and batch.valid_until < wired.books.day(datetime.now(UTC)),
+        owed_rp=owed_rp,
+        owed_after_rp=owed_rp + change_rp,
         class_of=VehicleClass,
         waits=waits,
         may_decide=waits and not own and Right.DECIDE_VOUCHERS in rights,
@@ -147,7 +154,7 @@ async def batch_page(
 ) -> Response:
     now = datetime.now(UTC)
     await proposals.batch_of(db, number)
-    (one,) = await voucher_stock.stock(db, now, batch=number)
+    (one,) = await voucher_stock.stock(db, batch=number)
     return pages.render(
         request,
         TEMPLATES,
@@ -168,12 +175,13 @@ async def propose_void(
     number: int,
     officer: Annotated[Officer, confirmed(Right.ISSUE_VOUCHERS)],
     db: Transaction,
+    wired: WiringDep,
     first: Number,
     last: Number,
     reason: Reason,
 ) -> Response:
-    which = Range(number, first, last)
-    asked = await proposals.propose_void(db, officer.id, which, reason, now=datetime.now(UTC))
+    which, now = Range(number, first, last), datetime.now(UTC)
+    asked = await proposals.propose_void(db, officer.id, which, reason, wired.books, now=now)
     return RedirectResponse(f"{HERE}/proposals/{asked}", 303)
 
 

@@ -149,13 +149,15 @@ def _refuse_unissuable(wanted: Issue, books: Books, now: datetime) -> None:
 
 
 async def propose_void(
-    db: AsyncSession, officer_id: UUID, which: Range, reason: str, *, now: datetime
+    db: AsyncSession, officer_id: UUID, which: Range, reason: str, books: Books, *, now: datetime
 ) -> UUID:
     """Ask that vouchers are voided. Returns the proposal's id.
 
-    Raises RoleNotAllowed, InvalidRequest, VoucherBatchNotFound, VoucherRangeUnfit or VouchersEnded.
+    Raises RoleNotAllowed, InvalidRequest, VoucherBatchNotFound, VoucherRangeUnfit, VouchersExpired
+    or VouchersEnded.
     """
     maker = await identity.acting(db, officer_id, Right.ISSUE_VOUCHERS)
+    vouchers.refuse_expired(await batch_of(db, which.batch), books, now)
     if not await still_out(db, which):
         raise VouchersEnded
     return await _add(
@@ -173,8 +175,7 @@ async def propose_void(
 async def _add(
     db: AsyncSession, maker: Officer, act: VoucherAct, reason: str, now: datetime, **terms: Any
 ) -> UUID:
-    if not reason.strip():
-        raise InvalidRequest("reason")
+    _refuse_blank(reason)
     made = VoucherProposal(
         id=new_id(),
         act=act.value,
@@ -188,6 +189,11 @@ async def _add(
     db.add(made)
     await db.flush()
     return made.id
+
+
+def _refuse_blank(reason: str) -> None:
+    if not reason.strip():
+        raise InvalidRequest("reason")
 
 
 async def batch_of(db: AsyncSession, number: int) -> VoucherBatch:
@@ -227,6 +233,7 @@ async def decide(
     what proposing it would.
     """
     checker = await identity.acting(db, officer_id, Right.DECIDE_VOUCHERS)
+    _refuse_blank(why)
     row = await _locked(db, proposal_id)
     if row.proposed_by == checker.id:
         raise OwnVoucherProposal
@@ -272,9 +279,10 @@ def range_of(row: VoucherProposal) -> Range:
 async def withdraw(
     db: AsyncSession, officer_id: UUID, proposal_id: UUID, why: str, *, now: datetime
 ) -> None:
-    """Raises RoleNotAllowed, VoucherProposalNotFound, NotOwnVoucherProposal or
+    """Raises RoleNotAllowed, InvalidRequest, VoucherProposalNotFound, NotOwnVoucherProposal or
     VoucherProposalDecided."""
     maker = await identity.acting(db, officer_id, Right.ISSUE_VOUCHERS)
+    _refuse_blank(why)
     row = await _locked(db, proposal_id)
     if row.proposed_by != maker.id:
         raise NotOwnVoucherProposal

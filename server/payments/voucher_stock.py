@@ -67,14 +67,15 @@ STOCK = """
         b.issued_by, e.redeemed_before, e.redeemed, e.voided_before, e.voided
     FROM (
         SELECT * FROM voucher_batches
-        WHERE issued_at < $2 AND ($3 = '' OR seller = $3)
+        WHERE ($2::timestamptz IS NULL OR issued_at < $2) AND ($3 = '' OR seller = $3)
             AND ($4::int IS NULL OR number = $4) AND ($5::int IS NULL OR number < $5)
         ORDER BY number DESC LIMIT $6
     ) b CROSS JOIN LATERAL (
-        SELECT count(charge_id) FILTER (WHERE ended_at < $1) AS redeemed_before,
+        SELECT count(charge_id) FILTER (WHERE ended_at < $1::timestamptz) AS redeemed_before,
             count(charge_id) AS redeemed,
             count(why) FILTER (WHERE ended_at < $1) AS voided_before, count(why) AS voided
-        FROM voucher_ends WHERE batch = b.number AND ended_at < $2
+        FROM voucher_ends
+        WHERE batch = b.number AND ($2::timestamptz IS NULL OR ended_at < $2)
     ) e
     ORDER BY b.number DESC
 """
@@ -82,7 +83,7 @@ STOCK = """
 
 async def stock(
     db: Connected,
-    until: datetime,
+    until: datetime | None = None,
     *,
     since: datetime | None = None,
     seller: str = "",
@@ -90,7 +91,10 @@ async def stock(
     below: int | None = None,
     limit: int | None = None,
 ) -> list[Stock]:
-    """Batches as they were before a moment, the newest first; `below` is a number to go on from."""
+    """Batches as they are, or were before a moment, the newest first.
+
+    `below` is a number to go on from.
+    """
     rows = await fetch(db, STOCK, since or until, until, seller, batch, below, limit)
     return [Stock(*row) for row in rows]
 

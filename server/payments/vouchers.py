@@ -80,6 +80,13 @@ class VoucherTooSmall(Problem):
     title_en = "The price is more than the voucher's value; pay all of it in another way"
 
 
+class VouchersExpired(Problem):
+    slug = "vouchers-expired"
+    status = 409
+    title_id = "Voucher yang habis masa berlakunya tidak dibatalkan; nilainya tetap di 2140"
+    title_en = "Vouchers that have expired are not voided; their value stays on 2140"
+
+
 class NoSeal(Problem):
     slug = "no-seal"
     status = 409
@@ -161,11 +168,13 @@ async def void(
 ) -> int:
     """Void a batch's vouchers of these numbers that have not ended; how many those were.
 
-    Two officers agreed. They are lost or came back unsold: their seller does not owe them any more.
+    Two officers agreed. They are lost or came back unsold: their seller does not owe them any
+    more, and is owed what was paid for them. Raises VouchersExpired.
     """
     batch = await db.get(VoucherBatch, number)
     if batch is None or not 1 <= first <= last <= batch.count:
         raise VoucherInvalid(f"{number}: {first}-{last}")
+    refuse_expired(batch, books, now)
     rows = [
         {"serial": vouchers.serial(number, n), "batch": number, "ended_at": now, "why": why}
         for n in range(first, last + 1)
@@ -184,6 +193,12 @@ async def void(
             now=now,
         )
     return count
+
+
+def refuse_expired(batch: VoucherBatch, books: Books, now: datetime) -> None:
+    """Whoever bought those paid for them: voiding them would give that to the seller."""
+    if batch.valid_until < books.day(now):
+        raise VouchersExpired(f"{batch.valid_until:%d-%m-%Y}")
 
 
 REVOKED = """

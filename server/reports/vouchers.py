@@ -98,10 +98,10 @@ REPORTS = (
             Said(
                 "Terutang di awal + diterbitkan - dipakai - dibatalkan = terutang di akhir, dan itu"
                 " saldo akun 2140 pada hari terakhir. Dipakai dihitung senilai vouchernya, bukan"
-                " tarif parkirnya. Yang kedaluwarsa tetap terutang sampai dibatalkan.",
+                " tarif parkirnya. Yang kedaluwarsa tidak dibatalkan lagi dan tetap di 2140.",
                 "Owed at first + issued - used - voided = owed at last, which is the balance of"
                 " account 2140 on the last day. What was used counts by the voucher's value, not"
-                " by the price of the stay. What expired stays owed until it is voided.",
+                " by the price of the stay. What expired is voided no more and stays on 2140.",
             ),
         ),
     ),

@@ -981,7 +981,7 @@ async def town(
             asked = await vouchers.propose_issue(db, officer, wanted, "uji", books, now=now)
             told = {"approve": approve, "why": "uji", "now": now}
             await vouchers.decide(db, checker, asked, books, **told)
-        await vouchers.propose_void(db, officer, Range(1, 1, 1), "uji", now=now)
+        await vouchers.propose_void(db, officer, Range(1, 1, 1), "uji", books, now=now)
         wish = Wish("sandbox", "", "uji")
         chosen = await choices.switch(db, officer, wish, ["sandbox"], now=after)
         await choices.decide(db, checker, chosen, approve=False, why="uji", now=after)

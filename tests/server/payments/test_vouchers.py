@@ -120,6 +120,32 @@ async def test_of_many_who_redeem_one_voucher_at_once_one_is_served(
     assert await office.count("money") == await office.count("voucher_ends") == 1
 
 
+async def test_a_voucher_that_is_redeemed_as_it_is_voided_ends_once(
+    api: httpx.AsyncClient, office: Office, handheld: Handheld
+) -> None:
+    books, now = office.wired.books, datetime.now(UTC)
+    told = (office.transactions, books)
+    texts = await issue(office, count=6)
+    asked = [await voucher_officers.propose_void(*told, Range(1, n, n), now) for n in range(1, 7)]
+    redeemed = 0
+    for text, proposal in zip(texts, asked, strict=True):
+        answer, decided = await asyncio.gather(
+            redeem(api, handheld, text),
+            voucher_officers.decide(*told, proposal, now),
+            return_exceptions=True,
+        )
+        assert not isinstance(answer, BaseException)
+        if answer.status_code == 201:
+            assert isinstance(decided, VouchersEnded)
+            redeemed += 1
+        else:
+            assert (answer.json()["slug"], decided) == ("voucher-void", 1)
+    assert await office.count("money") == redeemed
+    assert await office.count("voucher_ends") == 6
+    found = await balances(office)
+    assert (found.get("1170", 0), found.get("2140", 0)) == (redeemed * 5_000, 0)
+
+
 async def test_taken_twice_offline_the_second_is_a_case_with_an_owner(
     api: httpx.AsyncClient, office: Office, handheld: Handheld
 ) -> None:
@@ -215,7 +241,7 @@ async def test_voided_vouchers_are_not_owed_and_used_ones_stay(
         )
     for which, refused in ((Range(1, 4, 4), VouchersEnded), (Range(1, 1, 11), VoucherRangeUnfit)):
         with pytest.raises(refused):
-            await voucher_officers.propose_void(office.transactions, which, now)
+            await voucher_officers.propose_void(office.transactions, books, which, now)
     assert told.vouchers.revoked == [serial(1, number) for number in (2, 3, 4)]
     found = await balances(office)
     assert (found["1170"], found["2140"]) == (35_000, -30_000)

@@ -21,11 +21,11 @@ async def propose_issue(
 
 
 async def propose_void(
-    transactions: Transactions, which: Range, now: datetime, why: str = "tas hilang"
+    transactions: Transactions, books: Books, which: Range, now: datetime
 ) -> UUID:
     async with transactions.begin() as db:
         maker = await identity.officer_named(db, sample.OFFICER)
-        return await proposals.propose_void(db, maker, which, why, now=now)
+        return await proposals.propose_void(db, maker, which, "tas hilang", books, now=now)
 
 
 async def decide(
@@ -52,4 +52,4 @@ async def issued(transactions: Transactions, books: Books, wanted: Issue, now: d
 
 
 async def voided(transactions: Transactions, books: Books, which: Range, now: datetime) -> None:
-    await decide(transactions, books, await propose_void(transactions, which, now), now)
+    await decide(transactions, books, await propose_void(transactions, books, which, now), now)

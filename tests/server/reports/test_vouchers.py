@@ -1,6 +1,6 @@
 """What reports of vouchers say is what the ledger says, on any day."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import httpx
 from sqlalchemy import text
@@ -26,8 +26,8 @@ BALANCE = """
 async def test_what_is_owed_by_the_reports_is_the_balance_of_the_accounts(
     api: httpx.AsyncClient, transactions: Transactions, books: Books, now: datetime
 ) -> None:
-    today, earlier = books.business_day(now), now - timedelta(days=40)
-    some = Issue("Toko Sampel", 4, 5_000, None, today - timedelta(days=10))
+    earlier, over = now - timedelta(days=40), books.business_day(now) - timedelta(days=10)
+    some = Issue("Toko Sampel", 4, 5_000, None, over)
     assert await issued(transactions, books, some, earlier) == 1
     more = Issue("Koperasi Sampel", 6, 9_000, None, date(2098, 12, 31))
     assert await issued(transactions, books, more, now) == 2
@@ -41,6 +41,7 @@ async def test_what_is_owed_by_the_reports_is_the_balance_of_the_accounts(
     body = {"id": str(new_id()), "vehicle_class": "car", "voucher": qr}
     paid = await api.post("/v1/spots/PSR-001-U/voucher-charges", json=body, auth=handheld.signed)
     assert paid.status_code == 201, paid.text
+    today = books.business_day(datetime.now(UTC))
     for first, last in ((50, 41), (50, 39), (39, 30), (30, 0)):
         period = Period(today - timedelta(days=first), today - timedelta(days=last))
         async with transactions.begin() as db:
