@@ -429,9 +429,10 @@ async def _send(handheld: Handheld, request: _Request, token: str) -> None:
     age = device_time() - datetime.fromisoformat(request.made_at)
     if timedelta() <= age <= FRESH and "cash" not in body:
         body.pop("told_at", None)
+    asked_at = device_time()
     try:
         answer = await server_api.call(handheld.http, "POST", request.path, token=token, body=body)
-        _keep(handheld, request.stay_id, answer.body)
+        _keep(handheld, request.stay_id, answer.body, asked_at)
         handheld.store.db.execute("DELETE FROM stay_requests WHERE id = ?", (request.id,))
     except server_api.NoAnswer as no_answer:
         pause = max(PAUSE, timedelta(seconds=no_answer.retry_after_s))
@@ -469,12 +470,13 @@ def _refused(handheld: Handheld, request: _Request, refusal: server_api.Refusal)
             handheld.store.save_refusal(cash["id"], words, device_time())
 
 
-def _keep(handheld: Handheld, stay_id: str, known: dict[str, Any]) -> None:
+def _keep(handheld: Handheld, stay_id: str, known: dict[str, Any], asked_at: datetime) -> None:
+    """As of when it was asked for: what a charge told while the answer came is newer."""
     if known.get("id") != stay_id or not isinstance(known.get("state"), str):
         raise server_api.NoAnswer("not this stay", reached=True)
     handheld.store.db.execute(
         "UPDATE stays SET known = ?, changed_at = ? WHERE id = ?",
-        (json.dumps(known), stamp(device_time()), stay_id),
+        (json.dumps(known), stamp(asked_at), stay_id),
     )
     for told in known.get("charges") or ():
         # Cash that went with the end, which has no request of its own.
@@ -512,10 +514,10 @@ async def _look_again(handheld: Handheld, stay_id: str) -> None:
     shift = handheld.store.shift()
     if shift is None or shift.token is None:
         return
-    path = f"/v1/stays/{stay_id}"
+    path, asked_at = f"/v1/stays/{stay_id}", device_time()
     try:
         answer = await server_api.call(handheld.http, "GET", path, token=shift.token)
     except (server_api.NoAnswer, server_api.Refusal):
         return
-    _keep(handheld, stay_id, answer.body)
+    _keep(handheld, stay_id, answer.body, asked_at)
     handheld.bell.ring()

@@ -60,6 +60,9 @@ class Office:
         self.events: list[dict[str, Any]] = []
         self.live_stays: list[dict[str, Any]] = []
         self.stays: dict[str, dict[str, Any]] = {}
+        self.holds_stays = False
+        """What it knows of a stay when asked, it answers once this is over."""
+        self.stays_held = 0
         self.stay_bodies: list[dict[str, Any]] = []
         self.stay_rp = 10_000
         self.photos: dict[str, bytes] = {}
@@ -562,7 +565,11 @@ class Office:
         return JSONResponse(self.stays[body["id"]], 201)
 
     async def _stay(self, request: Request) -> Response:
-        return JSONResponse(self._stay_now(request.path_params["stay_id"]))
+        known = self._stay_now(request.path_params["stay_id"])
+        self.stays_held += self.holds_stays
+        while self.holds_stays:  # noqa: ASYNC110 - set from the thread of the test
+            await asyncio.sleep(0.02)
+        return JSONResponse(known)
 
     def _stay_now(self, stay_id: str) -> dict[str, Any]:
         """The stay with its charges as they are; what is paid or may yet be is not owed again."""

@@ -70,6 +70,22 @@ def test_a_code_that_nobody_paid_is_no_payment(device: Device, office: Office) -
     until(lambda: f"/stays/{stay_id}" not in device.http.get(f"/spots/{SPOT}").text)
 
 
+def test_an_answer_older_than_the_payment_is_asked_for_again(
+    device: Device, office: Office
+) -> None:
+    device.sign_in()
+    stay_id = start(device, office)
+    charge_id = leave(device, stay_id).removeprefix("/charges/")
+    until(lambda: "charge stay is-waiting" in device.http.get(f"/stays/{stay_id}").text)
+    office.holds_stays = True
+    office.change(charge_id, expires_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    until(lambda: office.stays_held)
+    office.pay(charge_id)
+    until(lambda: device.get(f"/api/charges/{charge_id}")["state"] == "paid")
+    office.holds_stays = False
+    until(lambda: "charge stay is-paid" in device.http.get(f"/stays/{stay_id}").text)
+
+
 def test_a_code_that_fails_is_cancelled_and_paid_in_cash(device: Device, office: Office) -> None:
     device.sign_in()
     stay_id = start(device, office)

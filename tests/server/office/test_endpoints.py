@@ -293,7 +293,9 @@ async def test_a_day_tells_how_what_agrees_was_known(
     rows = [re.sub("<[^>]+>", "|", row) for row in re.findall("<tr>(.*?)</tr>", page)]
     told = [re.sub(r"\|+", "|", row).strip("|") for row in rows]
     same = "acuan acquirer dan nomor jaringan (RRN) sama|pasti: nomor dari jaringan sama"
-    without = "acuan acquirer dan jumlah sama; buku tanpa RRN|sangat mungkin: satu nomor tidak disebut"
+    without = (
+        "acuan acquirer dan jumlah sama; buku tanpa RRN|sangat mungkin: satu nomor tidak disebut"
+    )
     assert {f"{same}|2|Rp4.000", f"{without}|1|Rp2.000"} <= {*told}
     whole, split = "utuh: satu kredit bank", "terbagi: beberapa kredit bank"
     assert {f"{whole}|1|Rp4.000", f"{split}|1|Rp2.000", f"BCH-A1|{whole}|1|Rp4.000"} <= {*told}
