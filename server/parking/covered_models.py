@@ -10,7 +10,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Text,
-    UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -156,7 +155,12 @@ class Exemption(Base):
             "picture IN ('ambulance', 'fire', 'government', 'disabled', 'other')", name="picture"
         ),
         CheckConstraint("valid_until IS NULL OR valid_until >= valid_from", name="period"),
-        UniqueConstraint("code", "valid_from"),
+        ExcludeConstraint(
+            ("code", "="),
+            (text("daterange(valid_from, valid_until, '[]')"), "&&"),
+            name="ex_exemptions_one_in_force",
+            using="gist",
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

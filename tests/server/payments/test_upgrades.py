@@ -181,3 +181,23 @@ async def test_an_upgrade_builds_its_indexes_while_money_comes_and_ends_what_was
         " WHERE c.relname = 'ix_ledger_entries_recorded_at'"
     )
     assert made == {"how": "brin", "valid": True}
+
+
+BEFORE_ONE_IN_FORCE = """
+    ALTER TABLE exemptions DROP CONSTRAINT ex_exemptions_one_in_force;
+    ALTER TABLE exemptions ADD CONSTRAINT uq_exemptions_code_valid_from UNIQUE (code, valid_from);
+    INSERT INTO exemptions
+        (id, code, picture, vehicle_class, label_id, label_en, regulation, valid_from, valid_until)
+    SELECT gen_random_uuid(), 'uji', 'other', 'car', 'Uji', 'Test', 'SK', first, last
+    FROM (VALUES
+        ('2026-01-01'::date, null::date), ('2026-03-01', '2026-09-30'), ('2026-05-01', null)
+    ) t (first, last);
+"""
+
+
+async def test_of_exemptions_in_force_at_once_the_earlier_ends(office, owner_url):
+    migration = importlib.import_module("server.migrations.versions.0109_one_exemption_in_force")
+    await as_superuser(owner_url, BEFORE_ONE_IN_FORCE)
+    await again(owner_url, "0109", migration.down_revision)
+    left = "SELECT valid_until::text AS last FROM exemptions WHERE code = 'uji' ORDER BY valid_from"
+    assert [row["last"] for row in await office.rows(left)] == ["2026-02-28", "2026-04-30", None]

@@ -1,5 +1,6 @@
 """Rules that steer money are changed by two officers, and a tariff to come is taken back by two."""
 
+import asyncio
 import csv
 import io
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +20,7 @@ from server.identity.models import Role
 from server.identity.service import RoleNotAllowed
 from server.ledger import service as ledger
 from server.parking import covered, pass_orders
+from server.parking.covered_models import Exemption
 from server.payments.books import Books
 from server.reconciliation import rules as matching
 from server.reports import targets
@@ -325,7 +327,7 @@ async def test_prices_of_passes_and_free_vehicles_are_superseded_by_two(
         (was,) = [
             price for price in await pass_orders.prices_on(db, TODAY) if price.code == "mobil-1"
         ]
-    for told in (PASS, FREE):
+    for told in (PASS | {"zones": ["PSR", "PSR"]}, FREE):
         await put(transactions, told)
     new_year = date(2027, 1, 1)
     async with transactions.begin() as db:
@@ -352,6 +354,31 @@ async def test_prices_of_passes_and_free_vehicles_are_superseded_by_two(
     for told in (PASS, FREE):
         with pytest.raises(RuleOverlaps):  # one that begins before one that is agreed
             await propose(transactions, told | {"valid_from": "2026-12-31"})
+
+
+async def test_of_two_exemptions_that_are_approved_at_once_one_is_refused(
+    transactions: Transactions,
+) -> None:
+    """As if neither approval saw the other's."""
+    told = Exemption(
+        code="ambulans",
+        picture="ambulance",
+        vehicle_class="car",
+        label_id="A",
+        label_en="A",
+        regulation="SK",
+        valid_from=TODAY + timedelta(days=9),
+    )
+    asked = await propose(transactions, FREE)
+    async with transactions.begin() as db:
+        await covered.exempt(db, told)
+        other = asyncio.create_task(decide(transactions, asked))
+        async with asyncio.timeout(60):
+            while not await db.scalar(text("SELECT 1 FROM pg_locks WHERE NOT granted LIMIT 1")):
+                assert not other.done(), await other
+                await asyncio.sleep(0.01)
+    with pytest.raises(RuleOverlaps):
+        await other
 
 
 async def tariff_days(transactions: Transactions) -> list[tuple[str, str | None]]:
