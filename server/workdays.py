@@ -9,7 +9,8 @@ import holidays
 
 COLUMNS = ("date", "name")
 SATURDAY = 6
-NAMELESS = "Hari libur daerah"
+NAMELESS = "Hari libur daerah / Local holiday"
+"""In both languages: names of holidays are shown as they are on pages of either."""
 
 
 class HolidaysUnfit(ValueError):

@@ -63,7 +63,10 @@ def propose(
     data: DataDir = Path("data"),
     as_json: AsJson = False,
 ) -> None:
-    """Propose a tariff from JSON; it waits for a second officer, so this exits with 4."""
+    """Propose a tariff from JSON; it waits for a second officer, so this exits with 4.
+
+    Prints its holidays, also those filled in where it names none: check them.
+    """
     from server.spots import proposals
 
     try:
@@ -129,3 +132,5 @@ def _tell(one: Any, as_json: bool) -> None:
         print_json(_told(one))
     else:
         print(f"{one.id}  {one.zone}  {one.version.valid_from}  {one.state}")
+        for day, name in one.version.holidays.items():
+            print(f"  {day}  {name}")

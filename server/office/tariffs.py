@@ -49,6 +49,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 LOOKED_BACK = timedelta(days=30)
 MOST_STAYS = 5_000
 SHOWN = 50
+LONGEST_HOLIDAYS = 40_000
+LONGEST_VERSION = 60_000
+"""Characters: as many holidays, with the longest names, as a tariff may have."""
 FIELDS = ("first_hour_rp", "next_hour_rp", "daily_cap_rp", "free_minutes")
 ENDS_SOON = timedelta(days=60)
 """How long before a tariff's last holiday officers are told of it."""
@@ -139,7 +142,7 @@ async def preview_page(
     like = request.query_params.get("like", "")
     current = in_force.get(zone)
     begun = current or in_force.get(like) or _blank(today)
-    draft = _draft(begun, request.query_params, wired.books.workdays.holidays(today))
+    draft = _draft(begun, request.query_params, wired.books.workdays.holidays(today), today)
     return pages.render(
         request,
         TEMPLATES,
@@ -149,6 +152,7 @@ async def preview_page(
         zone_name=names[zone],
         current=current,
         draft=draft,
+        differs=_differs(begun, draft),
         told=json.dumps(tariff_to_json(draft)),
         like=like,
         others=[(code, names[code]) for code in in_force],
@@ -167,20 +171,20 @@ async def propose(
     officer: Annotated[Officer, confirmed(Right.PROPOSE_TARIFF)],
     db: Transaction,
     wired: WiringDep,
-    version: Annotated[str, Form(max_length=20_000)],
+    version: Annotated[str, Form(max_length=LONGEST_VERSION)],
     valid_from: Annotated[date, Form()],
     regulation: Annotated[str, Form(min_length=1, max_length=200)],
     reason: Annotated[str, Form(min_length=1, max_length=500)],
     event: Annotated[str, Form(max_length=LONGEST_EVENT)] = "",
     last: Annotated[DayOrNone, Form()] = None,
-    holidays: Annotated[str, Form(max_length=20_000)] = "",
+    holidays: Annotated[str, Form(max_length=LONGEST_HOLIDAYS)] = "",
 ) -> Response:
     """`version` is the draft that the page showed, as JSON; `event` and `last` of a market day.
 
-    `holidays`, a line each, are instead of the draft's.
+    `holidays`, a line each, are instead of the draft's, where it has prices for them.
     """
     try:
-        draft = tariff_to_json(tariff_from_json(json.loads(version)))
+        read = tariff_from_json(json.loads(version))
     except (ValueError, RecursionError) as exc:
         raise InvalidRequest(str(exc)) from exc
     if bool(event.strip()) != (last is not None):
@@ -188,9 +192,14 @@ async def propose(
     now = datetime.now(UTC)
     ends = {"valid_until": last and last.isoformat()}
     named: dict[str, Any] = {"event": " ".join(event.split()) or None}
-    if holidays.strip():
+    if read.prices_holidays:
         named["holidays"] = _told_holidays(holidays)
-    told = (zone, draft | {"regulation": regulation} | ends | named, valid_from, reason)
+    told = (
+        zone,
+        tariff_to_json(read) | {"regulation": regulation} | ends | named,
+        valid_from,
+        reason,
+    )
     asked = await proposals.propose(db, officer.id, *told, today=wired.books.day(now), now=now)
     return RedirectResponse(f"/office/tariffs/proposals/{asked}", 303)
 
@@ -300,11 +309,12 @@ def _is_flat(rate: ClassRate) -> bool:
 
 
 def _draft(
-    version: TariffVersion, told: Mapping[str, str], known: Mapping[date, str]
+    version: TariffVersion, told: Mapping[str, str], known: Mapping[date, str], today: date
 ) -> TariffVersion:
     """The version with other prices; its windows stay as they are, but that of whole holidays.
 
-    Its own holidays stay, and `known` ones follow them.
+    From today on its holidays are the `known` ones, as feasts that were estimated when it was made
+    may have been decreed since. Its own stay before that, and after the last known one.
     """
     rates: dict[VehicleClass, ClassRate] = {}
     try:
@@ -313,14 +323,33 @@ def _draft(
             asked = {name: told.get(f"{kind.value}_{name}", "").strip() for name in names}
             changed: dict[str, Any] = {name: int(value) for name, value in asked.items() if value}
             rates[kind] = _with_holidays(replace(rate, **changed), kind, told)
-        last = max(version.holidays, default=date.min)
-        follow = {day: name for day, name in known.items() if day > last}
+        last = max(known, default=today)
+        kept = {day: name for day, name in version.holidays.items() if not today <= day <= last}
+        ahead = {day: name for day, name in known.items() if day >= today}
         return proposals.read(
-            tariff_to_json(replace(version, rates=rates, holidays={**version.holidays, **follow})),
-            {},
+            tariff_to_json(replace(version, rates=rates, holidays=kept | ahead)), {}
         )
     except (TariffError, ValueError) as exc:
         raise InvalidRequest(str(exc)) from exc
+
+
+@dataclass(frozen=True)
+class Differs:
+    """Holidays that a draft has and the tariff it began with has not, and the other way."""
+
+    added: Mapping[date, str]
+    gone: Mapping[date, str]
+
+
+def _differs(begun: TariffVersion, draft: TariffVersion) -> Differs | None:
+    """None where the days are the same, or where only one of the two has prices for holidays."""
+    was, now = begun.holidays, draft.holidays
+    if not was or not now or was.keys() == now.keys():
+        return None
+    return Differs(
+        {day: name for day, name in now.items() if day not in was},
+        {day: name for day, name in was.items() if day not in now},
+    )
 
 
 def _of_holidays(rate: ClassRate) -> Band | None:
@@ -352,7 +381,7 @@ def _with_holidays(rate: ClassRate, kind: VehicleClass, told: Mapping[str, str])
 
 
 def _told_holidays(lines: str) -> dict[str, str]:
-    """Raises HolidayUnfit, with the line's number."""
+    """Raises HolidayUnfit, with the line's number, also for none at all."""
     found: dict[str, str] = {}
     for number, line in enumerate(lines.splitlines(), 1):
         day, _, name = " ".join(line.split()).partition(" ")
@@ -365,6 +394,8 @@ def _told_holidays(lines: str) -> dict[str, str]:
         if not 0 < len(name) <= LONGEST_HOLIDAY or not name.isprintable() or day in found:
             raise HolidayUnfit(f"{number}: {line[:80]}")
         found[day] = name
+    if not found:
+        raise HolidayUnfit
     return found
 
 

@@ -52,8 +52,11 @@ async def test_tried_prices_are_proposed_and_approved(
         ["2", "Rp6.000", "Rp7.000", "Rp1.000"]
     )
     await checker.get_by_label("Alasan").fill("sesuai perda")
-    await checker.get_by_text("2 hari libur, yang terakhir").click()
-    await expect(checker.locator("dd details li")).to_have_count(2)
+    await expect(checker.get_by_text("2 hari libur, yang terakhir")).to_be_visible()
+    await expect(checker.locator("dd details li")).to_have_text(
+        ["25 Des 2098: Hari Raya Natal", "21 Apr 2099: Hari jadi"]
+    )
+    await expect(checker.locator("dd details li").first).to_be_visible()
     await screens.examine(checker, "tariff-decide")
     await press(checker, "Setujui tarif", CHECKER_PASSWORD)
     await expect(checker.get_by_role("status")).to_have_text("disetujui")
@@ -122,8 +125,13 @@ async def test_holidays_are_told_by_date_and_name_each_once(api: httpx.AsyncClie
     told = {"regulation": "-", "valid_from": "2000-01-01", "rates": {"car": rate}}
     version = json.dumps(told | {"holidays": {"2099-12-25": "Natal"}})
     form = {"regulation": "Uji", "reason": "uji", "valid_from": "2099-01-01", "password": PASSWORD}
-    for days in ("25-12-2099 Natal", "2099-12-25", "2099-12-25 Natal\n2099-12-25 Natal"):
+    for days in ("25-12-2099 Natal", "2099-12-25", "2099-12-25 Natal\n2099-12-25 Natal", " \n "):
         answer = await api.post(
             "/office/tariffs/PSR/proposals", data=form | {"version": version, "holidays": days}
         )
         assert (answer.status_code, answer.json()["slug"]) == (422, "holiday-unfit")
+    long = "\n".join(f"{date(2099, 1, 1) + timedelta(days=n)} {'x' * 80}" for n in range(300))
+    made = await api.post(
+        "/office/tariffs/PSR/proposals", data=form | {"version": version, "holidays": long}
+    )
+    assert made.status_code == 303

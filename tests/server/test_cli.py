@@ -425,7 +425,7 @@ async def test_a_rule_is_proposed_by_one_officer_and_decided_by_another(karcis: 
 
 
 async def test_a_tariff_is_proposed_by_one_officer_and_decided_by_another(karcis: Karcis) -> None:
-    rates = {"car": {"kind": "flat", "amount_rp": 7000}}
+    rates: dict[str, dict[str, object]] = {"car": {"kind": "flat", "amount_rp": 7000}}
     file = karcis.file("tarif.json", json.dumps({"regulation": "Perda Uji 3", "rates": rates}))
     told = ("--from", "2099-01-01", "--reason", "uji", "--json")
     asked = await karcis("tariff", "propose", "PSR", file, *told, "--officer", "bendahara")
@@ -442,6 +442,11 @@ async def test_a_tariff_is_proposed_by_one_officer_and_decided_by_another(karcis
     of_zone = [one for one in json.loads(listed.stdout)["tariffs"] if one["zone"] == "PSR"]
     assert [one["version"]["valid_until"] for one in of_zone] == ["2098-12-31", None]
     assert "PSR  2099-01-01 - ...  Perda Uji 3" in shown.stdout
+    closed = {"from": "00:00", "until": "24:00", "weekdays": [], "holidays": True}
+    rates["car"]["bands"] = [closed | {"amount_rp": 9000}]
+    file = karcis.file("libur.json", json.dumps({"regulation": "Perda Uji 3", "rates": rates}))
+    asked = await karcis("tariff", "propose", "RSU", file, *told[:-1], "--officer", "bendahara")
+    assert "-12-25  Hari Raya Natal" in asked.stdout, "the days that were filled in"
     bad = karcis.file("rusak.json", "{")
     broken = await karcis("tariff", "propose", "PSR", bad, *told, "--officer", "bendahara")
     assert (broken.returncode, broken.stderr.count("\n")) == (1, 1)
