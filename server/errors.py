@@ -4,7 +4,9 @@ A problem is named as a fact (`SpotOccupied`) beside the service that raises it.
 listed in docs/problems.md, and a test holds the two together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import asyncpg
@@ -26,6 +28,8 @@ GONE = ("08", "25006", "3D", "53", "57")
 IN_THE_WAY = ("25P03", "40", "55")
 NOT_STORABLE = "22"
 """The class of values a column cannot hold, such as text with a NUL in it."""
+MOST_TOLD = 20
+"""How many faults of a file stand in one sentence; `faults` holds them all."""
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 ProblemPage = Callable[[Request, dict[str, Any], dict[str, str]], Response]
@@ -84,6 +88,73 @@ class InternalFault(Problem):
     status = 500
     title_id = "Terjadi gangguan di server; kejadian ini tercatat"
     title_en = "Something broke on the server; it has been recorded"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a file, with its line, in both languages."""
+
+    english: str
+    indonesian: str
+
+
+class FileRefused(ValueError):
+    """The file cannot be taken in: where and why, in both languages. Nothing of it was stored."""
+
+    def __init__(self, english: str, indonesian: str) -> None:
+        self.faults: tuple[Fault, ...] = (Fault(english, indonesian),)
+
+    @classmethod
+    def for_all(cls, faults: tuple[Fault, ...]) -> "FileRefused":
+        refused = cls("", "")
+        refused.faults = faults
+        return refused
+
+    @classmethod
+    def in_line(cls, line: int, english: str, indonesian: str) -> "FileRefused":
+        return cls(f"line {line}: {english}", f"baris {line}: {indonesian}")
+
+    @classmethod
+    def in_movement(cls, number: int, english: str, indonesian: str) -> "FileRefused":
+        return cls(f"movement {number}: {english}", f"mutasi {number}: {indonesian}")
+
+    @property
+    def english(self) -> str:
+        return self._told([fault.english for fault in self.faults], "and {} more")
+
+    @property
+    def indonesian(self) -> str:
+        return self._told([fault.indonesian for fault in self.faults], "dan {} lagi")
+
+    @staticmethod
+    def _told(faults: list[str], more: str) -> str:
+        left = len(faults) - MOST_TOLD
+        return "; ".join(faults[:MOST_TOLD] + ([more.format(left)] if left > 0 else []))
+
+    def __str__(self) -> str:
+        return f"{self.indonesian} / {self.english}"
+
+
+class Faults:
+    """Gathers what is wrong with a file, line after line, and refuses it for all of it."""
+
+    def __init__(self) -> None:
+        self.found: list[Fault] = []
+
+    @contextmanager
+    def gathered(self, english: str = "", indonesian: str = "") -> Iterator[None]:
+        """The words say where: they stand before what is wrong there."""
+        try:
+            yield
+        except FileRefused as refused:
+            self.found += [
+                Fault(english + fault.english, indonesian + fault.indonesian)
+                for fault in refused.faults
+            ]
+
+    def refuse_any(self) -> None:
+        if self.found:
+            raise FileRefused.for_all(tuple(self.found))
 
 
 def problem_body(

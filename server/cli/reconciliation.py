@@ -190,8 +190,8 @@ def import_payout_result(
 ) -> None:
     """Take in what the bank tells of payouts (CSV, XLSX); the same again changes nothing."""
     from domain.money import format_rp
+    from server.errors import FileRefused
     from server.reconciliation import mappings, previews, results
-    from server.reconciliation.files import FileRefused
     from server.settings import Settings
 
     how = _mapping(mappings.PayoutMapping, mapping or Settings().payout_result_mapping)
@@ -254,8 +254,8 @@ def correct_settlement(
 
     Nothing is taken in before another officer agrees.
     """
+    from server.errors import FileRefused
     from server.reconciliation import corrections, mappings
-    from server.reconciliation.files import FileRefused
     from server.settings import Settings
 
     whose, merchant, configured = _agreed(Settings(), acquirer)
@@ -295,8 +295,8 @@ def decide_correction(
     as_json: AsJson = False,
 ) -> None:
     """Take a corrected file in, or end the proposal; by another than who asked."""
+    from server.errors import FileRefused
     from server.reconciliation import corrections, mappings
-    from server.reconciliation.files import FileRefused
     from server.settings import Settings
 
     async def work(db: Any, books: Any, officer_id: Any, now: datetime) -> Any:
@@ -390,8 +390,8 @@ def compare_settlements(
     """
     import tempfile
 
+    from server.errors import FileRefused
     from server.reconciliation import mappings, periods
-    from server.reconciliation.files import FileRefused
     from server.settings import Settings
 
     settings = Settings()
@@ -522,7 +522,7 @@ def _tell_version(mapping: Any) -> None:
 
 
 def _read(file: Path, read: Callable[[bytes], Any]) -> Any:
-    from server.reconciliation.files import FileRefused
+    from server.errors import FileRefused
 
     try:
         return read(file.read_bytes())
@@ -546,7 +546,7 @@ def _take_in(
     file: Path, data: Path, work: Callable[[Any, Any], Awaitable[Any]], as_json: bool
 ) -> None:
     """Take a file in, and compare the days it tells of; a preview is only shown."""
-    from server.reconciliation.files import FileRefused
+    from server.errors import FileRefused
     from server.reconciliation.service import Imported
 
     try:

@@ -1,6 +1,5 @@
 """Commands on parking spots."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +24,7 @@ from server.cli.shell import (
 )
 
 if TYPE_CHECKING:
+    from server.inspection.printing import Kind
     from server.spots.sheets import Sheet, Size, View
 
 spot_app = typer.Typer(help="Parking spots.", no_args_is_help=True)
@@ -40,13 +40,7 @@ def import_spots(
 
     A GeoJSON file is known by its name, .geojson or .json; it may have the zones' outlines too.
     """
-    from server.inspection import printing
-    from server.spots import service as spots
-
-    async def read(db: Any, text: str) -> int:
-        return await printing.take_in_spots(db, file.name, text)
-
-    count = _taken_in(data, file, dry_run, read, spots.SpotFileError)
+    count = _taken_in(data, file, dry_run, "spots")
     print(f"{count} spots{' would be' if dry_run else ''} imported")
 
 
@@ -258,32 +252,24 @@ def import_codes(
     dry_run: Annotated[bool, typer.Option(help="Check the file, change nothing.")] = False,
 ) -> None:
     """Register the static QRIS that are posted at spots, from CSV (spot,qris), all or nothing."""
-    from server.inspection import signs
-
-    async def read(db: Any, text: str) -> int:
-        return await signs.import_codes(db, text, now=datetime.now(UTC))
-
-    count = _taken_in(data, file, dry_run, read, signs.CodeFileError)
+    count = _taken_in(data, file, dry_run, "codes")
     print(f"{count} posted codes{' would be' if dry_run else ''} registered")
 
 
-def _taken_in(
-    data: Path,
-    file: Path,
-    dry_run: bool,
-    read: Callable[[Any, str], Awaitable[int]],
-    refused: type[ValueError],
-) -> int:
-    """How many rows of a file were taken in by `read`, in one transaction; `refused` is said."""
+def _taken_in(data: Path, file: Path, dry_run: bool, kind: "Kind") -> int:
+    """How many rows of a file were taken in, in one transaction."""
+    from server.errors import FileRefused
+    from server.inspection import printing
+
+    content = file.read_bytes()
 
     async def work(db: Any, _books: Any) -> int:
-        count = await read(db, text)
+        count = await printing.take_in(db, kind, file.name, content, now=datetime.now(UTC))
         if dry_run:
             await db.rollback()
         return count
 
     try:
-        text = file.read_text(encoding="utf-8")
         return in_transaction(data, work)
-    except (refused, UnicodeDecodeError) as exc:
+    except FileRefused as exc:
         fail(f"{file.name}: {exc}")

@@ -5,12 +5,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import qris
 from domain import sign_link
-from server.errors import Problem
+from server.errors import FileRefused, Problem
 from server.inspection import signs as posted_codes
 from server.ledger import service as ledger
 from server.payments import queries
@@ -109,11 +110,22 @@ async def wanted(
 # Files
 
 
-async def take_in_spots(db: AsyncSession, name: str, text: str) -> int:
-    """Spots from CSV, or from GeoJSON where the name says so, with accounts for their zones.
+Kind = Literal["spots", "codes"]
+"""What a file tells of: spots with their zones, or the codes that are posted at spots."""
 
-    All or nothing; returns how many. Raises SpotFileError.
+
+async def take_in(db: AsyncSession, kind: Kind, name: str, content: bytes, *, now: datetime) -> int:
+    """Posted codes from CSV, or spots, with accounts for their zones; all or nothing.
+
+    Spots may come as GeoJSON, where the name says so. Returns how many there were; raises
+    FileRefused naming all that is wrong.
     """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise FileRefused("not text in UTF-8", "bukan teks UTF-8") from exc
+    if kind == "codes":
+        return await posted_codes.import_codes(db, text, now=now)
     is_geojson = name.lower().endswith((".geojson", ".json"))
     count = await (geojson.import_features if is_geojson else spots.import_spots)(db, text)
     await ledger.open_accounts(db, await spots.zone_names(db))
@@ -147,21 +159,15 @@ class Preview:
         return len(self.changes) - self.added - self.gone
 
 
-async def preview_spots(db: AsyncSession, name: str, text: str) -> Preview:
-    """Raises SpotFileError as taking it in would."""
-    before = await _spots_told(db)
+async def preview(
+    db: AsyncSession, kind: Kind, name: str, content: bytes, *, now: datetime
+) -> Preview:
+    """Raises FileRefused as taking it in would."""
+    told = _spots_told if kind == "spots" else _codes_told
+    before = await told(db)
     async with undone(db):
-        rows = await take_in_spots(db, name, text)
-        after = await _spots_told(db)
-    return Preview(rows, _changes(before, after))
-
-
-async def preview_codes(db: AsyncSession, text: str, *, now: datetime) -> Preview:
-    """Raises CodeFileError as registering them would."""
-    before = await _codes_told(db)
-    async with undone(db):
-        rows = await posted_codes.import_codes(db, text, now=now)
-        after = await _codes_told(db)
+        rows = await take_in(db, kind, name, content, now=now)
+        after = await told(db)
     return Preview(rows, _changes(before, after))
 
 

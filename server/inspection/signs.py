@@ -1,7 +1,5 @@
 """Signs: what is registered to be posted at each spot, its checks, and the cases of wrong ones."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,25 +13,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import qris
 from domain.sign import SignFault
 from server.database import Connected, fetch, new_id
-from server.errors import Problem
+from server.errors import Faults, FileRefused
 from server.inspection.models import OWNER, PostedCode, SignCase, SignCheck
 from server.paging import Page, page
 from server.spots import service as spots
 from server.spots import signs as registry
 from server.spots.models import Spot
+from server.spots.service import SpotCodeMistyped, SpotNotFound
 
 COLUMNS = ("spot", "qris")
-
-
-class CodeFileError(ValueError):
-    """A file of posted codes that cannot be taken in; the message names the line."""
 
 
 async def import_codes(db: AsyncSession, text: str, *, now: datetime) -> int:
     """Register the static QRIS posted at the spots of a CSV, all or nothing.
 
     For each spot that is named, the file is the whole list: what it leaves out is retired.
-    Returns how many codes stand there.
+    Returns how many codes stand there. Raises FileRefused naming every wrong line.
     """
     rows = await _rows(db, text)
     for spot_id in {spot_id for spot_id, _ in rows}:
@@ -71,23 +66,29 @@ def _identity(code: PostedCode | qris.QrisPayload) -> Identity:
 
 
 async def _rows(db: AsyncSession, text: str) -> list[tuple[UUID, qris.QrisPayload]]:
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise CodeFileError(f"the first line must be: {','.join(COLUMNS)}")
-    rows = []
-    try:
-        for line in reader:
-            spot = await spots.find(db, line["spot"])
-            rows.append((spot.id, _static(line["qris"])))
-    except (Problem, qris.QrisError, ValueError, csv.Error) as exc:
-        raise CodeFileError(f"line {reader.line_num}: {exc or type(exc).__name__}") from exc
+    faults, rows = Faults(), []
+    for line, fields in spots.csv_lines(text, COLUMNS, faults):
+        with faults.gathered(*spots.at_line(line)):
+            rows.append((await _spot_id(db, fields["spot"]), _static(fields["qris"])))
+    faults.refuse_any()
     return rows
 
 
+async def _spot_id(db: AsyncSession, code: str) -> UUID:
+    try:
+        return (await spots.find(db, code)).id
+    except (SpotCodeMistyped, SpotNotFound) as exc:
+        raise spots.refusal(exc, code) from exc
+
+
 def _static(text: str) -> qris.QrisPayload:
-    payload = qris.parse(text.strip())
+    try:
+        payload = qris.parse(text.strip())
+    except qris.QrisError as exc:
+        said = qris.ERROR_CODES[exc.code]
+        raise FileRefused(f"{exc.code}: {said['en']}", f"{exc.code}: {said['id']}") from exc
     if payload.is_dynamic or payload.nmid is None:
-        raise ValueError("not a static QRIS with an NMID")
+        raise FileRefused("not a static QRIS with an NMID", "bukan QRIS statis yang memuat NMID")
     return payload
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from server import pages
 from server.database import Transaction, TransactionsDep
+from server.errors import FileRefused
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office.imports import Chosen, FileNotTaken, Whose, name_of, terms_of
@@ -17,7 +18,7 @@ from server.office.signed_in import allowed, confirmed
 from server.payments.wiring import WiringDep
 from server.reconciliation import corrections, daily
 from server.reconciliation.corrections import CorrectedFile
-from server.reconciliation.files import MAX_BYTES, FileRefused
+from server.reconciliation.files import MAX_BYTES
 from server.reconciliation.mappings import MappingRefused, SettlementMapping, chosen
 from server.spots.states import ProposalState
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import pages
 from server.database import Transaction, Transactions, TransactionsDep
-from server.errors import Problem
+from server.errors import FileRefused, Problem
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
@@ -24,7 +24,7 @@ from server.payments.choices import AcquirerNotSet
 from server.payments.wiring import Wiring, WiringDep
 from server.reconciliation import corrections, daily, previews
 from server.reconciliation import service as reconciliation
-from server.reconciliation.files import MAX_BYTES, FileRefused
+from server.reconciliation.files import MAX_BYTES
 from server.reconciliation.mappings import (
     MappingRefused,
     SettlementMapping,

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server import pages
 from server.database import Transaction, TransactionsDep
+from server.errors import FileRefused
 from server.identity.models import Officer, Role
 from server.identity.service import MAY, Right
 from server.office import queries
@@ -31,7 +32,6 @@ from server.reconciliation import (
     share_slips,
     transfers,
 )
-from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import MappingRefused, PayoutMapping, choices, chosen
 from server.reconciliation.papers import Proof, ShareSlip
 from server.reconciliation.payout_models import PayoutRun

@@ -2,30 +2,27 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 
 from server import pages
 from server.database import Transaction, TransactionsDep, fetch
-from server.errors import Problem
+from server.errors import Fault, FileRefused, Problem
 from server.identity.models import Officer
 from server.identity.service import Right, rights_of
 from server.inspection import printing
-from server.inspection import signs as posted_codes
-from server.inspection.printing import Preview
-from server.inspection.signs import CodeFileError
+from server.inspection.printing import Kind, Preview
 from server.office import taken_out
-from server.office.imports import FileNotPreviewed, content_of, name_of
+from server.office.imports import FileNotPreviewed, FileNotTaken, content_of, name_of
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, Within, allowed, confirmed
 from server.payments.wiring import WiringDep
 from server.spots import sheets, signs
-from server.spots.service import SpotFileError, SpotNotFound
+from server.spots.service import SpotNotFound
 
 router = APIRouter(prefix="/spots")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -35,9 +32,6 @@ MOST_SIGNS = 100
 """At once: each is drawn and read back twice, while somebody waits."""
 CHANGES_SHOWN = 500
 Manager = Annotated[Officer, confirmed(Right.MANAGE_SPOTS)]
-Result = TypeVar("Result")
-Kind = Literal["spots", "codes"]
-"""What a file tells of: spots with their zones, or the codes that are posted at spots."""
 
 SPOTS = """
     SELECT s.code, s.place, z.name AS zone, s.exclusive, n.state AS sign, n.version,
@@ -49,13 +43,6 @@ SPOTS = """
     ORDER BY s.code LIMIT $3
 """
 After = Annotated[str | None, Query(max_length=40)]
-
-
-class SpotFileUnfit(Problem):
-    slug = "spot-file-unfit"
-    status = 422
-    title_id = "Berkas tidak dapat diterima; tidak ada yang disimpan"
-    title_en = "The file could not be taken in; nothing of it was stored"
 
 
 class TooManySigns(Problem):
@@ -120,17 +107,12 @@ async def preview(
     wired: WiringDep,
 ) -> Response:
     name, content = name_of(file), await content_of(file)
-    found, faults = None, []
-
-    async def look(text: str) -> Preview:
-        if kind == "spots":
-            return await printing.preview_spots(db, name, text)
-        return await printing.preview_codes(db, text, now=datetime.now(UTC))
-
+    found: Preview | None = None
+    faults: tuple[Fault, ...] = ()
     try:
-        found = await _read(content, look)
-    except SpotFileUnfit as exc:
-        faults = exc.detail.split("; ")
+        found = await printing.preview(db, kind, name, content, now=datetime.now(UTC))
+    except FileRefused as exc:
+        faults = exc.faults
     return pages.render(
         request,
         TEMPLATES,
@@ -157,23 +139,11 @@ async def take_in(
     if not sha256:
         raise FileNotPreviewed
     name, content = name_of(file), await content_of(file, sha256)
-
-    async def work(text: str) -> int:
-        if kind == "spots":
-            return await printing.take_in_spots(db, name, text)
-        return await posted_codes.import_codes(db, text, now=datetime.now(UTC))
-
-    return RedirectResponse(f"{HERE}?taken={await _read(content, work)}", 303)
-
-
-async def _read(content: bytes, work: Callable[[str], Awaitable[Result]]) -> Result:
-    """What is done with a file's text; raises SpotFileUnfit with all that is wrong."""
     try:
-        return await work(content.decode("utf-8"))
-    except UnicodeDecodeError as exc:
-        raise SpotFileUnfit("UTF-8") from exc
-    except (SpotFileError, CodeFileError) as exc:
-        raise SpotFileUnfit(str(exc)) from exc
+        count = await printing.take_in(db, kind, name, content, now=datetime.now(UTC))
+    except FileRefused as exc:
+        raise FileNotTaken(exc) from exc
+    return RedirectResponse(f"{HERE}?taken={count}", 303)
 
 
 # Signs

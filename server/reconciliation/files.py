@@ -3,13 +3,12 @@
 A file is refused whole, and every line of it that is wrong is named: it is mended once.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
 from domain.payment import network_id
+from server.errors import FileRefused
 
 LONGEST_NAME = 100
 YEARS = range(2000, 2100)
@@ -18,71 +17,6 @@ LARGEST_RP = 10_000_000_000
 """The largest amount of one line; a sum of any file's lines then fits a BIGINT."""
 SHORTEST_BATCH = 6
 """A shorter name would be found by chance in a bank's narrative."""
-MOST_TOLD = 20
-"""How many faults stand in one sentence; `faults` holds them all."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a file, with its line, in both languages."""
-
-    english: str
-    indonesian: str
-
-
-class FileRefused(ValueError):
-    """The file cannot be taken in: where and why, in both languages. Nothing of it was stored."""
-
-    def __init__(self, english: str, indonesian: str) -> None:
-        self.faults: tuple[Fault, ...] = (Fault(english, indonesian),)
-
-    @classmethod
-    def for_all(cls, faults: tuple[Fault, ...]) -> "FileRefused":
-        refused = cls("", "")
-        refused.faults = faults
-        return refused
-
-    @classmethod
-    def in_line(cls, line: int, english: str, indonesian: str) -> "FileRefused":
-        return cls(f"line {line}: {english}", f"baris {line}: {indonesian}")
-
-    @classmethod
-    def in_movement(cls, number: int, english: str, indonesian: str) -> "FileRefused":
-        return cls(f"movement {number}: {english}", f"mutasi {number}: {indonesian}")
-
-    @property
-    def english(self) -> str:
-        return self._told([fault.english for fault in self.faults], "and {} more")
-
-    @property
-    def indonesian(self) -> str:
-        return self._told([fault.indonesian for fault in self.faults], "dan {} lagi")
-
-    @staticmethod
-    def _told(faults: list[str], more: str) -> str:
-        left = len(faults) - MOST_TOLD
-        return "; ".join(faults[:MOST_TOLD] + ([more.format(left)] if left > 0 else []))
-
-    def __str__(self) -> str:
-        return f"{self.indonesian} / {self.english}"
-
-
-class Faults:
-    """Gathers what is wrong with a file, line after line, and refuses it for all of it."""
-
-    def __init__(self) -> None:
-        self.found: list[Fault] = []
-
-    @contextmanager
-    def gathered(self) -> Iterator[None]:
-        try:
-            yield
-        except FileRefused as refused:
-            self.found += refused.faults
-
-    def refuse_any(self) -> None:
-        if self.found:
-            raise FileRefused.for_all(tuple(self.found))
 
 
 LineKey = tuple[str | None, str | None, bool, str, datetime | None]

@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from server.errors import Faults, FileRefused
 from server.payments.books import Books
 from server.reconciliation import payouts, service, sheets, turns
-from server.reconciliation.files import Faults, FileRefused
 from server.reconciliation.mappings import PayoutMapping, mapping
 from server.reconciliation.payout_models import PayoutLine, PayoutRun
 from server.reconciliation.payouts import Said

@@ -31,6 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.mdr import MdrRule, mdr, rule_on
 from server.database import Insertions, fetch, new_id
+from server.errors import Faults, FileRefused
 from server.faults import crash_point
 from server.ledger import postings
 from server.ledger import service as ledger
@@ -51,13 +52,7 @@ from server.reconciliation import (
     turns,
 )
 from server.reconciliation.actions import ACTIONS
-from server.reconciliation.files import (
-    Faults,
-    FileRefused,
-    SettlementRow,
-    StatementRow,
-    line_key,
-)
+from server.reconciliation.files import SettlementRow, StatementRow, line_key
 from server.reconciliation.mappings import Mapping as FileMapping
 from server.reconciliation.mappings import SettlementMapping, StatementMapping
 from server.reconciliation.matching import (

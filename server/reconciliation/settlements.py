@@ -2,11 +2,10 @@
 
 from contextlib import suppress
 
+from server.errors import Faults, FileRefused
 from server.reconciliation import sheets
 from server.reconciliation.files import (
     SHORTEST_BATCH,
-    Faults,
-    FileRefused,
     LineKey,
     Settlement,
     SettlementRow,

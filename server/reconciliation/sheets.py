@@ -16,15 +16,8 @@ from numbers import Real
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from server.reconciliation.files import (
-    LARGEST_RP,
-    MAX_BYTES,
-    Faults,
-    FileRefused,
-    check_year,
-    checked_name,
-    filled_name,
-)
+from server.errors import Faults, FileRefused
+from server.reconciliation.files import LARGEST_RP, MAX_BYTES, check_year, checked_name, filled_name
 from server.reconciliation.mappings import Mapping, Says, Trailer
 
 MAX_UNPACKED = 4 * MAX_BYTES

@@ -19,15 +19,9 @@ import mt940
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
+from server.errors import Faults, FileRefused
 from server.reconciliation import sheets
-from server.reconciliation.files import (
-    LARGEST_RP,
-    MAX_BYTES,
-    YEARS,
-    Faults,
-    FileRefused,
-    StatementRow,
-)
+from server.reconciliation.files import LARGEST_RP, MAX_BYTES, YEARS, StatementRow
 from server.reconciliation.mappings import StatementMapping, mapping
 from server.reconciliation.sheets import Line
 

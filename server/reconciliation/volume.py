@@ -23,8 +23,9 @@ from ibis.expr.types import BooleanValue, IntegerValue, StringValue, Table
 
 from domain.business_days import BusinessDays
 from domain.payment import network_id
+from server.errors import Faults, FileRefused
 from server.reconciliation import matching, sheets
-from server.reconciliation.files import LARGEST_RP, Faults, FileRefused
+from server.reconciliation.files import LARGEST_RP
 from server.reconciliation.mappings import SettlementMapping
 from server.reconciliation.matching import (
     Batch,

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.parking import parse_spot_code
+from server.errors import Faults, FileRefused
 from server.spots import service
-from server.spots.models import ZONE_CODE, Zone
-from server.spots.service import SpotFileError, SpotRow
+from server.spots.models import Zone
+from server.spots.service import SpotRow
 
 MOST_CORNERS = 5_000
 LONGEST = 200
@@ -36,15 +36,18 @@ class _File:
 async def import_features(db: AsyncSession, text: str) -> int:
     """Take in spots and outlines, all or nothing; known ones are updated. Returns how many spots.
 
-    Raises SpotFileError naming the features that are wrong.
+    Raises FileRefused naming the features that are wrong.
     """
     file = _read(text)
     known = dict(await service.zone_names(db))
     names = known | file.names
-    unnamed = [zone for zone in file.numbers if zone not in names]
-    service.refuse(
-        [f"feature {file.numbers[z]}: zone {z} is new: give its zone_name" for z in unnamed]
-    )
+    faults = Faults()
+    for zone in (zone for zone in file.numbers if zone not in names):
+        with faults.gathered(*_at(file.numbers[zone])):
+            raise FileRefused(
+                f"zone {zone} is new: give its zone_name", f"zona {zone} baru: isi zone_name-nya"
+            )
+    faults.refuse_any()
     await service.put(db, [replace(row, zone_name=names[row.zone]) for row in file.rows])
     for zone, outline in file.outlines.items():
         await service.put_zone(db, zone, names[zone])
@@ -73,22 +76,28 @@ def _read(text: str) -> _File:
     try:
         told = json.loads(text.lstrip("\ufeff"))
     except (ValueError, RecursionError) as exc:
-        raise SpotFileError(f"not JSON: {exc}") from exc
+        line = getattr(exc, "lineno", 1)
+        raise FileRefused.in_line(line, "not sound JSON", "bukan JSON yang benar") from exc
     if not isinstance(told, Mapping) or told.get("type") != "FeatureCollection":
-        raise SpotFileError("want a GeoJSON FeatureCollection")
+        raise FileRefused("want a GeoJSON FeatureCollection", "harus GeoJSON FeatureCollection")
     if "crs" in told and WGS84.search(_crs(told["crs"])) is None:
-        raise SpotFileError("want coordinates in EPSG:4326, as GeoJSON has them")
+        raise FileRefused(
+            "want coordinates in EPSG:4326, as GeoJSON has them",
+            "koordinat harus EPSG:4326, seperti semestinya GeoJSON",
+        )
     features = told.get("features")
     if not isinstance(features, list) or not features:
-        raise SpotFileError("there are no features in it")
-    file, wrong = _File(), []
+        raise FileRefused("there are no features in it", "tidak ada fitur di dalamnya")
+    file, faults = _File(), Faults()
     for number, feature in enumerate(features, 1):
-        try:
+        with faults.gathered(*_at(number)):
             _take(file, feature, number)
-        except ValueError as exc:
-            wrong.append(f"feature {number}: {exc}")
-    service.refuse(wrong)
+    faults.refuse_any()
     return file
+
+
+def _at(number: int) -> tuple[str, str]:
+    return f"feature {number}: ", f"fitur {number}: "
 
 
 def _crs(told: object) -> str:
@@ -98,32 +107,37 @@ def _crs(told: object) -> str:
 
 
 def _take(file: _File, feature: object, number: int) -> None:
-    """One feature into what was read; raises ValueError in words."""
+    """One feature into what was read; raises FileRefused."""
     match feature:
         case {"type": "Feature", "geometry": dict() as geometry, "properties": dict() as told}:
             pass
         case _:
-            raise ValueError("want a Feature with geometry and properties")
+            raise FileRefused(
+                "want a Feature with geometry and properties",
+                "harus Feature dengan geometry dan properties",
+            )
     take = _KINDS.get(str(geometry.get("type")))
     if take is None:
-        raise ValueError("want a Point for a spot, or a Polygon or MultiPolygon for a zone")
+        raise FileRefused(
+            "want a Point for a spot, or a Polygon or MultiPolygon for a zone",
+            "harus Point untuk titik, atau Polygon atau MultiPolygon untuk zona",
+        )
     zone, name = take(file, geometry, told)
     file.numbers.setdefault(zone, number)
     if name and file.names.setdefault(zone, name) != name:
-        raise ValueError(f"zone {zone} has another name above")
+        raise service.named_otherwise(zone)
 
 
 def _spot(file: _File, geometry: Mapping[str, Any], told: Mapping[str, Any]) -> tuple[str, str]:
     longitude, latitude = _position(geometry.get("coordinates"))
-    code = parse_spot_code(_word(told, "code") or _word(told, "spot"))
+    code = service.code_of(_word(told, "code") or _word(told, "spot"))
     zone = _word(told, "zone") or code.partition("-")[0]
-    if re.fullmatch(ZONE_CODE, zone) is None or not code.startswith(f"{zone}-"):
-        raise ValueError(f"spot {code} is not of zone {zone}")
+    service.check_zone(zone, code)
     if code in file.codes:
-        raise ValueError(f"spot {code} stands twice")
+        raise service.stands_twice(code)
     place = _word(told, "place")
     if not place:
-        raise ValueError("place is missing")
+        raise FileRefused("place is missing", "place tidak ada")
     name, exclusive = _word(told, "zone_name"), _truth(told.get("exclusive", False))
     file.codes.add(code)
     file.rows.append(SpotRow(zone, name, code, place, latitude, longitude, exclusive))
@@ -132,17 +146,16 @@ def _spot(file: _File, geometry: Mapping[str, Any], told: Mapping[str, Any]) -> 
 
 def _zone(file: _File, geometry: Mapping[str, Any], told: Mapping[str, Any]) -> tuple[str, str]:
     zone = _word(told, "zone") or _word(told, "code")
-    if re.fullmatch(ZONE_CODE, zone) is None:
-        raise ValueError(f"zone {zone} is not three capital letters")
+    service.check_zone(zone)
     if zone in file.outlines:
-        raise ValueError(f"zone {zone} has an outline above")
+        raise FileRefused(
+            f"zone {zone} has an outline above", f"zona {zone} sudah punya batas di atasnya"
+        )
     kind, shapes = geometry["type"], geometry.get("coordinates")
     shapes = [shapes] if kind == "Polygon" else shapes
-    if not isinstance(shapes, list) or not shapes:
-        raise ValueError("want rings of positions")
-    rings = [[_ring(ring) for ring in _some(shape)] for shape in shapes]
+    rings = [[_ring(ring) for ring in _some(shape)] for shape in _some(shapes)]
     if sum(len(ring) for shape in rings for ring in shape) > MOST_CORNERS:
-        raise ValueError(f"more than {MOST_CORNERS} corners")
+        raise FileRefused(f"more than {MOST_CORNERS} corners", f"lebih dari {MOST_CORNERS} sudut")
     file.outlines[zone] = {"type": kind, "coordinates": rings[0] if kind == "Polygon" else rings}
     return zone, _word(told, "zone_name") or _word(told, "name")
 
@@ -156,25 +169,28 @@ _KINDS: Mapping[str, Callable[[_File, Mapping[str, Any], Mapping[str, Any]], tup
 
 def _some(told: object) -> list[Any]:
     if not isinstance(told, list) or not told:
-        raise ValueError("want rings of positions")
+        raise FileRefused("want rings of positions", "harus cincin-cincin posisi")
     return told
 
 
 def _ring(told: object) -> list[list[float]]:
     ring = [list(_position(position)) for position in _some(told)]
     if len(ring) < 4 or ring[0] != ring[-1]:
-        raise ValueError("a ring must have four positions and end where it begins")
+        raise FileRefused(
+            "a ring must have four positions and end where it begins",
+            "cincin harus punya empat posisi dan berakhir di tempat ia mulai",
+        )
     return ring
 
 
 def _position(told: object) -> tuple[float, float]:
     """Longitude and latitude, in this order; a height is not asked for."""
     if not isinstance(told, list) or len(told) < 2 or not all(_is_number(x) for x in told[:2]):
-        raise ValueError("want a position as [longitude, latitude]")
+        raise FileRefused(
+            "want a position as [longitude, latitude]", "posisi harus [longitude, latitude]"
+        )
     longitude, latitude = told[:2]
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        hint = " (longitude comes first)" if abs(latitude) > 90 >= abs(longitude) else ""
-        raise ValueError(f"latitude or longitude out of range{hint}")
+    service.check_position(latitude, longitude)
     return float(longitude), float(latitude)
 
 
@@ -189,7 +205,7 @@ def _word(told: Mapping[str, Any], name: str) -> str:
         return ""
     line = " ".join(value.split()) if isinstance(value, str) else ""
     if not line or not line.isprintable() or len(line) > LONGEST:
-        raise ValueError(f"{name} is not a line of text")
+        raise FileRefused(f"{name} is not a line of text", f"{name} bukan sebaris teks")
     return line
 
 
@@ -198,4 +214,4 @@ def _truth(told: object) -> bool:
         return told
     if told in ("yes", "no"):
         return told == "yes"
-    raise ValueError("exclusive must be true or false")
+    raise FileRefused("exclusive must be true or false", "exclusive harus true atau false")

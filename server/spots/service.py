@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.parking import SpotCodeError, parse_spot_code
 from domain.tariff import TariffVersion, tariff_from_json
 from server.database import WRITTEN_IN, Connected, fetch, new_id
-from server.errors import NotFound, Problem
+from server.errors import Faults, FileRefused, NotFound, Problem
 from server.spots.models import ZONE_CODE, Spot, Tariff, Zone
 
 
@@ -175,10 +175,6 @@ async def zone_id(db: AsyncSession, code: str) -> UUID:
     return found
 
 
-class SpotFileError(ValueError):
-    """A spot file that cannot be taken in; the message names the line and the column."""
-
-
 @dataclass(frozen=True)
 class SpotRow:
     """A spot as a file tells of it."""
@@ -194,13 +190,14 @@ class SpotRow:
 
 SPOT_FILE_COLUMNS = ("zone", "zone_name", "spot", "place", "latitude", "longitude", "exclusive")
 
-MOST_NAMED = 20
-"""How many faults of a file are told of."""
 TOLD_OF_A_SPOT = ("zone_id", "place", "latitude", "longitude", "exclusive")
 
 
 async def import_spots(db: AsyncSession, text: str) -> int:
-    """Take in spots from CSV, all or nothing; a known code is updated. Returns how many."""
+    """Take in spots from CSV, all or nothing; a known code is updated. Returns how many.
+
+    Raises FileRefused naming every wrong line.
+    """
     rows = _spot_rows(text)
     await put(db, rows)
     return len(rows)
@@ -231,64 +228,128 @@ async def put(db: AsyncSession, rows: Sequence[SpotRow]) -> None:
 
 
 def _spot_rows(text: str) -> list[SpotRow]:
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True)
-    if tuple(reader.fieldnames or ()) != SPOT_FILE_COLUMNS:
-        raise SpotFileError(f"the first line must be: {','.join(SPOT_FILE_COLUMNS)}")
-    try:
-        lines = [(reader.line_num, row) for row in reader]
-    except csv.Error as exc:
-        raise SpotFileError(f"line {reader.line_num + 1}: {exc}") from exc
     rows: list[SpotRow] = []
     zone_names: dict[str, str] = {}
     seen: set[str] = set()
-    wrong = []
-    for number, line in lines:
-        try:
-            row = _spot_row(line)
+    faults = Faults()
+    for line, fields in csv_lines(text, SPOT_FILE_COLUMNS, faults):
+        with faults.gathered(*at_line(line)):
+            row = _spot_row(fields)
             _refuse_twice(row, seen, zone_names)
-        except ValueError as exc:
-            wrong.append(f"line {number}: {exc}")
-            continue
-        seen.add(row.code)
-        rows.append(row)
-    refuse(wrong)
+            seen.add(row.code)
+            rows.append(row)
+    faults.refuse_any()
     return rows
 
 
+def csv_lines(
+    text: str, columns: Sequence[str], faults: Faults
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The lines of a CSV with their numbers, without those that are no such lines.
+
+    Raises FileRefused of another file than one with these columns.
+    """
+    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True)
+    try:
+        if tuple(reader.fieldnames or ()) != tuple(columns):
+            wanted = ",".join(columns)
+            raise FileRefused(f"the first line must be: {wanted}", f"baris pertama harus: {wanted}")
+        for row in reader:
+            if None in row or None in row.values():
+                faults.found += FileRefused.in_line(
+                    reader.line_num,
+                    "not as many fields as the first line has",
+                    "banyaknya kolom tidak sama dengan baris pertama",
+                ).faults
+            else:
+                yield reader.line_num, row
+    except csv.Error as exc:
+        faults.found += FileRefused.in_line(
+            reader.line_num + 1, f"not sound CSV ({exc})", f"bukan CSV yang benar ({exc})"
+        ).faults
+
+
+def at_line(line: int) -> tuple[str, str]:
+    return f"line {line}: ", f"baris {line}: "
+
+
 def _refuse_twice(row: SpotRow, seen: set[str], zone_names: dict[str, str]) -> None:
-    """Raises ValueError of what does not agree with the lines above."""
+    """Raises FileRefused of what does not agree with the lines above."""
     if row.code in seen:
-        raise ValueError(f"spot {row.code} stands twice")
+        raise stands_twice(row.code)
     if zone_names.setdefault(row.zone, row.zone_name) != row.zone_name:
-        raise ValueError(f"zone {row.zone} has another name above")
-
-
-def refuse(wrong: Sequence[str]) -> None:
-    """Raises SpotFileError of a file with faults, with the first of them."""
-    if wrong:
-        more = [f"and {len(wrong) - MOST_NAMED} more"] if len(wrong) > MOST_NAMED else []
-        raise SpotFileError("; ".join([*wrong[:MOST_NAMED], *more]))
+        raise named_otherwise(row.zone)
 
 
 def _spot_row(row: dict[str, str]) -> SpotRow:
-    """One line's values; raises ValueError in words."""
-    if None in row or None in row.values():
-        raise ValueError("not as many fields as the first line has")
+    """One line's values; raises FileRefused."""
     if not all(value.strip() and value.isprintable() for value in _one_line(row)):
-        raise ValueError("a field is empty or holds a character that cannot be printed")
-    code = parse_spot_code(row["spot"])
-    latitude, longitude = float(row["latitude"]), float(row["longitude"])
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        raise ValueError("latitude or longitude out of range")
-    if re.fullmatch(ZONE_CODE, row["zone"]) is None:
-        raise ValueError(f"zone {row['zone']} is not three capital letters")
-    if not code.startswith(f"{row['zone']}-"):
-        raise ValueError(f"spot {code} is not of zone {row['zone']}")
+        raise FileRefused(
+            "a field is empty or holds a character that cannot be printed",
+            "ada kolom yang kosong atau memuat karakter yang tidak dapat dicetak",
+        )
+    code = code_of(row["spot"])
+    try:
+        latitude, longitude = float(row["latitude"]), float(row["longitude"])
+    except ValueError as exc:
+        raise FileRefused(
+            "latitude or longitude is not a number", "latitude atau longitude bukan angka"
+        ) from exc
+    check_position(latitude, longitude)
+    check_zone(row["zone"], code)
     if row["exclusive"] not in ("yes", "no"):
-        raise ValueError("exclusive must be yes or no")
+        raise FileRefused("exclusive must be yes or no", "exclusive harus yes atau no")
     place = " ".join(row["place"].split())
     exclusive = row["exclusive"] == "yes"
     return SpotRow(row["zone"], row["zone_name"], code, place, latitude, longitude, exclusive)
+
+
+# What any file of spots can have wrong
+
+
+def code_of(text: str) -> str:
+    """The canonical code of one in a file; raises FileRefused of a mistyped one."""
+    try:
+        return canonical(text)
+    except SpotCodeMistyped as exc:
+        raise refusal(exc, text) from exc
+
+
+def refusal(problem: Problem, what: str) -> FileRefused:
+    return FileRefused(f"{problem.title_en} ({what[:30]})", f"{problem.title_id} ({what[:30]})")
+
+
+def check_position(latitude: float, longitude: float) -> None:
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        turned = abs(latitude) > 90 >= abs(longitude)
+        raise FileRefused(
+            "latitude or longitude out of range" + (" (longitude comes first)" if turned else ""),
+            "latitude atau longitude di luar batas"
+            + (" (longitude lebih dahulu)" if turned else ""),
+        )
+
+
+def check_zone(zone: str, code: str = "") -> None:
+    """Raises FileRefused of a zone that cannot be, or that the spot of `code` is not of."""
+    if re.fullmatch(ZONE_CODE, zone) is None:
+        raise FileRefused(
+            f"zone {zone[:30]} is not three capital letters",
+            f"zona {zone[:30]} bukan tiga huruf besar",
+        )
+    if code and not code.startswith(f"{zone}-"):
+        raise FileRefused(
+            f"spot {code} is not of zone {zone}", f"titik {code} bukan dari zona {zone}"
+        )
+
+
+def stands_twice(code: str) -> FileRefused:
+    return FileRefused(f"spot {code} stands twice", f"titik {code} disebut dua kali")
+
+
+def named_otherwise(zone: str) -> FileRefused:
+    return FileRefused(
+        f"zone {zone} has another name above", f"zona {zone} bernama lain di atasnya"
+    )
 
 
 def _one_line(row: dict[str, str]) -> list[str]:
@@ -304,7 +365,7 @@ async def put_zone(db: AsyncSession, code: str, name: str) -> UUID:
         ).returning(Zone.id)
     )
     if put is None:
-        raise SpotFileError(f"zone {code} could not be stored")
+        raise FileRefused(f"zone {code} could not be stored", f"zona {code} tidak dapat disimpan")
     return put
 
 

@@ -89,7 +89,7 @@ async def test_spots_are_taken_in_as_they_were_previewed(
     wrong = NEW + of_zone(first, "Kios") + of_zone("PSR-901-0", "X") + of_zone(new, "")
     await choose(page, "Berkas titik parkir", "titik.csv", wrong, "Pratinjau titik")
     await expect(page.get_by_role("alert")).to_contain_text("Tidak ada yang disimpan")
-    await expect(page.locator("main li")).to_contain_text(["line 3", "line 4"])
+    await expect(page.locator("main li")).to_contain_text(["baris 3", "baris 4"])
     await screens.examine(page, "spot-file-refused", english=False)
     good = NEW + of_zone(first, "Kios baru") + of_zone(new, "Depan toko")
     await choose(page, "Pilih berkasnya", "titik.csv", good, "Pratinjau")
@@ -109,7 +109,7 @@ async def test_spots_are_taken_in_as_they_were_previewed(
     for told, content, slug in (
         ({"sha256": sha256}, good + "\n", "file-not-previewed"),
         ({}, good, "file-not-previewed"),
-        ({"sha256": hashlib.sha256(b"\xff").hexdigest()}, b"\xff", "spot-file-unfit"),
+        ({"sha256": hashlib.sha256(b"\xff").hexdigest()}, b"\xff", "file-not-taken"),
     ):
         answer = await api.post(
             "/office/spots/files/spots",

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
+from server.errors import FileRefused
 from server.reconciliation import settlements, statements
-from server.reconciliation.files import FileRefused, SettlementRow
+from server.reconciliation.files import SettlementRow
 from server.reconciliation.mappings import SettlementMapping, StatementMapping, parsed
 
 NAMES = st.text("ABCDEF0123456789-Ö", min_size=6, max_size=20)

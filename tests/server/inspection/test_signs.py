@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import select, text
 
 import qris
+from domain.parking import spot_code
 from server import sample
 from server.casework.models import CaseKind
 from server.database import Transactions
+from server.errors import FileRefused
 from server.inspection import signs
 from server.inspection.models import SignCase, SignCheck
-from server.inspection.signs import CodeFileError
 from tests.server.cluster import PASSWORD
 from tests.server.deciding import close_by_two
 from tests.server.handhelds import Handheld, approved, on_shift
@@ -82,19 +83,52 @@ async def test_handhelds_are_told_whose_our_own_barcodes_are(
     assert (told["name"], told["nmid"]) == (ours.name, ours.nmid)
 
 
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        (f"{SPOT},bukan qris", "line 2"),
-        (f"PSR-001-X,{posted()}", "line 2"),
-        (f"{SPOT},{posted()[:-4]}0000", "line 2"),
-    ],
-)
-async def test_a_wrong_line_takes_nothing_in(
-    transactions: Transactions, now: datetime, line: str, says: str
+async def test_a_file_of_codes_is_refused_whole_and_every_wrong_line_named_in_both_languages(
+    transactions: Transactions, now: datetime
 ) -> None:
-    with pytest.raises(CodeFileError, match=says):
-        await take_in(transactions, f"spot,qris\n{line}\n", now)
+    lines = (
+        f"{SPOT},{posted()}",
+        f"{SPOT},bukan qris",
+        f"PSR-001-X,{posted()}",
+        SPOT,
+        f"{spot_code('PSR', 999)},{posted()}",
+        f"{SPOT},{posted()[:-4]}0000",
+        f'{SPOT},"{posted()}',
+    )
+    with pytest.raises(FileRefused) as refused:
+        await take_in(transactions, "\n".join(("spot,qris", *lines)), now)
+    assert [(each.indonesian, each.english) for each in refused.value.faults] == [
+        (
+            "baris 3: not-emv: Ini bukan kode pembayaran EMVCo: teks tidak diawali 000201.",
+            "line 3: not-emv: This is not an EMVCo payment code: the text does not start with"
+            " 000201.",
+        ),
+        (
+            "baris 4: Kode titik parkir salah ketik (PSR-001-X)",
+            "line 4: The spot code is mistyped (PSR-001-X)",
+        ),
+        (
+            "baris 5: banyaknya kolom tidak sama dengan baris pertama",
+            "line 5: not as many fields as the first line has",
+        ),
+        (
+            f"baris 6: Titik parkir tidak dikenal ({spot_code('PSR', 999)})",
+            f"line 6: This parking spot is not known ({spot_code('PSR', 999)})",
+        ),
+        (
+            f"baris 7: crc-mismatch: {qris.ERROR_CODES['crc-mismatch']['id']}",
+            f"line 7: crc-mismatch: {qris.ERROR_CODES['crc-mismatch']['en']}",
+        ),
+        (
+            "baris 8: bukan CSV yang benar (unexpected end of data)",
+            "line 8: not sound CSV (unexpected end of data)",
+        ),
+    ]
+    for file in ("", '"spot'):
+        with pytest.raises(FileRefused, match="baris"):
+            await take_in(transactions, file, now)
+    async with transactions.begin() as db:
+        assert await signs.posted(db) == []
 
 
 async def test_a_check_arrives_and_a_wrong_sign_has_one_case_until_it_is_settled(

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.mdr import MerchantCriteria
 from server import verify
 from server.database import Transactions, fetch
+from server.errors import FileRefused
 from server.figures import service as figures
 from server.identity.models import Officer
 from server.identity.service import RoleNotAllowed
@@ -24,7 +25,6 @@ from server.reconciliation.corrections import (
     CorrectionWaits,
     NothingToCorrect,
 )
-from server.reconciliation.files import FileRefused
 from server.reconciliation.models import SettlementLine
 from server.reconciliation.service import Imported
 from server.reconciliation.settlements import SANDBOX

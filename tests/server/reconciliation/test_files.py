@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from server.errors import FileRefused
 from server.reconciliation import settlements, sheets, statements
-from server.reconciliation.files import FileRefused
 from server.reconciliation.matching import batch_named
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "settlements"

@@ -13,6 +13,7 @@ from domain.mdr import MerchantCriteria
 from server import verify
 from server.announcements import Announcer
 from server.database import Transactions, new_id
+from server.errors import FileRefused
 from server.identity import service as identity
 from server.ledger import postings
 from server.payments.books import Books
@@ -29,7 +30,7 @@ from server.reconciliation import (
     statements,
 )
 from server.reconciliation.deposits import Deposit
-from server.reconciliation.files import FileRefused, StatementRow
+from server.reconciliation.files import StatementRow
 from server.reconciliation.mappings import MappingRefused, SettlementMapping, StatementMapping
 from server.reconciliation.matching import Tolerances
 from server.reconciliation.models import (

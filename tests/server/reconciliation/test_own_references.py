@@ -11,6 +11,7 @@ from domain.mdr import MerchantCriteria
 from domain.payment import CaseOutcome
 from server import verify
 from server.database import Transactions, fetch
+from server.errors import FileRefused
 from server.identity.models import Officer
 from server.office import queries
 from server.payments import proposals
@@ -18,7 +19,6 @@ from server.payments.books import Books
 from server.payments.models import Case, Charge
 from server.reconciliation import close_lists, corrections, mappings, service, sources
 from server.reconciliation.corrections import CorrectedFile
-from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import SettlementMapping
 from server.reconciliation.models import Discrepancy, SettlementLine
 from server.sample import CHECKER, OFFICER

@@ -18,12 +18,12 @@ from domain.payment import CaseState
 from server import verify
 from server.casework.models import CaseKind
 from server.database import Transactions, new_id
+from server.errors import FileRefused
 from server.identity import service as identity
 from server.identity.service import RoleNotAllowed
 from server.office import settling
 from server.payments.books import Books
 from server.reconciliation import papers, payees, payouts, results, share_slips, transfers
-from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import MappingRefused, PayoutMapping, mapping, parsed, ready
 from server.reconciliation.models import TransferCase
 from server.reconciliation.papers import Letterhead, Proof, ShareSlip

@@ -9,12 +9,12 @@ from sqlalchemy import func, select, text
 from domain.payment import CaseState
 from server.casework.models import CaseKind
 from server.database import Transactions
+from server.errors import FileRefused
 from server.identity import service as identity
 from server.office import settling
 from server.payments.books import Books
 from server.payments.models import Case
 from server.reconciliation import close_lists, previews, remittances, statements, transfers
-from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import StatementMapping
 from server.reconciliation.models import Remittance, TransferCase
 from server.reports import day_close, package_sheets

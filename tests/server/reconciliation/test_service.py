@@ -16,6 +16,7 @@ from domain.mdr import MdrRule, MerchantCriteria
 from domain.payment import CaseOutcome
 from server import verify
 from server.database import Transactions
+from server.errors import FileRefused
 from server.identity.models import Officer
 from server.ledger import postings, reports
 from server.ledger import service as ledger
@@ -24,7 +25,6 @@ from server.payments import proposals
 from server.payments.books import Books
 from server.payments.models import OWNER, Case
 from server.reconciliation import rules, service
-from server.reconciliation.files import FileRefused
 from server.reconciliation.matching import How, Tolerances
 from server.reconciliation.models import (
     Discrepancy,

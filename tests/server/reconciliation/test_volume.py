@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.business_days import BusinessDays
+from server.errors import FileRefused
 from server.reconciliation import volume
-from server.reconciliation.files import FileRefused
 from server.reconciliation.mappings import SettlementMapping, mapping, parsed
 from server.reconciliation.matching import Booked, Difference, Movement, Settled, match
 from server.reconciliation.settlements import SANDBOX

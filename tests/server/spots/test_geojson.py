@@ -7,11 +7,11 @@ import pytest
 
 from domain.parking import spot_code
 from server.database import Transactions
+from server.errors import FileRefused
 from server.open_data import datasets
 from server.open_data import service as open_data
 from server.spots import geojson, service
 from server.spots.models import Spot
-from server.spots.service import SpotFileError
 
 NEW = spot_code("BRU", 1)
 SQUARE = [[112.9, -2.5], [112.91, -2.5], [112.91, -2.49], [112.9, -2.5]]
@@ -75,7 +75,7 @@ WRONG: dict[str, Any] = {
     "want a position as [longitude, latitude]": point(at=("112.9", "-2.5")),
     "place is missing": point(place=None),
     "place is not a line of text": point(place=7),
-    "spot BRU-001-": point(zone="PSR"),
+    "is not of zone PSR": point(zone="PSR"),
     "exclusive must be true or false": point(exclusive=1),
     "zone BRU is new: give its zone_name": point(zone_name=None),
     "want a Point for a spot": outline(SQUARE, "LineString"),
@@ -91,9 +91,10 @@ WRONG: dict[str, Any] = {
 async def test_a_wrong_feature_is_named_and_nothing_of_the_file_is_taken_in(
     transactions: Transactions, said: str
 ) -> None:
-    with pytest.raises(SpotFileError) as refused:
+    with pytest.raises(FileRefused) as refused:
         await take_in(transactions, file(point("PSR-001-U"), WRONG[said]))
-    assert "feature 2: " in str(refused.value)
+    assert "feature 2: " in refused.value.english
+    assert "fitur 2: " in refused.value.indonesian
     if said != "kode":
         assert said in str(refused.value)
     async with transactions.begin() as db:
@@ -101,7 +102,7 @@ async def test_a_wrong_feature_is_named_and_nothing_of_the_file_is_taken_in(
 
 
 async def test_every_wrong_feature_is_named(transactions: Transactions) -> None:
-    with pytest.raises(SpotFileError) as refused:
+    with pytest.raises(FileRefused) as refused:
         await take_in(
             transactions, file("?", point(), point(), point(spot_code("BRU", 2), (0, 91)))
         )
@@ -117,7 +118,7 @@ async def test_every_wrong_feature_is_named(transactions: Transactions) -> None:
     ],
 )  # fmt: skip
 async def test_what_is_no_such_file_is_refused(transactions: Transactions, text: str) -> None:
-    with pytest.raises(SpotFileError):
+    with pytest.raises(FileRefused):
         await take_in(transactions, text)
 
 

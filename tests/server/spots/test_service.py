@@ -10,13 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from domain.parking import spot_code
 from domain.tariff import VehicleClass
 from server.database import Transactions
+from server.errors import FileRefused
 from server.payments.books import Books
 from server.spots import service
 from server.spots.models import Spot, Tariff, Zone
 from server.spots.service import (
     NoTariff,
     SpotCodeMistyped,
-    SpotFileError,
     SpotNotFound,
     ZoneNotFound,
 )
@@ -150,6 +150,7 @@ BAD_FILES = {
     "two names of one zone": (file(row(), row(SECOND, zone_name="Lain")), "line 3"),
     "the same spot twice": (file(row(), row(SECOND), row(NEW, place="Jl. Lain")), "line 4"),
     "the same spot twice, typed otherwise": (file(row(), row(spot=NEW.lower())), "line 3"),
+    "unclosed quote in the first line": ('"zone', "line 1"),
     "unclosed quote": (file(row(place='"Jl. Baru')), "line"),
     "NUL": (file(row(place="Jl.\0Baru")), "line 2"),
     "huge field": (file(row(place="x" * 200_000)), "line 2"),
@@ -161,8 +162,13 @@ async def test_a_bad_file_is_refused_whole_and_its_line_named(
 ) -> None:
     before = await stored(transactions)
     for name, (text, says) in BAD_FILES.items():
-        with subtests.test(name), pytest.raises(SpotFileError, match=says):
-            await take_in(transactions, text)
+        with subtests.test(name):
+            with pytest.raises(FileRefused) as refused:
+                await take_in(transactions, text)
+            assert says in refused.value.english
+            told = says.replace("the first line must be", "baris pertama harus")
+            told = told.replace("first line", "baris pertama").replace("line", "baris")
+            assert told in refused.value.indonesian
     assert await stored(transactions) == before
 
 
