@@ -210,6 +210,7 @@ OUTSIDE: Mapping[str, str] = {
     "receipt_series": "a counter; the receipts are without gaps",
     "refund_wishes": "tells of persons and is destroyed in time; a case and a refund follow",
     "reminders": "addresses of browsers, gone after the stay",
+    "left_out_mails": "how telling of periods without a file went",
     "scheduled_mails": "how telling of files went",
     "sign_in_tries": "counts for minutes",
     "sign_cases": "follows from sign checks",

@@ -45,8 +45,10 @@ ASKED = """
             WHERE ended_at IS NULL AND too_long_until > coalesce((
                 SELECT max(last_day) FROM scheduled_files WHERE schedule_id = s.id
             ), '-infinity')) AS left_out,
-        (SELECT count(*) FROM scheduled_mails
-            WHERE sent_at IS NULL AND tries > 0 AND failure IS NOT NULL) AS unmailed,
+        (SELECT count(*) FROM (
+            SELECT sent_at, tries, failure FROM scheduled_mails
+            UNION ALL SELECT sent_at, tries, failure FROM left_out_mails
+        ) mails WHERE sent_at IS NULL AND tries > 0 AND failure IS NOT NULL) AS unmailed,
         pg_database_size(current_database()) AS bytes
 """
 JOBS = """

@@ -125,6 +125,25 @@ class ScheduledFile(Base):
     made_at: Mapped[datetime] = mapped_column(Instant)
 
 
+class LeftOutMail(Base):
+    """That there is no file of a period, as it was too long for one; told as files are."""
+
+    __tablename__ = "left_out_mails"
+    __table_args__ = (
+        UniqueConstraint("schedule_id", "first_day"),
+        Index("ix_left_out_mails_due", "next_try_at", postgresql_where=text("sent_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    schedule_id: Mapped[UUID] = mapped_column(ForeignKey("report_schedules.id"))
+    first_day: Mapped[date]
+    last_day: Mapped[date]
+    tries: Mapped[int]
+    next_try_at: Mapped[datetime | None] = mapped_column(Instant)
+    sent_at: Mapped[datetime | None] = mapped_column(Instant)
+    failure: Mapped[str | None] = mapped_column(Text)
+
+
 class ScheduledMail(Base):
     """That a file is there, to be told by mail until a mail server took it; then `sent_at`."""
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Transactions, new_id
@@ -23,7 +24,13 @@ from server.identity.service import MAY, Right, RoleNotAllowed
 from server.payments.books import Books
 from server.reports import catalogue, downloads
 from server.reports.downloads import File, Form, Reader, ReportTooLong
-from server.reports.models import ReportDownload, ReportSchedule, ScheduledFile, ScheduledMail
+from server.reports.models import (
+    LeftOutMail,
+    ReportDownload,
+    ReportSchedule,
+    ScheduledFile,
+    ScheduledMail,
+)
 from server.reports.signing import ReportSigner
 from server.reports.table import Asked, Comparison, Filter, Period, Report
 
@@ -243,7 +250,7 @@ async def _write_next(
         )
     except ReportTooLong as exc:
         log.warning("scheduled_report_failed", reason=exc.slug)
-        await _leave_out(transactions, schedule_id, asked.period)
+        await _leave_out(transactions, schedule, asked.period, now)
         return Step.LEFT_OUT
     kept = await _keep(transactions, schedule, officer.role, asked.period, file, record)
     if schedule.failure is not None:
@@ -251,16 +258,28 @@ async def _write_next(
     return Step.MADE if kept else Step.NONE
 
 
-async def _leave_out(transactions: Transactions, schedule_id: UUID, period: Period) -> None:
+async def _leave_out(
+    transactions: Transactions, schedule: ReportSchedule, period: Period, now: datetime
+) -> None:
     """What is over grows no shorter: to try it again would hold up the periods after it."""
     async with transactions.begin() as db:
         # Never back: another process may be further by now.
         until = func.greatest(ReportSchedule.too_long_until, period.last)
         await db.execute(
             update(ReportSchedule)
-            .where(ReportSchedule.id == schedule_id)
+            .where(ReportSchedule.id == schedule.id)
             .values(too_long_until=until, failed_at=None, failure=None)
         )
+        if schedule.mail_to is not None:
+            told = insert(LeftOutMail).values(
+                id=new_id(),
+                schedule_id=schedule.id,
+                first_day=period.first,
+                last_day=period.last,
+                tries=0,
+                next_try_at=now,
+            )
+            await db.execute(told.on_conflict_do_nothing())
 
 
 async def _next(

@@ -116,6 +116,7 @@ UPDATED = {
     "party_sums": {"added_rp", "taken_rp"},
     "fee_sums": {"count", "mdr_rp", "vat_rp", "withheld_rp", "net_rp"},
     "report_schedules": {"ended_at", "ended_why", "failed_at", "failure", "too_long_until"},
+    "left_out_mails": {"tries", "next_try_at", "sent_at", "failure"},
     "scheduled_mails": {"tries", "next_try_at", "sent_at", "failure"},
     "remittances": {
         "state", "decided_by", "decided_at", "why", "entry_id", "statement_line_id",

@@ -320,6 +320,34 @@ async def test_a_mail_tells_of_the_file_once_a_server_takes_it(
     assert "Rp" not in text
 
 
+async def test_a_mail_tells_once_of_each_period_that_has_no_file(
+    transactions: Transactions,
+    books: Books,
+    maker: Officer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port, folder = free_ports(), tmp_path / "mail"
+    mailer = Mailer("127.0.0.1", port, sealed=False, sender="karcis@kabupaten.example")
+    await planned(transactions, books, maker, mail_to="bendahara@kabupaten.example")
+    await planned(transactions, books, maker)  # who wants no mail gets none
+    later = MADE + timedelta(days=2)
+    monkeypatch.setitem(downloads.MOST_ROWS, Form.CSV, -1)
+    for _ in range(2):
+        assert await schedules.write_due(transactions, books, None, now=later) == 0
+    assert await mailing.send_due(transactions, mailer, books, now=later) == 0
+    async with mail_server(folder, port):
+        later += timedelta(minutes=1)
+        assert await mailing.send_due(transactions, mailer, books, now=later) == 2
+        assert await mailing.send_due(transactions, mailer, books, now=later) == 0
+    texts = [mail.get_payload(decode=True).decode() for mail in taken(folder)]  # type: ignore[union-attr]
+    for day in ("23 Nov 2026", "24 Nov 2026"):
+        (told,) = [text for text in texts if day in text]
+        assert ReportTooLong.title_id in told
+        assert f"{books.base_url}/office/reports/scheduled\n" in told
+        assert "Rp" not in told
+
+
 async def test_a_mail_that_cannot_be_written_holds_up_no_other(
     transactions: Transactions, books: Books, maker: Officer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
