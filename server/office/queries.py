@@ -1,5 +1,6 @@
 """What the office's pages show."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from datetime import date, datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, cast, func, or_, select, true
+from sqlalchemy import BigInteger, ColumnElement, Text, and_, case, cast, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.payment import REFUND_UNDECIDED, REFUND_VOID
@@ -39,6 +40,8 @@ from server.spots.models import Spot, Zone
 from server.spots.units import Scope
 
 Row = TypeVar("Row")
+# What a difference about a line without the acquirer's reference ends with.
+TOLD_AT = re.compile(r"/\d{4}-\d\d-\d\dT[\d:.]+Z$")
 
 
 @dataclass(frozen=True)
@@ -228,13 +231,12 @@ async def case_of_difference(db: AsyncSession, row: Discrepancy) -> UUID | None:
 def _called(subject: str) -> ColumnElement[bool]:
     """Whether a line is what the subject of a difference names, as `matching` names it."""
     line, told = SettlementLine, subject.removesuffix("/pengembalian")
-    at = func.to_char(func.timezone("UTC", line.paid_at), 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    at = func.to_char(func.timezone("UTC", line.paid_at), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     ours, rrn = func.nullif(line.reference, ""), func.coalesce(line.rrn, "-")
     without = func.concat_ws("/", func.coalesce(ours, "-"), rrn, at)
-    return or_(
-        line.acquirer_reference == told.split("/")[0],
-        and_(line.acquirer_reference.is_(None), without == told),
-    )
+    if TOLD_AT.search(told):
+        return and_(line.acquirer_reference.is_(None), without == told)
+    return line.acquirer_reference == told.split("/")[0]
 
 
 async def open_cases(db: AsyncSession, day: date, books: Books) -> OpenOf[Case]:

@@ -308,9 +308,8 @@ def match(
     """
     settled = sorted(settled, key=_in_order)
     pairs, left, unbooked = pair(booked, settled)
-    within = tolerances.heard_within_days
-    heard_here, left, _ = _pair_across_midnight(left, nearby.settled, within)
-    settled_here, _, unbooked = _pair_across_midnight(nearby.booked, unbooked, within)
+    heard_here, left, _ = _pair_across_midnight(left, nearby.settled)
+    settled_here, _, unbooked = _pair_across_midnight(nearby.booked, unbooked)
     matched = [
         Matched(p.booked, p.settled, reason=p.reason)
         for p in pairs
@@ -320,7 +319,7 @@ def match(
         Matched(p.booked, p.settled, across_midnight=True, reason=p.reason)
         for p in (*heard_here, *settled_here)
     ]
-    several = several_fit((*left, *nearby.booked), unbooked, within)
+    several = several_fit(left, unbooked)
     undecided, left, _ = pair(left, unsettled)
     batches = _batches(settled, elsewhere, due.since if due else {})
     payouts = compare_payouts(batches, movements, due.until if due else tolerances.until)
@@ -456,12 +455,13 @@ BY_OURS: Mapping[Reason, Reason] = {
 
 
 def pair(
-    booked: Iterable[Booked], settled: Iterable[Settled], within: int = 0
+    booked: Iterable[Booked], settled: Iterable[Settled]
 ) -> tuple[list[Pair], list[Booked], list[Settled]]:
     """Pair lines that speak of the same money: by RRN first, and each time the same amount first.
 
     What came is never paired with what went back, though both go by the acquirer's reference.
-    Of a line without a reference the money is of its day, else of one at most `within` away.
+    Of a line without a reference the money is of its day: whether it fits nothing else is then
+    asked of the same lines whichever day is looked at.
     """
     left, lines = sorted(booked, key=_in_order), sorted(settled, key=_in_order)
     others = [s for s in lines if s.acquirer_reference is None]
@@ -475,12 +475,11 @@ def pair(
             pairs += by_ours
             unpaired += unfound
         untold = [s for s in others if not s.reference]
-        for apart in sorted({0, within}):
-            for decided in (False, True):
-                asked = [s for s in untold if s.recognised <= decided]
-                by_day, left, unasked = _pair_by_day(left, asked, apart)
-                untold = unasked + [s for s in untold if s.recognised > decided]
-                pairs += by_day
+        for decided in (False, True):
+            asked = [s for s in untold if s.recognised <= decided]
+            by_day, left, unasked = _pair_by_day(left, asked)
+            untold = unasked + [s for s in untold if s.recognised > decided]
+            pairs += by_day
         unpaired = sorted([*unpaired, *untold], key=_in_order)
     return pairs, left, unpaired
 
@@ -531,10 +530,10 @@ def _pair_by(
 
 
 def _pair_by_day(
-    booked: list[Booked], settled: list[Settled], within: int
+    booked: list[Booked], settled: list[Settled]
 ) -> tuple[list[Pair], list[Booked], list[Settled]]:
     """By RRN, amount and day: what fits nothing but each other, since an RRN comes again."""
-    fits = _fitting(booked, settled, within)
+    fits = _fitting(booked, settled)
     several = Counter(at for ours in fits for at in ours)
     alone = {
         ours[0]: at for at, ours in enumerate(fits) if len(ours) == 1 and several[ours[0]] == 1
@@ -548,13 +547,13 @@ def _pair_by_day(
     )
 
 
-def several_fit(booked: Sequence[Booked], settled: Sequence[Settled], within: int) -> set[Settled]:
+def several_fit(booked: Sequence[Booked], settled: Sequence[Settled]) -> set[Settled]:
     """The lines left over though their RRN, amount and day fit money that is left over too."""
     by_rrn = [s for s in settled if s.acquirer_reference is None and not s.reference]
-    return {s for s, ours in zip(by_rrn, _fitting(booked, by_rrn, within), strict=True) if ours}
+    return {s for s, ours in zip(by_rrn, _fitting(booked, by_rrn), strict=True) if ours}
 
 
-def _fitting(booked: Sequence[Booked], settled: Sequence[Settled], within: int) -> list[list[int]]:
+def _fitting(booked: Sequence[Booked], settled: Sequence[Settled]) -> list[list[int]]:
     """Of each line without a reference: which of the booked money its RRN, amount and day fit."""
     known: dict[tuple[str, str | None, int], list[int]] = defaultdict(list)
     for at, b in enumerate(booked) if settled else ():
@@ -564,21 +563,17 @@ def _fitting(booked: Sequence[Booked], settled: Sequence[Settled], within: int) 
         [
             at
             for at in known.get((s.acquirer, s.rrn, s.gross_rp), ())
-            if _near(booked[at], s, within)
+            if None in (booked[at].day, s.day) or booked[at].day == s.day
         ]
         for s in settled
     ]
 
 
-def _near(b: Booked, s: Settled, within: int) -> bool:
-    return b.day is None or s.day is None or abs((b.day - s.day).days) <= within
-
-
 def _pair_across_midnight(
-    booked: Iterable[Booked], settled: Iterable[Settled], within: int
+    booked: Iterable[Booked], settled: Iterable[Settled]
 ) -> tuple[list[Pair], list[Booked], list[Settled]]:
     """As `pair`, but only what agrees in amount too."""
-    pairs, unsettled, unbooked = pair(booked, settled, within)
+    pairs, unsettled, unbooked = pair(booked, settled)
     alike = [p for p in pairs if p.booked.amount_rp == p.settled.gross_rp]
     differing = [p for p in pairs if p.booked.amount_rp != p.settled.gross_rp]
     return (
@@ -765,4 +760,4 @@ def _subject(line: Booked | Settled) -> str:
 
 
 def _told_at(line: Settled) -> str:
-    return f"{line.paid_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if line.paid_at else "-"
+    return f"{line.paid_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if line.paid_at else "-"

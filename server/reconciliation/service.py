@@ -90,6 +90,8 @@ EXPLAINED_SETTLEMENT = "explained:settlement:"
 # What a line must say again wherever it is told again.
 TOLD = ("batch_id", "gross_rp", "mdr_rp", "vat_rp", "withheld_rp")
 AMOUNTS = ("gross_rp", "mdr_rp", "vat_rp", "withheld_rp", "net_rp")
+# How far apart two mappings may tell the time of one payment: one of them may know its day only.
+TOLD_APART = timedelta(days=1)
 NAMES = ("batch_id", "paid_at", "reference", "acquirer_reference", "rrn")
 
 
@@ -345,8 +347,6 @@ async def _speak_of_money(
     """Those of the lines that settle recorded money or refunds no other line is set against yet."""
     if not lines:
         return set()
-    tolerances = await rules.tolerances(db, max(line.day or date.min for line in lines.values()))
-    within = tolerances.heard_within_days
     told = await booked_under(db, Names.of((), lines.values()), acquirer)
     set_against = await db.scalars(
         select(SettlementLine).where(
@@ -360,8 +360,8 @@ async def _speak_of_money(
             ),
         )
     )
-    _, free, _ = pair(told, [_settled(line, books) for line in set_against], within)
-    pairs, _, _ = pair(free, lines.values(), within)
+    _, free, _ = pair(told, [_settled(line, books) for line in set_against])
+    pairs, _, _ = pair(free, lines.values())
     return {found.settled for found in pairs}
 
 
@@ -422,6 +422,9 @@ async def _new_lines(
     asked = asked.where(table.acquirer == acquirer, alike)
     stored = await db.execute(asked.where(movements.stands()) if table is SettlementLine else asked)
     known = {line_key(line): line for line in stored}
+    unknown = [row for row in rows if row.key not in known]
+    if table is SettlementLine:
+        await _refuse_of_other_mappings(db, acquirer, unknown, faults)
     new = {}
     for row in rows:
         told = known.get(row.key)
@@ -438,6 +441,54 @@ async def _new_lines(
                 "berbeda dengan berkas yang lebih dahulu",
             ).faults
     return new
+
+
+async def _refuse_of_other_mappings(
+    db: AsyncSession, acquirer: str, rows: Sequence[SettlementRow], faults: Faults
+) -> None:
+    """What an earlier file told by other names is no second payment: the file is read wrongly.
+
+    A payment is the same where nothing that both tell of it is different.
+    """
+    if not rows:
+        return
+    times = [row.paid_at for row in rows]
+    line = SettlementLine
+    stored = await db.execute(
+        select(line.acquirer_reference, line.reference, line.rrn, line.gross_rp, line.paid_at)
+        .where(line.acquirer == acquirer, movements.stands())
+        .where(line.paid_at.between(min(times) - TOLD_APART, max(times) + TOLD_APART))
+        .where(
+            or_(
+                line.reference == any_(texts({row.reference for row in rows if row.reference})),
+                line.rrn == any_(texts({row.rrn for row in rows if row.rrn})),
+            )
+        )
+    )
+    by_amount: dict[int, list[Any]] = defaultdict(list)
+    for told in stored:
+        by_amount[told.gross_rp].append(told)
+    for row in rows:
+        if any(_told_by_other_names(told, row) for told in by_amount[row.gross_rp]):
+            faults.found += FileRefused.in_line(
+                row.line_number,
+                "an earlier file told this payment by another mapping; read this file by that one",
+                "pembayaran ini sudah disebut berkas terdahulu dengan pemetaan lain;"
+                " baca berkas ini dengan pemetaan itu",
+            ).faults
+
+
+def _told_by_other_names(told: Any, row: SettlementRow) -> bool:
+    names = [(one.acquirer_reference or "", one.reference, one.rrn or "") for one in (told, row)]
+    both = [(a, b) for a, b in zip(*names, strict=True) if a and b]
+    goes_by = [next(at for at, name in enumerate(of_one) if name) for of_one in names]
+    otherwise = goes_by[0] != goes_by[1] or (goes_by[0] and bool(told.rrn) != bool(row.rrn))
+    return bool(
+        otherwise
+        and both
+        and all(a == b for a, b in both)
+        and abs(told.paid_at - row.paid_at) <= TOLD_APART
+    )
 
 
 async def _corrected(
@@ -781,8 +832,7 @@ async def matches_of(db: AsyncSession, charge: Charge, books: Books) -> list[Mat
         return []
     # Also the others' money: what fits several is nobody's.
     told = await booked_under(db, Names.of(own, lines), charge.acquirer)
-    tolerances = await rules.tolerances(db, max(line.day or date.min for line in lines))
-    pairs, _, _ = pair(told, lines, tolerances.heard_within_days)
+    pairs, _, _ = pair(told, lines)
     return [
         Matched(p.booked, p.settled, p.booked.day != p.settled.day, p.reason)
         for p in pairs

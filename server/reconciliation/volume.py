@@ -384,8 +384,7 @@ def compare(
     with _joined(booked, settled, counts, how) as collapsed:
         batches = _batches(collapsed, done, how)
         reads = _LeftLines(how, period.days if period else None)
-        within = tolerances.heard_within_days if period else 0
-        left = _Left(period, within, done, found, bool(how.columns.reference))
+        left = _Left(period, done, found, bool(how.columns.reference))
         for ours, theirs in _left_over(collapsed, reads):
             left.compare(ours, theirs)
         left.compare_by_day()
@@ -621,7 +620,6 @@ class _Left:
     """Compares what the engine left, and keeps what goes by RRN and day until all money is seen."""
 
     period: Period | None
-    within: int
     done: Compared
     found: Callable[[Difference], None]
     by_reference: bool
@@ -637,7 +635,7 @@ class _Left:
             self.without += theirs
             self.rrns |= {s.rrn for s in theirs}
             return
-        pairs, unsettled, unbooked = matching.pair(ours, theirs, self.within)
+        pairs, unsettled, unbooked = matching.pair(ours, theirs)
         if self.rrns:
             fits = [not self.rrns.isdisjoint({b.rrn, b.returned_rrn}) for b in unsettled]
             self.may_fit += itertools.compress(unsettled, fits)
@@ -646,10 +644,10 @@ class _Left:
 
     def compare_by_day(self) -> None:
         if self.without:
-            self._tell(*matching.pair(self.may_fit, self.without, self.within))
+            self._tell(*matching.pair(self.may_fit, self.without))
 
     def _tell(self, pairs: list[Pair], unsettled: list[Booked], unbooked: list[Settled]) -> None:
-        several = matching.several_fit(unsettled, unbooked, self.within)
+        several = matching.several_fit(unsettled, unbooked)
         for p in pairs:
             if p.booked.amount_rp == p.settled.gross_rp:
                 self.done.matched[p.reason] += 1

@@ -1,7 +1,7 @@
 """Files without the acquirer's reference: their lines go by ours, or by RRN, amount and day."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from server.reconciliation import close_lists, corrections, mappings, service, s
 from server.reconciliation.corrections import CorrectedFile
 from server.reconciliation.mappings import SettlementMapping
 from server.reconciliation.models import Discrepancy, SettlementLine
+from server.reconciliation.settlements import SANDBOX
 from server.sample import CHECKER, OFFICER
 from tests.server.reconciliation.test_imports import EXPECTED, SETTLEMENTS
 from tests.server.reconciliation.test_service import DAY, Office
@@ -110,7 +111,7 @@ async def test_what_fits_twice_is_decided_by_two_officers_and_the_other_is_then_
 ) -> None:
     how = mappings.mapping(SettlementMapping, "by-rrn")
     await desk.take_in((SETTLEMENTS / "rrn-fits-twice.csv").read_bytes(), how)
-    later = "several-fit -/100000000001/2026-11-21T01:01:30Z"
+    later = "several-fit -/100000000001/2026-11-21T01:01:30.000000Z"
     assert later in await desk.found()
     maker, checker = await desk.officers()
     async with desk.transactions.begin() as db:
@@ -128,3 +129,54 @@ async def test_what_fits_twice_is_decided_by_two_officers_and_the_other_is_then_
     async with desk.transactions.begin() as db:
         assert not (await db.scalars(select(Case).where(Case.state == "open"))).all()
     await desk.sound()
+
+
+async def test_a_payment_told_by_another_mapping_is_no_second_payment(desk: Desk) -> None:
+    theirs, ours = SANDBOX, WITHOUT["our reference"]
+    for first, second in (
+        (theirs, ours),
+        (theirs, WITHOUT["RRN"]),
+        (ours, theirs),
+        (WITHOUT["RRN"], theirs),
+        (WITHOUT["our reference and RRN"], WITHOUT["RRN"]),
+        (ours, WITHOUT["our reference and RRN"]),
+    ):
+        async with desk.transactions.begin() as db:
+            back = await db.begin_nested()
+            await _take_in(db, desk, RIGHT, first)
+            with pytest.raises(FileRefused, match=r"line 2: .*by another mapping"):
+                await _take_in(db, desk, RIGHT + "\n", second)
+            await back.rollback()
+
+    await desk.take_in(RIGHT.encode(), ours)
+    # Of one payment more, the first file tells nothing.
+    more = RIGHT.splitlines()[1].replace("kami-1", "kami-7").replace("ACQ-1", "ACQ-7")
+    alone = "\n".join([RIGHT.splitlines()[0], more.replace("100000000001", "100000000007"), ""])
+    assert (await desk.take_in(alone.encode(), theirs)).lines == 1
+    assert await desk.found() == {"not-booked ACQ-7/100000000007"}
+    await desk.sound()
+
+
+async def _take_in(db: Any, desk: Desk, told: str, how: SettlementMapping) -> None:
+    await service.import_settlement(
+        db, "sandbox", "s.csv", told.encode(), desk.books, now=desk.now, mapping=how
+    )
+
+
+async def test_a_line_by_its_rrn_is_of_its_own_day_only(desk: Desk) -> None:
+    """Its RRN fits a payment of the day before too, which is the other one's money or nobody's."""
+    late = {**EXPECTED["booked"][0], "reference": "kami-8", "acquirer_reference": "ACQ-8"}
+    late["paid_at"] = "2026-11-20T08:00:00+07:00"
+    await desk.book([late])
+    await desk.take_in(RIGHT.encode(), WITHOUT["RRN"])
+    assert await desk.found() == set()
+    async with desk.transactions.begin() as db:
+        before = await service.reconcile(db, DAY - timedelta(days=1), desk.books, now=desk.now)
+        by_charge = {
+            charge.reference: len(await service.matches_of(db, charge, desk.books))
+            for charge in await db.scalars(select(Charge))
+        }
+    assert [(d.kind.value, d.subject) for d in before.differences] == [
+        ("file-missing", "sandbox/2026-11-20")
+    ]
+    assert (by_charge["kami-1"], by_charge["kami-8"]) == (1, 0)
