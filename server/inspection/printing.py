@@ -171,31 +171,38 @@ async def preview(
     return Preview(rows, _changes(before, after))
 
 
-def _changes(before: dict[str, str], after: dict[str, str]) -> list[Change]:
+Told = dict[tuple[str, ...], str]
+"""In words, by what each is of and whatever else tells it apart."""
+
+
+def _changes(before: Told, after: Told) -> list[Change]:
     return [
-        Change(of, before.get(of, ""), after.get(of, ""))
-        for of in sorted(before | after)
-        if before.get(of) != after.get(of)
+        Change(each[0], before.get(each, ""), after.get(each, ""))
+        for each in sorted(before | after)
+        if before.get(each) != after.get(each)
     ]
 
 
-async def _spots_told(db: AsyncSession) -> dict[str, str]:
-    """All that a file of spots can change, by what it is of, in words."""
-    told = dict(await spots.zone_names(db))
+async def _spots_told(db: AsyncSession) -> Told:
+    """All that a file of spots can change; places as they are stored, to the last digit."""
+    told: Told = {(code,): name for code, name in await spots.zone_names(db)}
     for spot in await spots.all_spots(db):
         kind = "1" if spot.exclusive else "2+"
-        at = f"{spot.latitude:.6f}, {spot.longitude:.6f}"
-        told[spot.code] = f"{spot.place} ({at}; {kind})"
+        told[spot.code,] = f"{spot.place} ({spot.latitude}, {spot.longitude}; {kind})"
     for zone, outline in await geojson.outlines(db):
         corners = sum(len(ring) for ring in geojson.rings(outline))
-        alike = hashlib.sha256(json.dumps(outline, sort_keys=True).encode()).hexdigest()[:8]
-        told[f"{zone}: {outline['type']}"] = f"{corners} × [longitude, latitude] ({alike})"
+        alike = hashlib.sha256(json.dumps(outline, sort_keys=True).encode()).hexdigest()[:16]
+        told[f"{zone}: GeoJSON",] = f"{outline['type']}, {corners} × [lon, lat] ({alike})"
     return told
 
 
-async def _codes_told(db: AsyncSession) -> dict[str, str]:
-    return {
-        f"{code.spot_code} {code.nmid} {code.pan or ''} {code.amount_rp or ''}": code.name
-        for code in await posted_codes.posted(db)
-        if not code.retired
-    }
+async def _codes_told(db: AsyncSession) -> Told:
+    """A code with another value anywhere is another code: the first is retired."""
+    told: Told = {}
+    for code in await posted_codes.posted(db):
+        if not code.retired:
+            values = (code.nmid, code.pan, code.criteria, code.mcc, code.amount_rp)
+            known = [str(value) for value in values if value is not None]
+            words = ", ".join([code.name, *known])
+            told[code.spot_code, words] = words
+    return told

@@ -365,15 +365,15 @@ async def issue_card(
     if lost:
         await cards.revoke(db, shown.code, why, now=now)
     today = wired.books.day(now)
-    until = card_until(shown.sk_until, today)
+    until = card_until(shown.code, shown.sk_until, today)
     await cards.issue(db, shown.code, until, now=now)
     await attendants.note(db, attendant_id, "card-made", officer.login, why, now=now)
     return _back(attendant_id)
 
 
-def card_until(sk_until: date | None, today: date) -> date:
+def card_until(attendant: str, sk_until: date | None, today: date) -> date:
     if sk_until is not None and sk_until < today:
-        raise InvalidRequest("sk_until: the letter of assignment has ended")
+        raise InvalidRequest(f"sk_until: the letter of assignment of {attendant} has ended")
     year = today + CARD_LIFETIME
     return year if sk_until is None else min(year, sk_until)
 

@@ -49,10 +49,11 @@ async def print_cards(
         for one in people:
             if one.state != AttendantState.ACTIVE:
                 raise attendants.AttendantChanged(one.code)
-            card = await cards.current(db, one.id)
+            card, act = await cards.current(db, one.id), "card-printed"
             if card is None or card.valid_until < today:
-                card = await cards.issue(db, one.code, card_until(one.sk_until, today), now=now)
-                await attendants.note(db, one.id, "card-made", officer.login, why, now=now)
+                until = card_until(one.code, one.sk_until, today)
+                card, act = await cards.issue(db, one.code, until, now=now), "card-made"
+            await attendants.note(db, one.id, act, officer.login, why, now=now)
             printed.append(card)
     content = await asyncio.to_thread(
         card_pictures.printed,
@@ -62,7 +63,8 @@ async def print_cards(
         books.agency,
         vest=paper == "a5",
     )
-    what = taken_out.What("kta", today, today, {"paper": paper})
+    told = {"paper": paper, "attendants": ", ".join(card.attendant for card in printed), "why": why}
+    what = taken_out.What("kta", today, today, told)
     return await taken_out.pdf(
         transactions, officer, what, f"kta-{paper}.pdf", content, len(printed), now=now
     )

@@ -165,8 +165,8 @@ async def map_page(
     silent, silent_in_all = await _silent(db, zone, now, own)
     posts = [device.post for device in silent if device.post]
     zones = await own.zone_names(db)
-    seen = {name for _, name in zones}
-    outlines = [outline for name, outline in await geojson.outlines(db, zone) if name in seen]
+    seen = {code for code, _ in zones}
+    outlines = [outline for code, outline in await geojson.outlines(db, zone) if code in seen]
     return pages.render(
         request,
         TEMPLATES,

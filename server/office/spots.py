@@ -173,7 +173,9 @@ async def print_signs(
     content = await asyncio.to_thread(_drawn, drawing.sheets, size)
     async with transactions.begin() as db:
         await signs.issue(db, drawing.planned, drawing.key_id, officer.login, why, now=now)
-    filters = {"size": size, "new": str(drawing.new)} | ({"zone": zone} if zone else {})
+    told = ", ".join(f"{each.spot.code} ({each.version})" for each in drawing.planned)
+    filters = {"size": size, "new": str(drawing.new), "signs": told, "why": why}
+    filters |= {"zone": zone} if zone else {}
     today = wired.books.day(now)
     what = taken_out.What("tanda", today, today, filters)
     return await taken_out.pdf(

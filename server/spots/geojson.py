@@ -60,10 +60,10 @@ async def import_features(db: AsyncSession, text: str) -> int:
 
 
 async def outlines(db: AsyncSession, zone: str = "") -> list[tuple[str, dict[str, Any]]]:
-    """(name, geometry) of each zone that has one; of one zone, where its code is given."""
-    asked = select(Zone.name, Zone.outline).where(Zone.outline.is_not(None)).order_by(Zone.code)
+    """(zone code, geometry) of each zone that has one; of one zone, where its code is given."""
+    asked = select(Zone.code, Zone.outline).where(Zone.outline.is_not(None)).order_by(Zone.code)
     rows = await db.execute(asked.where(Zone.code == zone) if zone else asked)
-    return [(name, outline) for name, outline in rows if outline is not None]
+    return [(code, outline) for code, outline in rows if outline is not None]
 
 
 def rings(outline: Mapping[str, Any]) -> list[list[list[float]]]:

@@ -167,6 +167,13 @@ async def test_an_attendant_elsewhere_is_not_there(
         assert "J-101" not in (await api.get("/office/attendants")).text
     answer = await api.post("/office/attendants/decisions", data=form)
     assert (answer.status_code, answer.json()["slug"]) == (404, "attendant-not-found")
+    await sign_in(api, f"koord-{unit}")
+    assert await rows_of(transactions, TRACES) == before
+    own = await let_in(transactions, town, unit, "J-102", now)
+    before = await rows_of(transactions, TRACES)
+    cards = {"password": PASSWORD, "why": "uji", "paper": "a4", "attendant": [str(who), str(own)]}
+    answer = await api.post("/office/attendants/cards", data=cards)
+    assert (answer.status_code, answer.json()["slug"]) == (404, "attendant-not-found")
     assert "Uji J-101" not in (await api.get("/office")).text  # nothing of it waits for this one
     assert await rows_of(transactions, TRACES) == before
 

@@ -47,9 +47,7 @@ async def test_spots_and_their_zones_outline_are_taken_in_and_again_change_nothi
         found = await service.find(db, NEW)
         assert (found.latitude, found.longitude, found.exclusive) == (-2.5, 112.9, True)
         assert (found.zone_code, found.zone_name) == ("BRU", "Baru")
-        assert await geojson.outlines(db) == [
-            ("Baru", {"type": "Polygon", "coordinates": [SQUARE]})
-        ]
+        assert await geojson.outlines(db) == [("BRU", {"type": "Polygon", "coordinates": [SQUARE]})]
     two = file(outline([[SQUARE], [SQUARE]], "MultiPolygon"))
     assert await take_in(transactions, two) == 0
     async with transactions.begin() as db:
