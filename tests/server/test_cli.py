@@ -173,8 +173,8 @@ async def test_verify_exits_3_and_names_what_is_broken(karcis: Karcis, owner: Tr
 RUBBISH = [
     ("settlement", b"bukan csv", "bad-0: baris 1: kolom tidak ada"),
     ("statement", b"bukan mt940", "bad-1: baris 1: kolom tidak ada"),
-    ("spot", b"bukan csv", "bad-2: the first line must be"),
-    ("spot", b"\xff\xfe", "bad-3: 'utf-8' codec can't decode"),
+    ("spot", b"bukan csv", "bad-2: baris pertama harus: zone,"),
+    ("spot", b"\xff\xfe", "bad-3: bukan teks UTF-8 / not text in UTF-8"),
 ]
 
 
