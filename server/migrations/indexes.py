@@ -1,4 +1,4 @@
-"""Indexes built while payments go on."""
+"""Indexes and constraints made while payments go on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,3 +18,19 @@ def build(name: str, table: str, columns: Sequence[str | TextClause], **options:
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         op.create_index(name, table, columns, postgresql_concurrently=True, **options)
         op.execute("SET lock_timeout = '5s'")
+
+
+def replace(old: str, new: str) -> None:
+    """Let an index that was built under another name take the place and name of an older one."""
+    op.execute(f"DROP INDEX {old}")
+    op.execute(f"ALTER INDEX {new} RENAME TO {old}")
+
+
+def constrain(name: str, table: str, constraint: str) -> None:
+    """Add a constraint as `build` does an index: the rows there are keep nobody from writing."""
+    with op.get_context().autocommit_block():
+        op.execute(
+            f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name},"
+            f" ADD CONSTRAINT {name} {constraint} NOT VALID"
+        )
+        op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")

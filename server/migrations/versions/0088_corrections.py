@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from server.migrations import indexes
 from server.migrations.grants import changeable, never_changes, only_edges, recorded
 
 revision = '0088'
@@ -12,6 +13,7 @@ down_revision = '0077'
 
 INSTANT = sa.DateTime(timezone=True)
 EDGES = tuple(('requested', after) for after in ('approved', 'declined', 'withdrawn'))
+LINES = 'settlement_lines'
 KEY = ('acquirer', 'acquirer_reference', 'rrn', sa.text('(gross_rp < 0)'))
 
 
@@ -70,19 +72,20 @@ def upgrade() -> None:
 
 def _lines() -> None:
     # Without a value of lines told once: those are sealed as they were.
-    op.add_column('settlement_lines', sa.Column('version', sa.SmallInteger(), nullable=True))
-    op.add_column('settlement_lines', sa.Column('takes_back_id', sa.Uuid(), nullable=True))
-    op.create_foreign_key(
-        op.f('fk_settlement_lines_takes_back_id'), 'settlement_lines', 'settlement_lines',
-        ['takes_back_id'], ['id'],
+    op.execute(
+        f'ALTER TABLE {LINES} ADD COLUMN IF NOT EXISTS version smallint,'
+        ' ADD COLUMN IF NOT EXISTS takes_back_id uuid'
     )
-    op.create_index(
-        'uq_settlement_lines_takes_back_id', 'settlement_lines', ['takes_back_id'], unique=True,
+    indexes.constrain(
+        f'fk_{LINES}_takes_back_id', LINES, f'FOREIGN KEY (takes_back_id) REFERENCES {LINES} (id)'
+    )
+    indexes.build(
+        f'uq_{LINES}_takes_back_id', LINES, ['takes_back_id'], unique=True,
         postgresql_where=sa.text('takes_back_id IS NOT NULL'),
     )
-    op.drop_index('uq_settlement_lines_acquirer_reference', 'settlement_lines')
-    op.create_index(
-        'uq_settlement_lines_acquirer_reference', 'settlement_lines', [*KEY, 'version'],
-        unique=True, postgresql_nulls_not_distinct=True,
-        postgresql_where=sa.text('takes_back_id IS NULL'),
+    old = f'uq_{LINES}_acquirer_reference'
+    indexes.build(
+        f'{old}_version', LINES, [*KEY, 'version'], unique=True,
+        postgresql_nulls_not_distinct=True, postgresql_where=sa.text('takes_back_id IS NULL'),
     )
+    indexes.replace(old, f'{old}_version')

@@ -147,40 +147,51 @@ async def test_a_difference_kept_before_is_of_the_acquirer_of_its_line(desk, off
     assert await violations(as_role(owner_url, APP_ROLE)) == {}
 
 
+BUILT = {
+    "0085_entries_by_time": ("ledger_entries", "ix_ledger_entries_recorded_at"),
+    "0093_lines_by_our_reference": ("settlement_lines", "uq_settlement_lines_reference"),
+}
+MADE = """
+    SELECT indexdef AS made FROM pg_indexes WHERE tablename = '{table}'
+    UNION ALL SELECT pg_get_constraintdef(oid) || convalidated FROM pg_constraint
+    WHERE conrelid = '{table}'::regclass AND contype = 'c'
+    UNION ALL SELECT i.indexrelid::regclass || ' is broken' FROM pg_index i
+    WHERE i.indrelid = '{table}'::regclass AND NOT i.indisvalid
+    ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("name", BUILT)
 async def test_an_upgrade_builds_its_indexes_while_money_comes_and_ends_what_was_broken_off(
-    desk, office, owner_url
+    name, desk, office, owner_url
 ):
     """A payment of ours is in the middle of a transaction, and the index of a run before broke."""
-    await as_superuser(owner_url, "DROP INDEX ix_ledger_entries_recorded_at")
-    await as_superuser(
-        owner_url, "CREATE INDEX ix_ledger_entries_recorded_at ON ledger_entries (id)"
-    )
+    migration = importlib.import_module(f"server.migrations.versions.{name}")
+    table, index = BUILT[name]
+    stands = await office.rows(MADE.format(table=table))
+    await as_superuser(owner_url, f"DROP INDEX {index}")
+    await as_superuser(owner_url, f"CREATE INDEX {index} ON {table} (id)")
     connection = await asyncpg.connect(plain_url(owner_url))
     try:
         paying = connection.transaction()
         await paying.start()
-        await connection.execute("LOCK ledger_entries IN ROW EXCLUSIVE MODE")
-        upgrade = asyncio.create_task(again(owner_url, "0085", "0088"))
+        await connection.execute(f"LOCK {table} IN ROW EXCLUSIVE MODE")
+        upgrade = asyncio.create_task(again(owner_url, name[:4], migration.down_revision))
         async with asyncio.timeout(60):
             while not await office.rows(
-                "SELECT 1 FROM pg_locks WHERE relation = 'ledger_entries'::regclass"
+                f"SELECT 1 FROM pg_locks WHERE relation = '{table}'::regclass"
                 " AND mode = 'ShareUpdateExclusiveLock'"
             ):
                 assert not upgrade.done(), upgrade.result()
                 await asyncio.sleep(0.01)
         # Another one pays, and does not wait behind it.
-        another = "BEGIN; LOCK ledger_entries IN ROW EXCLUSIVE MODE NOWAIT; COMMIT"
+        another = f"BEGIN; LOCK {table} IN ROW EXCLUSIVE MODE NOWAIT; COMMIT"
         await as_superuser(owner_url, another)
         await paying.commit()
         await upgrade
     finally:
         await connection.close()
-    (made,) = await office.rows(
-        "SELECT am.amname AS how, i.indisvalid AS valid FROM pg_index i JOIN pg_class c"
-        " ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam"
-        " WHERE c.relname = 'ix_ledger_entries_recorded_at'"
-    )
-    assert made == {"how": "brin", "valid": True}
+    assert await office.rows(MADE.format(table=table)) == stands
 
 
 BEFORE_ONE_IN_FORCE = """
