@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Text, and_, any_, func, literal, null, or_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.business_days import MIDNIGHT, BusinessDays
 from domain.payment import RefundMethod, RefundState
 from server.payments.models import Charge, Money, Refund
 from server.reconciliation.matching import LARGEST, Booked, Settled
@@ -22,6 +23,14 @@ from server.reconciliation.models import SettlementLine
 def named(line: Any) -> str:
     """What people call a line: the acquirer's reference, else ours, else the RRN."""
     return str(line.acquirer_reference or line.reference or line.rrn)
+
+
+def business_day(days: BusinessDays, moment: str) -> str:
+    """The business day of a moment, as `BusinessDays.of` tells it, in the database's words."""
+    local = f"({moment} AT TIME ZONE '{days.timezone.key}')"
+    rules = "".join(f" WHEN {local} >= '{first}' THEN {at}" for first, at in reversed(days.rules))
+    ends = f"CASE{rules} ELSE {MIDNIGHT} END" if rules else str(MIDNIGHT)
+    return f"({local}::date + (extract(hour FROM {local}) >= {ends})::int)"
 
 
 def texts(values: Collection[str]) -> ColumnElement[Any]:

@@ -164,7 +164,7 @@ async def _to_list(db: AsyncSession, direct: bool) -> tuple[ColumnElement[bool],
 
 
 async def _sources(
-    db: AsyncSession, days: Sequence[tuple[date, int]], direct: bool
+    db: AsyncSession, days: Sequence[tuple[date, int]], books: Books, direct: bool
 ) -> list[dict[str, Any]]:
     """Where what is left of these days came from.
 
@@ -188,7 +188,7 @@ async def _sources(
         .where(*await _to_list(db, direct), Entry.business_day.in_(set(asked) - unsaid))
     )
     account = postings.RKUD if direct else postings.BANK
-    moved = await sources.moved(db, account, entries.all())
+    moved = await sources.moved(db, account, entries.all(), books.business_days)
     told = Counter({key: rp for key, rp in listed.items() if key[0] not in unsaid})
     return sources.left(moved, told, days)
 
@@ -205,7 +205,7 @@ async def prepare(
     amount_rp = sum(rp for _, rp in days)
     if amount_rp <= 0:
         raise NothingToRemit
-    came_from = await _sources(db, days, direct)
+    came_from = await _sources(db, days, books, direct)
     series, sequence = await numbers.take(db, numbers.REMITTANCE, books.day(now).year)
     made = Remittance(
         id=new_id(),

@@ -15,11 +15,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.business_days import BusinessDays
 from server.database import fetch
 from server.ledger import postings
 from server.ledger.models import Account
 from server.reconciliation.models import Remittance
 from server.reconciliation.movements import PAID_OUT_WITHIN
+from server.reconciliation.names import business_day
 
 FEES, CASH, VOUCHERS, OTHER = "fees", "cash", "vouchers", "other"
 PASSES, REFUNDS, SHARES, HELD = postings.PASSES, "refunds", "shares", postings.SUSPENSE
@@ -116,36 +118,57 @@ MOVED = """
     ) c ON c.statement_line_id = l.id
     WHERE e.id = ANY($2::uuid[])
 """
-# Of lines that tell no reference of the acquirer's; one whose RRN fits several is nobody's.
+
+
+def _unbooked(line: str) -> str:
+    """Whether nobody knows whose the money of a line is: it is in suspense until two decide."""
+    posted = "EXISTS (SELECT FROM ledger_entries e WHERE e.source = '{}' || {}.id)"
+    unbooked, explained = "unbooked:", "explained:settlement:"
+    return f"{posted.format(unbooked, line)} AND NOT {posted.format(explained, line)}"
+
+
+# Of lines that tell no reference of the acquirer's. Of payments alike in RRN, amount and day the
+# first is that of the first line: their times tell such lines apart.
 MONEY_BY_OURS = """
     SELECT m.id FROM money m JOIN charges c ON c.id = m.charge_id
     WHERE m.acquirer = s.acquirer AND c.reference = s.reference
         AND coalesce(m.rrn, s.rrn) IS NOT DISTINCT FROM coalesce(s.rrn, m.rrn)
     ORDER BY abs(extract(epoch FROM m.paid_at - s.paid_at)), m.id LIMIT 1
 """
-MONEY_BY_RRN = """
-    SELECT (array_agg(m.id))[1] FROM money m
+MONEY_BY_RRN = f"""
+    SELECT m.id FROM money m
     WHERE m.acquirer = s.acquirer AND m.rrn = s.rrn AND m.amount_rp = abs(s.gross_rp)
-        AND m.paid_at BETWEEN s.paid_at - interval '1 day' AND s.paid_at + interval '1 day'
-    HAVING count(*) = 1
-"""
+        AND m.business_day = {{day}}
+    ORDER BY m.paid_at, m.id LIMIT 1 OFFSET (
+        SELECT count(DISTINCT n.paid_at) FROM settlement_lines n
+        WHERE n.acquirer = s.acquirer AND n.acquirer_reference IS NULL AND n.reference = ''
+            AND n.rrn = s.rrn AND abs(n.gross_rp) = abs(s.gross_rp)
+            AND (n.gross_rp < 0) = (n.takes_back_id IS NOT NULL)
+            AND n.paid_at < s.paid_at AND {{of_n}} = {{day}}
+            AND NOT ({_unbooked("n")}))
+"""  # noqa: S608 - of our own words
 BATCHES = f"""
-    WITH lines AS (
-        SELECT s.*, m.id AS money_id FROM settlement_lines s LEFT JOIN money m
+    WITH told AS (
+        SELECT s.*, {_unbooked("s")} AS unbooked FROM settlement_lines s
+        WHERE s.batch_id = ANY($1::text[]) AND s.settlement_date >= $2
+    ), lines AS (
+        SELECT s.*, m.id AS money_id FROM told s LEFT JOIN money m
             ON m.acquirer = s.acquirer AND m.acquirer_reference = s.acquirer_reference
             AND coalesce(m.rrn, s.rrn) IS NOT DISTINCT FROM coalesce(s.rrn, m.rrn)
-        WHERE s.batch_id = ANY($1::text[]) AND s.settlement_date >= $2
-            AND s.acquirer_reference IS NOT NULL
+            AND NOT s.unbooked
+        WHERE s.acquirer_reference IS NOT NULL
         UNION ALL
-        SELECT s.*, CASE WHEN s.reference <> '' THEN ({MONEY_BY_OURS}) ELSE ({MONEY_BY_RRN}) END
-        FROM settlement_lines s
-        WHERE s.batch_id = ANY($1::text[]) AND s.settlement_date >= $2
-            AND s.acquirer_reference IS NULL
+        SELECT s.*, CASE WHEN s.unbooked THEN NULL
+            WHEN s.reference <> '' THEN ({MONEY_BY_OURS}) ELSE ({MONEY_BY_RRN}) END
+        FROM told s WHERE s.acquirer_reference IS NULL
     )
     SELECT t.name, t.source, sum(t.rp) AS rp FROM (
         SELECT s.batch_id AS name, s.gross_rp AS rp,
-            CASE WHEN (s.gross_rp < 0) <> (s.takes_back_id IS NOT NULL) THEN 'refunds'
+            CASE WHEN s.unbooked AND NOT EXISTS (SELECT FROM cases k
+                WHERE k.settlement_line_id = s.id AND k.state = 'closed') THEN '2190'
+            WHEN (s.gross_rp < 0) <> (s.takes_back_id IS NOT NULL) THEN 'refunds'
             WHEN r.code IS NOT NULL THEN r.code
+            WHEN s.unbooked THEN 'other'
             WHEN m.flag IS DISTINCT FROM 'exact' THEN '2190'
             WHEN y.pass_order_id IS NOT NULL THEN '4120'
             ELSE coalesce('4110.' || z.code, '2190') END AS source
@@ -175,7 +198,13 @@ SLIPS = """
 """
 
 
-async def moved(db: AsyncSession, account: str, entries: Sequence[UUID]) -> Sums:
+def batches(days: BusinessDays) -> str:
+    return BATCHES.format(day=business_day(days, "s.paid_at"), of_n=business_day(days, "n.paid_at"))
+
+
+async def moved(
+    db: AsyncSession, account: str, entries: Sequence[UUID], days: BusinessDays
+) -> Sums:
     """What these entries moved on an account, by day and source."""
     movements = []
     for row in await fetch(db, MOVED, account, list(entries)):
@@ -186,7 +215,7 @@ async def moved(db: AsyncSession, account: str, entries: Sequence[UUID]) -> Sums
     parts: dict[str, dict[str, int]] = {}
     # Older lines are not read: a batch that has some does not sum up, and stays untold.
     since = min((one.day for one in movements), default=date.max) - 2 * PAID_OUT_WITHIN
-    for asked, kind, *told in ((BATCHES, BATCH, since), (SLIPS, SLIP)):
+    for asked, kind, *told in ((batches(days), BATCH, since), (SLIPS, SLIP)):
         names = list({one.name for one in movements if one.name and one.source == kind})
         for row in await fetch(db, asked, names, *told) if names else ():
             parts.setdefault(row["name"], {})[row["source"]] = int(row["rp"])

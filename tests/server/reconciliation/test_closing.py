@@ -338,7 +338,7 @@ async def test_what_two_officers_matched_is_named_in_the_close_and_told_apart_in
     async with desk.transactions.begin() as db:
         listed = (await close_lists.lists(db, DAY))["movements"]
         every = (await db.scalars(select(Entry.id))).all()
-        earned = await sources.moved(db, postings.BANK, every)
+        earned = await sources.moved(db, postings.BANK, every, desk.books.business_days)
     assert [(one["named"], one["amount_rp"]) for one in listed] == [("BCH-A1", 2000)]
     assert {source: rp for (_, source), rp in earned.items() if rp} == {"4110.PSR": 2000}
 

@@ -186,7 +186,9 @@ async def test_a_batch_that_its_lines_left_is_still_held_against_the_bank(desk: 
 async def test_a_corrected_batch_is_told_by_its_zones_and_no_refund(desk: Desk) -> None:
     await desk.decide(await desk.ask(RIGHT.encode()))
     async with desk.transactions.begin() as db:
-        told = await fetch(db, sources.BATCHES, [FIRST.split(",")[0]], DAY)
+        told = await fetch(
+            db, sources.batches(desk.books.business_days), [FIRST.split(",")[0]], DAY
+        )
     parts = {row["source"]: int(row["rp"]) for row in told}
     assert "refunds" not in parts
     lines = [line.split(",") for line in (FIRST, *OTHERS) if line.startswith(FIRST[:17])]

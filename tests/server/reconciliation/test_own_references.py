@@ -80,7 +80,9 @@ async def test_such_a_line_is_told_once_corrected_and_earned_by_its_zone(
 
     assert await desk.found() == set()
     async with desk.transactions.begin() as db:
-        told = await fetch(db, sources.BATCHES, ["BCH-20261121-0001"], date(2026, 11, 1))
+        told = await fetch(
+            db, sources.batches(desk.books.business_days), ["BCH-20261121-0001"], date(2026, 11, 1)
+        )
         assert {(row["source"], int(row["rp"])) for row in told} == {
             ("4110.PSR", 8000),
             ("fees", -56),
@@ -180,3 +182,43 @@ async def test_a_line_by_its_rrn_is_of_its_own_day_only(desk: Desk) -> None:
         ("file-missing", "sandbox/2026-11-20")
     ]
     assert (by_charge["kami-1"], by_charge["kami-8"]) == (1, 0)
+
+
+@pytest.mark.parametrize("mapping", ["our-reference", "rrn"])
+async def test_a_payment_told_twice_is_earned_once_and_held_until_two_officers_decide(
+    desk: Desk, mapping: str
+) -> None:
+    name = {"our-reference": "our-reference-paid-twice", "rrn": "rrn-fits-twice"}[mapping]
+    content = (SETTLEMENTS / f"{name}.csv").read_bytes()
+    if mapping == "rrn":
+        lines = [line for line in content.decode().splitlines() if "000001;" not in line]
+        first, again = [line for line in content.decode().splitlines() if "000001;" in line]
+        await desk.take_in("\n".join([*lines, first, ""]).encode(), desk_mapping(mapping))
+        content = "\n".join([*lines[:1], again, ""]).encode()
+    await desk.take_in(content, desk_mapping(mapping))
+    assert await earned(desk) == {"4110.PSR": 22_000, "2190": 2000, "fees": -168}
+    await desk.recognise()
+    assert await earned(desk) == {"4110.PSR": 24_000, "fees": -168}
+
+
+async def test_what_an_rrn_of_the_day_before_earned_is_not_asked_for_by_an_sts(desk: Desk) -> None:
+    late = {**EXPECTED["booked"][0], "reference": "kami-8", "acquirer_reference": "ACQ-8"}
+    late["paid_at"] = "2026-11-20T23:59:00+07:00"
+    await desk.book([late])
+    await desk.take_in((SETTLEMENTS / "rrn.csv").read_bytes(), desk_mapping("rrn"))
+    assert await earned(desk) == {"4110.PSR": 22_000, "fees": -154}
+
+
+def desk_mapping(name: str) -> SettlementMapping:
+    return mappings.mapping(SettlementMapping, f"by-{name}")
+
+
+async def earned(desk: Desk) -> dict[str, int]:
+    """What an STS would say of the batches once the bank has paid them out."""
+    async with desk.transactions.begin() as db:
+        names = set(await db.scalars(select(SettlementLine.batch_id)))
+        told = await fetch(db, sources.batches(desk.books.business_days), names, date(2026, 11, 1))
+        sums: dict[str, int] = {}
+        for row in told:
+            sums[row["source"]] = sums.get(row["source"], 0) + int(row["rp"])
+        return sums
