@@ -5,7 +5,9 @@ keys. An attendant may work any spot; what was taken, asked or counted by one is
 """
 
 import asyncio
-from collections.abc import Awaitable
+import re
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,27 +17,18 @@ from sqlalchemy import update
 
 from server import access
 from server.app import create_interface
-from server.casework.models import CaseKind
 from server.database import new_id
-from server.identity import api_keys, devices, units
+from server.identity import api_keys, units
 from server.identity import service as identity
 from server.identity.api_keys import Scope
 from server.identity.models import ROOT, Officer, Role
 from server.identity.units import Draft
-from server.office import settling
-from server.payments import choices
-from server.payments.choices import Wish
-from server.reconciliation import payouts
-from server.reconciliation.payouts import ToldAccount
-from server.spots import units as moves
+from tests.faults import own_acts
 from tests.faults.handheld_stage import PIN, officers
+from tests.faults.own_acts import Act
 from tests.faults.stage import Stage
 from tests.server.asking import ELSEWHERE, FORM, OF_A_UNIT, about, as_told, ask, asker, at
 from tests.server.handhelds import Handheld, approved, nonce_for
-from tests.server.office.test_casework import sign_case
-from tests.server.reconciliation.paying import KEY
-from tests.server.rules import test_rules as rules
-from tests.server.spots import test_proposals as tariffs
 
 PASSWORD = "kata sandi uji peran"
 ASKED_AT_ONCE = 8
@@ -43,6 +36,8 @@ BEYOND = "let in beyond their rights"
 OTHERS = "let in to what is another's"
 REFUSED = {403, 404, 422}
 """What is of another unit is not there; a photo that is none is refused before."""
+DECIDES = re.compile("/decisions?$|^/office/complaints/.*/answer$")
+"""The routes on which one officer decides what another proposed."""
 Clients = dict[Role | None, httpx.AsyncClient]
 """As nobody, and as an officer of each role."""
 
@@ -50,15 +45,22 @@ Clients = dict[Role | None, httpx.AsyncClient]
 async def ask_for_more(stage: Stage) -> None:
     """T28."""
     if not stage.is_ours:
-        return await _refunded_to_anybody(stage)
+        await _refunded_to_anybody(stage)
+        return
+    async with _everybody(stage) as clients:
+        await _matrix(stage, clients)
+        for kind in KINDS:
+            await kind(stage, clients)
+            stage.tally.fired[kind.__name__.strip("_").replace("_", " ")] += 1
+
+
+@asynccontextmanager
+async def _everybody(stage: Stage) -> AsyncIterator[Clients]:
     clients: Clients = {None: _client(stage)}
     try:
         for role in Role:
             clients[role] = await _signed_in(stage, role)
-        await _matrix(stage, clients)
-        for kind in (_of_another_device, _of_another_key, _of_another_unit, _of_oneself):
-            await kind(stage, clients)
-            stage.tally.fired[kind.__name__.strip("_").replace("_", " ")] += 1
+        yield clients
     finally:
         for client in clients.values():
             await client.aclose()
@@ -294,8 +296,7 @@ async def _not_there(stage: Stage, elsewhere: httpx.AsyncClient, rule: access.Ru
     return len(found)
 
 
-async def _of_oneself(stage: Stage, clients: Clients) -> None:
-    """Another's sign-in, and one's own request decided after one's role has changed."""
+async def _of_another_officer(stage: Stage, clients: Clients) -> None:
     maker, checker = clients[Role.BENDAHARA], clients[Role.VERIFIKATOR]
     of_other = """SELECT s.id FROM officer_sign_ins s JOIN officers o ON o.id = officer_id
         WHERE login = $1"""
@@ -305,54 +306,69 @@ async def _of_oneself(stage: Stage, clients: Clients) -> None:
                   "sign-in-not-found")  # fmt: skip
     if (await checker.get("/office/account")).status_code != 200:
         stage.tally.violate(OTHERS, "a sign-in was ended")
+
+
+async def _of_two(stage: Stage, _clients: Clients) -> None:
+    """Each act of two officers, decided by who proposed it and by whoever may not decide.
+
+    On a stage of its own, whose books are not judged: some proposals' rows are written by hand.
+    """
+    apart = Stage(stage.cluster, stage.subject, stage.folder.parent / "two", "T28 two")
+    apart.tally = stage.tally
+    async with apart.standing(), _everybody(apart) as clients:
+        await _on_shift(apart, "JP-U1")
+        await _tried(apart, clients)
+
+
+async def _tried(stage: Stage, clients: Clients) -> None:
+    maker, login = clients[Role.BENDAHARA], f"uji-{Role.BENDAHARA}"
     refund_id = await _refund_asked(stage, maker)
-    login = f"uji-{Role.BENDAHARA}"
-    proposed = await _proposed(stage, login)
+    acts = await own_acts.proposed(stage, login)
+    acts.append(Act("refunds", f"/office/refunds/{refund_id}/decision", "same-person"))
+    await stage.settle()
+    before = await _written(stage, acts)
+    decisions = [rule for rule in access.rules(create_interface()) if DECIDES.search(rule.path)]
+    for act in acts:
+        await _without_the_right(stage, clients, act, decisions)
+    # Proposed as one role, decided as another.
     await stage.rows("UPDATE officers SET role = $1 WHERE login = $2", Role.VERIFIKATOR, login)
-    asked = [(f"/office/refunds/{refund_id}", "same-person"), *proposed]
-    for where, refused in asked:
-        decision = "accept" if "casework" in where else "approve"
-        form = {"decision": decision, "why": "uji"}
-        decided = maker.post(f"{where}/decision", data=form)
-        await _expect(stage, f"one's own decided: {where}", decided, refused)
-    for table in ("refunds", "tariff_proposals", "rule_proposals", "acquirer_choices"):
-        sql = f"SELECT state FROM {table} WHERE state <> 'requested'"
-        for [state] in await stage.rows(sql):
-            stage.tally.violate(OTHERS, f"{table} has one that is {state}")
+    for act in acts:
+        decided = maker.post(act.where, data={"why": "uji", **act.form})
+        await _expect(stage, f"one's own decided: {act.what}", decided, act.refused)
+        stage.tally.fired["an act of two tried by one"] += 1
+    there_is = {what for [what] in await stage.rows(own_acts.WHAT_THERE_IS)}
+    untried = there_is - own_acts.WITHOUT_STEPS - {act.what for act in acts}
+    untried |= {r.path for r in decisions if not any(_is_at(r, act.where) for act in acts)}
+    for what in untried:
+        stage.tally.violate("an act of two was not tried", what)
+    after = await _written(stage, acts)
+    for table in before:
+        if after[table] != before[table]:
+            stage.tally.violate(OTHERS, f"{table} was changed")
 
 
-async def _proposed(stage: Stage, login: str) -> list[tuple[str, str]]:
-    """Of each kind that two decide, one of his: where it is decided, and how he is refused."""
-    now, known = datetime.now(UTC), ("sandbox",)
-    async with officers(stage) as transactions:
-        tariff = await tariffs.propose(transactions, login=login)
-        rule = await rules.propose(transactions, rules.PAYOUT, login)
-        case = await sign_case(transactions, now)
-        handheld = Handheld()
-        async with transactions.begin() as db:
-            me = await identity.officer_named(db, login)
-            told = ToldAccount("2130", "Karang Taruna (sampel)", "Bank", "Uji", "000001")
-            await payouts.record_account(db, me, told, KEY, now=now)
-            await settling.propose(db, me, CaseKind.SIGN, case, "sudah diganti", now=now)
-            wish = {"starts_at": now + timedelta(hours=1), "now": now}
-            choice = await choices.ask(db, me, Wish("sandbox", "PSR", "uji"), known, **wish)
-            await db.execute(update(Officer).where(Officer.id == me).values(role=Role.ADMIN))
-            code = await devices.issue_code(db, me, now=now)
-            device = await devices.enrol(
-                db, code=code, public_key=handheld.public_key, name="HP uji", now=now
-            )
-            told_move = (moves.Subject.ZONE, "PSR", ROOT, "SK uji")
-            move = await moves.propose(db, me, *told_move, now=now)
-    [[payee]] = await stage.rows("SELECT id FROM payee_accounts")
-    return [
-        (f"/office/tariffs/proposals/{tariff}", "own-tariff-proposal"),
-        (f"/office/rules/proposals/{rule}", "own-rule-proposal"),
-        (f"/office/payouts/accounts/{payee}", "own-payee-account"),
-        (f"/office/casework/{CaseKind.SIGN}/{case}", "same-person"),
-        (f"/office/acquirers/choices/{choice}", "own-acquirer-choice"),
-        (f"/office/devices/{device}", "own-enrolment"),
-        (f"/office/units/moves/{move}", "own-unit-move"),
-    ]
+async def _written(stage: Stage, acts: Sequence[Act]) -> dict[str, list[str]]:
+    """What stands of these acts, and in the ledger."""
+    tables = {act.what.split()[0] for act in acts} | {"payee_accounts", "ledger_entries"}
+    asked = "SELECT t::text FROM {} t ORDER BY 1"
+    return {table: [row[0] for row in await stage.rows(asked.format(table))] for table in tables}
+
+
+async def _without_the_right(
+    stage: Stage, clients: Clients, act: Act, decisions: Sequence[access.Rule]
+) -> None:
+    """An act that really waits, by nobody and by every role that may not decide it."""
+    [rule] = [rule for rule in decisions if _is_at(rule, act.where)]
+    for role, client in clients.items():
+        if role is None or not rule.lets_in(role):
+            refused = "not-signed-in" if role is None else "role-not-allowed"
+            decided = client.post(act.where, data={"why": "uji", **act.form})
+            await _expect(stage, f"decided by {role}: {act.what}", decided, refused)
+            stage.tally.fired["an act of two tried without the right"] += 1
+
+
+def _is_at(rule: access.Rule, where: str) -> bool:
+    return re.fullmatch(re.sub(r"{\w+}", "[^/]+", rule.path), where) is not None
 
 
 async def _refund_asked(stage: Stage, maker: httpx.AsyncClient) -> UUID:
@@ -373,3 +389,6 @@ async def _refund_asked(stage: Stage, maker: httpx.AsyncClient) -> UUID:
     if answer.status_code != 303:
         stage.tally.violate("harness dead: no refund", answer.text)
     return refund_id
+
+
+KINDS = (_of_another_device, _of_another_key, _of_another_unit, _of_another_officer, _of_two)

@@ -13,6 +13,14 @@ from server.identity import service as identity
 from server.office import settling
 from server.sync.models import QuarantineCase, QuarantinedEvent
 
+TWO_OFFICERS = r"""
+    SELECT DISTINCT conrelid::regclass::text FROM pg_constraint
+    WHERE contype = 'c' AND pg_get_constraintdef(oid) ~ '_by (<>|=) \w+_by'
+    UNION SELECT tgrelid::regclass::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE NOT t.tgisinternal AND p.prosrc ~ '(officer_id|decided_by|who) ='
+"""
+"""The tables of what one officer proposes and another decides."""
+
 
 async def held_back(db: AsyncSession) -> list[tuple[QuarantineCase, int]]:
     """Devices' cases that are open, with how many events each holds."""

@@ -28,6 +28,7 @@ from server.reconciliation import payouts
 from server.reconciliation.payouts import ToldAccount
 from server.spots import service as spots
 from server.spots import units
+from tests.server.deciding import TWO_OFFICERS
 from tests.server.handhelds import pending
 from tests.server.office.test_units import ELSEWHERE, add_officer, add_unit
 from tests.server.payments.voucher_officers import propose_issue
@@ -148,14 +149,6 @@ async def test_a_complaint_waits_for_whoever_may_end_it(
     # Neither who answered it nor who ended it on that answer may end it now.
     for login, expected in ((sample.CHECKER, []), (sample.OFFICER, []), ("sari", waits)):
         assert await waits_for(transactions, login, now) == expected, login
-
-
-TWO_OFFICERS = r"""
-    SELECT DISTINCT conrelid::regclass::text FROM pg_constraint
-    WHERE contype = 'c' AND pg_get_constraintdef(oid) ~ '_by (<>|=) \w+_by'
-    UNION SELECT tgrelid::regclass::text FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE NOT t.tgisinternal AND p.prosrc ~ '(officer_id|decided_by|who) ='
-"""
 
 
 async def test_whatever_the_database_wants_two_officers_for_is_on_the_list(
