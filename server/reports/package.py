@@ -111,7 +111,7 @@ async def _make(
     try:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             written = _Written(archive)
-            await _write_sheets(transactions, written, wanted.period, books)
+            await _write_sheets(transactions, written, wanted.period, books, now)
             days: list[date] = []
             if wanted.proofs and audit_signer is not None:
                 days = await _write_proofs(
@@ -190,13 +190,14 @@ class _Written:
 
 
 async def _write_sheets(
-    transactions: Transactions, written: _Written, period: Period, books: Books
+    transactions: Transactions, written: _Written, period: Period, books: Books, now: datetime
 ) -> None:
     bounds = {
         "first": period.first,
         "last": period.last,
         "start": books.business_days.bounds(period.first)[0],
         "until": books.business_days.bounds(period.last)[1],
+        "over": min(period.last + timedelta(days=1), books.day(now)),
     }
     async with transactions.begin() as db:
         for statement in OPENING.split(";"):

@@ -1,13 +1,15 @@
 """What an auditor's package holds: each CSV with its columns, and the question that fills it.
 
-`:first` and `:last` are the period's business days, `:start` and `:until` its moments. The words
-are Bahasa Indonesia: they go into the package's README and its `datapackage.json`.
+`:first` and `:last` are the period's business days, `:start` and `:until` its moments; vouchers
+that were good until a day before `:over` have expired at its end. The words are Bahasa Indonesia:
+they go into the package's README and its `datapackage.json`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.ledger import postings
+from server.payments import voucher_stock
 from server.reconciliation import transfers
 
 
@@ -553,6 +555,108 @@ SHEETS = (
            LEFT JOIN officers o ON o.id = d.received_by
            WHERE d.deposited_on BETWEEN :first AND :last
                OR (d.recorded_at >= :start AND d.recorded_at < :until) ORDER BY d.id""",
+    ),
+    Sheet(
+        "voucher_batches",
+        "Batch voucher sampai akhir masa ini; jumlah owed_rp = saldo kredit akun 2140",
+        (
+            ("batch", COUNT, "nomor batch"),
+            ("seller", TEXT, "penjual, pihak pada akun 1170"),
+            ("count", COUNT, "berapa voucher"),
+            ("value_rp", RP, "nilai satu voucher"),
+            ("vehicle_class", TEXT, "untuk jenis kendaraan; kosong: semua"),
+            ("valid_until", DAY, "hari terakhir"),
+            ("issued_at", AT, "kapan diterbitkan"),
+            ("issued_by", TEXT, "pengusul dan pemutus"),
+            ("entry_id", ID, "jurnal penerbitannya"),
+            ("before", COUNT, "beredar sebelum hari pertama"),
+            ("redeemed", COUNT, "dipakai dalam masa ini"),
+            ("voided", COUNT, "dibatalkan dalam masa ini"),
+            ("left", COUNT, "beredar pada hari terakhir"),
+            ("owed_rp", RP, "nilai yang beredar itu, dalam akun 2140"),
+            ("expired_rp", RP, "di antaranya habis masa berlakunya; tetap dalam akun 2140"),
+        ),
+        """WITH ends AS (
+               SELECT batch, count(*) AS all_,
+                   count(charge_id) FILTER (WHERE ended_at >= :start) AS redeemed,
+                   count(why) FILTER (WHERE ended_at >= :start) AS voided
+               FROM voucher_ends WHERE ended_at < :until GROUP BY batch
+           ), batches AS (
+               SELECT b.*, coalesce(e.redeemed, 0) AS redeemed, coalesce(e.voided, 0) AS voided,
+                   b.count - coalesce(e.all_, 0) AS left_
+               FROM voucher_batches b LEFT JOIN ends e ON e.batch = b.number
+               WHERE b.issued_at < :until
+           )
+           SELECT number, seller, count, value_rp, vehicle_class, valid_until, issued_at, issued_by,
+               entry_id, CASE WHEN issued_at < :start THEN left_ + redeemed + voided ELSE 0 END,
+               redeemed, voided, left_, left_ * value_rp,
+               CASE WHEN valid_until < :over THEN left_ * value_rp ELSE 0 END
+           FROM batches ORDER BY number""",
+    ),
+    Sheet(
+        "voucher_sellers",
+        "Utang penjual voucher: akun 1170 menurut penjual",
+        (
+            ("seller", TEXT, "penjual"),
+            ("before_rp", RP, "terutang sebelum hari pertama"),
+            ("given_rp", RP, "nilai voucher yang diserahkan dalam masa ini"),
+            ("voided_rp", RP, "nilai voucher yang dibatalkan"),
+            ("paid_rp", RP, "yang disetor penjual"),
+            ("owed_rp", RP, "terutang pada hari terakhir = before + given - voided - paid"),
+        ),
+        f"""SELECT *, before_rp + given_rp - voided_rp - paid_rp FROM (
+               {voucher_stock.ACCOUNTS.replace("$1", ":first").replace("$2", ":last")}
+           ) t (seller, before_rp, given_rp, voided_rp, paid_rp) ORDER BY seller""",
+    ),
+    Sheet(
+        "voucher_proposals",
+        "Usulan penerbitan dan pembatalan voucher, dengan siapa",
+        (
+            ("id", ID, "nomor usulan"),
+            ("act", TEXT, "issue: penerbitan; void: pembatalan"),
+            ("batch", COUNT, "nomor batch; kosong: penerbitan yang tidak disetujui"),
+            ("seller", TEXT, "penjual, dari penerbitan"),
+            ("count", COUNT, "berapa voucher, dari penerbitan"),
+            ("value_rp", RP, "nilai satu voucher, dari penerbitan"),
+            ("first_number", COUNT, "voucher pertama, dari pembatalan"),
+            ("last_number", COUNT, "voucher terakhir, dari pembatalan"),
+            ("reason", TEXT, "alasan pengusul"),
+            ("state", TEXT, "keadaan terakhir"),
+            ("proposed_by", TEXT, "pengusul"),
+            ("proposed_at", AT, "kapan diusulkan"),
+            ("decided_by", TEXT, "pemutus; pengusul sendiri bila ditarik"),
+            ("decided_at", AT, "kapan diputuskan"),
+            ("why", TEXT, "alasan pemutus"),
+        ),
+        f"""SELECT p.id, p.act, p.batch, p.seller, p.count, p.value_rp, p.first_number,
+               p.last_number, {MASKED.format("p.reason")}, p.state, m.login, p.proposed_at,
+               k.login, p.decided_at, {MASKED.format("p.why")}
+           FROM voucher_proposals p LEFT JOIN officers m ON m.id = p.proposed_by
+           LEFT JOIN officers k ON k.id = p.decided_by
+           WHERE p.proposed_at < :until AND (p.decided_at IS NULL OR p.decided_at >= :start)
+           ORDER BY p.id""",
+    ),
+    Sheet(
+        "voucher_ends",
+        "Voucher yang dipakai atau dibatalkan dalam masa ini",
+        (
+            ("serial", TEXT, "nomor voucher"),
+            ("batch", COUNT, "nomor batch"),
+            ("value_rp", RP, "nilainya, yang berkurang dari akun 2140"),
+            ("ended_at", AT, "kapan"),
+            ("charge_id", ID, "tagihan yang dibayarnya; kosong: dibatalkan"),
+            ("entry_id", ID, "jurnal pemakaiannya; pembatalan: source vouchers-voided:…"),
+            ("proposal_id", ID, "usulan pembatalannya, di voucher_proposals"),
+            ("why", TEXT, "alasan pembatalan"),
+        ),
+        f"""SELECT e.serial, e.batch, b.value_rp, e.ended_at, e.charge_id, m.entry_id, p.id,
+               {MASKED.format("e.why")}
+           FROM voucher_ends e JOIN voucher_batches b ON b.number = e.batch
+           LEFT JOIN money m ON m.voucher_serial = e.serial
+           LEFT JOIN voucher_proposals p ON e.charge_id IS NULL AND p.batch = e.batch
+               AND p.act = 'void' AND p.state = 'approved' AND p.decided_at = e.ended_at
+               AND split_part(e.serial, '-', 3)::int BETWEEN p.first_number AND p.last_number
+           WHERE e.ended_at >= :start AND e.ended_at < :until ORDER BY e.batch, e.serial""",
     ),
     Sheet(
         "payout_runs",
