@@ -3,6 +3,7 @@
 Plain ASGI, in front of everything, so that nothing is read or parsed before it is judged.
 """
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -19,6 +20,8 @@ FILE_PATHS = (
     "/office/statement",
     "/office/statement/preview",
 )
+MAX_SPOT_FILE = 9 * 1024 * 1024
+SPOT_FILE_PATHS = "/office/spots/files/"
 MAX_PICTURE = 13 * 1024 * 1024
 PICTURE_PATHS = ("/pengaduan", "/periksa")
 FORM_PATHS = (
@@ -39,6 +42,24 @@ class BodyTooLarge(Problem):
     status = 413
     title_id = "Kiriman terlalu besar"
     title_en = "The request body is too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"at most {most_mb(limit)} MB")
+        self.limit = limit
+
+    def body(self, language: str) -> dict[str, Any]:
+        english = f"At most {most_mb(self.limit)} MB."
+        indonesian = f"Paling besar {most_mb(self.limit)} MB."
+        if self.limit == MAX_SPOT_FILE:
+            english += " Split the file, with all codes of a spot in one part."
+            indonesian += " Bagi berkasnya; semua kode satu titik tetap dalam satu bagian."
+        told = english if language == "en" else indonesian
+        return super().body(language) | {"detail": told}
+
+
+def most_mb(limit: int) -> int:
+    """How large a file may be: of a form's limit, one is for the form around it."""
+    return max(1, (limit >> 20) - 1)
 
 
 class ForeignForm(Problem):
@@ -62,7 +83,7 @@ class Guard:
         limit = _limit(scope["path"])
         told = headers.get("content-length", "0")
         if not told.isdigit() or int(told) > limit:
-            await respond(Request(scope), BodyTooLarge())(scope, receive, send)
+            await respond(Request(scope), BodyTooLarge(limit))(scope, receive, send)
         elif _from_elsewhere(scope, headers):
             await respond(Request(scope), ForeignForm())(scope, receive, send)
         else:
@@ -72,6 +93,8 @@ class Guard:
 def _limit(path: str) -> int:
     if path in FILE_PATHS:
         return MAX_FILE
+    if path.startswith(SPOT_FILE_PATHS):
+        return MAX_SPOT_FILE
     return MAX_PICTURE if path in PICTURE_PATHS else MAX_BODY
 
 
@@ -83,7 +106,7 @@ def _counted(receive: Receive, limit: int) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > limit:
-            raise BodyTooLarge
+            raise BodyTooLarge(limit)
         return message
 
     return counting

@@ -125,6 +125,7 @@ SEALED: Mapping[str, Sealed] = {
     "shift_closings": Sealed(None),
     "shifts": Sealed(None, left_out=_these("token_hash")),
     "sign_changes": Sealed(),
+    "spot_files": Sealed(),
     "statement_lines": Sealed(digests=_these("narrative")),
     "stay_voids": Sealed(None),
     "unsettled_lines": Sealed(),

@@ -177,6 +177,7 @@ def import_attendants(
     dry_run: Annotated[bool, typer.Option(help="Check the file, change nothing.")] = False,
 ) -> None:
     """Ask for every attendant of a CSV, all or none; every bad line is named. Exits with 4."""
+    from server.errors import FileRefused
     from server.identity import units
     from server.settings import Settings
     from server.spots import rosters
@@ -192,8 +193,10 @@ def import_attendants(
     try:
         text = file.read_text(encoding="utf-8")
         count = acting_as(data, officer, work)
-    except (rosters.RosterUnfit, UnicodeDecodeError) as exc:
-        fail(f"{file.name}: {exc}")
+    except FileRefused as exc:
+        fail("\n".join(f"{file.name}: {f.indonesian} / {f.english}" for f in exc.faults))
+    except UnicodeDecodeError:
+        fail(f"{file.name}: bukan teks UTF-8 / not text in UTF-8")
     print(f"{count} attendants{' would be' if dry_run else ''} asked for")
     if not dry_run:
         _wait_for_another()

@@ -264,10 +264,10 @@ def _taken_in(data: Path, file: Path, dry_run: bool, kind: "Kind") -> int:
     content = file.read_bytes()
 
     async def work(db: Any, _books: Any) -> int:
-        count = await printing.take_in(db, kind, file.name, content, now=datetime.now(UTC))
+        now = datetime.now(UTC)
         if dry_run:
-            await db.rollback()
-        return count
+            return (await printing.preview(db, kind, file.name, content, now=now)).rows
+        return (await printing.take_in(db, kind, file.name, content, login(), now=now)).rows
 
     try:
         return in_transaction(data, work)

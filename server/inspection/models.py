@@ -57,6 +57,28 @@ class PostedCode(Base):
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+class SpotFile(Base):
+    """A file of spots or of posted codes that was taken in: by whom, what it did. Insert-only."""
+
+    __tablename__ = "spot_files"
+    __table_args__ = (
+        CheckConstraint("kind IN ('spots', 'codes')", name="kind"),
+        CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+        CheckConstraint("least(rows, added, changed, gone) >= 0", name="counts"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    rows: Mapped[int]
+    added: Mapped[int]
+    changed: Mapped[int]
+    gone: Mapped[int]
+    who: Mapped[str] = mapped_column(Text)
+    taken_at: Mapped[datetime] = mapped_column(Instant)
+
+
 class SignCheck(Base):
     """What an attendant found a spot's sign to be; `fault` is empty for the right one. Insert-only.
 

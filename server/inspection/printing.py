@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import qris
 from domain import sign_link
 from server.errors import FileRefused, Problem
 from server.inspection import signs as posted_codes
+from server.inspection.models import SpotFile
 from server.ledger import service as ledger
+from server.paging import Page, page
 from server.payments import queries
 from server.payments.books import Books
 from server.payments.vouchers import NoSeal
@@ -114,24 +117,6 @@ Kind = Literal["spots", "codes"]
 """What a file tells of: spots with their zones, or the codes that are posted at spots."""
 
 
-async def take_in(db: AsyncSession, kind: Kind, name: str, content: bytes, *, now: datetime) -> int:
-    """Posted codes from CSV, or spots, with accounts for their zones; all or nothing.
-
-    Spots may come as GeoJSON, where the name says so. Returns how many there were; raises
-    FileRefused naming all that is wrong.
-    """
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise FileRefused("not text in UTF-8", "bukan teks UTF-8") from exc
-    if kind == "codes":
-        return await posted_codes.import_codes(db, text, now=now)
-    is_geojson = name.lower().endswith((".geojson", ".json"))
-    count = await (geojson.import_features if is_geojson else spots.import_spots)(db, text)
-    await ledger.open_accounts(db, await spots.zone_names(db))
-    return count
-
-
 @dataclass(frozen=True)
 class Change:
     """A line of what a file would do: of what, as it stands, and as the file has it."""
@@ -159,16 +144,71 @@ class Preview:
         return len(self.changes) - self.added - self.gone
 
 
+async def take_in(
+    db: AsyncSession, kind: Kind, name: str, content: bytes, who: str, *, now: datetime
+) -> SpotFile:
+    """Posted codes from CSV, or spots, with accounts for their zones; all or nothing.
+
+    Spots may come as GeoJSON, where the name says so. Returns the record of it; raises FileRefused
+    naming all that is wrong.
+    """
+    did = await _put_in(db, kind, name, content, now=now)
+    record = SpotFile(
+        kind=kind,
+        name=name,
+        sha256=hashlib.sha256(content).digest(),
+        rows=did.rows,
+        added=did.added,
+        changed=did.changed,
+        gone=did.gone,
+        who=who,
+        taken_at=now,
+    )
+    db.add(record)
+    await db.flush()
+    return record
+
+
+async def taken_in(
+    db: AsyncSession, before: str | None, kind: Kind | None = None
+) -> Page[SpotFile]:
+    """The files there were, of one kind or of both; the newest first."""
+    files = select(SpotFile)
+    asked = files.where(SpotFile.kind == kind) if kind else files
+    return await page(db, asked, (SpotFile.id,), before, lambda file: file)
+
+
 async def preview(
     db: AsyncSession, kind: Kind, name: str, content: bytes, *, now: datetime
 ) -> Preview:
     """Raises FileRefused as taking it in would."""
+    async with undone(db):
+        return await _put_in(db, kind, name, content, now=now)
+
+
+async def _put_in(
+    db: AsyncSession, kind: Kind, name: str, content: bytes, *, now: datetime
+) -> Preview:
     told = _spots_told if kind == "spots" else _codes_told
     before = await told(db)
-    async with undone(db):
-        rows = await take_in(db, kind, name, content, now=now)
-        after = await told(db)
-    return Preview(rows, _changes(before, after))
+    rows = await _read_in(db, kind, name, content, now=now)
+    return Preview(rows, _changes(before, await told(db)))
+
+
+async def _read_in(
+    db: AsyncSession, kind: Kind, name: str, content: bytes, *, now: datetime
+) -> int:
+    """How many rows there were."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise FileRefused("not text in UTF-8", "bukan teks UTF-8") from exc
+    if kind == "codes":
+        return await posted_codes.import_codes(db, text, now=now)
+    is_geojson = name.lower().endswith((".geojson", ".json"))
+    count = await (geojson.import_features if is_geojson else spots.import_spots)(db, text)
+    await ledger.open_accounts(db, await spots.zone_names(db))
+    return count
 
 
 Told = dict[tuple[str, ...], str]

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Uuid, any_, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +20,7 @@ from server.paging import Page, page
 from server.spots import service as spots
 from server.spots import signs as registry
 from server.spots.models import Spot
-from server.spots.service import SpotCodeMistyped, SpotNotFound
+from server.spots.service import SpotNotFound
 
 COLUMNS = ("spot", "qris")
 
@@ -31,15 +32,22 @@ async def import_codes(db: AsyncSession, text: str, *, now: datetime) -> int:
     Returns how many codes stand there. Raises FileRefused naming every wrong line.
     """
     rows = await _rows(db, text)
-    for spot_id in {spot_id for spot_id, _ in rows}:
-        wanted = {_identity(payload): payload for of, payload in rows if of == spot_id}
-        known = await db.scalars(
-            select(PostedCode).where(PostedCode.spot_id == spot_id, PostedCode.retired_at.is_(None))
-        )
-        for code in known:
-            if wanted.pop(_identity(code), None) is None:
-                code.retired_at = now
-        for nmid, pan, criteria, mcc, name, amount_rp in wanted:
+    wanted: dict[UUID, dict[Identity, None]] = {}
+    for spot_id, payload in rows:
+        wanted.setdefault(spot_id, {})[_identity(payload)] = None
+    count = sum(map(len, wanted.values()))
+    known = select(PostedCode).where(
+        PostedCode.spot_id == any_(literal(list(wanted), ARRAY(Uuid))),
+        PostedCode.retired_at.is_(None),
+    )
+    for code in await db.scalars(known):
+        left = wanted[code.spot_id]
+        if _identity(code) in left:
+            del left[_identity(code)]
+        else:
+            code.retired_at = now
+    for spot_id, left in wanted.items():
+        for nmid, pan, criteria, mcc, name, amount_rp in left:
             db.add(
                 PostedCode(
                     spot_id=spot_id,
@@ -53,7 +61,7 @@ async def import_codes(db: AsyncSession, text: str, *, now: datetime) -> int:
                 )
             )
     await db.flush()
-    return len({(spot_id, _identity(payload)) for spot_id, payload in rows})
+    return count
 
 
 Identity = tuple[str | None, str | None, str | None, str, str, int | None]
@@ -67,18 +75,16 @@ def _identity(code: PostedCode | qris.QrisPayload) -> Identity:
 
 async def _rows(db: AsyncSession, text: str) -> list[tuple[UUID, qris.QrisPayload]]:
     faults, rows = Faults(), []
+    named = {fields["spot"] for _, fields in spots.csv_lines(text, COLUMNS, Faults())}
+    known = await spots.find_all(db, named)
     for line, fields in spots.csv_lines(text, COLUMNS, faults):
         with faults.gathered(*spots.at_line(line)):
-            rows.append((await _spot_id(db, fields["spot"]), _static(fields["qris"])))
+            code = spots.code_of(fields["spot"])
+            if code not in known:
+                raise spots.refusal(SpotNotFound(), fields["spot"])
+            rows.append((known[code].id, _static(fields["qris"])))
     faults.refuse_any()
     return rows
-
-
-async def _spot_id(db: AsyncSession, code: str) -> UUID:
-    try:
-        return (await spots.find(db, code)).id
-    except (SpotCodeMistyped, SpotNotFound) as exc:
-        raise spots.refusal(exc, code) from exc
 
 
 def _static(text: str) -> qris.QrisPayload:

@@ -5,6 +5,7 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
@@ -12,14 +13,17 @@ from fastapi.responses import RedirectResponse
 from server import pages
 from server.database import Transaction, TransactionsDep, fetch
 from server.errors import Fault, FileRefused, Problem
+from server.guard import MAX_SPOT_FILE, most_mb
 from server.identity.models import Officer
 from server.identity.service import Right, rights_of
 from server.inspection import printing
+from server.inspection.models import SpotFile
 from server.inspection.printing import Kind, Preview
 from server.office import taken_out
 from server.office.imports import FileNotPreviewed, FileNotTaken, content_of, name_of
 from server.office.refunds import Reason
 from server.office.signed_in import OfficerDep, Within, allowed, confirmed
+from server.pages import Before, Blank
 from server.payments.wiring import WiringDep
 from server.spots import sheets, signs
 from server.spots.service import SpotNotFound
@@ -68,9 +72,7 @@ async def spots_page(
     own: Within,
     zone: Annotated[str, Query(max_length=10)] = "",
     after: After = None,
-    taken: Annotated[int | None, Query(ge=0)] = None,
 ) -> Response:
-    """`taken` is of how many lines a file was that was just taken in."""
     rows = await fetch(db, SPOTS, zone or None, after, PAGE + 1, own.zones)
     return pages.render(
         request,
@@ -81,14 +83,36 @@ async def spots_page(
         zone=zone,
         zones=await own.zone_names(db),
         after=rows[PAGE - 1]["code"] if len(rows) > PAGE else None,
-        taken=taken,
         may_manage=Right.MANAGE_SPOTS in rights_of(officer),
         sizes=sheets.SIZES,
         has_seal=wired.books.seal is not None,
+        most_mb=most_mb(MAX_SPOT_FILE),
     )
 
 
 # Files
+
+
+@router.get("/files")
+async def files_page(
+    request: Request,
+    officer: OfficerDep,
+    db: Transaction,
+    wired: WiringDep,
+    kind: Annotated[Kind | None, Blank, Query()] = None,
+    before: Before = None,
+    taken: Annotated[UUID | None, Blank, Query()] = None,
+) -> Response:
+    """Every file that was taken in; `taken` is the record of the one that just was."""
+    return pages.render(
+        request,
+        TEMPLATES,
+        "spot-files.html",
+        books=wired.books,
+        files=await printing.taken_in(db, before, kind),
+        kind=kind or "",
+        taken=await db.get(SpotFile, taken) if taken else None,
+    )
 
 
 @router.get("/files/{kind}/preview")
@@ -140,10 +164,11 @@ async def take_in(
         raise FileNotPreviewed
     name, content = name_of(file), await content_of(file, sha256)
     try:
-        count = await printing.take_in(db, kind, name, content, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        record = await printing.take_in(db, kind, name, content, officer.login, now=now)
     except FileRefused as exc:
         raise FileNotTaken(exc) from exc
-    return RedirectResponse(f"{HERE}?taken={count}", 303)
+    return RedirectResponse(f"{HERE}/files?taken={record.id}", 303)
 
 
 # Signs

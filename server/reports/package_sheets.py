@@ -488,6 +488,25 @@ SHEETS = (
            ORDER BY c.id""",
     ),
     Sheet(
+        "spot_files",
+        "Berkas titik parkir dan kode terpasang yang dimasukkan dalam masa ini",
+        (
+            ("id", ID, "nomor catatan"),
+            ("kind", TEXT, "spots: titik dan zonanya; codes: QRIS statis yang terpasang"),
+            ("name", TEXT, "nama berkas"),
+            ("sha256", TEXT, "SHA-256 berkas itu"),
+            ("rows", COUNT, "banyaknya titik atau kode dalam berkas"),
+            ("added", COUNT, "yang baru"),
+            ("changed", COUNT, "yang diubah"),
+            ("gone", COUNT, "yang tidak berlaku lagi"),
+            ("who", TEXT, "yang memasukkan; cli: lewat baris perintah"),
+            ("taken_at", AT, "kapan dimasukkan"),
+        ),
+        """SELECT f.id, f.kind, f.name, encode(f.sha256, 'hex'), f.rows, f.added, f.changed,
+               f.gone, f.who, f.taken_at
+           FROM spot_files f WHERE f.taken_at >= :start AND f.taken_at < :until ORDER BY f.id""",
+    ),
+    Sheet(
         "day_closes",
         "Penutupan hari usaha dengan potret angkanya",
         (

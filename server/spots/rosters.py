@@ -1,27 +1,22 @@
 """A CSV of attendants with their spots, taken in by one officer for another to approve."""
 
-import csv
-import io
 from datetime import date, datetime, time
 from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from server.errors import Problem
+from server.errors import Faults, FileRefused, Problem
 from server.identity import attendants
 from server.identity.attendants import Particulars
 from server.spots import assignments
 from server.spots.assignments import Hours
+from server.spots.service import at_line, csv_lines
 
 COLUMNS = (
     "code", "name", "nik", "sk_number", "sk_from", "sk_until", "spots", "days", "starts", "ends",
 )  # fmt: skip
 MOST_LINES = 5_000
-
-
-class RosterUnfit(ValueError):
-    """A file that cannot be taken in: every bad line, by its number and what is wrong."""
 
 
 async def take_in(
@@ -35,34 +30,20 @@ async def take_in(
     today: date,
     now: datetime,
 ) -> int:
-    """Ask for every attendant of a file, all or none; how many. Raises RosterUnfit.
+    """Ask for every attendant of a file, all or none; how many. Raises FileRefused.
 
     They are of the officer's unit where none is told.
     """
-    bad: list[str] = []
-    lines = _lines(text)
-    for number, line in lines:
-        try:
+    faults, count = Faults(), 0
+    for number, line in csv_lines(text, COLUMNS, faults):
+        count += 1
+        if count > MOST_LINES:
+            raise FileRefused(f"at most {MOST_LINES} lines", f"paling banyak {MOST_LINES} baris")
+        with faults.gathered(*at_line(number)):
             async with db.begin_nested():
                 await _take(db, by, line, why, key, unit_id, today, now)
-        except (Problem, ValueError) as exc:
-            bad.append(f"line {number}: {_said(exc)}")
-    if bad:
-        raise RosterUnfit("\n".join(bad))
-    return len(lines)
-
-
-def _lines(text: str) -> list[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True)
-    try:
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise RosterUnfit(f"the first line must be: {','.join(COLUMNS)}")
-        lines = [(reader.line_num, row) for row in reader]
-    except csv.Error as exc:
-        raise RosterUnfit(f"line {reader.line_num + 1}: {exc}") from exc
-    if len(lines) > MOST_LINES:
-        raise RosterUnfit(f"at most {MOST_LINES} lines")
-    return lines
+    faults.refuse_any()
+    return count
 
 
 async def _take(
@@ -75,12 +56,13 @@ async def _take(
     today: date,
     now: datetime,
 ) -> None:
-    if None in line or None in line.values():
-        raise ValueError(f"want {len(COLUMNS)} columns")
     told = {name: value.strip() for name, value in line.items()}
     for name, value in told.items():
         if not value.isprintable():
-            raise ValueError(f"{name} has signs that cannot be printed")
+            raise FileRefused(
+                f"{name} has signs that cannot be printed",
+                f"{name} memuat tanda yang tidak dapat dicetak",
+            )
     person = Particulars(
         told["name"],
         told["nik"],
@@ -89,29 +71,31 @@ async def _take(
         _day(told, "sk_until"),
     )
     code = told["code"].upper()
-    added = await attendants.add(db, by, code, person, why, key, unit_id=unit_id, now=now)
-    if told["spots"]:
-        days = frozenset(int(sign) for sign in told["days"] if sign.isdecimal())
-        hours = Hours(days, _time(told, "starts"), _time(told, "ends"), person.sk_from or today)
-        await assignments.assign(db, by, added, told["spots"].split(), hours, now=now)
+    try:
+        added = await attendants.add(db, by, code, person, why, key, unit_id=unit_id, now=now)
+        if told["spots"]:
+            days = frozenset(int(sign) for sign in told["days"] if sign.isdecimal())
+            hours = Hours(days, _time(told, "starts"), _time(told, "ends"), person.sk_from or today)
+            await assignments.assign(db, by, added, told["spots"].split(), hours, now=now)
+    except Problem as exc:
+        # In words that hold nothing of a NIK.
+        detail = f" ({exc.detail})" if exc.detail else ""
+        raise FileRefused(exc.title_en + detail, exc.title_id + detail) from exc
 
 
 def _day(told: dict[str, str], name: str) -> date | None:
     try:
         return date.fromisoformat(told[name]) if told[name] else None
     except ValueError as exc:
-        raise ValueError(f"{name} is no date like 2026-11-22") from exc
+        raise FileRefused(
+            f"{name} is no date like 2026-11-22", f"{name} bukan tanggal seperti 2026-11-22"
+        ) from exc
 
 
 def _time(told: dict[str, str], name: str) -> time:
     try:
         return time.fromisoformat(told[name])
     except ValueError as exc:
-        raise ValueError(f"{name} is no time like 07:00") from exc
-
-
-def _said(exc: Exception) -> str:
-    """In words that hold nothing of a NIK."""
-    if isinstance(exc, Problem):
-        return f"{exc.title_en}{f' ({exc.detail})' if exc.detail else ''}"
-    return str(exc)
+        raise FileRefused(
+            f"{name} is no time like 07:00", f"{name} bukan jam seperti 07:00"
+        ) from exc

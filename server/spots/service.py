@@ -205,26 +205,30 @@ async def import_spots(db: AsyncSession, text: str) -> int:
 
 async def put(db: AsyncSession, rows: Sequence[SpotRow]) -> None:
     """Put spots and their zones in; known ones are updated where they differ."""
-    zones = {row.zone: await put_zone(db, row.zone, row.zone_name) for row in rows}
-    for row in rows:
-        statement = upsert(Spot).values(
-            id=new_id(),
-            zone_id=zones[row.zone],
-            code=row.code,
-            place=row.place,
-            latitude=row.latitude,
-            longitude=row.longitude,
-            exclusive=row.exclusive,
-        )
-        told = {name: statement.excluded[name] for name in TOLD_OF_A_SPOT}
-        known = [getattr(Spot, name) for name in TOLD_OF_A_SPOT]
-        await db.execute(
-            statement.on_conflict_do_update(
-                index_elements=[Spot.code],
-                set_={**told, "written_in": WRITTEN_IN},
-                where=tuple_(*known) != tuple_(*told.values()),
-            )
-        )
+    names = {row.zone: row.zone_name for row in rows}
+    zones = {code: await put_zone(db, code, name) for code, name in names.items()}
+    statement = upsert(Spot)
+    told = {name: statement.excluded[name] for name in TOLD_OF_A_SPOT}
+    known = [getattr(Spot, name) for name in TOLD_OF_A_SPOT]
+    statement = statement.on_conflict_do_update(
+        index_elements=[Spot.code],
+        set_={**told, "written_in": WRITTEN_IN},
+        where=tuple_(*known) != tuple_(*told.values()),
+    )
+    values = [
+        {
+            "id": new_id(),
+            "zone_id": zones[row.zone],
+            "code": row.code,
+            "place": row.place,
+            "latitude": row.latitude,
+            "longitude": row.longitude,
+            "exclusive": row.exclusive,
+        }
+        for row in rows
+    ]
+    if values:  # a file may tell of outlines alone
+        await db.execute(statement, values)
 
 
 def _spot_rows(text: str) -> list[SpotRow]:

@@ -92,16 +92,20 @@ async def test_spots_are_taken_in_as_they_were_previewed(
     await expect(page.locator("main li")).to_contain_text(["baris 3", "baris 4"])
     await screens.examine(page, "spot-file-refused", english=False)
     good = NEW + of_zone(first, "Kios baru") + of_zone(new, "Depan toko")
-    await choose(page, "Pilih berkasnya", "titik.csv", good, "Pratinjau")
+    await choose(page, "Pilih ", "titik.csv", good, "Pratinjau")
     await expect(page.locator("tbody tr")).to_have_count(2)
-    await expect(page.get_by_role("status")).to_contain_text("1 baru, 1 diubah")
+    await expect(page.get_by_role("status")).to_contain_text("1 baru dan 1 diubah")
     await screens.examine(page, "spot-file", english=False)
     async with transactions.begin() as db:
         assert new not in await spots.find_all(db, [new]), "a preview stores nothing"
     sha256 = await page.locator("[name=sha256]").get_attribute("value")
     await show_password(page, PASSWORD)
-    await choose(page, "Pilih berkasnya", "titik.csv", good, "Masukkan")
-    await expect(page.get_by_role("status")).to_contain_text("2 baris")
+    await choose(page, "Pilih ", "titik.csv", good, "Masukkan")
+    await expect(page.get_by_role("status")).to_contain_text("2 baris; 1 baru, 1 diubah")
+    await screens.examine(page, "spot-files")
+    await page.goto("/office/spots/files?kind=codes&taken=01900000-0000-7000-8000-000000000001")
+    await expect(page.locator("tbody")).to_contain_text("Belum ada berkas")
+    await expect(page.get_by_role("status")).to_have_count(0)
     async with transactions.begin() as db:
         assert (await spots.find(db, new)).place == "Depan toko"
         assert (await spots.find(db, first)).place == "Kios baru"
@@ -126,10 +130,10 @@ async def test_posted_codes_are_registered_as_they_were_previewed(
     await page.goto("/office/spots")
     code = f"spot,qris\n{SPOT},{posted()}\n"
     await choose(page, "Berkas kode", "kode.csv", code, "Pratinjau kode")
-    await expect(page.get_by_role("status")).to_contain_text("1 baru, 0 tidak berlaku lagi")
+    await expect(page.get_by_role("status")).to_contain_text("1 baru dan 0 tidak berlaku lagi")
     await show_password(page, PASSWORD)
-    await choose(page, "Pilih berkasnya", "kode.csv", code, "Masukkan")
-    await expect(page.get_by_role("status")).to_contain_text("1 baris")
+    await choose(page, "Pilih ", "kode.csv", code, "Masukkan")
+    await expect(page.get_by_role("status")).to_contain_text("1 baris; 1 baru")
     async with transactions.begin() as db:
         [known] = await posted_codes.posted(db)
     assert (known.spot_code, known.retired) == (SPOT, False)

@@ -19,6 +19,7 @@ from server.identity import service as identity
 from server.identity import units
 from server.identity.models import ROOT, Role
 from server.identity.units import Draft
+from server.inspection.models import SpotFile
 from server.payments.books import Books
 from server.sample import CHECKER, OFFICER
 from server.settings import Settings
@@ -255,6 +256,9 @@ async def test_a_dry_run_checks_spots_and_stores_none(
     told = await karcis("spot", "import", file)
     assert (told.returncode, told.stdout) == (0, "1 spots imported\n"), told.stderr
     assert await stored() - before == {code, "4110.BRU"}
+    async with transactions.begin() as db:
+        [record] = (await db.scalars(select(SpotFile))).all()
+    assert (record.name, record.who[:4], record.rows) == ("spots.csv", "cli:", 1)
 
 
 UNUSABLE = {

@@ -37,7 +37,7 @@ INSERT_ONLY = {
     "plates_destroyed", "proof_claims", "quarantined_events", "receipts", "reconciliations",
     "refund_changes",
     "refund_proofs", "refund_receipts", "remitted_days", "settlement_lines", "shift_closings",
-    "report_downloads", "revenue_targets", "scheduled_files",
+    "report_downloads", "revenue_targets", "scheduled_files", "spot_files",
     "sign_changes", "sign_checks", "stay_checks", "head_counts", "held_lines",
     "unsettled_lines", "matching_rules",
     "statement_lines", "stay_voids",

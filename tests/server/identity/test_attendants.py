@@ -15,7 +15,7 @@ from domain import card as kta
 from domain.parking import spot_code
 from server import sample
 from server.database import Transactions
-from server.errors import InvalidRequest
+from server.errors import FileRefused, InvalidRequest
 from server.identity import attendants, cards
 from server.identity import service as identity
 from server.identity.attendants import (
@@ -33,7 +33,7 @@ from server.payments.books import Books
 from server.spots import assignments, rosters
 from server.spots import service as spots
 from server.spots.assignments import AssignmentNotFound, Hours
-from server.spots.rosters import COLUMNS, RosterUnfit
+from server.spots.rosters import COLUMNS
 from server.spots.service import SpotNotFound
 from server.sync.models import QuarantinedEvent
 from tests.server.conftest import PERSON_KEY
@@ -364,13 +364,15 @@ async def test_a_roster_is_taken_in_whole_or_every_bad_line_is_named(
         async with transactions.begin() as db:
             return await rosters.take_in(db, maker, file, "impor", KEY, today=today, now=now)
 
-    with pytest.raises(RosterUnfit) as refused:
+    with pytest.raises(FileRefused) as refused:
         await take_in(*good, *bad)
-    assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == [
-        f"line {number}" for number in range(4, 10)
-    ]
-    assert NIK not in str(refused.value)
-    with pytest.raises(RosterUnfit, match="line 1"):
+    faults = refused.value.faults
+    assert {tuple(w.partition(":")[0] for w in (f.english, f.indonesian)) for f in faults} == {
+        (f"line {number}", f"baris {number}") for number in range(4, 10)
+    }
+    assert "baris 6: sk_from bukan tanggal seperti 2026-11-22" in {f.indonesian for f in faults}
+    assert NIK not in str(faults)
+    with pytest.raises(FileRefused, match="baris 1"):
         async with transactions.begin() as db:
             await rosters.take_in(db, maker, '"code"x', "impor", KEY, today=today, now=now)
     assert await take_in(*good) == 2
