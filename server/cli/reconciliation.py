@@ -338,7 +338,7 @@ def show_held(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
     from domain.money import format_rp
     from server.reconciliation import service
 
-    async def work(db: Any, _books: Any) -> Any:
+    async def work(db: Any, books: Any) -> Any:
         return [
             {
                 "acquirer": line.acquirer,
@@ -349,7 +349,7 @@ def show_held(data: DataDir = Path("data"), as_json: AsJson = False) -> None:
                 "settlement_date": line.settlement_date.isoformat(),
                 "net_rp": line.net_rp,
             }
-            for line in await service.held_lines(db)
+            for line in await service.held_lines(db, books)
         ]
 
     lines = in_transaction(data, work)

@@ -97,8 +97,8 @@ async def imports_page(
     before: Before = None,
 ) -> Response:
     """The files, newest first, and the lines of them that no money came for."""
-    held = await reconciliation.held_lines(db)
-    unsettled = await reconciliation.unsettled_lines(db, LINES_SHOWN + 1)
+    held = await reconciliation.held_lines(db, wired.books)
+    unsettled = await reconciliation.unsettled_lines(db, wired.books, LINES_SHOWN + 1)
     return pages.render(
         request,
         TEMPLATES,

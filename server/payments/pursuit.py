@@ -3,6 +3,7 @@
 A crash loses an answer too, so a refund that is still `sending` is asked about as well.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -175,8 +176,11 @@ async def found_in_settlement(
     The ids of the lines by which money was given back that had been given back otherwise.
     """
     twice = set()
-    for line in lines:
-        refund_id = await _settled_by(db, acquirer, line)
+    waiting = Counter(_name(line, books) for line in lines)
+    for line in sorted(lines, key=lambda line: line.refunded_at):
+        alike = waiting[_name(line, books)]
+        waiting[_name(line, books)] -= 1
+        refund_id = await _settled_by(db, acquirer, line, alike)
         if refund_id is None:
             continue
         locked = await returning.lock(db, refund_id)
@@ -202,15 +206,24 @@ async def found_in_settlement(
     return twice
 
 
+def _name(line: SettledRefund, books: Books) -> tuple[object, ...]:
+    """What is alike of lines that fit the same refunds by their number."""
+    on = books.business_day(line.refunded_at)
+    return line.by_number, line.refund_number, line.amount_rp, on
+
+
 def _number(line: SettledRefund, money: Money) -> str | None:
     return None if line.refund_number == money.rrn else line.refund_number
 
 
-async def _settled_by(db: AsyncSession, acquirer: str, line: SettledRefund) -> UUID | None:
+async def _settled_by(
+    db: AsyncSession, acquirer: str, line: SettledRefund, alike: int
+) -> UUID | None:
     """The refund that a line settles: first one known to be made, then one in doubt.
 
     Some acquirers settle a refund under the RRN of its payment; that tells refunds of it apart
-    no better than no number does. A number alone must fit one refund only, asked for lately.
+    no better than no number does. A number alone must fit one refund only, asked for lately, or no
+    more than there are lines `alike`: then all of those were made, in whichever order.
     """
     number = literal(line.refund_number, Text)  # compared as SQL does: no number equals none
     unnumbered = or_(number.is_(None), Money.rrn == number)
@@ -237,8 +250,8 @@ async def _settled_by(db: AsyncSession, acquirer: str, line: SettledRefund) -> U
         .where(whose)
         .where(Refund.state.in_((*IN_DOUBT, RefundState.REFUSED, RefundState.DONE)))
         .where(or_(known.is_(None), known == number, unnumbered))
-        .order_by(rank, Refund.requested_at)
-        .limit(2)
+        .order_by(rank, Refund.requested_at, Refund.id)
+        .limit(alike + 1)
     )
     fitting = found.all()
-    return None if not fitting or (line.by_number and len(fitting) > 1) else fitting[0]
+    return None if not fitting or (line.by_number and len(fitting) > alike) else fitting[0]

@@ -14,6 +14,7 @@ from server.database import fetch
 from server.payments.books import Books
 from server.payments.models import CASH, VOUCHER
 from server.reconciliation import numbers
+from server.reconciliation.names import settled_since
 from server.reconciliation.transfers import MENDED
 
 DECIDED = frozenset({"claim"})
@@ -47,14 +48,8 @@ EXCEPTIONS = f"""
     FROM fee_claims f JOIN discrepancies d ON d.id = f.discrepancy_id
     WHERE f.state <> 'closed' AND d.business_day = $1
     UNION ALL
-    SELECT 'held', count(*), coalesce(sum(l.gross_rp), 0) FROM held_lines l
-    WHERE l.paid_at >= $2 AND l.paid_at < $3 AND NOT EXISTS (
-        SELECT FROM settlement_lines s WHERE s.acquirer = l.acquirer
-            AND (s.acquirer_reference = l.acquirer_reference
-                OR s.acquirer_reference IS NULL AND l.acquirer_reference IS NULL
-                AND s.reference = l.reference AND s.paid_at = l.paid_at)
-            AND s.rrn IS NOT DISTINCT FROM l.rrn AND (s.gross_rp < 0) = (l.gross_rp < 0)
-            AND s.takes_back_id IS NULL)
+    SELECT 'held', count(*), coalesce(sum(gross_rp), 0) FROM held_lines
+    WHERE paid_at >= $2 AND paid_at < $3 AND NOT ({{settled_since}})
     UNION ALL
     SELECT 'unsynced', count(*), 0 FROM devices e JOIN device_reports r ON r.device_id = e.id
     WHERE e.state = 'active' AND r.unsynced_count > 0
@@ -130,7 +125,8 @@ async def exceptions(db: AsyncSession, day: date, books: Books) -> list[dict[str
     `unsynced` counts devices with records of the day that are not here, `shift` those that nobody
     ended.
     """
-    rows = await fetch(db, EXCEPTIONS, day, *books.business_days.bounds(day))
+    asked = EXCEPTIONS.format(settled_since=settled_since("held_lines", books.business_days))
+    rows = await fetch(db, asked, day, *books.business_days.bounds(day))
     return [
         {"kind": row["kind"], "count": row["count"], "amount_rp": int(row["amount_rp"])}
         for row in rows

@@ -107,6 +107,8 @@ class Reason(StrEnum):
     OUR_REFERENCE_AND_RRN = "our-reference-and-rrn"
     OUR_REFERENCE = "our-reference"
     RRN_AND_DAY = "rrn-and-day"
+    AS_MANY_ALIKE = "as-many-alike"
+    """So too, of several payments that are alike in it, and as many lines: all are settled."""
 
 
 class Confidence(StrEnum):
@@ -455,13 +457,14 @@ BY_OURS: Mapping[Reason, Reason] = {
 
 
 def pair(
-    booked: Iterable[Booked], settled: Iterable[Settled]
+    booked: Iterable[Booked], settled: Iterable[Settled], *, known: bool = False
 ) -> tuple[list[Pair], list[Booked], list[Settled]]:
     """Pair lines that speak of the same money: by RRN first, and each time the same amount first.
 
     What came is never paired with what went back, though both go by the acquirer's reference.
     Of a line without a reference the money is of its day: whether it fits nothing else is then
-    asked of the same lines whichever day is looked at.
+    asked of the same lines whichever day is looked at. Lines that are `known` to settle some of the
+    money, as the ledger says, do so too where more of it is alike.
     """
     left, lines = sorted(booked, key=_in_order), sorted(settled, key=_in_order)
     others = [s for s in lines if s.acquirer_reference is None]
@@ -477,7 +480,7 @@ def pair(
         untold = [s for s in others if not s.reference]
         for decided in (False, True):
             asked = [s for s in untold if s.recognised <= decided]
-            by_day, left, unasked = _pair_by_day(left, asked)
+            by_day, left, unasked = _pair_by_day(left, asked, known=known)
             untold = unasked + [s for s in untold if s.recognised > decided]
             pairs += by_day
         unpaired = sorted([*unpaired, *untold], key=_in_order)
@@ -530,20 +533,33 @@ def _pair_by(
 
 
 def _pair_by_day(
-    booked: list[Booked], settled: list[Settled]
+    booked: list[Booked], settled: list[Settled], *, known: bool
 ) -> tuple[list[Pair], list[Booked], list[Settled]]:
-    """By RRN, amount and day: what fits nothing but each other, since an RRN comes again."""
+    """By RRN, amount and day: what fits nothing but each other, since an RRN comes again.
+
+    As many lines as payments that are alike settle them all: the first the first, in order.
+    """
     fits = _fitting(booked, settled)
     several = Counter(at for ours in fits for at in ours)
-    alone = {
-        ours[0]: at for at, ours in enumerate(fits) if len(ours) == 1 and several[ours[0]] == 1
-    }
-    pairs = [Pair(booked[ours], settled[at], Reason.RRN_AND_DAY) for ours, at in alone.items()]
-    found = set(alone.values())
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for at, ours in enumerate(fits):
+        alike[tuple(ours)].append(at)
+    found: dict[int, int] = {}
+    pairs = []
+    for fitting, lines in alike.items():
+        as_many = len(lines) <= len(fitting) if known else len(lines) == len(fitting)
+        if as_many and all(several[one] == len(lines) for one in fitting):
+            reason = Reason.RRN_AND_DAY if len(fitting) == 1 else Reason.AS_MANY_ALIKE
+            found |= dict(zip(fitting, lines, strict=False))
+            pairs += [
+                Pair(booked[one], settled[at], reason)
+                for one, at in zip(fitting, lines, strict=False)
+            ]
+    settling = set(found.values())
     return (
         pairs,
-        [b for at, b in enumerate(booked) if at not in alone],
-        [s for at, s in enumerate(settled) if at not in found],
+        [b for at, b in enumerate(booked) if at not in found],
+        [s for at, s in enumerate(settled) if at not in settling],
     )
 
 

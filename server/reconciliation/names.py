@@ -33,6 +33,44 @@ def business_day(days: BusinessDays, moment: str) -> str:
     return f"({local}::date + (extract(hour FROM {local}) >= {ends})::int)"
 
 
+BY_THEIRS = """
+    EXISTS (SELECT FROM settlement_lines s WHERE s.acquirer = {table}.acquirer
+        AND s.acquirer_reference = {table}.acquirer_reference
+        AND s.rrn IS NOT DISTINCT FROM {table}.rrn
+        AND (s.gross_rp < 0) = ({table}.gross_rp < 0) AND s.takes_back_id IS NULL)
+"""
+ALIKE = """
+    (SELECT count(DISTINCT s.paid_at) FROM {of} s WHERE s.acquirer = {table}.acquirer
+        AND s.acquirer_reference IS NULL AND s.reference = {table}.reference
+        AND s.gross_rp = {table}.gross_rp AND {day_of_s} = {day} AND {named} AND {further})
+"""
+# Apart, so that each is found by an index.
+NAMED = (
+    "{table}.reference <> '' AND (s.rrn = {table}.rrn) IS NOT FALSE",
+    "{table}.reference = '' AND s.rrn = {table}.rrn",
+)
+
+
+def settled_since(table: str, days: BusinessDays) -> str:
+    """Whether a line by which nothing was settled has been since, in the database's words.
+
+    Without the acquirer's reference the lines of one name, amount and business day settle as many
+    of those that were told before, the first ones first: a later file may tell another time.
+    """
+    day, day_of_s = (business_day(days, f"{of}.paid_at") for of in (table, "s"))
+
+    def alike(of: str, further: str) -> str:
+        told = {"of": of, "table": table, "day": day, "day_of_s": day_of_s, "further": further}
+        return " + ".join(ALIKE.format(named=n.format(table=table), **told) for n in NAMED)
+
+    settled = alike("settlement_lines", "s.takes_back_id IS NULL")
+    told_before = alike(table, f"s.paid_at <= {table}.paid_at")
+    return (
+        f"{BY_THEIRS.format(table=table)}"
+        f" OR {table}.acquirer_reference IS NULL AND {settled} >= {told_before}"
+    )
+
+
 def texts(values: Collection[str]) -> ColumnElement[Any]:
     """An array in one parameter; one parameter each would end at 32,767."""
     return literal(list(values), ARRAY(Text))

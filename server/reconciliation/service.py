@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     DateTime,
+    TextClause,
     Uuid,
     all_,
     and_,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -81,7 +83,7 @@ from server.reconciliation.models import (
     StatementLine,
     UnsettledLine,
 )
-from server.reconciliation.names import Names, booked_under, named, texts
+from server.reconciliation.names import Names, booked_under, named, settled_since, texts
 
 # What the sources of entries about one settlement line begin with; its id follows.
 UNBOOKED = "unbooked:"
@@ -360,7 +362,7 @@ async def _speak_of_money(
             ),
         )
     )
-    _, free, _ = pair(told, [_settled(line, books) for line in set_against])
+    _, free, _ = pair(told, [_settled(line, books) for line in set_against], known=True)
     pairs, _, _ = pair(free, lines.values())
     return {found.settled for found in pairs}
 
@@ -535,39 +537,25 @@ async def _corrected(
     return made
 
 
-async def held_lines(db: AsyncSession) -> Sequence[HeldLine]:
+async def held_lines(db: AsyncSession, books: Books) -> Sequence[HeldLine]:
     """What acquirers told of and hold back: no line has settled it yet."""
-    lines = select(HeldLine).where(_settled_by_none(HeldLine))
+    lines = select(HeldLine).where(_settled_by_none(HeldLine, books))
     order = (HeldLine.settlement_date, HeldLine.file_id, HeldLine.line_number)
     return (await db.scalars(lines.order_by(*order))).all()
 
 
-async def unsettled_lines(db: AsyncSession, most: int) -> Sequence[UnsettledLine]:
+async def unsettled_lines(db: AsyncSession, books: Books, most: int) -> Sequence[UnsettledLine]:
     """What the network told nobody the outcome of (response code 68), and no line settled since.
 
     The newest first: most of these never are settled.
     """
-    lines = select(UnsettledLine).where(_settled_by_none(UnsettledLine))
+    lines = select(UnsettledLine).where(_settled_by_none(UnsettledLine, books))
     order = (UnsettledLine.settlement_date, UnsettledLine.file_id, UnsettledLine.line_number)
     return (await db.scalars(lines.order_by(*(by.desc() for by in order)).limit(most))).all()
 
 
-def _settled_by_none(table: type[HeldLine] | type[UnsettledLine]) -> ColumnElement[bool]:
-    settled = (
-        select(SettlementLine.id)
-        .where(SettlementLine.acquirer == table.acquirer)
-        .where(SettlementLine.rrn.is_not_distinct_from(table.rrn))
-        .where((SettlementLine.gross_rp < 0) == (table.gross_rp < 0))
-        .where(SettlementLine.takes_back_id.is_(None))
-    )
-    by_theirs = SettlementLine.acquirer_reference == table.acquirer_reference
-    without = and_(
-        table.acquirer_reference.is_(None),
-        SettlementLine.acquirer_reference.is_(None),
-        SettlementLine.reference == table.reference,
-        SettlementLine.paid_at == table.paid_at,
-    )
-    return and_(not_(settled.where(by_theirs).exists()), not_(settled.where(without).exists()))
+def _settled_by_none(table: type[HeldLine] | type[UnsettledLine], books: Books) -> TextClause:
+    return text(f"NOT ({settled_since(table.__tablename__, books.business_days)})")
 
 
 async def import_statement(

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -17,6 +18,7 @@ from server.reconciliation.settlements import SANDBOX
 from tests.server.booking import all_due
 from tests.server.payments.conftest import CAR_RP
 from tests.server.payments.refunding import Desk, outcomes
+from tests.server.payments.test_invariants import as_superuser
 from tests.server.reconciliation import closes
 from tests.server.reconciliation.test_volume import WITHOUT
 
@@ -149,6 +151,76 @@ async def test_the_settlement_file_decides_a_refund_nobody_answered(desk, office
     assert (await office.charge(charge_id))["state"] == "refunded"
     await desk.bank()
     assert await desk.reconcile(day) == []
+
+
+async def under_its_payment(desk: Bank, *refunds: UUID) -> bytes:
+    """The day's file, each refund under the RRN of its payment, and a second after the other."""
+    (money,) = await desk.office.rows("SELECT rrn FROM money")
+    told = {one["partner_refund_no"]: one for one in (await desk.sandbox.truth())["refunds"]}
+    _, settlement, _ = await desk.files()
+    lines = settlement.decode().splitlines(keepends=True)
+    for after, refund_id in enumerate(refunds):
+        number = told[(await desk.refund(refund_id))["reference"]]["refund_no"]
+        (at,) = (n for n, line in enumerate(lines) if number in line)
+        cells = lines[at].replace(number, money["rrn"]).split(",")
+        cells[2] = (datetime.fromisoformat(cells[2]) + timedelta(seconds=after)).isoformat()
+        lines[at] = ",".join(cells)
+    return "".join(lines).encode()
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_two_equal_parts_are_settled_by_two_lines_of_the_payments_rrn(desk, answered):
+    desk.mapping = BY_RRN
+    (money,) = await desk.money(await desk.paid())
+    parts = []
+    for loses in (False, not answered):
+        desk.line.loses = loses
+        parts.append(await desk.ask(money["id"], 1_500))
+        await desk.approve(parts[-1])
+    assert await desk.state(parts[1]) == ("done" if answered else "unknown")
+    day = await desk.settle(await under_its_payment(desk, *parts))
+    settled = [await desk.refund(part) for part in parts]
+    assert [refund["state"] for refund in settled] == ["done", "done"]
+    assert len({refund["settlement_line_id"] for refund in settled} - {None}) == 2
+    await desk.bank()
+    assert await desk.reconcile(day) == []
+    assert (await desk.balances()).get("2190") is None
+
+
+@pytest.mark.parametrize(
+    ("what", "ends"),
+    [("one", "done"), ("two", "unknown"), ("too old", "unknown"), ("refused", "done")],
+)
+async def test_a_number_alone_proves_a_refund_in_doubt_where_it_is_the_only_one(desk, what, ends):
+    desk.mapping = BY_RRN
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.in_doubt(money["id"]) if what == "refused" else None
+    if refund_id is not None:
+        await desk.say_not_made()
+        await desk.make_after_all(refund_id)
+    else:
+        if what == "two":
+            await desk.approve(await desk.ask(money["id"], 1_500))
+        desk.line.loses = True
+        refund_id = await desk.ask(money["id"], 1_500)
+        await desk.approve(refund_id)
+    if what == "too old":
+        back = "UPDATE refunds SET requested_at = requested_at - interval '32 days'"
+        await as_superuser(desk.owner_url, f"SET session_replication_role = replica; {back}")
+    before = (await desk.refund(refund_id))["state"]
+    assert before == ("refused" if what == "refused" else "unknown")
+    content = await under_its_payment(desk, refund_id)
+    if what == "two":  # the first one's line is still to come
+        lines = content.decode().splitlines(keepends=True)
+        (money,) = await desk.money(money["charge_id"])
+        content = "".join(
+            line for line in lines if "-1500" not in line or money["rrn"] in line
+        ).encode()
+    await desk.settle(content)
+    assert await desk.state(refund_id) == ends
+    assert ((await desk.refund(refund_id))["settlement_line_id"] is None) is (ends == "unknown")
+    held = (await desk.balances()).get("2190")
+    assert held == (1_500 if what == "too old" else None), "what fits nothing waits for people"
 
 
 @pytest.mark.parametrize("numbered", ["by the acquirer", "as its payment", "not at all"])

@@ -200,7 +200,7 @@ async def test_a_settlement_file_matches_as_expected(desk: Desk, name: str) -> N
     )
     assert preview.matched == preview.imported.lines - unknown
     async with desk.transactions.begin() as db:
-        held = [line.acquirer_reference for line in await service.held_lines(db)]
+        held = [line.acquirer_reference for line in await service.held_lines(db, desk.books)]
     assert held == says.get("held", [])
     await desk.sound()
 

@@ -1,18 +1,20 @@
 """Files without the acquirer's reference: their lines go by ours, or by RRN, amount and day."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from domain.business_days import BusinessDays
 from domain.mdr import MerchantCriteria
 from domain.payment import CaseOutcome
 from server import verify
 from server.database import Transactions, fetch
 from server.errors import FileRefused
 from server.identity.models import Officer
+from server.ledger import postings
 from server.office import queries
 from server.payments import proposals
 from server.payments.books import Books
@@ -21,6 +23,7 @@ from server.reconciliation import close_lists, corrections, mappings, service, s
 from server.reconciliation.corrections import CorrectedFile
 from server.reconciliation.mappings import SettlementMapping
 from server.reconciliation.models import Discrepancy, SettlementLine
+from server.reconciliation.names import business_day
 from server.reconciliation.settlements import SANDBOX
 from server.sample import CHECKER, OFFICER
 from tests.server.reconciliation.test_imports import EXPECTED, SETTLEMENTS
@@ -100,7 +103,7 @@ async def test_what_is_held_is_released_by_our_reference(desk: Desk) -> None:
     for name, held in (("nicepay-held.csv", 2), ("nicepay-released.csv", 0)):
         await desk.take_in((SETTLEMENTS / name).read_bytes(), how)
         async with desk.transactions.begin() as db:
-            assert len(await service.held_lines(db)) == held
+            assert len(await service.held_lines(db, desk.books)) == held
             open_of_day = await close_lists.exceptions(db, DAY, desk.books)
         assert [one["count"] for one in open_of_day if one["kind"] == "held"] == [held][
             : bool(held)
@@ -222,3 +225,95 @@ async def earned(desk: Desk) -> dict[str, int]:
         for row in told:
             sums[row["source"]] = sums.get(row["source"], 0) + int(row["rp"])
         return sums
+
+
+def told_by(mapping: str, *lines: tuple[str, str, int]) -> bytes:
+    """A file of one day: when, by which name, how much."""
+    name = {"our-reference": "No Referensi Merchant", "rrn": "RRN"}[mapping]
+    rows = [f"Tanggal Settlement;Waktu Transaksi;{name};Nominal;MDR;Nett"]
+    rows += [
+        f"21/11/2026;21/11/2026 {at};{of};{rp};{rp * 7 // 1000};{rp - rp * 7 // 1000}"
+        for at, of, rp in lines
+    ]
+    return "\n".join([*rows, ""]).encode()
+
+
+RRN, AGAIN = "100000000009", ("08:00:00", "15:00:00")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("late", [True, False])
+async def test_as_many_lines_as_payments_that_are_alike_settle_them_all(
+    desk: Desk, at_once: bool, late: bool
+) -> None:
+    """Two payments of one RRN, amount and day; one of them may be known only after its line."""
+    same = {"amount_rp": 3000, "rrn": RRN}
+    payments = [
+        {"reference": f"kembar-{n}", "acquirer_reference": f"KMB-{n}", **same}
+        | {"paid_at": f"2026-11-21T{at}+07:00"}
+        for n, at in enumerate(AGAIN)
+    ]
+    lines = [(at, RRN, 3000) for at in AGAIN]
+    await desk.book(payments[: 1 if late else 2])
+    for told in [lines] if at_once else [lines[:1], lines[1:]]:
+        content = told_by("rrn", *told)
+        await desk.take_in(content, desk_mapping("rrn"))
+    if late:
+        assert any(one.startswith("several-fit") for one in await desk.found())
+        await desk.book(payments[1:])
+    await desk.take_in((SETTLEMENTS / "rrn.csv").read_bytes(), desk_mapping("rrn"))
+    assert await desk.found() == set()
+    assert (await desk.balances()).get(postings.SUSPENSE) is None
+    async with desk.transactions.begin() as db:
+        assert not (await db.scalars(select(Case).where(Case.state == "open"))).all()
+        charges = await db.scalars(select(Charge).where(Charge.reference.startswith("kembar")))
+        for charge in charges.all():
+            (match,) = await service.matches_of(db, charge, desk.books)
+            assert (match.reason.value, match.confidence.value) == ("as-many-alike", "likely")
+    assert (await earned(desk))["4110.PSR"] == 28_000
+    await desk.sound()
+
+
+@pytest.mark.parametrize("mapping", ["our-reference", "rrn"])
+@pytest.mark.parametrize("word", ["held", "unsettled"])
+async def test_what_was_not_settled_at_first_is_settled_by_a_line_of_its_day(
+    desk: Desk, mapping: str, word: str
+) -> None:
+    """Though the acquirer tells another time of it; one of two alike is settled by one line."""
+    told = mappings.ready(SettlementMapping)[f"by-{mapping}"]
+    told["words"] = [{"column": "Status", "values": {"OK": "settled", "TUNGGU": word}}]
+    how = mappings.parsed(SettlementMapping, told)
+    name = {"our-reference": "kami-1", "rrn": "100000000001"}[mapping]
+
+    def file(status: str, *at: str) -> bytes:
+        first, *rest = told_by(mapping, *((one, name, 2000) for one in at)).decode().splitlines()
+        return "\n".join([f"{first};Status", *(f"{one};{status}" for one in rest), ""]).encode()
+
+    await desk.take_in(file("TUNGGU", "08:00:00", "09:00:00"), how)
+    assert await waiting(desk, word) == 2
+    await desk.take_in(file("OK", "10:00:00"), how)
+    assert await waiting(desk, word) == 1
+    another_day = file("OK", "08:00:00").replace(b";21/11/2026 ", b";22/11/2026 ")
+    await desk.take_in(another_day, how)
+    assert await waiting(desk, word) == 1
+
+
+async def waiting(desk: Desk, word: str) -> int:
+    async with desk.transactions.begin() as db:
+        if word == "unsettled":
+            return len(await service.unsettled_lines(db, desk.books, 9))
+        count = len(await service.held_lines(db, desk.books))
+        listed = await close_lists.exceptions(db, DAY, desk.books)
+        assert sum(one["count"] for one in listed if one["kind"] == "held") == count
+        return count
+
+
+@pytest.mark.parametrize("days", ["24.00", "22.00", "24.00, 2026-11-21 22.00"])
+async def test_the_database_knows_the_same_business_days(desk: Desk, days: str) -> None:
+    told = BusinessDays.read(days, desk.books.timezone)
+    first = datetime(2026, 11, 19, 14, 30, tzinfo=UTC)
+    moments = [first + timedelta(minutes=30 * n) for n in range(150)]
+    asked = f"SELECT {business_day(told, 'at')} AS day FROM unnest($1::timestamptz[]) m(at)"
+    async with desk.transactions.begin() as db:
+        rows = await fetch(db, asked, moments)
+    assert [row["day"] for row in rows] == [told.of(at) for at in moments]
