@@ -128,6 +128,7 @@ SEALED: Mapping[str, Sealed] = {
     "spot_files": Sealed(),
     "statement_lines": Sealed(digests=_these("narrative")),
     "stay_voids": Sealed(None),
+    "told_parts": Sealed("booked_at", left_out=_these("covers_until")),
     "unsettled_lines": Sealed(),
     "voucher_batches": Sealed("issued_at"),
     "voucher_ends": Sealed(None),

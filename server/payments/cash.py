@@ -17,7 +17,7 @@ from server.payments import arrivals, issuing, service
 from server.payments.arrivals import Arrival
 from server.payments.books import Books
 from server.payments.issuing import OpenCharge, PaymentRequest, StayNotPriced, Wanted
-from server.payments.models import CASH, Charge
+from server.payments.models import CASH, Charge, ToldPart
 from server.spots import service as spots
 
 
@@ -60,12 +60,14 @@ async def book_told(
     who: str,
     *,
     part: bool,
+    part_of: UUID | None = None,
     now: datetime,
 ) -> None:
     """Book cash that a handheld told of long ago: its attendant owes it, whatever the tariff asks.
 
     Another sum than our tariff's, or a `part` of a stay, is held in suspense with a case: people
-    decide what it was. The vehicle has left, so it takes no room. Raises SpotNotFound, NoTariff.
+    decide what it was. Nobody is asked again for what it pays of the stay that it is `part_of`.
+    The vehicle has left, so it takes no room. Raises SpotNotFound, NoTariff.
     """
     place = next(iter((await spots.find_all(db, [request.spot_code])).values()), None)
     if place is None:
@@ -95,3 +97,8 @@ async def book_told(
         await db.flush()
     taken = Arrival(charge.reference, None, told_rp, now, shift_id=request.shift_id)
     await arrivals.record_one(db, CASH, charge.reference, taken, books, now=now)
+    if part_of is not None:
+        db.add(
+            ToldPart(charge_id=charge.id, stay_id=part_of, minutes=request.minutes, booked_at=now)
+        )
+        await db.flush()

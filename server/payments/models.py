@@ -125,6 +125,23 @@ class Charge(Base):
     next_inquiry_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+class ToldPart(Base):
+    """The stay that cash was taken for which officers booked as a handheld told it.
+
+    The handheld may not have told of the stay yet. The cash is in suspense, and no payment of the
+    stay; nobody is asked for it again all the same. Cash for `minutes` has bought the stay
+    `covers_until`, once the handheld told of that too.
+    """
+
+    __tablename__ = "told_parts"
+
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charges.id"), primary_key=True)
+    stay_id: Mapped[UUID] = mapped_column(index=True)
+    minutes: Mapped[int | None]
+    booked_at: Mapped[datetime] = mapped_column(Instant)
+    covers_until: Mapped[datetime | None] = mapped_column(Instant)
+
+
 class PooledCharge(Base):
     """A charge whose barcode was issued ahead, for a handheld that may have no connection later.
 

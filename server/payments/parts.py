@@ -21,7 +21,7 @@ from server.identity.service import OnShift
 from server.parking import service as parking
 from server.parking.covered_models import CoveredStay
 from server.parking.models import StayVoid
-from server.parking.service import Stay, StayOver
+from server.parking.service import SpotOccupied, Stay, StayOver
 from server.payments import arrivals, cancelling, issuing, service, stays
 from server.payments.acquirer import Acquirers
 from server.payments.arrivals import Arrival
@@ -232,6 +232,7 @@ async def open_part(
     account = await stays.lock(db, part.stay_id, books)
     request = part.of(account)
     if await _is_known(db, request):
+        await _extend_as_told(db, account, request.charge_id)
         return None
     await _refuse_covered(db, account)
     until = _until(account, part.minutes)
@@ -245,6 +246,22 @@ async def open_part(
     charge = _charge(account, request, owed, until, acquirer, expires_at, now)
     await issuing.insertions_of([charge]).write(db)
     return charge
+
+
+async def _extend_as_told(db: AsyncSession, account: Account, charge_id: UUID) -> None:
+    """Give a stay, once, the time of an extension whose cash officers booked before it was sent."""
+    part = next((part for part in account.told if part.charge_id == charge_id), None)
+    if part is None or part.minutes is None or part.covers_until is not None:
+        return
+    row = account.row
+    if row.state != StayState.OPEN:
+        return
+    until = (row.ends_at or row.started_at) + timedelta(minutes=part.minutes)
+    part.covers_until = until
+    # The cash was taken: a vehicle that came to the spot since is no reason to refuse it.
+    with suppress(SpotOccupied):
+        async with db.begin_nested():
+            await parking.buy_until(db, row, until)
 
 
 def _until(account: Account, minutes: int | None) -> datetime:
@@ -339,7 +356,7 @@ async def _take_back(
     if account.waiting is not None:
         raise StayChargeOpen(str(account.waiting.id))
     forgone_rp = account.owed(now).amount_rp if account.row.state == StayState.ENDED else 0
-    if account.parts and not forgone_rp:
+    if (account.parts or account.told) and not forgone_rp:
         raise StayPaid
     await parking.void(db, account.row.id)
     db.add(

@@ -24,7 +24,7 @@ from server.database import Connected, fetch, new_id
 from server.errors import NotFound, Problem
 from server.parking import service as parking
 from server.parking.models import ParkingSession
-from server.payments.models import Charge, ChargeChange, Payment
+from server.payments.models import Charge, ChargeChange, Payment, ToldPart
 
 
 class IdempotencyConflict(Problem):
@@ -90,13 +90,17 @@ async def release_stay(db: AsyncSession, charge: Charge) -> None:
         parts = await db.scalars(
             select(Payment).where(of_stay(stay.id), Payment.state != PaymentState.VOIDED)
         )
+        told = [part for part, _ in await told_parts(db, stay.id)]
         # Shorter than it was, so that nothing can be in its way.
-        await parking.buy_until(db, stay, bought_until(stay, parts.all()))
+        await parking.buy_until(db, stay, bought_until(stay, parts.all(), told))
 
 
-def bought_until(stay: ParkingSession, parts: Sequence[Payment]) -> datetime | None:
+def bought_until(
+    stay: ParkingSession, parts: Sequence[Payment], told: Sequence[ToldPart]
+) -> datetime | None:
     """Until when these parts have bought a stay; nothing where none bought time."""
     bought = [_covers_until(stay, part) for part in parts if part.covers_until is not None]
+    bought += [part.covers_until for part in told if part.covers_until is not None]
     return max(bought, default=None)
 
 
@@ -112,6 +116,18 @@ def of_stay(stay_id: UUID) -> ColumnElement[bool]:
     """The payment that started a stay, and all its further parts: each by an index."""
     further = and_(Payment.parking_session_id == stay_id, Payment.parking_session_id != Payment.id)
     return or_(Payment.id == stay_id, further)
+
+
+async def told_parts(db: AsyncSession, stay_id: UUID) -> Sequence[tuple[ToldPart, int]]:
+    """The cash for a stay that officers booked as its handheld told it, and how much each was."""
+    found = await db.execute(
+        select(ToldPart, Charge.amount_rp)
+        .join(Charge, Charge.id == ToldPart.charge_id)
+        .where(ToldPart.stay_id == stay_id)
+        .order_by(ToldPart.booked_at, ToldPart.charge_id)
+        .execution_options(populate_existing=True)
+    )
+    return [(part, amount_rp) for part, amount_rp in found]
 
 
 async def ask_soon(db: Connected, charge_ids: Sequence[UUID | None], now: datetime) -> None:

@@ -38,6 +38,7 @@ async def _view(
     async with transactions.begin() as db:
         account = await stays.look(db, stay_id, books)
         ids = list(await stays.charge_ids(db, stay_id))
+        ids += [part.charge_id for part in account.told]
         if told is not None and told not in ids:
             ids.append(told)
         charges = [await _charge_in(db, books, charge_id) for charge_id in ids]

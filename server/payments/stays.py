@@ -24,7 +24,7 @@ from server.parking.service import Stay
 from server.payments import service
 from server.payments.books import Books
 from server.payments.issuing import price
-from server.payments.models import Payment
+from server.payments.models import Payment, ToldPart
 from server.payments.service import IdempotencyConflict
 from server.spots import closures
 from server.spots import service as spots
@@ -53,6 +53,9 @@ class Account:
     parts: Sequence[Payment]
     void: StayVoid | None
     timezone: tzinfo
+    told: Sequence[ToldPart]
+    told_rp: int
+    """The cash of it that officers booked as it was told: no part of ours, nor owed again."""
 
     @property
     def vehicle_class(self) -> VehicleClass:
@@ -64,13 +67,14 @@ class Account:
 
     @property
     def paid_rp(self) -> int:
-        return sum(part.amount_rp for part in self.parts if part.state == PaymentState.PAID)
+        paid = (part.amount_rp for part in self.parts if part.state == PaymentState.PAID)
+        return sum(paid) + self.told_rp
 
     @property
     def paid_until(self) -> datetime | None:
         """Until when it is paid; nothing where no time is, or none was bought."""
         paid = [part for part in self.parts if part.state == PaymentState.PAID]
-        return service.bought_until(self.row, paid)
+        return service.bought_until(self.row, paid, self.told)
 
     @property
     def waiting(self) -> Payment | None:
@@ -79,14 +83,14 @@ class Account:
 
     def whole(self, until: datetime) -> Quote:
         """What the tariff asks for the stay, and for at least what is charged of it already."""
-        bought = service.bought_until(self.row, self.parts) or until
+        bought = service.bought_until(self.row, self.parts, self.told) or until
         started = self.row.started_at.astimezone(self.timezone)
         until = max(started, until, bought)
         return price(self.tariff, self.vehicle_class, started, until)
 
     def rest(self, until: datetime) -> Quote:
         """What is owed until then beyond the parts that stand; zero where nothing is."""
-        whole, charged_rp = self.whole(until), self.charged_rp
+        whole, charged_rp = self.whole(until), self.charged_rp + self.told_rp
         if not charged_rp:
             return whole
         # Prices that came into force since may ask for less: what was charged stays charged.
@@ -149,7 +153,18 @@ async def _account(db: AsyncSession, row: ParkingSession, books: Books) -> Accou
         .execution_options(populate_existing=True)
     )
     void = await db.get(StayVoid, row.id)
-    return Account(row, place, tariff_id, tariff, parts.all(), void, books.timezone)
+    told = await service.told_parts(db, row.id)
+    return Account(
+        row,
+        place,
+        tariff_id,
+        tariff,
+        parts.all(),
+        void,
+        books.timezone,
+        [part for part, _ in told],
+        sum(amount_rp for _, amount_rp in told),
+    )
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ class HeldCash:
     request: PaymentRequest | None
     is_part: bool
     """Whether it was taken for a stay that is paid in parts: its price is not the tariff's."""
+    part_of: UUID | None = None
     is_booked: bool = False
 
 
@@ -141,7 +142,14 @@ def _read(event: dict[str, Any], owners: dict[str, str], classes: dict[str, Any]
         amount_rp if is_sum else 0,
         request,
         stay_id is not None,
+        _stay(stay_id),
     )
+
+
+def _stay(told: object) -> UUID | None:
+    with suppress(ValueError):
+        return UUID(told) if isinstance(told, str) else None
+    return None
 
 
 def bookable(held: Sequence[HeldCash]) -> list[HeldCash]:
@@ -182,7 +190,14 @@ async def book(
         try:
             async with db.begin_nested():
                 await cash.book_told(
-                    db, books, request, one.told_rp, one.attendant, part=one.is_part, now=now
+                    db,
+                    books,
+                    request,
+                    one.told_rp,
+                    one.attendant,
+                    part=one.is_part,
+                    part_of=one.part_of,
+                    now=now,
                 )
         except (Problem, StartedAlready, IntegrityError):
             # Its spot is not known, say, or its handheld sent it just now: it stays in the case.

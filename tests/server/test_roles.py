@@ -132,6 +132,7 @@ UPDATED = {
     "sign_cases": {"closed_by", "closed_at", "what_was_done"},
     "sign_on_attempts": set(),
     "spot_assignments": {"valid_until"},
+    "told_parts": {"covers_until"},
     "spot_links": {"pulses", "lost", "answer_ms"},
     "spots": {"zone_id", "place", "latitude", "longitude", "exclusive", "written_in"},
     "takings": {

@@ -1,12 +1,13 @@
 """Cash of an attendant who was stopped, booked by two officers without letting him work again."""
 
-from datetime import UTC, datetime
+import importlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from domain.tariff import VehicleClass
 from server.casework.models import CaseKind
@@ -21,7 +22,8 @@ from server.office import settling
 from server.parking import service as parking
 from server.parking.service import Stay
 from server.payments.books import Books
-from server.payments.models import Case, Money
+from server.payments.issuing import BOOKED_AS_TOLD
+from server.payments.models import Case, Charge, Money, ToldPart
 from server.sample import CHECKER, OFFICER
 from server.spots.service import find_all
 from server.sync import held_cash
@@ -29,6 +31,8 @@ from server.sync.held_cash import HeldCashEnd
 from tests.server.deciding import held_back
 from tests.server.handhelds import Handheld, on_shift
 from tests.server.identity.test_attendants import let_in, officers, sign_in, stop
+from tests.server.payments.test_invariants import as_superuser
+from tests.server.payments.test_upgrades import again
 from tests.server.sync.test_closing import close, count, invariants, shift_of, spots, take_cash
 from tests.server.sync.test_push import push
 
@@ -188,6 +192,82 @@ async def test_it_is_booked_once_also_where_he_is_let_in_again_and_the_handheld_
     assert await invariants(transactions) == []
 
 
+async def test_a_stay_whose_cash_officers_booked_is_not_asked_for_again(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    books: Books,
+    handheld: Handheld,
+    officers: tuple[UUID, UUID],
+    now: datetime,
+) -> None:
+    """The one stay was known before, the other is told of only when its handheld is let in."""
+    spot, other, third, *_ = await spots(api, handheld)
+    price_rp = (await take_cash(api, handheld, third)).json()["amount_rp"]
+    ended, extended = str(new_id()), str(new_id())
+    began = {"vehicle_class": "motorcycle"}
+    path = f"/v1/spots/{spot}/stays"
+    known = await api.post(path, json={"id": ended, **began}, auth=handheld.signed)
+    assert (known.status_code, known.json()["owed_rp"]) == (201, price_rp)
+    who = await stop(transactions, officers, WHO, now)
+    last = await taken(transactions, handheld, spot, price_rp, stay_id=ended)
+    more = await taken(transactions, handheld, other, price_rp, stay_id=extended, minutes=60)
+    await push(api, handheld, last, more)
+    await by_two(transactions, books, HeldCashEnd.BOOKED)
+    maker, checker = officers
+    async with transactions.begin() as db:
+        await attendants.propose(db, maker, who, "lagi", now=now)
+        await attendants.decide(db, checker, who, "ya", approve=True, now=now)
+    # Before its end is told, a driver who looks owes nothing more.
+    told = (await api.get(f"/v1/stays/{ended}", auth=handheld.signed)).json()
+    assert (told["owed_rp"], told["paid_rp"]) == (0, price_rp)
+    cash = {"id": last["body"]["charge_id"], "amount_rp": price_rp}
+    left = {"told_at": datetime.now(UTC).isoformat(), "cash": cash}
+    for _ in range(2):
+        answer = await api.post(f"/v1/stays/{ended}/end", json=left, auth=handheld.signed)
+        told = answer.json()
+        assert (answer.status_code, told["state"]) == (200, "ended")
+        assert (told["owed_rp"], told["paid_rp"]) == (0, price_rp)
+        assert [one["id"] for one in told["charges"]] == [cash["id"]]
+    asked = await api.post(
+        f"/v1/stays/{ended}/charges", json={"id": str(new_id())}, auth=handheld.signed
+    )
+    assert (asked.status_code, asked.json()["slug"]) == (409, "nothing-to-pay")
+    reason = {"reason": "wrong_spot"}
+    void = await api.post(f"/v1/stays/{ended}/void", json=reason, auth=handheld.signed)
+    assert (void.status_code, void.json()["slug"]) == (409, "stay-paid")
+
+    path = f"/v1/spots/{other}/stays"
+    began = {"id": extended, "vehicle_class": "car"}
+    await api.post(path, json=began, auth=handheld.signed)
+
+    async def lengthen(charge_id: str, minutes: int, by: str = "cash-charges") -> httpx.Response:
+        body = {"id": charge_id, "minutes": minutes}
+        return await api.post(f"/v1/stays/{extended}/{by}", json=body, auth=handheld.signed)
+
+    async def bought() -> timedelta:
+        told = (await api.get(f"/v1/stays/{extended}", auth=handheld.signed)).json()
+        started, ends = (datetime.fromisoformat(told[at]) for at in ("started_at", "ends_at"))
+        return ends - started
+
+    for _ in range(2):
+        again = await lengthen(more["body"]["charge_id"], 60)
+        assert (again.status_code, again.json()["money_flag"]) == (201, "late")
+        assert await bought() == timedelta(minutes=60)
+    # A further one carries on from there, and given up it takes back its own time only.
+    further = await lengthen(str(new_id()), 24 * 60, "charges")
+    assert further.status_code == 201, further.text
+    path = f"/v1/charges/{further.json()['id']}/cancel"
+    await api.post(path, json={"reason": "batal"}, auth=handheld.signed)
+    assert await bought() == timedelta(minutes=60)
+    further = await lengthen(str(new_id()), 24 * 60)
+    assert (further.status_code, further.json().get("state")) == (201, "paid")
+    await lengthen(more["body"]["charge_id"], 60)
+    assert await bought() == timedelta(minutes=25 * 60)
+    more_rp = further.json()["amount_rp"]
+    assert await owed(transactions) == price_rp * 3 + more_rp
+    assert await invariants(transactions) == []
+
+
 async def test_after_the_count_it_is_booked_on_a_shift_of_its_own(
     api: httpx.AsyncClient,
     transactions: Transactions,
@@ -246,4 +326,42 @@ async def test_what_cannot_be_booked_stays_a_case_and_what_is_left_alone_is_one_
     await by_two(transactions, books, HeldCashEnd.LEFT)
     assert await open_cases(transactions) == 0
     assert await owed(transactions) == 1_000
+    assert await invariants(transactions) == []
+
+
+BEFORE_TOLD_PARTS = """
+    DROP TABLE told_parts;
+    ALTER TABLE charges DISABLE TRIGGER USER;
+    UPDATE charges SET request_hash = 'a' WHERE kind = 'cash';
+    ALTER TABLE charges ENABLE TRIGGER USER;
+"""
+
+
+async def test_cash_that_officers_booked_before_is_known_and_of_its_stay(
+    api: httpx.AsyncClient,
+    transactions: Transactions,
+    books: Books,
+    handheld: Handheld,
+    officers: tuple[UUID, UUID],
+    owner_url: str,
+    now: datetime,
+) -> None:
+    spot, *_ = await spots(api, handheld)
+    await take_cash(api, handheld, spot)
+    await stop(transactions, officers, WHO, now)
+    stay = str(new_id())
+    event = await taken(transactions, handheld, spot, 700, stay_id=stay, minutes=60)
+    await push(api, handheld, event)
+    await by_two(transactions, books, HeldCashEnd.BOOKED)
+    await as_superuser(owner_url, BEFORE_TOLD_PARTS)
+    migration = importlib.import_module("server.migrations.versions.0110_told_parts")
+    await again(owner_url, "0110", migration.down_revision)
+    charge_id = UUID(event["body"]["charge_id"])
+    async with transactions.begin() as db:
+        (part,) = await db.scalars(select(ToldPart))
+        assert (part.charge_id, str(part.stay_id), part.minutes) == (charge_id, stay, 60)
+        told = await db.scalars(select(Charge.id).where(Charge.request_hash == BOOKED_AS_TOLD))
+        assert told.all() == [charge_id]
+        guards_off = text("SELECT count(*) FROM pg_trigger WHERE tgenabled <> 'O'")
+        assert await db.scalar(guards_off) == 0
     assert await invariants(transactions) == []
