@@ -157,15 +157,14 @@ async def charges_refunded(
 ) -> Sequence[str]:
     """Our references of charges that a refund of these numbers, or of payments of them, returns."""
     told = any_(literal(list(numbers), ARRAY(Text)))
-    return (
-        await db.scalars(
-            select(Charge.reference)
-            .join(Refund, Refund.charge_id == Charge.id)
-            .join(Money, Money.id == Refund.money_id)
-            .where(Refund.acquirer == acquirer)
-            .where(or_(Refund.acquirer_refund_number == told, Money.rrn == told))
-        )
-    ).all()
+    of_refunds = (
+        select(Charge.reference)
+        .join(Refund, Refund.charge_id == Charge.id)
+        .join(Money, Money.id == Refund.money_id)
+        .where(Refund.acquirer == acquirer)
+    )
+    numbered = of_refunds.where(Refund.acquirer_refund_number == told)
+    return (await db.scalars(numbered.union(of_refunds.where(Money.rrn == told)))).all()
 
 
 async def found_in_settlement(

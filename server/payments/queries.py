@@ -259,17 +259,25 @@ async def heard_before(
     return used, [KnownMoney._make(known) for day, _, _, *known in rows if day is None]
 
 
-async def money_between(
-    db: AsyncSession, first: date, last: date
-) -> Sequence[tuple[Money, Charge]]:
-    """All money of a span of business days with its charge, in the order it came."""
-    rows = await db.execute(
-        select(Money, Charge)
-        .join(Charge, Charge.id == Money.charge_id)
-        .where(Money.business_day.between(first, last))
-        .order_by(Money.paid_at)
-    )
-    return [(money, charge) for money, charge in rows]
+class MoneyOfDay(NamedTuple):
+    """What identifies money, with our reference of its charge."""
+
+    reference: str
+    acquirer_reference: str
+    rrn: str | None
+    amount_rp: int
+    acquirer: str
+
+
+MONEY_ON = """
+    SELECT c.reference, m.acquirer_reference, m.rrn, m.amount_rp, m.acquirer
+    FROM money m JOIN charges c ON c.id = m.charge_id WHERE m.business_day = $1
+"""
+
+
+async def money_on(db: Connected, day: date) -> list[MoneyOfDay]:
+    """All money of a business day."""
+    return [MoneyOfDay._make(row) for row in await fetch(db, MONEY_ON, day)]
 
 
 async def charges_without_money(

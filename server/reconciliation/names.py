@@ -143,10 +143,15 @@ class Names:
         if not self.rrns:
             return of_money
         rrns = texts(self.rrns)
-        numbered = or_(Refund.acquirer_refund_number == any_(rrns), Money.rrn == any_(rrns))
         lately = Refund.business_day.between(*self.days)
         whose = Money.acquirer == func.coalesce(acquirer, Money.acquirer)
-        return or_(of_money, and_(whose, lately, numbered))
+        refunds = select(Refund.id).join(Money, Money.id == Refund.money_id)
+        found = (
+            refunds.where(of_money),
+            refunds.where(whose, lately, Refund.acquirer_refund_number == any_(rrns)),
+            refunds.where(whose, lately, Money.rrn == any_(rrns)),
+        )
+        return Refund.id.in_(union_all(*found))
 
 
 async def booked_under(db: AsyncSession, names: Names, acquirer: str | None = None) -> list[Booked]:

@@ -13,17 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.payments.books import Books
 from server.payments.models import Refund
-from server.reconciliation import movements, rkud, service, settlements, statements
 from server.reconciliation import results as payout_results
+from server.reconciliation import rkud, service, settlements, statements
 from server.reconciliation.mappings import PayoutMapping, SettlementMapping, StatementMapping
 from server.reconciliation.models import (
     ClearedMovement,
     Remittance,
-    SettlementLine,
     StatementLine,
 )
 from server.reconciliation.results import Told
-from server.reconciliation.service import UNBOOKED, Imported, Report
+from server.reconciliation.service import Imported, Report
 from server.reconciliation.settlements import SANDBOX
 from server.reconciliation.statements import BANK
 
@@ -75,17 +74,15 @@ async def settlement(
     """Raises FileRefused as the import would."""
     told = settlements.read(content, mapping, merchant)
     async with undone(db):
-        before = await _count(db, SettlementLine, UNBOOKED)
         imported = await service.import_settlement(
             db, acquirer, name, content, books, now=now, mapping=mapping, merchant=merchant
         )
-        unknown = await _count(db, SettlementLine, UNBOOKED) - before
     batches: dict[str, int] = {}
     for row in told.rows:
         batches[row.batch_id] = batches.get(row.batch_id, 0) + row.net_rp
     return SettlementPreview(
         imported=imported,
-        matched=imported.lines - unknown,
+        matched=imported.lines - imported.unbooked,
         gross_rp=sum(row.gross_rp for row in told.rows),
         mdr_rp=sum(row.mdr_rp for row in told.rows),
         vat_rp=sum(row.vat_rp for row in told.rows),
@@ -151,11 +148,6 @@ async def undone(db: AsyncSession) -> AsyncIterator[None]:
         yield
     finally:
         await savepoint.rollback()
-
-
-async def _count(db: AsyncSession, table: type[SettlementLine], source: str) -> int:
-    counted = select(func.count(table.id)).where(movements.posted(source, table.id))
-    return int(await db.scalar(counted) or 0)
 
 
 async def _awaited(db: AsyncSession) -> int:

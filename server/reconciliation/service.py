@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     DateTime,
+    Row,
     TextClause,
     Uuid,
     all_,
@@ -94,6 +95,19 @@ TOLD = ("batch_id", "gross_rp", "mdr_rp", "vat_rp", "withheld_rp")
 AMOUNTS = ("gross_rp", "mdr_rp", "vat_rp", "withheld_rp", "net_rp")
 # How far apart two mappings may tell the time of one payment: one of them may know its day only.
 TOLD_APART = timedelta(days=1)
+OF_LINE = (
+    SettlementLine.batch_id,
+    SettlementLine.reference,
+    SettlementLine.acquirer_reference,
+    SettlementLine.rrn,
+    SettlementLine.gross_rp,
+    SettlementLine.mdr_rp,
+    SettlementLine.net_rp,
+    SettlementLine.settlement_date,
+    SettlementLine.acquirer,
+    SettlementLine.paid_at,
+)
+"""What is compared of a line: a day has many, and each with all that is kept of it is large."""
 NAMES = ("batch_id", "paid_at", "reference", "acquirer_reference", "rrn")
 
 
@@ -106,6 +120,8 @@ class Imported:
     known: int
     file_id: UUID | None = field(default=None, compare=False)
     """Of a file that was not known by its bytes."""
+    unbooked: int = field(default=0, compare=False)
+    """How many of the lines settle no money that is booked."""
 
 
 async def import_settlement(
@@ -156,6 +172,7 @@ async def import_settlement(
         correction.file_id, correction.acquirer = file_id, acquirer
     db.add_all(corrected)
     await db.flush()
+    unbooked = 0
     told_now: list[SettlementRow | SettlementLine] = [*new.values(), *corrected]
     if told_now:
         batches = {row.batch_id for row in told_now}
@@ -164,10 +181,11 @@ async def import_settlement(
         await rkud.explain(db, batches, latest, now)
         # Last what locks charges and series of receipts, for which notifications wait.
         twice = await _take_as_evidence(db, acquirer, new, books, now)
-        await _post(db, acquirer, file_id, new, corrected, twice, books, now)
+        unbooked = await _post(db, acquirer, file_id, new, corrected, twice, books, now)
     crash_point("settlement-not-committed")
     count, total_rp = len(new) + len(otherwise or {}), sum(row.net_rp for row in told_now)
-    return Imported(count, total_rp, known=len(rows) - count, file_id=file_id)
+    known = len(rows) - count
+    return Imported(count, total_rp, known=known, file_id=file_id, unbooked=unbooked)
 
 
 WHOSE = """
@@ -273,10 +291,10 @@ async def _post(
     twice: Collection[UUID],
     books: Books,
     now: datetime,
-) -> None:
+) -> int:
     """Post what settles money we recorded by batches, and all else by lines, each with a case.
 
-    What was `corrected` settles recorded money: of other lines none is.
+    How many lines settle none. What was `corrected` settles recorded money: of other lines none is.
     """
     settled = {line_id: _settled(row, books, acquirer) for line_id, row in rows.items()}
     booked = await _speak_of_money(db, acquirer, settled, books)
@@ -294,6 +312,7 @@ async def _post(
     for kind, ids in ((cases.GIVEN_TWICE, twice), (DifferenceKind.NOT_BOOKED, unknown)):
         held = [(line_id, rows[line_id].gross_rp) for line_id in ids]
         await cases.open_cases(db, kind, "settlement_line_id", held, now)
+    return len(unbooked)
 
 
 def _batch_entries(
@@ -325,9 +344,11 @@ def _unbooked_entry(line_id: UUID, row: SettlementRow) -> NewEntry:
 
 
 def _settled(
-    line: SettlementRow | SettlementLine | UnsettledLine, books: Books, acquirer: str = ""
+    line: SettlementRow | SettlementLine | UnsettledLine | Row[*tuple[Any, ...]],
+    books: Books,
+    acquirer: str = "",
 ) -> Settled:
-    """`acquirer` is whose file it is, of a row that does not tell."""
+    """`acquirer` is whose file it is, of a row of a file, which does not tell."""
     return Settled(
         line.batch_id,
         line.reference,
@@ -350,8 +371,8 @@ async def _speak_of_money(
     if not lines:
         return set()
     told = await booked_under(db, Names.of((), lines.values()), acquirer)
-    set_against = await db.scalars(
-        select(SettlementLine).where(
+    set_against = await db.execute(
+        select(*OF_LINE).where(
             movements.stands(),
             SettlementLine.acquirer == acquirer,
             SettlementLine.id != all_(literal(list(lines), ARRAY(Uuid))),
@@ -709,14 +730,14 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
     await _explain_settled(db, day, books, now)
     booked = [
         Booked(
-            charge.reference,
+            money.reference,
             money.acquirer_reference,
             money.rrn,
             money.amount_rp,
             acquirer=money.acquirer,
             day=day,
         )
-        for money, charge in await payments.money_between(db, day, day)
+        for money in await payments.money_on(db, day)
         if money.acquirer not in (CASH, VOUCHER)
     ] + [
         Booked(
@@ -880,8 +901,8 @@ async def _nearby(
     days = [day + timedelta(days=n) for n in range(-within_days, within_days + 1) if n]
     told_on: dict[date, list[Settled]] = {}
     for near in days:
-        found = await db.scalars(
-            select(SettlementLine).where(_paid_on(near, books), under, movements.stands())
+        found = await db.execute(
+            select(*OF_LINE).where(_paid_on(near, books), under, movements.stands())
         )
         told_on[near] = [_settled(line, books) for line in found]
     names = Names.of((), [*unbooked, *chain.from_iterable(told_on.values())])
@@ -920,18 +941,18 @@ async def _settled_on(db: AsyncSession, day: date, books: Books) -> list[Settled
     )
     lines = await db.execute(
         select(
-            SettlementLine,
-            movements.recognised(Case.settlement_line_id, SettlementLine.id),
-            given_back,
+            *OF_LINE,
+            movements.recognised(Case.settlement_line_id, SettlementLine.id).label("recognised"),
+            given_back.label("paid_claim"),
         ).where(_paid_on(day, books), movements.stands())
     )
     return [
         replace(
             _settled(line, books),
-            mdr_due_rp=None if paid_claim else _mdr_due(line, rules_of_fees, books),
-            recognised=recognised,
+            mdr_due_rp=None if line.paid_claim else _mdr_due(line, rules_of_fees, books),
+            recognised=line.recognised,
         )
-        for line, recognised, paid_claim in lines
+        for line in lines
     ]
 
 
@@ -943,7 +964,7 @@ async def _taken_back_on(db: AsyncSession, day: date, books: Books) -> set[str]:
     return set(await db.scalars(lines.distinct()))
 
 
-def _mdr_due(line: SettlementLine, rules_of_fees: Sequence[MdrRule], books: Books) -> int | None:
+def _mdr_due(line: Any, rules_of_fees: Sequence[MdrRule], books: Books) -> int | None:
     """The fee on a settled payment, by the calendar day of it, whenever business days end.
 
     What becomes of it on a refund is the acquirer's contract.

@@ -19,7 +19,7 @@ from server.office import queries
 from server.payments import proposals
 from server.payments.books import Books
 from server.payments.models import Case, Charge
-from server.reconciliation import close_lists, corrections, mappings, service, sources
+from server.reconciliation import close_lists, corrections, mappings, previews, service, sources
 from server.reconciliation.corrections import CorrectedFile
 from server.reconciliation.mappings import SettlementMapping
 from server.reconciliation.models import Discrepancy, SettlementLine
@@ -317,3 +317,27 @@ async def test_the_database_knows_the_same_business_days(desk: Desk, days: str) 
     async with desk.transactions.begin() as db:
         rows = await fetch(db, asked, moments)
     assert [row["day"] for row in rows] == [told.of(at) for at in moments]
+
+
+async def test_a_line_of_nothing_that_is_unknown_is_not_told_as_matched(desk: Desk) -> None:
+    told = told_by("our-reference", ("08:00:00", "asing-1", 0), ("08:00:00", "kami-1", 2000))
+    async with desk.transactions.begin() as db:
+        seen = await previews.settlement(
+            db, "sandbox", "s.csv", told, desk.books, now=desk.now,
+            mapping=desk_mapping("our-reference"),
+        )  # fmt: skip
+    assert (seen.imported.lines, seen.matched) == (2, 1)
+
+
+async def test_a_payment_told_by_another_mapping_with_another_amount_waits_for_two(
+    desk: Desk,
+) -> None:
+    """It may be another payment: it is no second earning, and nobody need read the file anew."""
+    await desk.take_in(RIGHT.encode(), SANDBOX)
+    await desk.take_in(told_by("our-reference", ("08:00:00", "kami-1", 3000)), BY_OURS)
+    assert await desk.found() == {"not-booked kami-1/-/2026-11-21T01:00:00.000000Z"}
+    assert await earned(desk) == {"4110.PSR": 22_000, "2190": 3000, "fees": -175}
+    await desk.sound()
+
+
+BY_OURS = mappings.mapping(SettlementMapping, "by-our-reference")
