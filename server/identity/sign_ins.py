@@ -9,13 +9,20 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy import ColumnElement, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Transactions, new_id
 from server.errors import NotFound, Problem
 from server.identity import passwords, second_factor, tries
-from server.identity.models import Officer, OfficerChange, OfficerSignIn, OfficerTotp
+from server.identity.models import (
+    Officer,
+    OfficerChange,
+    OfficerPasskey,
+    OfficerSignIn,
+    OfficerTotp,
+)
+from server.identity.second_factor import CodeRefused
 from server.identity.service import NotSignedIn, PasswordRefused, SignInRefused
 
 LIFETIME = timedelta(hours=8)
@@ -64,11 +71,16 @@ class Asker:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """`has_app`: who set up a second factor is asked for it, whatever the role."""
+    """`has_factor`: who has an app or a passkey is asked for it, whatever the role."""
 
     officer: Officer
     sign_in: OfficerSignIn
-    has_app: bool
+    has_factor: bool
+
+    @property
+    def shown_half(self) -> bool:
+        """Whether the officer has a second factor and has not shown it here."""
+        return self.has_factor and not self.sign_in.strong
 
     def confirmed(self, now: datetime) -> bool:
         """Whether the person has shown who they are within the last minutes."""
@@ -104,8 +116,8 @@ async def by_password(
 ) -> str:
     """A token for the officer's browser; raises SignInRefused or TooManyTries.
 
-    Whoever has a second factor shows it at once with the password: which of the two was wrong is
-    told to nobody.
+    Whoever has an app shows a code at once with the password: which of the two was wrong is told to
+    nobody. Who has only a passkey shows it afterwards, and may do nothing before.
     """
     await tries.claim(transactions, login, asker.address, now=now)
     async with transactions.begin() as db:
@@ -195,6 +207,30 @@ async def strengthen(
     )
 
 
+async def show_factor(
+    transactions: Transactions,
+    signed_in: SignedIn,
+    typed: str,
+    key: SecretStr | None,
+    address: str,
+    *,
+    now: datetime,
+) -> str:
+    """A new token for who signed in by one factor and types the other; raises CodeRefused.
+
+    Tries are counted as those of signing in are.
+    """
+    officer = signed_in.officer
+    await tries.claim(transactions, officer.login, address, now=now)
+    async with transactions.begin() as db:
+        factor = await second_factor.taken(db, officer.id, key, typed, now=now)
+        if factor is not None:
+            await tries.forgive(db, officer.login, address)
+            return await strengthen(db, signed_in, factor, now=now)
+        await note(db, officer.id, "refused", officer.login, address, now=now)
+    raise CodeRefused
+
+
 async def who(
     db: AsyncSession, token: str, *, now: datetime, idle: timedelta = LIFETIME
 ) -> SignedIn:
@@ -221,9 +257,10 @@ async def _found(
     app = exists().where(
         OfficerTotp.officer_id == Officer.id, OfficerTotp.confirmed_at.is_not(None)
     )
+    passkey = exists().where(OfficerPasskey.officer_id == Officer.id)
     row = (
         await db.execute(
-            select(Officer, OfficerSignIn, app)
+            select(Officer, OfficerSignIn, or_(app, passkey))
             .join(OfficerSignIn, OfficerSignIn.officer_id == Officer.id)
             .where(which)
             .where(OfficerSignIn.expires_at > now, OfficerSignIn.seen_at > now - idle)
@@ -232,8 +269,8 @@ async def _found(
     ).one_or_none()
     if row is None:
         raise NotSignedIn
-    officer, sign_in, has_app = row
-    return SignedIn(officer, sign_in, bool(has_app))
+    officer, sign_in, has_factor = row
+    return SignedIn(officer, sign_in, bool(has_factor))
 
 
 async def of_officer(

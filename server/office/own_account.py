@@ -11,10 +11,11 @@ from fastapi.responses import RedirectResponse
 from webauthn.helpers import bytes_to_base64url
 
 from server import pages
-from server.database import Transaction
-from server.identity import passkeys, passwords, second_factor, sign_ins
+from server.database import Transaction, TransactionsDep
+from server.identity import passkeys, passwords, second_factor, sign_ins, tries
 from server.identity.second_factor import CodeRefused
 from server.identity.sign_ins import SecondFactorNeeded, SignedIn
+from server.limits import address_of
 from server.office.signed_in import SignedInDep, confirm, shown_enough
 from server.office.signing_in import with_cookie
 from server.payments import barcodes
@@ -26,10 +27,18 @@ HERE = "/office/account"
 Code = Annotated[str, Form(min_length=1, max_length=40)]
 
 
-async def own(found: Annotated[SignedIn, Depends(confirm)]) -> SignedIn:
-    """Who may change the account: confirmed, and with the second factor if there is one."""
-    if found.has_app and not found.sign_in.strong:
+async def whole(found: SignedInDep) -> SignedIn:
+    """Who has shown the second factor, if there is one. Without it a password changes nothing."""
+    if found.shown_half:
         raise SecondFactorNeeded
+    return found
+
+
+WholeDep = Annotated[SignedIn, Depends(whole)]
+
+
+async def own(found: WholeDep, _: Annotated[SignedIn, Depends(confirm)]) -> SignedIn:
+    """Who may change the account: confirmed besides."""
     return found
 
 
@@ -56,6 +65,7 @@ async def account_page(
         officer=officer,
         sign_in=found.sign_in,
         weak=weak,
+        half=found.shown_half,
         keys=await passkeys.of_officer(db, officer.id),
         key_text=bytes_to_base64url,
         site=passkeys.site_of(wired.books.base_url),
@@ -70,15 +80,16 @@ async def account_page(
 
 @router.post("/second-factor")
 async def show_second_factor(
-    code: Code, found: SignedInDep, db: Transaction, wired: WiringDep
+    code: Code,
+    request: Request,
+    found: SignedInDep,
+    transactions: TransactionsDep,
+    wired: WiringDep,
 ) -> Response:
     """Who signed in by one factor alone shows the other."""
-    now = datetime.now(UTC)
-    key = wired.settings.sign_in_key
-    factor = await second_factor.taken(db, found.officer.id, key, code, now=now)
-    if factor is None:
-        raise CodeRefused
-    token = await sign_ins.strengthen(db, found, factor, now=now)
+    request.app.state.office_limit.check(request)
+    key, address, now = wired.settings.sign_in_key, address_of(request), datetime.now(UTC)
+    token = await sign_ins.show_factor(transactions, found, code, key, address, now=now)
     return with_cookie(RedirectResponse("/office", 303), token, wired.books)
 
 
@@ -112,16 +123,26 @@ async def _totp_page(
 
 @router.post("/totp/confirmation")
 async def finish_totp(
-    code: Code, request: Request, found: SignedInDep, db: Transaction, wired: WiringDep
+    code: Code,
+    request: Request,
+    found: WholeDep,
+    transactions: TransactionsDep,
+    wired: WiringDep,
 ) -> Response:
-    officer, now = found.officer, datetime.now(UTC)
-    try:
-        codes = await second_factor.finish(db, officer, wired.settings.sign_in_key, code, now=now)
-    except CodeRefused:
-        return await _totp_page(request, found, db, wired, refused=True)
-    await sign_ins.note(db, officer.id, "totp-added", officer.login, "", now=now)
-    await sign_ins.end_all(db, officer.id, officer.login, now=now, but=found.sign_in.id)
-    token = await sign_ins.strengthen(db, found, "totp", now=now)
+    request.app.state.office_limit.check(request)
+    officer, address, now = found.officer, address_of(request), datetime.now(UTC)
+    key = wired.settings.sign_in_key
+    await tries.claim(transactions, officer.login, address, now=now)
+    async with transactions.begin() as db:
+        try:
+            codes = await second_factor.finish(db, officer, key, code, now=now)
+        except CodeRefused:
+            await sign_ins.note(db, officer.id, "refused", officer.login, address, now=now)
+            return await _totp_page(request, found, db, wired, refused=True)
+        await tries.forgive(db, officer.login, address)
+        await sign_ins.note(db, officer.id, "totp-added", officer.login, "", now=now)
+        await sign_ins.end_all(db, officer.id, officer.login, now=now, but=found.sign_in.id)
+        token = await sign_ins.strengthen(db, found, "totp", now=now)
     return with_cookie(_codes_page(request, wired, codes), token, wired.books)
 
 
@@ -157,7 +178,7 @@ async def change_password(
 
 
 @router.post("/sign-ins/end-others")
-async def end_others(found: SignedInDep, db: Transaction) -> Response:
+async def end_others(found: WholeDep, db: Transaction) -> Response:
     officer = found.officer
     now = datetime.now(UTC)
     await sign_ins.end_all(db, officer.id, officer.login, now=now, but=found.sign_in.id)
@@ -165,7 +186,7 @@ async def end_others(found: SignedInDep, db: Transaction) -> Response:
 
 
 @router.post("/sign-ins/{sign_in_id}/end")
-async def end_one(sign_in_id: UUID, found: SignedInDep, db: Transaction) -> Response:
+async def end_one(sign_in_id: UUID, found: WholeDep, db: Transaction) -> Response:
     officer = found.officer
     await sign_ins.end(db, officer.id, sign_in_id, officer, now=datetime.now(UTC))
     return RedirectResponse(HERE, 303)

@@ -13,7 +13,7 @@ from server import pages
 from server.database import Transaction
 from server.identity import passkeys, sign_ins
 from server.identity.passkeys import PasskeyNotFound, needed_site
-from server.office.own_account import HERE, OwnDep
+from server.office.own_account import HERE, OwnDep, WholeDep
 from server.office.signed_in import SignedInDep, inside
 from server.office.signing_in import asker_of, with_cookie
 from server.payments.wiring import WiringDep
@@ -72,7 +72,7 @@ async def begin(
 
 
 @router.post("/account/passkeys")
-async def add(body: NewKey, found: SignedInDep, db: Transaction, wired: WiringDep) -> Response:
+async def add(body: NewKey, found: WholeDep, db: Transaction, wired: WiringDep) -> Response:
     """The challenge was made for this officer, who had confirmed then."""
     now = datetime.now(UTC)
     officer = found.officer

@@ -56,7 +56,7 @@ def shown_enough(request: Request, found: SignedIn) -> Officer:
     settings: Settings = request.app.state.settings
     asked_of = settings.second_factor_of
     needed = asked_of == "all" or (asked_of == "money" and Role(found.officer.role) in MONEY_ROLES)
-    if (needed or found.has_app) and not found.sign_in.strong:
+    if found.shown_half or (needed and not found.sign_in.strong):
         raise SecondFactorNeeded
     request.state.rights = rights_of(found.officer)
     return found.officer

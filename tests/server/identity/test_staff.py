@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from server import sample
 from server.database import Transactions
 from server.identity import service, sign_ins, staff
-from server.identity.models import Officer, OfficerRequest, Role
+from server.identity.models import Officer, OfficerPasskey, OfficerRequest, Role
 from server.identity.service import NotSignedIn, Right, RoleNotAllowed, SignInRefused
 from server.identity.sign_ins import Asker, PasswordTooShort
 from server.identity.staff import LoginTaken, OwnRights, RequestDecided, RequestOpen
@@ -129,7 +129,19 @@ async def test_nobody_decides_what_they_asked_for_or_is_about_them(
 async def test_who_lost_phone_and_password_comes_in_anew(
     transactions: Transactions, admin: UUID, now: datetime
 ) -> None:
+    """The passkey in the phone as well, without which the password would do nothing."""
     treasurer = await _id(transactions, sample.OFFICER)
+    async with transactions.begin() as db:
+        db.add(
+            OfficerPasskey(
+                credential_id=b"hilang",
+                officer_id=treasurer,
+                public_key=b"",
+                sign_count=0,
+                name="Ponsel",
+                added_at=now,
+            )
+        )
     login = (transactions, sample.OFFICER, PASSWORD, "", DESK, None)
     token = await sign_ins.by_password(*login, now=now)
     await decide(
@@ -144,7 +156,9 @@ async def test_who_lost_phone_and_password_comes_in_anew(
         await sign_ins.by_password(*login, now=now)
     async with transactions.begin() as db:
         code = await staff.issue_setup_code(db, admin, treasurer, now=now)
-    await staff.sign_in_first(transactions, sample.OFFICER, code, NEW, DESK, now=now)
+    token = await staff.sign_in_first(transactions, sample.OFFICER, code, NEW, DESK, now=now)
+    async with transactions.begin() as db:
+        assert not (await sign_ins.who(db, token, now=now)).shown_half
 
 
 async def test_who_is_switched_off_is_out_and_their_rights_with_them(
