@@ -18,6 +18,7 @@ from server.cli.shell import (
     Slip,
     acting_as,
     fail,
+    login,
     or_say_why,
     talk,
     with_transactions,
@@ -27,19 +28,23 @@ from server.cli.shell import (
 voucher_app = typer.Typer(
     help="Vouchers of prepaid parking; issued and voided by two officers.", no_args_is_help=True
 )
+LISTED = 50
 Batch = Annotated[int, typer.Argument(help="The serial's first number: 1 of V-0001-00042-X.")]
 First = Annotated[int, typer.Option("--from", help="The serial's second number.")]
 Last = Annotated[int, typer.Option("--to", help="The last of them.")]
 
 
 @voucher_app.command("list")
-def list_vouchers(data: DataDir = Path("data")) -> None:
-    """Batches with what became of them, and what is proposed."""
+def list_vouchers(
+    below: Annotated[int | None, typer.Option(help="Go on below this batch.")] = None,
+    data: DataDir = Path("data"),
+) -> None:
+    """The newest 50 batches with what became of them, and what is proposed."""
     from server.payments import voucher_proposals, voucher_stock
 
     async def work(db: Any, _books: Any) -> Any:
-        rows = await voucher_stock.stock(db)
-        return rows, await voucher_proposals.latest(db, 50)
+        rows = await voucher_stock.stock(db, below=below, limit=LISTED)
+        return rows, await voucher_proposals.latest(db, LISTED)
 
     rows, proposed = or_say_why(data, work)
     for row in rows:
@@ -160,7 +165,7 @@ def print_vouchers(
     print(f"batch {batch:04d}: {count} vouchers in {out}")
 
 
-def _printing(number: int, first: int, last: int | None, login: str, suffix: str) -> Any:
+def _printing(number: int, first: int, last: int | None, officer: str, suffix: str) -> Any:
     from datetime import UTC
 
     from sqlalchemy import select
@@ -176,7 +181,7 @@ def _printing(number: int, first: int, last: int | None, login: str, suffix: str
         now, books, form = datetime.now(UTC), Books.of(settings), suffix.removeprefix(".")
         most = voucher_stock.MOST_ON_SHEETS if form == "pdf" else None
         async with transactions.begin() as db:
-            who = await db.scalar(select(OfficerRow).where(OfficerRow.login == login))
+            who = await db.scalar(select(OfficerRow).where(OfficerRow.login == officer))
             if who is None:
                 raise RoleNotAllowed
             await identity.acting(db, who.id, Right.ISSUE_VOUCHERS)
@@ -185,8 +190,9 @@ def _printing(number: int, first: int, last: int | None, login: str, suffix: str
             signed = await voucher_stock.signed(db, which, books, books.day(now), most)
         content = voucher_sheets.file(signed, form, books.regency)
         what = taken_out.vouchers(batch, which, books)
+        what.filters["officer"] = officer
         await taken_out.record(
-            transactions, who, what, form, sha256(content).digest(), len(signed), now=now
+            transactions, login(), what, form, sha256(content).digest(), len(signed), now=now
         )
         return len(signed), content
 

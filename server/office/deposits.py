@@ -210,7 +210,7 @@ async def signed(
     now = datetime.now(UTC)
     content = await downloads.signed_paper(transactions, draw, officer.login, signer, now=now)
     digest = hashlib.sha256(content).digest()
-    await record(transactions, officer, what, "pdf", digest, 1, now=now)
+    await record(transactions, officer.login, what, "pdf", digest, 1, now=now)
     return Response(
         content,
         media_type="application/pdf",

@@ -44,7 +44,7 @@ def vouchers(batch: VoucherBatch, which: Range, books: Books) -> What:
 
 async def record(
     transactions: Transactions,
-    officer: Officer,
+    who: str,
     what: What,
     form: str,
     sha256: bytes,
@@ -55,7 +55,7 @@ async def record(
     async with transactions.begin() as db:
         db.add(
             ReportDownload(
-                who=officer.login,
+                who=who,
                 report=what.report,
                 form=form,
                 first_day=what.first,
@@ -96,7 +96,7 @@ async def csv_file(
             async for line in lines:
                 file.write(line)
         sha256, row_count = await asyncio.to_thread(_told, out)
-        await record(transactions, officer, what, "csv", sha256, row_count, now=now)
+        await record(transactions, officer.login, what, "csv", sha256, row_count, now=now)
     except BaseException:
         folder.cleanup()
         raise
@@ -128,7 +128,7 @@ async def pdf(
     now: datetime,
 ) -> Response:
     sha256 = hashlib.sha256(content).digest()
-    await record(transactions, officer, what, "pdf", sha256, row_count, now=now)
+    await record(transactions, officer.login, what, "pdf", sha256, row_count, now=now)
     return Response(
         content,
         media_type="application/pdf",

@@ -50,7 +50,6 @@ async def vouchers_page(
     now = datetime.now(UTC)
     today = wired.books.day(now)
     rows = await voucher_stock.stock(db, seller=seller, below=below, limit=PAGE + 1)
-    everything = await voucher_stock.stock(db)
     sellers = await voucher_stock.accounts(db, date.min, wired.books.business_day(now))
     return pages.render(
         request,
@@ -59,7 +58,7 @@ async def vouchers_page(
         books=wired.books,
         today=today,
         rows=rows[:PAGE],
-        total=voucher_stock.counted(everything, today),
+        issued=await voucher_stock.issued(db),
         sellers=sellers,
         sellers_named=[(one.seller, one.seller) for one in sellers],
         seller=seller,
@@ -205,7 +204,7 @@ async def sheets(
     content = await asyncio.to_thread(voucher_sheets.file, signed, form, wired.books.regency)
     what = taken_out.vouchers(batch, which, wired.books)
     sha256 = hashlib.sha256(content).digest()
-    await taken_out.record(transactions, officer, what, form, sha256, len(signed), now=now)
+    await taken_out.record(transactions, officer.login, what, form, sha256, len(signed), now=now)
     kind = "application/pdf" if form == "pdf" else "text/csv; charset=utf-8"
     name = f"voucher-{number:04}-{first}-{last}.{form}"
     return Response(

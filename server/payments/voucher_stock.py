@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -99,6 +98,14 @@ async def stock(
     return [Stock(*row) for row in rows]
 
 
+async def issued(db: Connected) -> tuple[int, int]:
+    """How many batches there are, and vouchers in them; to count their ends takes long."""
+    ((batches, count),) = await fetch(
+        db, "SELECT count(*), coalesce(sum(count), 0)::bigint FROM voucher_batches"
+    )
+    return batches, count
+
+
 @dataclass(frozen=True)
 class Account:
     """A seller's account (1170) over some business days."""
@@ -154,15 +161,3 @@ async def signed(
     if most is not None and len(numbers) > most:
         raise SheetsTooMany(f"{len(numbers)}")
     return list(vouchers.texts(batch, books.seal, numbers))
-
-
-def counted(rows: Sequence[Stock], day: date) -> dict[str, Any]:
-    """What all batches come to on a day."""
-    return {
-        "count": sum(row.count for row in rows),
-        "redeemed": sum(row.redeemed for row in rows),
-        "voided": sum(row.voided for row in rows),
-        "expired": sum(row.expired(day) for row in rows),
-        "left": sum(row.left - row.expired(day) for row in rows),
-        "left_rp": sum(row.left_rp for row in rows),
-    }

@@ -1,6 +1,7 @@
 """Vouchers, passes and exemptions from the command line: what comes out is what handhelds read."""
 
 import csv
+import getpass
 import io
 import json
 from datetime import datetime, timedelta
@@ -48,13 +49,19 @@ async def by_two(sealed: Karcis, *proposal: str) -> str:
     return decided.stdout
 
 
-async def test_a_batch_is_agreed_on_printed_sold_and_voided(sealed: Karcis, books: Books) -> None:
+async def test_a_batch_is_agreed_on_printed_sold_and_voided(
+    sealed: Karcis, books: Books, transactions: Transactions
+) -> None:
     of_bendahara = ("--officer", "bendahara")
     early = await sealed("voucher", "print", "1", "a.csv", *of_bendahara)
     assert (early.returncode, "There is no such batch" in early.stderr) == (1, True)
     assert "as batch 0001" in await by_two(sealed, "issue", *BATCH, "--class", "car")
     issued = await sealed("voucher", "print", "1", "a.csv", *of_bendahara)
     assert (issued.returncode, issued.stdout) == (0, "batch 0001: 12 vouchers in a.csv\n")
+    async with transactions.begin() as db:
+        record = "SELECT who, filters->>'officer', filters->>'numbers' FROM report_downloads"
+        taken = [tuple(row) for row in await db.execute(text(record))]
+    assert taken == [(f"cli:{getpass.getuser()}", "bendahara", "1-12")]
     told = (sealed.folder / "a.csv").read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(told), delimiter=";"))
     assert len(rows) == 12
