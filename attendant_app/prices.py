@@ -5,7 +5,7 @@ It is an offer on the screen only. What is owed is what the server's charge says
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -119,6 +119,12 @@ def _closure(told: Mapping[str, Any]) -> Closure | None:
         return None
 
 
+def _covers(told: Mapping[str, Any], day: date) -> bool:
+    """Whether a version is of that day: one to come may have what this device cannot read yet."""
+    first, last = told["valid_from"], told.get("valid_until") or str(date.max)
+    return bool(first <= str(day) <= last)
+
+
 def _in_force(
     master: Mapping[str, Any] | None, spot_code: str, start: datetime
 ) -> tuple[TariffVersion, datetime]:
@@ -130,6 +136,6 @@ def _in_force(
     versions = [
         tariff_from_json(tariff["version"])
         for tariff in master["tariffs"]
-        if tariff["zone"] == spot["zone"]["code"]
+        if tariff["zone"] == spot["zone"]["code"] and _covers(tariff["version"], local.date())
     ]
     return in_force(versions, local.date()), local

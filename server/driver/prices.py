@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 
 from domain.money import format_rp
 from domain.tariff import Band, FlatRate, HourlyRate, Quote, TariffVersion, VehicleClass
@@ -52,7 +53,8 @@ def holidays(tariff: TariffVersion, kind: VehicleClass, day: date) -> list[tuple
     """The next days on which its prices are those of holidays, that day among them."""
     if not any(band.holidays for band in tariff.rates[kind].bands):
         return []
-    return [each for each in tariff.holidays.items() if each[0] >= day][:HOLIDAYS]
+    coming = (each for each in tariff.holidays.items() if each[0] >= day and tariff.covers(each[0]))
+    return list(islice(coming, HOLIDAYS))
 
 
 def quoted(

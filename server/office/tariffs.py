@@ -266,6 +266,16 @@ def _in_force(tariffs: list[Dated], day: date) -> dict[str, TariffVersion]:
     }
 
 
+async def outliving(db: AsyncSession, day: date) -> list[str]:
+    """The zones whose newest ordinary tariff soon has no more prices of holidays."""
+    newest = {
+        dated.zone: dated
+        for dated in sorted(await _all(db), key=lambda dated: dated.version.valid_from)
+        if not dated.version.event and dated.taken_back_by is None
+    }
+    return [zone for zone, dated in newest.items() if dated.outlives_its_holidays(day)]
+
+
 def _blank(today: date) -> TariffVersion:
     return TariffVersion("-", today, None, {kind: FlatRate(0) for kind in VehicleClass})
 

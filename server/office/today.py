@@ -17,7 +17,7 @@ from server.figures import service as figures
 from server.figures.service import Part, Takings, Wanted
 from server.identity import fleet
 from server.identity.models import Officer
-from server.office import awaited, queries
+from server.office import awaited, queries, tariffs
 from server.office.awaited import Awaited
 from server.payments import choices
 from server.payments.books import Books
@@ -103,6 +103,7 @@ async def today_page(
         failing=await _failing(db, now) if own.is_whole else {},
         owed=await ties.owed(db, books, now=now) if own.is_whole else None,
         closed=await closures.count_closed(db, now=now) if own.is_whole else 0,
+        outliving=set(await tariffs.outliving(db, day)),
         awaited=waiting,
         called=await _called(db, books, waiting),
         most_awaited=awaited.MOST,

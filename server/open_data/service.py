@@ -98,20 +98,22 @@ def windows(version: TariffVersion, rate: ClassRate) -> Iterator[tuple[Band | No
     for band in rate.bands:
         if band.weekdays:
             yield band, False
-        if band.holidays and holidays(version):
+        if band.holidays and any(holiday_windows(version, band, ZoneInfo("UTC"))):
             yield band, True
 
 
 def holiday_windows(
     version: TariffVersion, band: Band, timezone: ZoneInfo
 ) -> Iterator[tuple[datetime, datetime]]:
-    """When each window of a band for holidays begins and ends."""
-    for day in holidays(version):
+    """When each window of a band for holidays begins and ends; of one that began on the evening
+    before the version is in force, what is left of it."""
+    for day in version.holidays:
         last = day if band.starts < band.ends else day + timedelta(days=1)
-        yield (
-            datetime.combine(day, band.starts, timezone),
-            datetime.combine(last, band.ends, timezone),
-        )
+        ends = datetime.combine(last, band.ends, timezone)
+        if version.covers(day):
+            yield datetime.combine(day, band.starts, timezone), ends
+        elif last == version.valid_from and band.ends > time():
+            yield datetime.combine(last, time(), timezone), ends
 
 
 # How much is used

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from domain.mdr import MerchantCriteria
+from domain.tariff import tariff_from_json
 from server import paging, sample
 from server.app import create_app
 from server.database import Transactions
@@ -28,7 +29,7 @@ from server.reconciliation.models import Discrepancy, ImportedFile
 from server.reports.models import ReportDownload
 from server.reports.targets import set_target
 from server.settings import Settings
-from server.spots.models import Closure
+from server.spots.models import Closure, Tariff, Zone
 from server.webhooks.models import Subscription
 from tests.server.booking import book
 from tests.server.cluster import PASSWORD
@@ -492,3 +493,35 @@ async def test_transactions_are_paged_and_filtered_by_their_address(
     for bad in ("from=kemarin", "before=x", "from=2026-01-01&to=2026-11-21", "least_rp=-1"):
         answer = await api.get(f"/office/transactions?{bad}")
         assert (answer.status_code, answer.json()["slug"]) == (422, "invalid-request"), bad
+
+
+async def test_today_tells_of_holidays_that_run_out(
+    api: httpx.AsyncClient, transactions: Transactions
+) -> None:
+    await sign_in(api)
+    words = "Hari libur tarif Pasar Contoh segera habis."
+    assert words not in (await api.get("/office")).text
+    band = {"from": "00:00", "until": "24:00", "weekdays": [], "holidays": True, "amount_rp": 9}
+    priced = {"kind": "flat", "amount_rp": 2_000, "bands": [band]}
+    version = {
+        "regulation": "Perda uji",
+        "valid_from": "2990-01-01",
+        "valid_until": None,
+        "holidays": {"2020-12-25": "Natal"},
+        "rates": {"motorcycle": priced},
+    }
+    async with transactions.begin() as db:
+        zone = (await db.scalars(select(Zone).where(Zone.code == "PSR"))).one()
+        old = await db.scalars(select(Tariff).where(Tariff.zone_id == zone.id))
+        for each in old:
+            each.valid_until = date(2989, 12, 31)
+        await db.flush()
+        coming = tariff_from_json(version)
+        row = Tariff(
+            zone_id=zone.id,
+            regulation=coming.regulation,
+            valid_from=coming.valid_from,
+            version=version,
+        )
+        db.add(row)
+    assert words in (await api.get("/office")).text

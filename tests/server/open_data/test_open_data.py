@@ -318,7 +318,7 @@ def test_prices_of_holidays_are_told_by_their_dates_and_go_first() -> None:
     prices = {"first_hour_rp": 9_000, "next_hour_rp": 4_000}
     weekend = {"from": "20:00", "until": "02:00", "weekdays": [7], "holidays": True, **prices}
     whole = {"from": "02:00", "until": "20:00", "weekdays": [], "holidays": True, **prices}
-    named = {"2025-12-25": "Natal", "2026-12-25": "Natal", "2026-12-31": "Uji"}
+    named = {"2025-12-25": "Natal", "2025-12-31": "Uji", "2026-12-25": "Natal", "2026-12-31": "Uji"}
     tariff = tariff_from_json(
         {
             "regulation": "Perda uji",
@@ -339,10 +339,13 @@ def test_prices_of_holidays_are_told_by_their_dates_and_go_first() -> None:
     for policy in (base, sundays, night, day):
         fits(policy, shapes.POLICY)
     assert night["priority"] == day["priority"] < sundays["priority"] < base["priority"]
-    first, last = (
+    begun, first, last = (
         {name: datetime.fromtimestamp(at / 1000, ZONE) for name, at in span.items()}
         for span in night["time_spans"]
     )
+    # Begun on the evening before these prices came into force: what is left of it is asked for.
+    assert begun["start_date"] == datetime(2026, 1, 1, tzinfo=ZONE)
+    assert begun["end_date"] == datetime(2026, 1, 1, 2, tzinfo=ZONE)
     assert first["start_date"] == datetime(2026, 12, 25, 20, tzinfo=ZONE)
     assert last["end_date"] == datetime(2027, 1, 1, 2, tzinfo=ZONE)
     tables = apds.rates([("PSR", tariff)], cds.OURS, ZONE)
