@@ -92,6 +92,7 @@ FAULTS = (
 
 # What a person wrote, and commands, are in no language of ours.
 WITHOUT_OTHERS_WORDS = "document.querySelectorAll('.written, code').forEach((e) => e.remove())"
+STATUS = "performance.getEntriesByType('navigation')[0].responseStatus"
 AXE = "axe.run({resultTypes: ['violations']})"
 
 FOCUS = """() => {
@@ -183,11 +184,12 @@ class Screens:
 
         In English it is asked for anew: not where its address is only for a form that was sent.
         """
-        EXAMINED.add(urlsplit(page.url).path)
         before = page.viewport_size
         for width, height in sizes:
             await page.set_viewport_size({"width": width, "height": height})
             await self._look(page, name)
+        if await page.evaluate(STATUS) in (200, 304):  # a refusal is not the page it stands for
+            EXAMINED.add(urlsplit(page.url).path)
         if before is not None:
             await page.set_viewport_size(before)
         if english and await page.locator("html").get_attribute("lang") != "en":

@@ -16,6 +16,7 @@ from server.moments import day_text
 from server.payments import inquiries
 from server.reconciliation import daily
 from server.reconciliation.models import Discrepancy
+from tests.browser import screen
 from tests.browser.screen import DESK, SMALL_PHONE, Screens, left_in_bahasa
 from tests.server.booking import all_due
 from tests.server.cluster import PASSWORD
@@ -87,8 +88,12 @@ async def reconcile(page: Page) -> str:
     return await page.locator("#selisih").inner_text()
 
 
-async def test_a_wrong_password_is_told_and_opens_nothing(screens: Screens) -> None:
+async def test_a_wrong_password_is_told_and_opens_nothing(
+    screens: Screens, monkeypatch: pytest.MonkeyPatch
+) -> None:
     screens.expected_statuses.add(401)
+    examined: set[str] = set()
+    monkeypatch.setattr(screen, "EXAMINED", examined)
     page = await screens.open("/office", SMALL_PHONE)
     await expect(page.locator("h1")).to_have_text("Masuk kantor")
     await screens.examine(page, "office-sign-in")
@@ -96,7 +101,10 @@ async def test_a_wrong_password_is_told_and_opens_nothing(screens: Screens) -> N
     await page.get_by_label("Kata sandi").fill("salah")
     await page.get_by_role("button", name="Masuk").click()
     await expect(page.get_by_role("alert")).to_have_text("Nama masuk, kata sandi, atau kode salah.")
+    assert examined == {"/office/sign-in"}
+    examined.clear()
     await screens.examine(page, "office-refused", english=False)
+    assert examined == set(), "what was refused is not the page that was asked for"
     assert await page.context.cookies() == []
     await page.goto("/office")
     await expect(page.locator("h1")).to_have_text("Masuk kantor")
