@@ -17,6 +17,7 @@ from domain.money import format_rp
 from server.errors import language_of
 from server.moments import day_text
 from server.payments.books import Books
+from server.reports.case_words import CASES, DIFFERENCES
 
 HERE = Path(str(files("server")))
 SECURITY_HEADERS = {
@@ -46,6 +47,10 @@ def _environment(folder: Path, language: str) -> Environment:
         "messages", HERE / "locale", languages=[language], fallback=language == "id"
     )
     environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["said_of"] = {
+        name: {kind: said.in_(language) for kind, said in words.items()}
+        for name, words in (("differences", DIFFERENCES), ("cases", CASES))
+    }
     environment.filters["rp"] = format_rp
     environment.filters["day"] = partial(day_text, language=language)
     return environment

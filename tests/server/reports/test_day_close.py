@@ -12,7 +12,7 @@ from server.payments import cases
 from server.payments.books import Books
 from server.reconciliation.matching import DifferenceKind
 from server.reconciliation.models import DayClose
-from server.reports import day_close
+from server.reports import case_words, day_close
 from server.reports.table import Kind, shown
 
 OF_CASES = {
@@ -26,8 +26,8 @@ OF_CASES = {
 def test_each_kind_is_said_as_on_the_page(language: str) -> None:
     page: Any = pages._environment(days.TEMPLATES, language).get_template("words.html").module
     for said, on_page, kinds in (
-        (day_close.DIFFERENCES, page.difference_kinds, set(DifferenceKind)),
-        (day_close.CASES, page.kinds, OF_CASES),
+        (case_words.DIFFERENCES, page.difference_kinds, set(DifferenceKind)),
+        (case_words.CASES, page.kinds, OF_CASES),
     ):
         assert {kind: words.in_(language) for kind, words in said.items()} == {
             str(kind): on_page[kind] for kind in kinds
