@@ -1,8 +1,10 @@
 """Files without the acquirer's reference: their lines go by ours, or by RRN, amount and day."""
 
+import random
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
@@ -26,11 +28,14 @@ from server.reconciliation.models import Discrepancy, SettlementLine
 from server.reconciliation.names import business_day
 from server.reconciliation.settlements import SANDBOX
 from server.sample import CHECKER, OFFICER
+from tests.server.booking import all_due, book
 from tests.server.reconciliation.test_imports import EXPECTED, SETTLEMENTS
 from tests.server.reconciliation.test_service import DAY, Office
 from tests.server.reconciliation.test_volume import WITHOUT
 
 RIGHT = (SETTLEMENTS / "two-batches.csv").read_text()
+JAKARTA = ZoneInfo("Asia/Jakarta")
+BY_OURS = mappings.mapping(SettlementMapping, "by-our-reference")
 WRONG = RIGHT.replace("BCH-20261121-0001", "BCH-20261121-0009", 1)
 
 
@@ -340,4 +345,61 @@ async def test_a_payment_told_by_another_mapping_with_another_amount_waits_for_t
     await desk.sound()
 
 
-BY_OURS = mappings.mapping(SettlementMapping, "by-our-reference")
+@pytest.mark.parametrize("mapping", ["sandbox", *WITHOUT])
+async def test_over_several_days_each_line_settles_one_payment_in_whichever_order_they_are_compared(
+    desk: Desk, mapping: str
+) -> None:
+    """Lines tell payments of the evening on the next day, without RRN, or with one of others."""
+    days = [DAY + timedelta(days=n) for n in (-1, 0, 1, 2)]
+    for seed in range(3):
+        payments, content = _some_days(random.Random(seed))
+        async with desk.transactions.begin() as db:
+            whole = await db.begin_nested()
+            for payment in payments:
+                await book(db, desk.books, **payment)
+            await _take_in(db, desk, content, WITHOUT.get(mapping, SANDBOX))
+            ends = []
+            for order in (days, days[::-1]):
+                once = await db.begin_nested()
+                reports = [
+                    await service.reconcile(db, day, desk.books, now=all_due(days[-1]))
+                    for day in (*order, *order)
+                ]
+                pairs = {
+                    (m.booked.reference, m.settled.acquirer_reference, str(m.settled.paid_at))
+                    if mapping != "sandbox"
+                    else (m.booked.reference, m.settled.reference, m.settled.rrn)
+                    for report in reports[len(days) :]
+                    for m in report.matched
+                }
+                assert len({pair[0] for pair in pairs}) == len(pairs), (seed, "a payment twice")
+                assert len({pair[1:] for pair in pairs}) == len(pairs), (seed, "a line twice")
+                found = await db.execute(
+                    select(Discrepancy.kind, Discrepancy.subject).where(Discrepancy.state == "open")
+                )
+                ends.append((pairs, {tuple(row) for row in found}))
+                await once.rollback()
+            assert ends[0] == ends[1], seed
+            told = len(content.splitlines()) - 1
+            assert len(ends[0][0]) == told or mapping == "RRN", (seed, "all that is told")
+            await whole.rollback()
+
+
+def _some_days(chance: random.Random) -> tuple[list[dict[str, Any]], str]:
+    payments, lines = [], [RIGHT.splitlines()[0]]
+    for n in range(10):
+        at = datetime(2026, 11, 20 + chance.randrange(3), 12, 0, n, tzinfo=JAKARTA)
+        at += chance.choice([timedelta(0), timedelta(hours=11, minutes=50)])
+        rrn, amount_rp = f"30000000000{chance.randrange(3)}", chance.choice([1000, 2000])
+        payments.append(
+            {"reference": f"hari-{n}", "acquirer_reference": f"HARI-{n}", "rrn": rrn}
+            | {"amount_rp": amount_rp, "paid_at": at}
+        )
+        told = at + chance.choice([timedelta(0), timedelta(0), timedelta(minutes=20)])
+        if chance.random() < 0.8:
+            mdr_rp = amount_rp * 7 // 1000
+            lines.append(
+                f"BCH-HARI,2026-11-23,{told.isoformat()},hari-{n},HARI-{n},{rrn},Bank,"
+                f"{amount_rp},{mdr_rp},{amount_rp - mdr_rp},IDR"
+            )
+    return payments, "\n".join([*lines, ""])
