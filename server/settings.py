@@ -161,6 +161,7 @@ class Settings(BaseSettings):
     revenue_code: str = "4.1.02.01.04"
     rkud: str = ""
     person_key: SecretStr | None = Field(default=None, min_length=32)
+    collecting_account: str = ""
     rkud_account: str = ""
     payee_key: SecretStr | None = Field(default=None, min_length=32)
     payout_result_mapping: str = "bank"
@@ -257,6 +258,7 @@ class Settings(BaseSettings):
                     "acquirer_client_secret",
                     "plate_key",
                     "sign_in_key",
+                    "collecting_account",
                 )
                 if not getattr(self, name)
             ]

@@ -24,6 +24,7 @@ from server.payments.choices import AcquirerNotSet
 from server.payments.wiring import Wiring, WiringDep
 from server.reconciliation import corrections, daily, previews
 from server.reconciliation import service as reconciliation
+from server.reconciliation.accounts import StatementOfOtherAccount
 from server.reconciliation.files import MAX_BYTES
 from server.reconciliation.mappings import (
     MappingRefused,
@@ -62,6 +63,12 @@ class FileNotTaken(Problem):
     def body(self, language: str) -> dict[str, Any]:
         told = self.refused.english if language == "en" else self.refused.indonesian
         return super().body(language) | {"detail": told}
+
+
+class StatementNotOurs(FileNotTaken):
+    slug = "statement-of-other-account"
+    title_id = "Rekening koran ini bukan dari rekening penerimaan"
+    title_en = "This statement is not of the collecting account"
 
 
 class FileNotPreviewed(Problem):
@@ -222,6 +229,8 @@ async def _take_in(
     try:
         async with transactions.begin() as db:
             imported = await work(db, name_of(file), content)
+    except StatementOfOtherAccount as exc:
+        raise StatementNotOurs(exc) from exc
     except FileRefused as exc:
         raise FileNotTaken(exc) from exc
     except MappingRefused as exc:

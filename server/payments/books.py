@@ -28,6 +28,11 @@ class Books:
     """The line by which the tax office's seal of its karcis is told, as receipts state it."""
     deposits_from: date | None = None
     """The first business day whose money is handed in by STS; None for all of them."""
+    collecting_account: str = ""
+    """The number of the account that acquirers pay out to, as its statements write it.
+
+    Several are separated by commas: where each acquirer pays out to an account of its own.
+    """
     rkud_account: str = ""
     """The number of the regency's own account, as its statements write it."""
     seal: Seal | None = None
@@ -78,6 +83,7 @@ class Books:
             merchant_criteria=settings.merchant_criteria,
             deposits_from=settings.deposits_from,
             workdays=Workdays.read(settings.holidays),
+            collecting_account=settings.collecting_account,
             rkud_account=settings.rkud_account,
             seal=None if settings.proof_key is None else read_seal(settings.proof_key),
             retired_keys=(

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.payments.books import Books
 from server.payments.models import Refund
+from server.reconciliation import accounts, service, settlements, statements
 from server.reconciliation import results as payout_results
-from server.reconciliation import rkud, service, settlements, statements
 from server.reconciliation.mappings import PayoutMapping, SettlementMapping, StatementMapping
 from server.reconciliation.models import (
     ClearedMovement,
@@ -117,7 +117,7 @@ async def statement(
         credit_rp=sum(row.amount_rp for row in rows if row.amount_rp > 0),
         debit_rp=sum(row.amount_rp for row in rows if row.amount_rp < 0),
         accounts=tuple(sorted({row.account for row in rows})),
-        is_rkud=bool(rows) and rkud.is_rkud(rows[0].account, books),
+        is_rkud=bool(rows) and accounts.is_rkud(rows[0].account, books),
     )
 
 

@@ -33,15 +33,6 @@ from server.reconciliation.states import RemittanceState
 HANDED_IN = (RemittanceState.APPROVED, RemittanceState.SEEN)
 
 
-def is_rkud(account: str, books: Books) -> bool:
-    """Whether a statement is of the regency's account, however its number is written."""
-    return bool(books.rkud_account) and _bare(account) == _bare(books.rkud_account)
-
-
-def _bare(account: str) -> str:
-    return "".join(character for character in account if character.isalnum()).upper()
-
-
 async def record(
     db: AsyncSession, file_id: UUID, rows: Sequence[StatementRow], books: Books, now: datetime
 ) -> None:

@@ -46,6 +46,7 @@ from server.payments.books import Books
 from server.payments.models import CASH, OWNER, VOUCHER, Case, Charge, Money
 from server.payments.pursuit import SettledRefund
 from server.reconciliation import (
+    accounts,
     discrepancies,
     movements,
     rkud,
@@ -591,17 +592,20 @@ async def import_statement(
 ) -> Imported:
     """Take in a bank statement, all or nothing; raises FileRefused.
 
-    Each movement is posted; of the regency's own account (RKUD) what is money of ours.
+    Each movement of the collecting account is posted; of the regency's own (RKUD) what is money of
+    ours. A statement of any other account is refused.
     """
-    rows = statements.read(content, mapping)
+    told = statements.read_all(content, mapping)
+    rows = [row for statement in told for row in statement.rows]
     await turns.one_at_a_time(db)
+    await accounts.check(db, told[0].account, books)
     form = statements.form_of(content)
     read_by = mapping if form == "table" else form
     file_id = await keep_file(db, "statement", name, content, read_by, now, by)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
     new = await _new_movements(db, rows)
-    if new and rkud.is_rkud(new[0].account, books):
+    if new and accounts.is_rkud(new[0].account, books):
         await rkud.record(db, file_id, new, books, now)
     elif new:
         await movements.record(db, file_id, new, books, now)

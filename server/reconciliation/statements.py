@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -35,15 +36,40 @@ SUBFIELD = re.compile(r"\?[0-9]{2}")
 """What some banks cut field 86 up with, wherever a line of it ends."""
 
 
+@dataclass(frozen=True)
+class Balances:
+    """What the account held before the first movement of a statement, and after its last."""
+
+    opened_on: date
+    opening_rp: int
+    closed_on: date
+    closing_rp: int
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a file; a table's balances are told only where a column has them."""
+
+    account: str
+    rows: list[StatementRow]
+    balances: Balances | None
+
+
 def read(content: bytes, told: StatementMapping = BANK) -> list[StatementRow]:
     """The movements of one account, in whichever form a bank tells of it; raises FileRefused."""
-    rows = _rows(content, told)
-    if len({row.account for row in rows}) > 1:
+    return [row for statement in read_all(content, told) for row in statement.rows]
+
+
+def read_all(content: bytes, told: StatementMapping = BANK) -> list[Statement]:
+    """Every statement of a file, all of one account, with its balances; raises FileRefused."""
+    statements = _statements(content, told)
+    named = {statement.account for statement in statements}
+    if len(named | {row.account for each in statements for row in each.rows}) > 1:
         raise FileRefused(
             "several accounts in one file: take in each as a file of its own",
             "beberapa rekening dalam satu berkas: ambil masing-masing sebagai berkas sendiri",
         )
-    return rows
+    return statements
 
 
 def form_of(content: bytes) -> str:
@@ -54,35 +80,31 @@ def form_of(content: bytes) -> str:
     return "camt053" if begins.startswith(b"<") else "table"
 
 
-def _rows(content: bytes, told: StatementMapping) -> list[StatementRow]:
+def _statements(content: bytes, told: StatementMapping) -> list[Statement]:
     match form_of(content):
         case "mt940":
             return _mt940(content)
         case "camt053":
             return _camt053(content)
-    return _table(content, told)
+    return [_table(content, told)]
 
 
-def _mt940(content: bytes) -> list[StatementRow]:
-    """SWIFT MT940, fields 20, 25, 28C, 60F, 61, 86, 62F.
+def _mt940(content: bytes) -> list[Statement]:
+    """SWIFT MT940, fields 20, 25, 28C, 60F, 61, 86, 62F, of each statement of the file.
 
     Banks repeat field 20 daily and the numbers yearly: the day a statement opens is named too.
     """
     text = sheets.decoded(content)
+    faults, statements, before = Faults(), list[Statement](), 0
     try:
-        parsed = _only_statement(text)
-        data = parsed.data
-        _require(data)
-        opening, closing = data["final_opening_balance"], data["final_closing_balance"]
-        account = str(data["account_identification"])
-        number = (data["statement_number"], data.get("sequence_number") or "-")
-        identity = (data["transaction_reference"], *number, _day(opening.date))
-        reference = "/".join(str(part) for part in identity)
-        faults, rows = Faults(), []
-        for place, transaction in enumerate(parsed.transactions, start=1):
-            with faults.gathered():
-                rows.append(_mt940_row(transaction.data, account, reference, place))
-        moved = _whole(closing.amount.amount) - _whole(opening.amount.amount)
+        # But for narratives: those in subfields the parser would take apart.
+        for parsed in mt940.parse_statements(
+            text, processors={"post_transaction_details": []}, options=mt940.Options.all()
+        ):
+            statements.append(_mt940_statement(parsed, before, faults))
+            before += len(parsed.transactions)
+        if not statements:
+            _require({})
     except FileRefused:
         raise
     except Exception as exc:  # the parser raises whatever a malformed field leads it to
@@ -91,21 +113,30 @@ def _mt940(content: bytes) -> list[StatementRow]:
             f"not an MT940 statement ({name})", f"bukan rekening koran MT940 ({name})"
         ) from exc
     faults.refuse_any()
-    _check_moved(rows, moved)
-    return rows
+    return statements
 
 
-def _only_statement(text: str) -> Any:
-    """As the parser reads it, but for narratives: those in subfields it would take apart."""
-    statement, *others = mt940.parse_statements(
-        text, processors={"post_transaction_details": []}, options=mt940.Options.all()
+def _mt940_statement(parsed: Any, before: int, faults: Faults) -> Statement:
+    data = parsed.data
+    _require(data)
+    opening, closing = data["final_opening_balance"], data["final_closing_balance"]
+    account = str(data["account_identification"])
+    number = (data["statement_number"], data.get("sequence_number") or "-")
+    identity = (data["transaction_reference"], *number, _day(opening.date))
+    reference = "/".join(str(part) for part in identity)
+    rows, sound = [], len(faults.found)
+    for place, transaction in enumerate(parsed.transactions, start=before + 1):
+        with faults.gathered():
+            rows.append(_mt940_row(transaction.data, account, reference, place, place - before))
+    balances = Balances(
+        _day(opening.date),
+        _whole(opening.amount.amount),
+        _day(closing.date),
+        _whole(closing.amount.amount),
     )
-    if others:
-        raise FileRefused(
-            "several statements in one file: take in each as a file of its own",
-            "beberapa rekening koran dalam satu berkas: ambil masing-masing sebagai berkas sendiri",
-        )
-    return statement
+    if len(faults.found) == sound:
+        _check_moved(rows, balances)
+    return Statement(account, rows, balances)
 
 
 def _require(data: dict[str, Any]) -> None:
@@ -118,7 +149,9 @@ def _require(data: dict[str, Any]) -> None:
             )
 
 
-def _mt940_row(data: dict[str, Any], account: str, reference: str, place: int) -> StatementRow:
+def _mt940_row(
+    data: dict[str, Any], account: str, reference: str, place: int, number: int
+) -> StatementRow:
     if data["currency"] != "IDR":
         raise FileRefused.in_movement(place, "currency is not IDR", "mata uang bukan IDR")
     amount_rp = _whole(data["amount"].amount, place)
@@ -127,7 +160,7 @@ def _mt940_row(data: dict[str, Any], account: str, reference: str, place: int) -
         form="mt940",
         account=account,
         statement_reference=reference,
-        line_number=place,
+        line_number=number,
         value_date=_day(data["date"]),
         amount_rp=amount_rp,
         narrative=_narrative(data),
@@ -143,7 +176,7 @@ def _narrative(data: dict[str, Any]) -> str:
     return SUBFIELD.sub(" ", " ".join((reference, details, *filter(None, theirs))))
 
 
-def _camt053(content: bytes) -> list[StatementRow]:
+def _camt053(content: bytes) -> list[Statement]:
     """ISO 20022 camt.053, any version: booked entries of each statement, opening to closing."""
     if len(content) > MAX_BYTES:
         raise FileRefused("the file is larger than 100 MB", "berkas lebih besar dari 100 MB")
@@ -153,20 +186,22 @@ def _camt053(content: bytes) -> list[StatementRow]:
         name = type(exc).__name__
         raise FileRefused(f"not sound XML ({name})", f"bukan XML yang benar ({name})") from exc
     faults = Faults()
-    rows: list[StatementRow] = []
-    for statement in root.iterfind("{*}BkToCstmrStmt/{*}Stmt"):
+    statements: list[Statement] = []
+    before = 0
+    for told in root.iterfind("{*}BkToCstmrStmt/{*}Stmt"):
         with faults.gathered():
-            rows += _camt_rows(statement, len(rows), faults)
+            statements.append(_camt_statement(told, before, faults))
+            before += len(statements[-1].rows)
     if root.find("{*}BkToCstmrStmt/{*}Stmt") is None:
         raise FileRefused("not a camt.053 statement", "bukan rekening koran camt.053")
     faults.refuse_any()
-    return rows
+    return statements
 
 
-def _camt_rows(statement: Element, before: int, faults: Faults) -> list[StatementRow]:
+def _camt_statement(statement: Element, before: int, faults: Faults) -> Statement:
     account = _told(statement, "Acct/Id/IBAN", "Acct/Id/Othr/Id")
     opening, opened_on = _balance(statement, "OPBD", "PRCD")
-    closing, _ = _balance(statement, "CLBD")
+    closing, closed_on = _balance(statement, "CLBD")
     number = _told(statement, "LglSeqNb", "ElctrncSeqNb", default="-")
     reference = f"{_told(statement, 'Id')}/{number}/{opened_on}"
     rows = []
@@ -174,9 +209,10 @@ def _camt_rows(statement: Element, before: int, faults: Faults) -> list[Statemen
     for place, entry in enumerate(_booked(statement), start=before + 1):
         with faults.gathered():
             rows.append(_camt_row(entry, account, reference, place, place - before))
+    balances = Balances(opened_on, opening, closed_on, closing)
     if len(faults.found) == sound:
-        _check_moved(rows, closing - opening)
-    return rows
+        _check_moved(rows, balances)
+    return Statement(account, rows, balances)
 
 
 def _booked(statement: Element) -> Iterator[Element]:
@@ -257,7 +293,7 @@ def _told(parent: Element, *paths: str, default: str | None = None) -> str:
     return default
 
 
-def _table(content: bytes, told: StatementMapping) -> list[StatementRow]:
+def _table(content: bytes, told: StatementMapping) -> Statement:
     faults = Faults()
     columns = told.columns
     named = [value for value in vars(columns).values() if isinstance(value, str)]
@@ -271,9 +307,8 @@ def _table(content: bytes, told: StatementMapping) -> list[StatementRow]:
             row = _table_row(line, told, alike)
             rows.append(row)
     faults.refuse_any()
-    if columns.balance:
-        _check_balances(sheet.lines, rows, columns.balance)
-    return rows
+    balances = _table_balances(sheet.lines, rows, columns.balance) if columns.balance else None
+    return Statement(rows[0].account, rows, balances)
 
 
 def _table_row(line: Line, told: StatementMapping, alike: Counter[tuple[str, str]]) -> StatementRow:
@@ -315,10 +350,9 @@ def _moved(line: Line, told: StatementMapping) -> int:
     return credit - debit
 
 
-def _check_balances(lines: Sequence[Line], rows: Sequence[StatementRow], column: str) -> None:
-    """Whether each balance follows from the one before it, from the oldest or from the newest."""
-    balances = [line.rupiah(column) for line in lines]
-    told = list(zip(balances, (row.amount_rp for row in rows), strict=True))
+def _table_balances(lines: Sequence[Line], rows: Sequence[StatementRow], column: str) -> Balances:
+    """Of a table in which each balance follows from the one before it, oldest or newest first."""
+    told = [(line.rupiah(column), row.amount_rp) for line, row in zip(lines, rows, strict=True)]
     upwards = [later - moved == earlier for (earlier, _), (later, moved) in pairwise(told)]
     downwards = [later - moved == earlier for (later, moved), (earlier, _) in pairwise(told)]
     if not all(upwards) and not all(downwards):
@@ -327,10 +361,13 @@ def _check_balances(lines: Sequence[Line], rows: Sequence[StatementRow], column:
             f"{column} does not follow from the line before",
             f"{column} tidak sesuai dengan baris sebelumnya",
         )
+    first, last = (told[0], told[-1]) if all(upwards) else (told[-1], told[0])
+    days = [row.value_date for row in rows]
+    return Balances(min(days), first[0] - first[1], max(days), last[0])
 
 
-def _check_moved(rows: Sequence[StatementRow], moved_rp: int) -> None:
-    if sum(row.amount_rp for row in rows) != moved_rp:
+def _check_moved(rows: Sequence[StatementRow], balances: Balances) -> None:
+    if sum(row.amount_rp for row in rows) != balances.closing_rp - balances.opening_rp:
         raise FileRefused(
             "the movements do not lead from the opening to the closing balance",
             "mutasi tidak menghubungkan saldo awal dengan saldo akhir",

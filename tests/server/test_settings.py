@@ -17,6 +17,7 @@ PRODUCTION: dict[str, Any] = {
     "acquirer_client_secret": SecretStr("KENARI"),
     "plate_key": SecretStr("KENARI" * 6),
     "sign_in_key": SecretStr("KENARI" * 6),
+    "collecting_account": "0011223344",
 }
 
 
@@ -41,7 +42,7 @@ def test_production_refuses_to_start_without_its_secrets(
 ) -> None:
     monkeypatch.delenv("DATABASE_URL", raising=False)
     Settings(**PRODUCTION)
-    for absent in {"", None if missing != "public_url" else ""}:
+    for absent in {"", None if missing not in ("public_url", "collecting_account") else ""}:
         with pytest.raises(ValidationError, match=missing) as refusal:
             Settings(**(PRODUCTION | {missing: absent}))
         assert "KENARI" not in str(refusal.value)

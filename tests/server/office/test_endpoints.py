@@ -247,6 +247,16 @@ async def test_files_are_listed_page_by_page_and_given_back_as_they_came(
         await api.post("/office/statement", data=DAY | CONFIRMED, files=statement)
     ).status_code == 303
     assert "MT940" in (await api.get("/office/imports")).text
+    content_of_other = statement["file"][1].replace(b"0011223344", b"9988776655")
+    refused = await api.post(
+        "/office/statement", data=DAY | CONFIRMED, files={"file": ("o.sta", content_of_other)}
+    )
+    assert (refused.status_code, refused.json()["slug"]) == (422, "statement-of-other-account")
+    assert "9988776655" in refused.json()["detail"]
+    preview = {"file": ("o.sta", content_of_other)}
+    shown = await api.post("/office/statement/preview", data=DAY, files=preview)
+    assert shown.status_code == 422
+    assert "dari rekening 9988776655; rekening penerimaan adalah 0011223344" in shown.text
     (first, middle) = re.findall(r"/office/imports/[0-9a-f-]+/original", page)
     answer = await api.get(first)
     assert answer.content == content

@@ -185,6 +185,7 @@ async def two(settings: Settings, keys: Path, tmp_path: Path, voice: Voice) -> A
                     "acquirer_url": str(a.client.base_url),
                     "acquirers": tmp_path / "acquirers.toml",
                     "acquirer_timeout_s": 60.0,
+                    "collecting_account": "9990000017,9990000025",
                 }
             )
         )

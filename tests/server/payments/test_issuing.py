@@ -322,6 +322,7 @@ def test_a_crash_point_is_refused_in_production(monkeypatch, keys):
         notify_client_secret=CLIENT_SECRET,
         plate_key="kunci pelat yang cukup panjang sekali",
         sign_in_key="kunci masuk yang cukup panjang sekali",
+        collecting_account="0011223344",
         acquirer_public_key=keys / "acquirer.pub.pem",
         private_key=keys / "karcis.pem",
     )

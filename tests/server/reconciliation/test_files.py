@@ -169,10 +169,17 @@ BAD_STATEMENTS: dict[str, tuple[bytes, str]] = {
         "the movements do not lead from the opening to the closing balance",
     ),
     "one rupiah off": (replaced(b"C5958,00", b"C6001,00"), "the movements do not lead"),
-    "two statements": (
-        # The first ends as it began, so that the sum of both is the second's.
-        replaced(b"C11916,00", b"D5958,00").replace(b"1017874", b"1000000") + STATEMENT,
-        "several statements in one file",
+    "a second statement that does not add up": (
+        STATEMENT + replaced(b"C5958,00", b"C6001,00"),
+        "the movements do not lead",
+    ),
+    "a second statement of another account": (
+        STATEMENT + replaced(b"0011223344", b"9988776655"),
+        "several accounts in one file",
+    ),
+    "a movement of the second statement": (
+        STATEMENT + replaced(b"C5958,00", b"C5958,50"),
+        "movement 3: an amount is not whole rupiah",
     ),
     "debit for credit": (replaced(b"C5958,00", b"D5958,00"), "the movements do not lead"),
     "cents": (replaced(b"C5958,00", b"C5958,50"), "an amount is not whole rupiah"),

@@ -29,6 +29,7 @@ from server.reconciliation import (
     settlements,
     statements,
 )
+from server.reconciliation.accounts import StatementOfOtherAccount
 from server.reconciliation.deposits import Deposit
 from server.reconciliation.files import StatementRow
 from server.reconciliation.mappings import MappingRefused, SettlementMapping, StatementMapping
@@ -356,3 +357,40 @@ def test_every_ready_mapping_can_be_used() -> None:
     assert all(mappings.mapping(kind, name) for kind in kinds for name in mappings.ready(kind))
     with pytest.raises(MappingRefused, match="there are: by-our-reference, by-rrn, dana-like"):
         mappings.mapping(SettlementMapping, "dana")
+
+
+async def test_a_statement_of_another_account_is_refused_and_nothing_of_it_posted(
+    desk: Desk,
+) -> None:
+    """By the setting; without it, the account of the first statement is the one."""
+    content = (STATEMENTS / "clean.sta").read_bytes()
+    other = content.replace(b"0011223344", b"9988776655")
+    unmoved = other.partition(b":61:")[0] + b":62F:C261120IDR1000000,00\r\n-"
+    for told in (replace(desk.books, collecting_account="00112-23344"), desk.books):
+        desk.books = told
+        for moved in (other, unmoved):
+            for take_in in (service.import_statement, previews.statement):
+                with pytest.raises(StatementOfOtherAccount) as refused:
+                    async with desk.transactions.begin() as db:
+                        await take_in(db, "s.sta", moved, desk.books, now=desk.now)
+                assert refused.value.english.startswith("this statement is of account 9988776655")
+                assert "0011" in refused.value.indonesian
+        assert (await desk.balances()).get("1110", 0) in (0, 21_846)
+        await desk.bank(content)
+    assert (await desk.balances())["1110"] == 21_846
+    desk.books = replace(desk.books, collecting_account="0011223344, 9988776655")
+    await desk.bank(other)
+    assert (await desk.balances())["1110"] == 2 * 21_846
+
+
+async def test_several_statements_of_one_file_are_each_taken_in(desk: Desk) -> None:
+    assert (await desk.bank_told("two-statements.sta")).lines == 3
+    assert (await desk.bank_told("clean.sta")) == Imported(0, 0, known=2)
+    async with desk.transactions.begin() as db:
+        lines = await db.scalars(select(StatementLine).order_by(StatementLine.id))
+        told = [(line.statement_reference, line.line_number, line.amount_rp) for line in lines]
+    assert sorted(told) == [
+        ("STM20261121/325/1/2026-11-20", 1, 7944),
+        ("STM20261121/325/1/2026-11-20", 2, 13_902),
+        ("STM20261122/326/1/2026-11-21", 1, -2500),
+    ]
