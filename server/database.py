@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 from fastapi import Depends, Request
-from sqlalchemy import MetaData, event, make_url, text
+from sqlalchemy import DateTime, MetaData, event, func, make_url, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import (
@@ -22,7 +23,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from domain.ids import uuid7
 
@@ -51,6 +52,14 @@ class Base(DeclarativeBase):
             "ck": "ck_%(table_name)s_%(constraint_name)s",
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         }
+    )
+
+
+class Stamped:
+    """A row that keeps when the database wrote it, which nothing else in it tells."""
+
+    written_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now(), deferred=True
     )
 
 

@@ -28,7 +28,7 @@ class Sealed:
     column already.
     """
 
-    written: str | None = "id"
+    written: str = "id"
     recent: str = ""
     digests: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
@@ -50,6 +50,8 @@ def _these(*names: str) -> frozenset[str]:
     return frozenset(names)
 
 
+STAMP = "written_at"
+"""When the database wrote a row of `Stamped`. In no leaf: the leaf's place tells better."""
 LISTING = ("written_in", "oldest_running")
 """The transaction's number, by which lists are followed: another one after a restore."""
 OF_CHANGED = (
@@ -68,14 +70,14 @@ SEALED: Mapping[str, Sealed] = {
     "cash_deposits": Sealed("recorded_at"),
     "charge_changes": Sealed(left_out=_these(*LISTING)),
     "charges": Sealed(
-        None,
+        STAMP,
         OF_CHANGED.format("id", "id"),
         left_out=_these(
             "acquirer_reference", "money_flag", "next_inquiry_at", "paid_at", "qris",
             "request_hash", "state",
         ),
     ),
-    "cleared_movements": Sealed(None),
+    "cleared_movements": Sealed(STAMP),
     "closed_days": Sealed("closed_at"),
     "closure_ends": Sealed("ended_at"),
     "closures": Sealed(),
@@ -90,7 +92,7 @@ SEALED: Mapping[str, Sealed] = {
     "imported_files": Sealed(left_out=_these("content")),
     "inquiries": Sealed(digests=_these("answer")),
     "ledger_entries": Sealed(),
-    "matching_rules": Sealed(None),
+    "matching_rules": Sealed(STAMP),
     "ledger_postings": Sealed("entry_id"),
     "money": Sealed(),
     "notifications": Sealed(digests=_these("signature"), left_out=_these("body")),
@@ -101,8 +103,8 @@ SEALED: Mapping[str, Sealed] = {
     "passes": Sealed("issued_at", left_out=_these("plate_hash", "plate_masked")),
     "payee_accounts": Sealed(digests=_these("sealed")),
     "payee_decisions": Sealed("decided_at"),
-    "payments": Sealed(None, OF_CHANGED.format("id", "payment_id"), left_out=_these("state")),
-    "payout_rules": Sealed(None),
+    "payments": Sealed(STAMP, OF_CHANGED.format("id", "payment_id"), left_out=_these("state")),
+    "payout_rules": Sealed(STAMP),
     "plates_destroyed": Sealed(),
     "proof_claims": Sealed("claimed_at"),
     "quarantined_events": Sealed(left_out=_these("event")),
@@ -118,21 +120,21 @@ SEALED: Mapping[str, Sealed] = {
     "scheduled_files": Sealed(left_out=_these("content")),
     "refund_changes": Sealed(),
     "refund_proofs": Sealed(digests=_these("content")),
-    "refund_receipts": Sealed(None, digests=_these("facts")),
-    "remitted_days": Sealed(None),
+    "refund_receipts": Sealed(STAMP, digests=_these("facts")),
+    "remitted_days": Sealed(STAMP),
     "revenue_targets": Sealed(),
     "settlement_lines": Sealed(),
-    "shift_closings": Sealed(None),
-    "shifts": Sealed(None, left_out=_these("token_hash")),
+    "shift_closings": Sealed(STAMP),
+    "shifts": Sealed(STAMP, left_out=_these("token_hash")),
     "sign_changes": Sealed(),
     "spot_files": Sealed(),
     "statement_lines": Sealed(digests=_these("narrative")),
-    "stay_voids": Sealed(None),
+    "stay_voids": Sealed(STAMP),
     "told_parts": Sealed("booked_at", left_out=_these("covers_until")),
     "unsettled_lines": Sealed(),
     "voucher_batches": Sealed("issued_at"),
-    "voucher_ends": Sealed(None),
-    "voucher_refusals": Sealed(None),
+    "voucher_ends": Sealed(STAMP),
+    "voucher_refusals": Sealed(STAMP),
 }  # fmt: skip
 
 RECORDED: Mapping[str, Recorded] = {
@@ -244,7 +246,8 @@ class Source:
 
     @cached_property
     def columns(self) -> list[str]:
-        return sorted(c.name for c in self.table.columns if c.name not in self.rule.left_out)
+        left_out = self.rule.left_out | {STAMP}
+        return sorted(c.name for c in self.table.columns if c.name not in left_out)
 
     @cached_property
     def key(self) -> str:
@@ -285,8 +288,6 @@ class Source:
     @cached_property
     def written(self) -> str:
         """When the row was written, as far as it says so itself."""
-        if self.rule.written is None:
-            return "NULL::timestamptz"
         name = f"t.{self.rule.written}"
         if not self._by_id:
             return name
@@ -301,8 +302,6 @@ class Source:
         """Which rows may have been written since `$1`, which as a UUIDv7 is `$2`."""
         if self.rule.recent:
             return f"t.{self.rule.recent}"
-        if self.rule.written is None:
-            return "true"
         return f"t.{self.rule.written} >= {'$2' if self._by_id else '$1'}"
 
     @property
@@ -312,8 +311,7 @@ class Source:
 
     @property
     def _by_id(self) -> bool:
-        written = self.rule.written
-        return written is not None and isinstance(self.table.c[written].type, Uuid)
+        return isinstance(self.table.c[self.rule.written].type, Uuid)
 
     def data(self, values: Sequence[str | None]) -> bytes:
         """What is hashed: JSON of all that the row has, and nothing for what it has not.

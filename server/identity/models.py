@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.device import DeviceState
-from server.database import Base, new_id
+from server.database import Base, Stamped, new_id
 from server.identity.states import AttendantState
 
 Instant = DateTime(timezone=True)
@@ -456,7 +456,7 @@ class UsedNonce(Base):
     signed_at: Mapped[datetime] = mapped_column(Instant, index=True)
 
 
-class Shift(Base):
+class Shift(Stamped, Base):
     __tablename__ = "shifts"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -467,7 +467,7 @@ class Shift(Base):
     expires_at: Mapped[datetime] = mapped_column(Instant)
 
 
-class ShiftClosing(Base):
+class ShiftClosing(Stamped, Base):
     """That a shift ended: what was counted against the cash its books say. Insert-only.
 
     Without a count an officer ended it: `forced_by` and `why`. `shown_rp` is what the handheld had

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
-from server.database import Base, new_id
+from server.database import Base, Stamped, new_id
 
 
 class Account(Base):
@@ -130,7 +130,7 @@ class MdrRuleRow(Base):
     source: Mapped[str] = mapped_column(Text)
 
 
-class PayoutRuleRow(Base):
+class PayoutRuleRow(Stamped, Base):
     """A `domain.payout.PayoutRule` from a day on, until the next one's. Insert-only."""
 
     __tablename__ = "payout_rules"

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql import text
 
 from domain.parking import VoidReason
-from server.database import Base, new_id
+from server.database import Base, Stamped, new_id
 
 
 class ParkingSession(Base):
@@ -110,7 +110,7 @@ class UnendedStay(Base):
     what_was_done: Mapped[str | None] = mapped_column(Text)
 
 
-class StayVoid(Base):
+class StayVoid(Stamped, Base):
     """What an attendant took back of a stay, and why. Insert-only.
 
     `forgone_rp` is what the tariff asked for and nobody paid: nothing where the stay was a mistake.

@@ -30,7 +30,7 @@ from domain.payment import (
     RefundReason,
     RefundState,
 )
-from server.database import WRITTEN_IN, Base, new_id, one_of
+from server.database import WRITTEN_IN, Base, Stamped, new_id, one_of
 
 Instant = DateTime(timezone=True)
 OWNER = "bendahara penerimaan"
@@ -42,7 +42,7 @@ VOUCHER = "voucher"
 """What stands in the place of an acquirer where a voucher was taken."""
 
 
-class Payment(Base):
+class Payment(Stamped, Base):
     """What is owed for one stay or a part of it, or for a pass; `quote` keeps the lines the driver
     was shown. A pass has no stay, no tariff and no zone of its own.
 
@@ -84,7 +84,7 @@ class Payment(Base):
     requested_at: Mapped[datetime] = mapped_column(Instant)
 
 
-class Charge(Base):
+class Charge(Stamped, Base):
     """One attempt to collect a payment; `reference` is our id of it, at the acquirer too.
 
     Cash and vouchers have no acquirer; their charges name `CASH` or `VOUCHER` instead.
@@ -512,7 +512,7 @@ class RefundProof(Base):
     uploaded_at: Mapped[datetime] = mapped_column(Instant)
 
 
-class RefundReceipt(Base):
+class RefundReceipt(Stamped, Base):
     """Proof of a refund given to the driver, under the refund's number. Insert-only."""
 
     __tablename__ = "refund_receipts"

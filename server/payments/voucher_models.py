@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, tex
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.tariff import VehicleClass
-from server.database import Base, new_id, one_of
+from server.database import Base, Stamped, new_id, one_of
 from server.payments.models import Instant
 from server.spots.states import ProposalState
 
@@ -100,7 +100,7 @@ class VoucherBatch(Base):
     entry_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_entries.id"), unique=True)
 
 
-class VoucherEnd(Base):
+class VoucherEnd(Stamped, Base):
     """How a voucher ended, which it does once: it paid a charge, or was voided. Insert-only."""
 
     __tablename__ = "voucher_ends"
@@ -113,7 +113,7 @@ class VoucherEnd(Base):
     why: Mapped[str | None] = mapped_column(Text)
 
 
-class VoucherRefusal(Base):
+class VoucherRefusal(Stamped, Base):
     """A voucher that a handheld took offline and the office then refused. Insert-only.
 
     `id` is that of the charge that was asked for; its case says what it was worth.

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.payment import CaseState
-from server.database import Base, new_id, one_of
+from server.database import Base, Stamped, new_id, one_of
 from server.reconciliation.states import LIVE, CloseState, RemittanceState
 from server.spots.states import ProposalState
 
@@ -187,7 +187,7 @@ class UnsettledLine(_Settled, Base):
     __table_args__ = _each_once("unsettled_lines")
 
 
-class MatchingRule(Base):
+class MatchingRule(Stamped, Base):
     """The `matching.Tolerances` from a day on, until the next one's. Insert-only.
 
     `working_days` is empty, not false, in rules that count every day: as in those made before it.
@@ -234,7 +234,7 @@ class StatementLine(Base):
     ledger_account: Mapped[str | None] = mapped_column(Text)
 
 
-class ClearedMovement(Base):
+class ClearedMovement(Stamped, Base):
     """The batch, slip, run of shares or STS whose money a movement is, by its name. Insert-only.
 
     A narrative may name several, and what is awaited changes: the books keep which was chosen.
@@ -331,7 +331,7 @@ class Remittance(Base):
     """Where each day's part of it came from, as it was when it was made; empty for older ones."""
 
 
-class RemittedDay(Base):
+class RemittedDay(Stamped, Base):
     """How much of a remittance came on a business day. Insert-only."""
 
     __tablename__ = "remitted_days"

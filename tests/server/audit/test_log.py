@@ -24,11 +24,13 @@ from server.audit.checkpoints import DayNotSigned, Keeper
 from server.audit.export import export
 from server.audit.findings import Finding, find
 from server.audit.notes import Checkpoint, Signer
+from server.audit.sealed import SEALED
 from server.audit.tiles import Tree
 from server.audit.verifier import verify_consistency, verify_inclusion
 from server.database import Transactions
 from server.parking import retention
 from server.settings import Settings
+from tests.forging import put_in
 from tests.server.payments.conftest import Office
 
 
@@ -143,6 +145,20 @@ async def test_tampering_is_found_and_named(
                 await without_guards(db, *statements.split(";"))
                 named = [str(finding) for finding in await find(db, signer)]
                 await db.rollback()
+            assert any(re.search(told, line) for line in named), named
+
+
+async def test_a_row_of_long_ago_put_into_any_table_is_found(
+    note: str, owner: Transactions, subtests: pytest.Subtests
+) -> None:
+    async with owner() as db:
+        for table in SEALED:
+            await without_guards(db, *put_in(table))
+        named = [str(finding) for finding in await find(db)]
+        await db.rollback()
+    for table in SEALED:
+        with subtests.test(table):
+            told = rf"^{table} .*: put in later \(says it is of 2020-01-01 .* did not find it"
             assert any(re.search(told, line) for line in named), named
 
 
