@@ -88,7 +88,8 @@ async def test_a_day_is_taken_in_and_reconciled(
         karcis("settlement", "import", FIXTURES / "clean.csv", "--json"),
         karcis("statement", "import", FIXTURES / "clean.sta"),
     )
-    assert json.loads(settled.stdout) == {"lines": 4, "total_rp": 17_874, "known": 0}
+    taken = {"lines": 4, "total_rp": 17_874, "known": 0, "unbooked": 0}
+    assert json.loads(settled.stdout) == taken
     told = "clean.sta: 2 baris baru, Rp17.874; 0 sudah dikenal\n"
     assert banked.stdout == told, banked.stderr
     agreed, verified = await asyncio.gather(
