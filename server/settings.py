@@ -23,6 +23,11 @@ class AcquirersUnfit(ValueError):
     """The file of further acquirers cannot be used; the message says why."""
 
 
+def bare_account(number: str) -> str:
+    """An account's number as no two ways of writing it differ."""
+    return "".join(character for character in number if character.isalnum()).upper()
+
+
 class AcquirerTerms(BaseModel):
     """What was agreed with one acquirer: where it is, how it speaks, and who proves what how.
 
@@ -246,6 +251,13 @@ class Settings(BaseSettings):
         for one in value.split():
             ip_network(one)
         return value
+
+    @model_validator(mode="after")
+    def _rkud_is_another_account(self) -> Self:
+        rkud = bare_account(self.rkud_account)
+        if rkud and rkud in map(bare_account, self.collecting_account.split(",")):
+            raise ValueError("collecting_account and rkud_account name the same account")
+        return self
 
     @model_validator(mode="after")
     def _production_has_its_secrets(self) -> Self:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from server.errors import FileRefused
 from server.payments.books import Books
 from server.reconciliation.models import StatementLine
+from server.settings import bare_account
 
 
 class StatementOfOtherAccount(FileRefused):
@@ -17,7 +18,7 @@ class StatementOfOtherAccount(FileRefused):
 
 def is_rkud(account: str, books: Books) -> bool:
     """Whether a statement is of the regency's account, however its number is written."""
-    return bool(books.rkud_account) and _bare(account) == _bare(books.rkud_account)
+    return bool(books.rkud_account) and bare_account(account) == bare_account(books.rkud_account)
 
 
 async def check(db: AsyncSession, account: str, books: Books) -> None:
@@ -30,12 +31,8 @@ async def check(db: AsyncSession, account: str, books: Books) -> None:
         .order_by(StatementLine.id)
         .limit(1)
     )
-    if collecting and _bare(account) not in map(_bare, collecting.split(",")):
+    if collecting and bare_account(account) not in map(bare_account, collecting.split(",")):
         raise StatementOfOtherAccount(
             f"this statement is of account {account}; the collecting account is {collecting}",
             f"rekening koran ini dari rekening {account}; rekening penerimaan adalah {collecting}",
         )
-
-
-def _bare(account: str) -> str:
-    return "".join(character for character in account if character.isalnum()).upper()

@@ -89,3 +89,9 @@ def test_over_rest_the_server_key_is_all_it_needs(settings: Settings) -> None:
         create_app(
             settings.model_copy(update={"acquirer": "sandbox-rest", "acquirer_client_secret": None})
         )
+
+
+def test_the_collecting_account_is_not_the_rkud() -> None:
+    Settings(collecting_account="0011-2233, 77", rkud_account="0011998877")
+    with pytest.raises(ValidationError, match="the same account"):
+        Settings(collecting_account="77, 0011-998877", rkud_account="0011998877")
