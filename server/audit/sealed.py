@@ -226,7 +226,7 @@ OUTSIDE: Mapping[str, str] = {
     "stay_checks": "an observation; a device event holds it too",
     "takings": "sums that follow from ledger, money and settlement lines, compared with them",
     "takings_swept": "how far those sums go",
-    "transfer_cases": "follows from payout lines, remittances and statement lines",
+    "transfer_cases": "follows from payout lines, refunds, remittances and statement lines",
     "used_nonces": "lives for minutes",
     "webhook_attempts": "how telling integrators went",
     "webhook_deliveries": "how telling integrators went",

@@ -94,12 +94,14 @@ CASES = f"""
     FROM fee_claims f JOIN discrepancies d ON d.id = f.discrepancy_id
     UNION ALL
     SELECT 'transfer', t.id, t.detail,
-        coalesce(s.number, r.number || '/' || l.position, b.statement_reference),
+        coalesce(s.number, r.number || coalesce('/' || l.position, ''), f.number,
+            b.statement_reference),
         t.amount_rp, t.owner, t.opened_at,
         {_state("transfer", "t.id", f"t.closed_at IS NOT NULL OR {MENDED}")}, NULL, NULL, NULL
     FROM transfer_cases t LEFT JOIN remittances s ON s.id = t.remittance_id
     LEFT JOIN payout_lines l ON l.id = t.payout_line_id
-    LEFT JOIN payout_runs r ON r.id = l.run_id
+    LEFT JOIN payout_runs r ON r.id = coalesce(l.run_id, t.payout_run_id)
+    LEFT JOIN refunds f ON f.id = t.refund_id
     LEFT JOIN statement_lines b ON b.id = t.statement_line_id
 """
 

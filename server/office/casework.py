@@ -369,6 +369,7 @@ async def transfer_page(
     if case is None:
         raise CaseNotFound
     line = await db.get(PayoutLine, case.payout_line_id) if case.payout_line_id else None
+    run_id = line.run_id if line else case.payout_run_id
     told = case.statement_line_id
     now = datetime.now(UTC)
     return pages.render(
@@ -379,7 +380,8 @@ async def transfer_page(
         case=case,
         line=line,
         called=(await payees.parties(db, wired.books.regency)).called,
-        run=await db.get(PayoutRun, line.run_id) if line else None,
+        run=await db.get(PayoutRun, run_id) if run_id else None,
+        refund=await db.get(Refund, case.refund_id) if case.refund_id else None,
         remittance=await db.get(Remittance, case.remittance_id) if case.remittance_id else None,
         movement=await db.get(StatementLine, told) if told else None,
         mended=await transfers.is_mended(db, case_id),

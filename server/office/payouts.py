@@ -213,7 +213,8 @@ async def run_page(
         lines=await payouts.lines_of(db, run_id),
         called=(await payees.parties(db, wired.books.regency)).called,
         firsts=await payouts.never_paid_before(db, run_id),
-        failures=await transfers.of_run(db, run_id),
+        failures=await transfers.of_lines(db, run_id),
+        transfer_cases=await transfers.of_run(db, run_id),
         made_by=await queries.officer_name(db, run.prepared_by),
         decided_by=await queries.officer_name(db, run.decided_by),
         may_decide=run.state == "prepared"

@@ -35,6 +35,7 @@ from server.payments.returning import RefundNotFound
 from server.payments.service import ChargeNotFound
 from server.payments.wiring import WiringDep
 from server.reconciliation import service as reconciliation
+from server.reconciliation import transfers
 from server.sync import wishes
 
 router = APIRouter()
@@ -171,6 +172,7 @@ async def refund_page(
         books=wired.books,
         refund=refund,
         cases=await queries.cases_of_refund(db, refund_id),
+        transfer_cases=await transfers.of_refund(db, refund_id),
         steps=await queries.steps_of_refund(db, refund_id),
         asked_by=await queries.officer_name(db, refund.requested_by),
         decided_by=await queries.officer_name(db, refund.decided_by),

@@ -422,15 +422,21 @@ class FeeClaim(Base):
 class TransferCase(Base):
     """A transfer of the office that went wrong, until it is mended or two officers explain it.
 
-    `detail` says how; `amount_rp` is what did not arrive, what came less (negative) or more, or
-    what moved on the regency's account under the name of a batch that does not await it.
+    `detail` says how; `amount_rp` is what did not leave or arrive, what the bank did not answer,
+    what came less (negative) or more, what left beyond what was paid, or what moved on the
+    regency's account under the name of a batch that does not await it.
     """
 
     __tablename__ = "transfer_cases"
     __table_args__ = (
         CheckConstraint(
-            "num_nonnulls(payout_line_id, remittance_id, statement_line_id) = 1"
+            "num_nonnulls(payout_line_id, payout_run_id, refund_id, remittance_id,"
+            " statement_line_id) = 1"
             " AND CASE detail WHEN 'payout-failed' THEN payout_line_id IS NOT NULL"
+            " WHEN 'payout-not-seen' THEN payout_run_id IS NOT NULL"
+            " WHEN 'payout-differs' THEN payout_run_id IS NOT NULL"
+            " WHEN 'payout-unanswered' THEN payout_run_id IS NOT NULL"
+            " WHEN 'refund-not-seen' THEN refund_id IS NOT NULL"
             " WHEN 'rkud-not-awaited' THEN statement_line_id IS NOT NULL"
             " ELSE detail IN ('sts-not-seen', 'sts-unconfirmed', 'sts-differs')"
             " AND remittance_id IS NOT NULL END",
@@ -442,11 +448,14 @@ class TransferCase(Base):
             name="closed",
         ),
         UniqueConstraint("remittance_id", "detail", "amount_rp"),
+        UniqueConstraint("payout_run_id", "detail", "amount_rp"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     detail: Mapped[str] = mapped_column(Text)
     payout_line_id: Mapped[UUID | None] = mapped_column(ForeignKey("payout_lines.id"), unique=True)
+    payout_run_id: Mapped[UUID | None] = mapped_column(ForeignKey("payout_runs.id"))
+    refund_id: Mapped[UUID | None] = mapped_column(ForeignKey("refunds.id"), unique=True)
     remittance_id: Mapped[UUID | None] = mapped_column(ForeignKey("remittances.id"))
     statement_line_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("statement_lines.id"), unique=True

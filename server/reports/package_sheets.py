@@ -352,9 +352,12 @@ SHEETS = (
             (
                 "detail",
                 TEXT,
-                "payout-failed, sts-not-seen, sts-unconfirmed, sts-differs, rkud-not-awaited",
+                "payout-failed, payout-not-seen, payout-differs, payout-unanswered,"
+                " refund-not-seen, sts-not-seen, sts-unconfirmed, sts-differs, rkud-not-awaited",
             ),
             ("payout_line_id", ID, "baris pembayaran bagi hasil"),
+            ("payout", TEXT, "nomor pembayaran bagi hasil yang seluruhnya dimaksud"),
+            ("refund", TEXT, "nomor pengembalian lewat transfer"),
             ("remittance", TEXT, "nomor STS"),
             ("statement_line_id", ID, "mutasi RKUD yang tidak ditunggu"),
             ("amount_rp", RP, "yang tidak sampai; untuk sts-differs kurang (negatif) atau lebih"),
@@ -365,10 +368,12 @@ SHEETS = (
             ("closed_at", AT, "kapan ditutup petugas"),
             ("what_was_done", TEXT, "apa yang dilakukan; nomor polisi di dalamnya disamarkan"),
         ),
-        f"""SELECT t.id, t.detail, t.payout_line_id, r.number, t.statement_line_id, t.amount_rp,
-               t.owner, t.opened_at, {transfers.MENDED}, o.login, t.closed_at,
-               {MASKED.format("t.what_was_done")}
+        f"""SELECT t.id, t.detail, t.payout_line_id, p.number, f.number, r.number,
+               t.statement_line_id, t.amount_rp, t.owner, t.opened_at, {transfers.MENDED},
+               o.login, t.closed_at, {MASKED.format("t.what_was_done")}
            FROM transfer_cases t LEFT JOIN remittances r ON r.id = t.remittance_id
+           LEFT JOIN payout_runs p ON p.id = t.payout_run_id
+           LEFT JOIN refunds f ON f.id = t.refund_id
            LEFT JOIN officers o ON o.id = t.closed_by
            WHERE t.opened_at < :until AND (t.opened_at >= :start OR t.closed_at >= :start
                OR (t.closed_at IS NULL AND NOT {transfers.MENDED})) ORDER BY t.id""",

@@ -6,6 +6,7 @@ import pytest
 
 from domain.payment import CaseOutcome, RefundMethod
 from domain.receipt import RefundFacts
+from server import verify
 from server.casework.service import AlreadyDecided, OutcomeUnfit, SamePerson
 from server.database import new_id
 from server.identity.api_keys import Scope
@@ -23,8 +24,12 @@ from server.payments.refunds import (
 )
 from server.payments.returning import RefundNotFound
 from server.payments.service import ChargeNotFound, IdempotencyConflict
+from server.reconciliation import service as reconciliation
+from server.reconciliation import transfers
+from server.workdays import Workdays
 from tests.server.payments.conftest import CAR_RP
 from tests.server.payments.refunding import Desk
+from tests.server.reconciliation.test_service import statement
 
 TRANSFER = RefundMethod.TRANSFER
 
@@ -286,6 +291,40 @@ async def test_a_transfer_that_cannot_be_made_is_withdrawn(desk, office):
     assert (await desk.case("refund-refused"))["state"] == "open"
     with pytest.raises(AlreadyDecided):
         await desk.transfer(refund_id)
+
+
+async def test_a_transfer_told_made_that_never_left_the_account_is_a_case_until_it_does(
+    desk, office
+):
+    """Any PDF is proof enough to record it; the bank's statement alone shows that it left."""
+    (money,) = await desk.money(await desk.paid())
+    refund_id = await desk.ask(money["id"], CAR_RP, method=TRANSFER)
+    await desk.approve(refund_id)
+    await desk.transfer(refund_id)
+    refund = await desk.refund(refund_id)
+    books, on = office.wired.books, refund["transferred_on"]
+
+    async def told(days: int) -> list[tuple[str, int, bool]]:
+        now = datetime.now(UTC) + timedelta(days=days)
+        async with office.transactions.begin() as db:
+            await transfers.open_overdue(db, Workdays({}), 1, books, now)
+            cases = await transfers.of_refund(db, refund_id)
+            return [
+                (one.detail, one.amount_rp, await transfers.is_mended(db, one.id)) for one in cases
+            ]
+
+    assert await told(0) == []
+    assert await told(40) == [("refund-not-seen", CAR_RP, False)]
+    content = statement(on, (-CAR_RP, refund["number"])).replace(b"C-", b"D")
+    content = content.replace(b"IDR0,00", f"IDR{CAR_RP},00".encode(), 1)
+    content = content.replace(f"IDR-{CAR_RP},00".encode(), b"IDR0,00")
+    async with office.transactions.begin() as db:
+        await reconciliation.import_statement(
+            db, "koran.sta", content, books, now=datetime.now(UTC)
+        )
+    assert await told(41) == [("refund-not-seen", CAR_RP, True)]
+    async with office.transactions.begin() as db:
+        assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
 
 
 async def test_a_due_refund_is_claimed_once(desk, office):

@@ -51,6 +51,7 @@ from server.reconciliation.states import (
 from server.reports.models import ReportDownload
 from server.sample import CHECKER, OFFICER
 from server.settings import Settings
+from server.workdays import Workdays
 from tests.server.cluster import PASSWORD
 from tests.server.office.test_endpoints import sign_in
 from tests.server.reconciliation import paying
@@ -237,7 +238,7 @@ async def test_a_failed_share_stays_a_case_while_a_later_run_pays_only_what_was_
         await paying.decide(office.transactions, again, later)
         await paying.tell(office.transactions, again, [1], office.books, later, paid=True)
         async with office.transactions.begin() as db:
-            cases = await transfers.of_run(db, run.id)
+            cases = await transfers.of_lines(db, run.id)
             (first,) = [
                 cases[line.id]
                 for line, _ in await payouts.lines_of(db, run.id)
@@ -246,10 +247,12 @@ async def test_a_failed_share_stays_a_case_while_a_later_run_pays_only_what_was_
             assert await settling.state(db, CaseKind.TRANSFER, first) is state
 
 
-def of_account(run: PayoutRun, *moved: tuple[int, str]) -> bytes:
+def of_account(run: PayoutRun, *moved: tuple[int, str], reference: str = "") -> bytes:
     """A statement of movements that name a run, each with what follows the number."""
     opened_rp, closed_rp = 10_000, 10_000 + sum(rp for rp, _ in moved)
-    content = statement(DAY, *((rp, f"BAGI HASIL {run.number}{more}") for rp, more in moved))
+    content = statement(
+        DAY, *((rp, f"BAGI HASIL {run.number}{more}") for rp, more in moved), reference=reference
+    )
     return (
         content.replace(b"IDR0,00", f"IDR{opened_rp},00".encode(), 1)
         .replace(b"C-", b"D")
@@ -282,6 +285,91 @@ async def test_however_the_bank_takes_a_run_of_which_a_line_fails_nothing_stays_
     assert not [d for d in (await office.reconcile()).differences if d.kind == "unknown-movement"]
     async with office.transactions.begin() as db:
         assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
+
+
+async def watched(office: Office, days: int) -> dict[str, tuple[int, CaseState]]:
+    """What the nightly look makes of the bank's silence, by what is wrong; of several the latest.
+
+    With no hint of it on the account, or in the books, nobody else would ask.
+    """
+    now = AFTER + timedelta(days=days)
+    async with office.transactions.begin() as db:
+        await transfers.open_overdue(db, Workdays({}), 1, office.books, now)
+    async with office.transactions.begin() as db:
+        assert {name: rows for name, rows in (await verify.broken(db)).items() if rows} == {}
+        rows = await db.scalars(select(TransferCase).order_by(TransferCase.id))
+        return {
+            row.detail: (row.amount_rp, await settling.state(db, CaseKind.TRANSFER, row.id))
+            for row in rows.all()
+        }
+
+
+async def test_shares_told_paid_that_never_left_the_account_are_a_case_until_they_do(
+    office: Office,
+) -> None:
+    run = await run_of(office)
+    await paying.decide(office.transactions, run, AFTER)
+    await pay(office, run, 1, 2)
+    assert await watched(office, 1) == {}
+    assert await watched(office, 60) == {"payout-not-seen": (7_200, CaseState.OPEN)}
+    await office.bank(of_account(run, (-6_300, "/1")))
+    assert await watched(office, 61) == {"payout-not-seen": (900, CaseState.OPEN)}
+    async with office.transactions.begin() as db:
+        first, second = await transfers.of_run(db, run.id)
+        assert await settling.state(db, CaseKind.TRANSFER, first.id) is CaseState.CLOSED
+        maker, checker = [await identity.officer_named(db, who) for who in (OFFICER, CHECKER)]
+        await settling.propose(db, maker, CaseKind.TRANSFER, second.id, "uji", now=AFTER)
+    async with office.transactions.begin() as db:
+        await settling.decide(
+            db, checker, CaseKind.TRANSFER, second.id, accept=False, why="belum", now=AFTER
+        )
+    await office.bank(of_account(run, (-900, "/2"), reference="STN-2"))
+    assert await watched(office, 62) == {"payout-not-seen": (900, CaseState.CLOSED)}
+
+
+async def test_a_run_that_the_bank_took_whole_is_a_case_however_often_a_failed_line_is_paid(
+    office: Office,
+) -> None:
+    run = await run_of(office)
+    await paying.decide(office.transactions, run, AFTER)
+    await office.bank(of_account(run, (-7_200, "")))
+    await pay(office, run, 1)
+    await pay(office, run, 2, paid=False)
+    again = await paying.prepare(office.transactions, DAY, office.books, AFTER)
+    await paying.decide(office.transactions, again, AFTER)
+    later = AFTER + timedelta(days=1)
+    await paying.tell(office.transactions, again, [1], office.books, later, paid=True)
+    await office.bank(of_account(again, (-900, "/1"), reference="STN-2"))
+    assert (await office.balances())["1162"] == 900
+    open_ = (900, CaseState.OPEN)
+    assert await watched(office, 5) == {"payout-failed": open_, "payout-differs": open_}
+    await office.bank(of_account(run, (900, "/2 RETUR"), reference="STO-2"))
+    closed = (900, CaseState.CLOSED)
+    assert await watched(office, 6) == {"payout-failed": closed, "payout-differs": closed}
+
+
+async def test_a_run_that_nobody_answers_is_a_case_until_each_line_is(
+    office: Office, api: httpx.AsyncClient
+) -> None:
+    run = await run_of(office)
+    await paying.decide(office.transactions, run, AFTER)
+    assert await watched(office, 1) == {}
+    assert await watched(office, 2) == {"payout-unanswered": (7_200, CaseState.OPEN)}
+    with pytest.raises(NothingToPayOut):  # what waits is not paid by another run
+        await paying.prepare(office.transactions, DAY, office.books, AFTER)
+    async with office.transactions.begin() as db:
+        (case,) = await transfers.of_run(db, run.id)
+    await sign_in(api)
+    for path, told in (
+        ("/office/cases?kind=transfer", run.number),
+        (f"/office/payouts/{run.id}", "bagi hasil belum dijawab bank"),
+        (f"/office/transfers/{case.id}", "Minta hasil pembayaran dari bank"),
+    ):
+        assert told in (await api.get(path)).text, path
+    await pay(office, run, 1)
+    assert (await watched(office, 2))["payout-unanswered"] == (900, CaseState.OPEN)
+    await pay(office, run, 2, paid=False)
+    assert (await watched(office, 2))["payout-unanswered"] == (900, CaseState.CLOSED)
 
 
 async def test_more_than_a_run_or_a_return_of_what_was_paid_waits_for_a_person(
