@@ -30,5 +30,11 @@ def put_in(name: str) -> list[str]:
     return [checks, f"INSERT INTO {name} ({', '.join(told)}) VALUES ({values})"]
 
 
+def take_out(name: str) -> str:
+    """What takes that row out again."""
+    column = Source(name, SEALED[name]).table.c[SEALED[name].written]
+    return f"DELETE FROM {name} WHERE {column.name} = '{_value(column)}'"
+
+
 def _value(column: Column[object]) -> str:
     return next((value for kind, value in _PLAIN.items() if isinstance(column.type, kind)), "1")

@@ -5,17 +5,19 @@ is done to them, nothing in them tells.
 """
 
 import asyncio
+import re
 import signal
 from collections.abc import Sequence
 
 import asyncpg
 
+from server.audit.sealed import SEALED
 from tests.faults.stage import Stage
+from tests.forging import put_in, take_out
 
 ROUNDS = 3
 WITHIN = (
     "audit_leaves", "audit_sweeps", "audit_tiles", "audit_checkpoints", "ledger_postings",
-    "reconciliations",
 )  # fmt: skip
 """What is tampered with here, and put back from a copy after each time."""
 ANY = "(SELECT entry_id FROM ledger_postings ORDER BY random() LIMIT 1)"
@@ -28,8 +30,6 @@ SWAP = """
 TAMPERING = {
     "edit": f"UPDATE ledger_postings SET amount_rp = 2 * amount_rp WHERE entry_id = {ANY}",
     "delete": f"DELETE FROM ledger_postings WHERE entry_id = {ANY}",
-    "insert": """INSERT INTO reconciliations (id, business_day, ran_at, difference_count) VALUES
-        ('0193568a-0000-7000-8000-000000000000', '2024-11-23', now(), 0)""",
     "reorder": SWAP,
     "truncate tail": "DELETE FROM audit_leaves WHERE seq >= {0}",
 }
@@ -71,12 +71,36 @@ async def tamper(stage: Stage) -> None:
         await _put_back(stage)
         stage.tally.fired[name] += 1
         stage.tally.runs += 1
+    await _put_into_each(stage)
     await _as_dba(stage, TAMPERING["edit"], *(f"DELETE FROM {name}" for name in WITHIN[:4]))
     await _expect(stage, 0, "seal")
     await _expect(stage, 3, "verify", "--checkpoint", str(kept), told="rewrite not found")
     stage.tally.fired["rewrite"] += 1
     await _put_back(stage)
     await _expect(stage, 0, "verify", "--checkpoint", str(kept), told="found when put back")
+
+
+async def _put_into_each(stage: Stage) -> None:
+    """A row of long ago in every sealed table, each found before it is sealed and after."""
+    for table in SEALED:
+        await _as_dba(stage, *put_in(table))
+        stage.tally.fired["insert"] += 1
+        stage.tally.runs += 1
+    for command in ("verify", "seal", "verify"):
+        code = 3 if command == "verify" else 0
+        told = await _said(stage, code, command)
+        for table in SEALED if command == "verify" else ():
+            if not re.search(rf"RUSAK {table} .*: put in later", told):
+                stage.tally.violate("insert not found", table)
+    await _as_dba(stage, *(take_out(table) for table in SEALED))
+    await _put_back(stage)
+
+
+async def _said(stage: Stage, code: int, command: str) -> str:
+    log = stage.folder / "logs" / "office.log"
+    before = log.stat().st_size
+    await _expect(stage, code, command)
+    return log.read_bytes()[before:].decode()
 
 
 async def _take_payments(stage: Stage, more: int) -> None:
