@@ -3,6 +3,7 @@
 Plain ASGI, in front of everything, so that nothing is read or parsed before it is judged.
 """
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,11 +20,15 @@ FILE_PATHS = (
     "/office/settlement/preview",
     "/office/statement",
     "/office/statement/preview",
+    "/office/corrections",
+    "/office/payouts/results",
+    "/office/payouts/results/preview",
 )
 MAX_SPOT_FILE = 9 * 1024 * 1024
 SPOT_FILE_PATHS = "/office/spots/files/"
 MAX_PICTURE = 13 * 1024 * 1024
 PICTURE_PATHS = ("/pengaduan", "/periksa")
+SIGN_PHOTO = re.compile(r"/office/signs/[^/]+/photo")
 FORM_PATHS = (
     "/office",
     "/p/",
@@ -95,7 +100,8 @@ def _limit(path: str) -> int:
         return MAX_FILE
     if path.startswith(SPOT_FILE_PATHS):
         return MAX_SPOT_FILE
-    return MAX_PICTURE if path in PICTURE_PATHS else MAX_BODY
+    is_picture = path in PICTURE_PATHS or SIGN_PHOTO.fullmatch(path)
+    return MAX_PICTURE if is_picture else MAX_BODY
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

@@ -53,7 +53,7 @@ from server.office import (
     voids,
     vouchers,
 )
-from server.office.signed_in import allowed, shown_enough, signed_in
+from server.office.signed_in import allowed, confirmed, shown_enough, signed_in
 from server.pages import Day, DayOrNone
 from server.payments.wiring import WiringDep
 from server.reconciliation import closing
@@ -202,7 +202,7 @@ async def reconcile(
 @router.post("/close")
 async def close_day(
     day: Annotated[Day, Form(alias="date")],
-    officer: Annotated[Officer, allowed(Right.CLOSE_DAY)],
+    officer: Annotated[Officer, confirmed(Right.CLOSE_DAY)],
     db: Transaction,
     wired: WiringDep,
     note: Annotated[str, Form(max_length=200)] = "",

@@ -69,7 +69,7 @@ async def test_a_day_is_closed_by_two_and_its_money_handed_in(
     await maker.goto("/office/days?month=2026-11")
     await screens.examine(maker, "days")
     await maker.get_by_role("link", name=day_text(DAY, "id")).click()
-    await press(maker, "Siapkan penutupan")
+    await press(maker, "Siapkan penutupan", PASSWORD)
     await expect(maker.locator("main h2").first).to_have_text("Penutupan nomor 1: disiapkan")
     await checker.goto(f"/office/days/{DAY}")
     for list_ in await checker.locator("main details summary").all():

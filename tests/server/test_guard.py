@@ -4,9 +4,16 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.params import File
+from fastapi.routing import APIRoute
 
 from server import sample
-from server.guard import MAX_BODY
+from server.complaints import photos
+from server.database import new_id
+from server.guard import MAX_BODY, MAX_SPOT_FILE, most_mb
+from server.payments import refunds
+from server.reconciliation import files
 
 
 async def _chunks(total: int) -> AsyncIterator[bytes]:
@@ -22,6 +29,59 @@ async def test_a_body_too_large_is_refused_told_or_untold(api: httpx.AsyncClient
     rubbish = await api.post("/v1/sync", content=b"", headers={"content-length": "-1"})
     assert rubbish.status_code == 413
     assert (await api.get("/livez")).status_code == 200
+
+
+PROMISED = {
+    "/pengaduan": photos.MAX_BYTES,
+    "/periksa": photos.MAX_BYTES,
+    "/office/signs/{code}/photo": photos.MAX_BYTES,
+    "/office/settlement": files.MAX_BYTES,
+    "/office/settlement/preview": files.MAX_BYTES,
+    "/office/statement": files.MAX_BYTES,
+    "/office/statement/preview": files.MAX_BYTES,
+    "/office/corrections": files.MAX_BYTES,
+    "/office/payouts/results": files.MAX_BYTES,
+    "/office/payouts/results/preview": files.MAX_BYTES,
+    "/office/spots/files/{kind}": most_mb(MAX_SPOT_FILE) << 20,
+    "/office/spots/files/{kind}/preview": most_mb(MAX_SPOT_FILE) << 20,
+    "/office/refunds/{refund_id}/transfer": refunds.PROOF_BYTES,
+}
+"""How large a file each form takes, as its page or what reads it says."""
+AROUND = 10_000
+"""Of a form: its other fields and what stands between them."""
+
+
+def with_a_file(router: APIRouter, prefix: str = "") -> set[str]:
+    """The paths of a router, and of those it includes, that take a file."""
+    found = set()
+    for route in router.routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            context = getattr(route, "include_context", None)
+            found |= with_a_file(inner, prefix + getattr(context, "prefix", ""))
+        elif isinstance(route, APIRoute):
+            fields = [field.field_info for field in route.dependant.body_params]
+            if any(
+                isinstance(field, File)
+                or "UploadFile" in repr(getattr(field.annotation, "model_fields", ""))
+                for field in fields
+            ):
+                found.add(prefix + route.path)
+    return found
+
+
+async def test_every_form_takes_as_large_a_file_as_it_says(
+    api: httpx.AsyncClient, app: FastAPI, subtests: pytest.Subtests
+) -> None:
+    assert with_a_file(app.router) == set(PROMISED)
+    for path, most in PROMISED.items():
+        filled = path.format(code="SMP-A-001", kind="spots", refund_id=new_id())
+        for length, is_refused in ((most + AROUND, False), (2 * most + 3 * MAX_BODY, True)):
+            with subtests.test(path=path, length=length):
+                # Only told: nobody is signed in, so no form is read.
+                told = {"content-length": str(length), "content-type": "multipart/form-data"}
+                answer = await api.post(filled, headers=told)
+                assert (answer.status_code == 413) is is_refused
 
 
 @pytest.mark.parametrize(

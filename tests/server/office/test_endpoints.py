@@ -425,12 +425,14 @@ async def test_the_page_tells_whether_a_day_was_reconciled_and_closed(
     day, page = {"date": "2026-11-14"}, "/office/reconciliation?date=2026-11-14"
     assert "Hari ini belum pernah dicocokkan." in (await api.get(page)).text
     refused = await api.post("/office/close", data=day)
+    assert (refused.status_code, refused.json()["slug"]) == (403, "confirmation-needed")
+    refused = await api.post("/office/close", data=day | CONFIRMED)
     assert (refused.status_code, refused.json()["slug"]) == (409, "day-not-reconciled")
     await api.post("/office/reconcile", data=day)
     text = (await api.get(page)).text
     assert "Terakhir dicocokkan" in text
     assert '<button class="plain">Siapkan penutupan' in text
-    assert (await api.post("/office/close", data=day)).status_code == 303
+    assert (await api.post("/office/close", data=day | CONFIRMED)).status_code == 303
     text = (await api.get(page)).text
     assert "Hari ini sudah disiapkan untuk ditutup" in text
     assert '<button class="plain">Siapkan penutupan' not in text

@@ -1,8 +1,13 @@
 """Who may do what in the office: every form times every role, and nothing for a wrong password."""
 
+from collections.abc import Callable
+from typing import Any
+
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
 from server import sample
 from server.database import Transactions, new_id
@@ -10,6 +15,7 @@ from server.identity import service as identity
 from server.identity.models import Role
 from server.identity.service import MAY, Right
 from server.office import endpoints
+from server.office.signed_in import confirm
 from tests.server.cluster import CHECKER_PASSWORD, PASSWORD
 
 RIGHTS = {
@@ -127,20 +133,50 @@ OF_ONESELF = {
 """Of every officer's own account."""
 
 
-def forms(router: APIRouter, prefix: str = "") -> set[str]:
-    """The paths of all forms of a router and of those it includes."""
+def forms(
+    router: APIRouter, prefix: str = "", unless: Callable[..., Any] | None = None
+) -> set[str]:
+    """The paths of all forms of a router and of those it includes, `unless` they ask for that."""
     found = set()
     for route in router.routes:
         inner = getattr(route, "original_router", None)
         if inner is not None:
-            found |= forms(inner, prefix + router.prefix)
-        elif "POST" in getattr(route, "methods", ()):
-            found.add(prefix + str(getattr(route, "path", "")))
+            found |= forms(inner, prefix + router.prefix, unless)
+        elif (
+            isinstance(route, APIRoute)
+            and "POST" in route.methods
+            and not asks_for(route.dependant, unless)
+        ):
+            found.add(prefix + route.path)
     return found
+
+
+def asks_for(dependant: Dependant, what: Callable[..., Any] | None) -> bool:
+    return what is not None and any(
+        one.call is what or asks_for(one, what) for one in dependant.dependencies
+    )
 
 
 def test_every_form_of_the_office_has_its_right_decided_here() -> None:
     assert forms(endpoints.router) == set(RIGHTS) | OPEN_TO_ALL | OF_ONESELF
+
+
+NOT_CONFIRMED = {
+    "/office/settlement/preview",
+    "/office/statement/preview",
+    "/office/payouts/results/preview",
+    "/office/spots/files/{kind}/preview",
+    "/office/reconcile",
+    "/office/casework/{kind}/{case_id}/assignment",
+    "/office/casework/{kind}/{case_id}/comments",
+    "/office/reports/{name}/schedules",
+    "/office/reports/schedules/{schedule_id}/end",
+}
+"""They look, compare, have reports made, say who works at what: no money or right moves by them."""
+
+
+def test_every_other_form_asks_once_more_who_is_at_the_screen() -> None:
+    assert forms(endpoints.router, unless=confirm) & set(RIGHTS) == NOT_CONFIRMED
 
 
 async def sign_in(api: httpx.AsyncClient, login: str, password: str) -> None:
