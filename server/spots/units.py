@@ -45,6 +45,13 @@ class MoveNotFound(NotFound):
     title_en = "There is no such request to move"
 
 
+class MovedThere(Problem):
+    slug = "unit-move-there"
+    status = 409
+    title_id = "Sudah berada di unit itu"
+    title_en = "It is in that unit already"
+
+
 class MoveOpen(Problem):
     slug = "unit-move-open"
     status = 409
@@ -289,6 +296,8 @@ async def propose(
     unit = await units.find(db, to)
     if subject_id == ROOT:
         raise units.UnitMisplaced
+    if to == above:
+        raise MovedThere
     told = {kind.moved.key: subject_id, "to_id": to, "why": why, "proposed_at": now}
     made = await db.scalar(
         upsert(UnitMove)

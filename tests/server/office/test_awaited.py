@@ -15,7 +15,7 @@ from server.complaints.service import Told
 from server.complaints.states import ComplaintKind, ComplaintOutcome
 from server.database import Insertions, Transactions, new_id
 from server.identity import service as identity
-from server.identity.models import ROOT, Officer, Role
+from server.identity.models import Officer, Role
 from server.office import awaited
 from server.parking import service as parking
 from server.parking.models import UnendedStay
@@ -57,13 +57,14 @@ async def test_what_others_proposed_waits_and_what_one_proposed_oneself_does_not
     wanted = Issue("Koperasi Pasar", 1, 5_000, None, date(2098, 1, 1))
     await propose_issue(transactions, books, wanted, now)
     await pending(transactions, now)
+    unit = await add_unit(transactions, "UPT")
     async with transactions.begin() as db:
         maker = await identity.officer_named(db, sample.OFFICER)
         for ending in (1, 2):
             told = ToldAccount("2130", "Karang Taruna (sampel)", "Bank", "Uji", f"00000{ending}")
             await payouts.record_account(db, maker, told, KEY, now=now)
         admin = await identity.officer_named(db, "adm")
-        await units.propose(db, admin, units.Subject.ZONE, "PSR", ROOT, "SK uji", now=now)
+        await units.propose(db, admin, units.Subject.ZONE, "PSR", unit, "SK uji", now=now)
     await office.bank(statement(DAY, (700, "BUNGA")))
     async with transactions.begin() as db:
         case = await db.scalar(text("SELECT id FROM cases"))

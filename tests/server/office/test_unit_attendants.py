@@ -238,6 +238,10 @@ async def test_two_officers_who_look_after_both_units_move_an_attendant(
     assert str(town["selatan"]) not in page
     refused = await api.post(f"{here}/moves", data=asked | {"to": str(town["selatan"])})
     assert (refused.status_code, refused.json()["slug"]) == (404, "unit-not-found")
+    own = f'<option class="written" value="{town["utara"]}"'
+    assert own not in page.split(f"{here}/moves")[1].split("</form>")[0]
+    there = await api.post(f"{here}/moves", data=asked | {"to": str(town["utara"])})
+    assert (there.status_code, there.json()["slug"]) == (409, "unit-move-there")
     assert (await api.post(f"{here}/moves", data=asked)).status_code == 303
     async with transactions.begin() as db:
         attendant = await attendants.find(db, who)
@@ -290,8 +294,9 @@ async def test_present_assignments_say_the_unit_of_who_had_none(
             who = await attendants.add(db, by, code, Particulars("Uji"), "baru", None, now=now)
             for spots, hours in placed:
                 await assignments.assign(db, by, who, spots, hours, now=now)
-        move = await units.propose(db, by, Subject.ATTENDANT, "J-206", ROOT, "uji", now=now)
-        await units.decide(db, town["verif-pusat"], move, approve=True, now=now)
+        for to in (town["utara"], ROOT):
+            move = await units.propose(db, by, Subject.ATTENDANT, "J-206", to, "uji", now=now)
+            await units.decide(db, town["verif-pusat"], move, approve=True, now=now)
     migration = importlib.import_module("server.migrations.versions.0098_attendants_units")
     await again(owner_url, "0098", migration.down_revision)
     await again(owner_url, "head", "head")
