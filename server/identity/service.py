@@ -250,6 +250,7 @@ MAY: Mapping[Role, frozenset[Right]] = MappingProxyType(
         Role.AUDITOR: frozenset({Right.GET_FILES, Right.SEE_OFFICERS, Right.SEE_AUDIT, *_SEES_ALL}),
         Role.ADMIN: frozenset(
             {
+                # No right on money: each acquirer of the settings settles to the regency's account.
                 Right.SWITCH_ACQUIRER,
                 Right.WORK_CASE,
                 Right.MANAGE_DEVICES,

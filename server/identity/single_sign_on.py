@@ -6,6 +6,7 @@ there. Each attempt is good once, in the browser that began it.
 
 import hashlib
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ from server.errors import Problem
 from server.identity.models import Officer, SignOnAttempt
 
 ATTEMPT_LIFETIME = timedelta(minutes=10)
+DESCRIBED_FOR_S = 3600
 LEEWAY_S = 60
 """How far the portal's clock may be from ours."""
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
@@ -87,6 +89,7 @@ class Portal:
     return_to: str
     client: httpx.AsyncClient
     _described: dict[str, Any] = field(default_factory=dict)
+    _described_at: float = 0.0
 
     async def way_there(self, state: str, attempt: Attempt) -> str:
         """The portal's own address for this attempt; raises PortalUnavailable."""
@@ -106,7 +109,17 @@ class Portal:
         return f"{described['authorization_endpoint']}?{urlencode(asked)}"
 
     async def told_by(self, code: str, attempt: Attempt, now: datetime) -> Told:
-        """Whom the code stands for; raises PortalUnavailable or PortalRefused."""
+        """Whom the code stands for; raises PortalUnavailable or PortalRefused.
+
+        After that the portal is asked anew where its endpoints are: they may have moved.
+        """
+        try:
+            return await self._asked_of(code, attempt, now)
+        except (PortalUnavailable, PortalRefused):
+            self._described = {}
+            raise
+
+    async def _asked_of(self, code: str, attempt: Attempt, now: datetime) -> Told:
         described = await self._description()
         answer = await self._ask(
             "POST",
@@ -156,12 +169,12 @@ class Portal:
         return Told(account, not BOTH_FACTORS.isdisjoint(claims.get("amr") or ()))
 
     async def _description(self) -> dict[str, Any]:
-        if not self._described:
+        if not self._described or time.monotonic() - self._described_at > DESCRIBED_FOR_S:
             address = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
             described = await self._ask("GET", address)
             if described.get("issuer") != self.issuer:
                 raise PortalUnavailable("the portal calls itself by another name")
-            self._described = described
+            self._described, self._described_at = described, time.monotonic()
         return self._described
 
     async def _ask(self, method: str, address: str, **how: Any) -> dict[str, Any]:

@@ -222,9 +222,13 @@ def csv_line(cells: Iterable[object]) -> str:
 
 
 def cell(value: object) -> str:
-    """What a spreadsheet would take for a formula gets a quote before it."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    """Any value as a text that no spreadsheet runs."""
+    return harmless("" if value is None else str(value))
+
+
+def harmless(text: str) -> str:
+    """What a spreadsheet would take for a formula, also after blanks, gets a quote before it."""
+    return f"'{text}" if text.lstrip(" \n").startswith(FORMULA_STARTS) else text
 
 
 def debit_credit(amount_rp: int) -> tuple[int | None, int | None]:

@@ -7,13 +7,12 @@ from datetime import datetime
 
 from server.casework.models import CaseKind
 from server.database import Transactions
-from server.ledger.reports import BYTE_ORDER_MARK
+from server.ledger.reports import BYTE_ORDER_MARK, harmless
 from server.office import case_list
 from server.office.case_list import Listed, Wanted
 from server.payments.books import Books
 from server.reports.downloads import Form, Reader, ReportTooLong
 from server.reports.models import ReportDownload
-from server.reports.sheets import harmless
 from server.reports.table import Said
 
 MOST = 10_000

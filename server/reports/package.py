@@ -27,7 +27,7 @@ from server.audit import export as audit
 from server.audit.notes import Signer
 from server.database import Transactions, new_id
 from server.errors import Problem
-from server.ledger.reports import FORMULA_STARTS
+from server.ledger.reports import harmless
 from server.payments.books import Books
 from server.reports.models import ReportDownload
 from server.reports.package_sheets import SHEETS, Sheet
@@ -231,8 +231,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        harmless = not value.lstrip(" \n").startswith(FORMULA_STARTS)
-        return value if harmless else f"'{value}"
+        return harmless(value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, Decimal):

@@ -17,7 +17,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
-from server.ledger.reports import BYTE_ORDER_MARK, FORMULA_STARTS
+from server.ledger.reports import BYTE_ORDER_MARK, harmless
 from server.moments import day_text
 from server.reports.table import Column, Kind, Said, Table, Value, percent, span
 
@@ -54,11 +54,6 @@ def _plain(value: Value, column: Column, language: str) -> str:
     if isinstance(value, int) and column.kind is Kind.PERCENT:
         return percent(value, "." if language == "en" else ",")
     return "" if value is None else str(value)
-
-
-def harmless(text: str) -> str:
-    """What a spreadsheet would take for a formula gets a quote before it."""
-    return f"'{text}" if text.lstrip(" \n").startswith(FORMULA_STARTS) else text
 
 
 def as_xlsx(table: Table, language: str, made: datetime) -> bytes:

@@ -172,6 +172,8 @@ async def test_the_trial_balance_as_csv_has_debit_and_credit_apart(
         ("+62", "'+62"),
         ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),
+        ("  =1+1", "'  =1+1"),
+        (" \n+62", '"\' \n+62"'),
         ("\t=1", "'\t=1"),
         ("\r=1", '"\'\r=1"'),
         ("a=1", "a=1"),

@@ -30,6 +30,7 @@ from server import sample
 from server.database import Transactions
 from server.identity import second_factor
 from server.identity.models import Officer
+from server.identity.single_sign_on import DESCRIBED_FOR_S
 from server.limits import RateLimit
 from server.settings import Settings
 from tests.server.conftest import SIGN_IN_KEY
@@ -259,6 +260,28 @@ async def test_a_portal_that_is_away_is_told_in_words(api: httpx.AsyncClient, re
     back = await at_portal(await go(api))
     relay.down = True
     assert await slug(api, back) == "portal-unavailable"
+
+
+async def test_a_portal_that_moved_is_asked_anew_where_it_is(
+    api: httpx.AsyncClient, app: FastAPI, relay: Relay
+) -> None:
+    def times_asked() -> int:
+        return sum("openid-configuration" in call for call in relay.asked)
+
+    back = await at_portal(await go(api))
+    await go(api)
+    assert times_asked() == 1
+    assert await slug(api, back) == "portal-refused"  # of another attempt: nothing was asked
+    assert times_asked() == 1
+    back = await at_portal(await go(api))
+    relay.down = True
+    assert await slug(api, back) == "portal-unavailable"
+    relay.down = False
+    await go(api)
+    assert times_asked() == 2
+    app.state.portal._described_at -= DESCRIBED_FOR_S + 1
+    await go(api)
+    assert times_asked() == 3
 
 
 async def test_who_has_an_app_shows_it_after_the_portal(
