@@ -14,6 +14,7 @@ from server import pages
 from server.database import Transaction, Transactions, TransactionsDep
 from server.identity.models import Attendant, Officer, Role
 from server.identity.service import MAY, Right
+from server.ledger.models import Entry
 from server.office import queries
 from server.office.signed_in import OfficerDep, confirmed
 from server.office.taken_out import What, record
@@ -176,6 +177,7 @@ async def receipt_of_deposit(
             amount_rp=deposit.amount_rp,
             slip=deposit.reference,
             deposited_on=deposit.deposited_on,
+            posted_on=(await db.get_one(Entry, deposit.entry_id)).business_day,
             received_by=await queries.officer_name(db, deposit.received_by),
         )
 

@@ -51,13 +51,6 @@ class SlipUnfit(Problem):
     title_en = "A slip's number has a digit, six characters or more, and is no batch's name"
 
 
-class DayAlreadyClosed(Problem):
-    slug = "day-already-closed"
-    status = 409
-    title_id = "Hari usaha ini sudah ditutup; catat setoran pada hari yang masih terbuka"
-    title_en = "This business day is closed; record the deposit on a day that is still open"
-
-
 @dataclass(frozen=True)
 class Deposit:
     """What an officer records; `id` is made by the form, so that sending it twice is harmless."""
@@ -88,7 +81,7 @@ async def record_paid_in(
     same = (CashDeposit.payer == paid.payer) & (CashDeposit.reference == reference)
     if await db.scalar(select(CashDeposit.id).where(same)) is not None:
         raise DepositKnown
-    await _refuse_unfit(db, reference, paid.deposited_on)
+    await _refuse_batch_name(db, reference, paid.deposited_on)
     row = CashDeposit(
         id=new_id(),
         payer=paid.payer,
@@ -106,8 +99,7 @@ async def record(
 ) -> None:
     """Record a deposit of at most what the attendant owes; the same one again changes nothing.
 
-    Raises AttendantNotFound, DayAlreadyClosed, DepositExceedsOwed, DepositKnown, InvalidRequest,
-    SlipUnfit.
+    Raises AttendantNotFound, DepositExceedsOwed, DepositKnown, InvalidRequest or SlipUnfit.
     """
     reference = await _slip(db, deposit.reference, deposit.deposited_on, books, now)
     attendant_id = await _lock_attendant(db, deposit.attendant)
@@ -122,7 +114,7 @@ async def record(
         if (known.attendant_id, known.amount_rp, known.reference, known.deposited_on) == facts:
             return
         raise DepositKnown
-    await _refuse_unfit(db, reference, deposit.deposited_on)
+    await _refuse_batch_name(db, reference, deposit.deposited_on)
     owed_rp = await reports.owed_by(db, deposit.attendant)
     if deposit.amount_rp > owed_rp:
         raise DepositExceedsOwed(format_rp(owed_rp))
@@ -152,10 +144,14 @@ async def _slip(
     return reference
 
 
-async def _refuse_unfit(db: AsyncSession, reference: str, deposited_on: date) -> None:
-    await _refuse_batch_name(db, reference, deposited_on)
-    if await closing.is_closed(db, deposited_on):
-        raise DayAlreadyClosed
+async def _posted_on(db: AsyncSession, row: CashDeposit, books: Books) -> date:
+    """The business day of a deposit in the books: the slip's, or the present one once that is
+    closed.
+
+    The slip keeps its own date, by which the bank's movement is found.
+    """
+    closed = await closing.is_closed(db, row.deposited_on)
+    return books.business_day(row.recorded_at) if closed else row.deposited_on
 
 
 async def _book(
@@ -165,14 +161,14 @@ async def _book(
 
     The bank's movement that came before it is explained by it.
     """
-    year = row.deposited_on.year
-    row.series, row.sequence = await numbers.take(db, numbers.RECEIPT_OF_DEPOSIT, year)
+    posted_on = await _posted_on(db, row, books)
+    row.series, row.sequence = await numbers.take(db, numbers.RECEIPT_OF_DEPOSIT, posted_on.year)
     row.entry_id = await ledger.record(
         db,
         legs,
         source=f"deposit:{row.id}",
         description=description[:200],
-        business_day=row.deposited_on,
+        business_day=posted_on,
         now=row.recorded_at,
     )
     db.add(row)

@@ -56,6 +56,7 @@ class ReceiptOfDeposit:
     amount_rp: int
     slip: str
     deposited_on: date
+    posted_on: date
     received_by: str
 
 
@@ -109,6 +110,8 @@ def receipt_of_deposit(head: Letterhead, told: ReceiptOfDeposit, proof: Proof) -
         page.fact("Untuk", "Setoran retribusi pelayanan parkir di tepi jalan umum")
         page.fact("Slip bank", told.slip)
         page.fact("Tanggal setor", written(told.deposited_on))
+        if told.posted_on != told.deposited_on:
+            page.fact("Hari pembukuan", written(told.posted_on))
         page.signatures(("Yang menyetor", told.payer), ("Bendahara Penerimaan", told.received_by))
 
     return _drawn(landscape(A5), told.number, proof, draw)

@@ -19,16 +19,17 @@ from server.errors import InvalidRequest
 from server.identity import service as identity
 from server.identity.service import AttendantNotFound
 from server.ledger import reports
+from server.ledger.models import Entry
 from server.payments.books import Books
 from server.payments.models import Case
 from server.reconciliation import deposits, service
 from server.reconciliation.deposits import (
-    DayAlreadyClosed,
     Deposit,
     DepositExceedsOwed,
     DepositKnown,
     SlipUnfit,
 )
+from server.reconciliation.models import CashDeposit
 from tests.server.booking import all_due, take_cash
 from tests.server.payments.test_upgrades import again
 from tests.server.reconciliation import closes
@@ -227,18 +228,30 @@ async def test_a_slip_named_as_no_slip_is_is_refused(office: Office) -> None:
     await office.deposit(office.slip(reference="1 2 3 4 5 6"))
 
 
-async def test_a_closed_day_takes_no_deposit(office: Office) -> None:
-    """A deposit would change what the day came to; it belongs to a day that is still open."""
+async def test_a_slip_brought_after_its_day_was_closed_finds_its_money(office: Office) -> None:
+    """What a closed day came to stays; the slip keeps its date, by which the bank's credit is
+    found."""
     yesterday = office.day - timedelta(days=1)
     await office.deposit(before := office.slip(1000, deposited_on=yesterday))
     await office.bank(1000, SLIP)
     await office.differences(yesterday)
     await closes.close(office.transactions, yesterday, office.books, now=office.now)
     await office.deposit(before)  # sent again
-    other = office.slip(1000, deposited_on=yesterday, reference="SLIP-000124")
-    with pytest.raises(DayAlreadyClosed):
-        await office.deposit(other)
-    await office.deposit(replace(other, deposited_on=office.day))
+    other = office.slip(2000, deposited_on=yesterday, reference="SLIP-000124")
+    await office.bank(2000, other.reference, "STM-2", yesterday)
+    assert (await office.balances())["2190"] == -2000
+    await office.deposit(other)
+    await office.deposit(other)  # sent again
+    assert await office.balances() == {"1110": 3000, "1140": 5000}
+    async with office.transactions.begin() as db:
+        rows = await db.execute(
+            select(CashDeposit.deposited_on, Entry.business_day)
+            .join(Entry, Entry.id == CashDeposit.entry_id)
+            .where(CashDeposit.reference == other.reference)
+        )
+        assert [tuple(row) for row in rows] == [(yesterday, office.day)]
+    assert [name for name in await office.differences(yesterday) if other.reference in name] == []
+    await office.differences()
 
 
 async def test_cash_of_an_evening_is_paid_in_on_the_business_day_that_has_begun(
