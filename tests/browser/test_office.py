@@ -155,8 +155,8 @@ async def test_a_file_is_looked_at_before_it_is_taken_in(
     screens.expected_statuses.add(422)
     page = await open_day(screens)
 
-    async def look_at(file: str | Path) -> None:
-        form = page.locator("form[action='/office/settlement']")
+    async def look_at(file: str | Path, kind: str = "settlement") -> None:
+        form = page.locator(f"form[action='/office/{kind}']")
         await form.locator("input[type=file]").set_input_files(file)
         async with page.expect_navigation():
             await form.get_by_role("button", name="Pratinjau").click()
@@ -182,6 +182,10 @@ async def test_a_file_is_looked_at_before_it_is_taken_in(
     await look_at(day_end["settlement"])
     await take_in(page, "settlement", day_end["settlement"])
     await expect(page.get_by_role("status")).to_contain_text("2 baris baru")
+    await look_at(day_end["statement"], "statement")
+    await expect(page.locator(".figure")).to_have_text(["1", "0"])
+    await screens.examine(page, "office-preview-statement")
+    await page.go_back()
     await page.get_by_role("link", name="English").click()
     form = page.locator("form[action='/office/settlement']")
     await form.locator("input[type=file]").set_input_files(day_end["settlement"])
