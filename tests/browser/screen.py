@@ -92,7 +92,7 @@ FAULTS = (
 
 # What a person wrote, and commands, are in no language of ours.
 WITHOUT_OTHERS_WORDS = "document.querySelectorAll('.written, code').forEach((e) => e.remove())"
-STATUS = "performance.getEntriesByType('navigation')[0].responseStatus"
+STATUS = "performance.getEntriesByType('navigation')[0]?.responseStatus"
 AXE = "axe.run({resultTypes: ['violations']})"
 
 FOCUS = """() => {
