@@ -122,7 +122,7 @@ async def test_a_display_goes_from_free_to_paid_by_itself_and_says_when_it_is_cu
     cable.cut = False
     await expect(shown).to_contain_text("Lunas", timeout=2 * WAIT_MS)
     await expect(page.locator("#lost")).to_be_hidden()
-    await page.close()
+    await context.close()  # all that the browser has to say of the cut has come then
     screens.complaints[:] = [told for told in screens.complaints if "net::ERR" not in told]
 
 
