@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.proof import Seal
 from server.casework.models import CaseKind
 from server.database import new_id
-from server.identity import devices
+from server.identity import devices, units
 from server.identity import service as identity
 from server.identity.models import ROOT, Officer, Role
+from server.identity.units import Draft
 from server.office import settling
 from server.payments import choices
 from server.payments.books import Books
@@ -249,7 +250,8 @@ async def _by_the_office(stage: Stage, login: str) -> list[Act]:
             device = await devices.enrol(
                 db, code=code, public_key=handheld.public_key, name="HP uji", now=now
             )
-            told_move = (moves.Subject.ZONE, "PSR", ROOT, "SK uji")
+            to = await units.add(db, ROOT, Draft("UPT-PINDAH", "Uji"))
+            told_move = (moves.Subject.ZONE, "PSR", to, "SK uji")
             move = await moves.propose(db, me, *told_move, now=now)
     [[payee]] = await stage.rows("SELECT id FROM payee_accounts")
     return [
