@@ -8,7 +8,6 @@ what it leaves goes through `matching`, reference by reference, so that both kno
 import csv
 import functools
 import itertools
-import mmap
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import ibis
+import numpy as np
 from ibis.expr.types import BooleanValue, IntegerValue, StringValue, Table
 
 from domain.business_days import BusinessDays
@@ -44,7 +44,8 @@ THEIRS = ("acquirer_reference", "rrn", "gross_rp", "mdr_rp", "net_rp", "paid")
 BY_OURS = ("reference",)
 """What both sides tell besides where a file has no reference of the acquirer's."""
 ENGINE_READS = ("utf-8", "utf-16", "latin-1")
-COUNTED_AT_ONCE = 4 * 1024 * 1024
+COUNTED_AT_ONCE = 1024 * 1024
+LINE_END, RETURN, QUOTE = b'\n\r"'
 PAID_APART = "\x1f"
 """Between the cells that tell when a payment was made, where there are two."""
 
@@ -168,10 +169,20 @@ def lines_of(path: Path, how: SettlementMapping) -> int | None:
     means = {says for words in how.words for says in words.values.values()}
     if how.encoding == "utf-16" or not means.isdisjoint({"held", "unsettled"}):
         return None
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as told:
-        if any(told.find(mark) >= 0 for mark in (b'"', b"\n\n", b"\n\r\n")) or told[-1:] != b"\n":
-            return None
-        ends = sum(piece.count(b"\n") for piece in iter(lambda: told.read(COUNTED_AT_ONCE), b""))
+    ends = 0
+    piece = np.zeros(2 + COUNTED_AT_ONCE, np.uint8)  # what ends one piece begins the next
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(piece.data[2:]):
+            told = piece[: 2 + size]
+            end = told == LINE_END
+            blank = (end[:-1] & end[1:]).any()
+            blank |= (end[:-2] & (told[1:-1] == RETURN) & end[2:]).any()
+            if blank or (told == QUOTE).any():
+                return None
+            ends += int(np.count_nonzero(end[2:]))
+            piece[:2] = told[-2:]
+    if piece[1] != LINE_END:
+        return None
     return ends - how.header.line - bool(how.trailer)
 
 

@@ -161,6 +161,7 @@ class Office:
     # What the world does
 
     def pay(self, charge_id: str) -> None:
+        until(lambda: charge_id in self.charges)  # a handheld tells of it when it next sends
         self._receipts += 1
         charge = self.charges[charge_id]
         receipt = receipt_json(self._receipts, charge["amount_rp"])

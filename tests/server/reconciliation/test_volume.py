@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import random
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -310,3 +311,20 @@ def test_a_file_that_an_import_refuses_the_engine_refuses_too(
             lambda _: None,
             how=told,
         )
+
+
+LINES = st.lists(st.sampled_from(["2026", ",a", '"', "\n", "\r\n", "\n", "\n"]), max_size=12)
+
+
+@given(LINES, st.integers(1, 4))
+def test_line_ends_are_counted_where_they_alone_tell_how_many_lines_there_are(
+    told: list[str], at_once: int
+) -> None:
+    text = "".join(told)
+    with tempfile.NamedTemporaryFile() as file, pytest.MonkeyPatch.context() as patch:
+        file.write(text.encode())
+        file.flush()
+        patch.setattr(volume, "COUNTED_AT_ONCE", at_once)
+        found = volume.lines_of(Path(file.name), SANDBOX)
+    unsure = '"' in text or "\n\n" in text or "\n\r\n" in text or not text.endswith("\n")
+    assert found == (None if unsure else text.count("\n") - SANDBOX.header.line)
