@@ -219,6 +219,7 @@ TRIGGERS = (
     "signs_never_changes",
     "signs_only_edges",
     "spot_files_insert_only",
+    "statement_balances_insert_only",
     "statement_lines_insert_only",
     "stay_checks_insert_only",
     "stay_voids_insert_only",

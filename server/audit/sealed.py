@@ -128,6 +128,7 @@ SEALED: Mapping[str, Sealed] = {
     "shifts": Sealed(STAMP, left_out=_these("token_hash")),
     "sign_changes": Sealed(),
     "spot_files": Sealed(),
+    "statement_balances": Sealed(),
     "statement_lines": Sealed(digests=_these("narrative")),
     "stay_voids": Sealed(STAMP),
     "told_parts": Sealed("booked_at", left_out=_these("covers_until")),

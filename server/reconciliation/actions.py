@@ -22,6 +22,12 @@ ACTIONS: Mapping[DifferenceKind, Action] = {
         "for it.",
         "Masukkan berkas pencairan acquirer ini untuk hari itu; bila belum ada, minta ke acquirer.",
     ),
+    DifferenceKind.STATEMENT_GAP: Action(
+        "Ask the bank for the statement between the two and take it in; the difference is then "
+        "closed by itself.",
+        "Minta ke bank rekening koran di antara keduanya lalu masukkan; selisih ini selesai "
+        "sendiri.",
+    ),
     DifferenceKind.NOT_BOOKED: Action(
         "Look for the payment by its RRN; two officers recognise it, or the acquirer "
         "takes it back.",

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.database import Transactions, fetch
 from server.payments.books import Books
-from server.reconciliation import movements, service
+from server.reconciliation import gaps, movements, service
 from server.reconciliation.matching import DifferenceKind, batches_named
 from server.reconciliation.models import ClearedMovement, Discrepancy, StatementLine
 from server.reconciliation.service import Imported
@@ -78,11 +78,20 @@ async def after_import(
                 *_days(await fetch(db, HOURS_OF_FILE, imported.file_id), books),
                 *(row["day"] for row in await fetch(db, MOVED_BY_BATCHES, imported.file_id)),
                 *await _days_of_statement(db, imported, books),
+                *await _days_of_gaps(db),
             }
     except Exception:
         log.exception("days_of_file_not_found")
         return
     await _compare(transactions, sorted(days)[-AT_ONCE:], books, now)
+
+
+async def _days_of_gaps(db: AsyncSession) -> set[date]:
+    """Where a statement is missing, and where one was until now."""
+    told = select(Discrepancy.business_day).where(
+        Discrepancy.kind == DifferenceKind.STATEMENT_GAP, Discrepancy.state != "closed"
+    )
+    return {*await db.scalars(told), *await gaps.days(db)}
 
 
 async def _days_of_statement(db: AsyncSession, imported: Imported, books: Books) -> set[date]:
@@ -120,7 +129,8 @@ async def every_night(transactions: Transactions, books: Books, *, now: datetime
     today = books.business_day(now)
     async with transactions.begin() as db:
         rows = await fetch(db, OPEN_DAYS, today - BACK, today - timedelta(days=1))
-    failed = await _compare(transactions, [row["day"] for row in rows], books, now)
+        days = {row["day"] for row in rows} | await _days_of_gaps(db)
+    failed = await _compare(transactions, sorted(days), books, now)
     FAILED.set(failed)
     COMPARED.set(now.timestamp())
 

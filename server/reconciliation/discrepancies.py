@@ -66,6 +66,8 @@ OUTCOMES: Mapping[DifferenceKind, tuple[Resolution, ...]] = MappingProxyType(
         DifferenceKind.NOT_BOOKED: (),
         DifferenceKind.SEVERAL_FIT: (),
         DifferenceKind.UNKNOWN_MOVEMENT: (),
+        # The statement that is missing closes it, and nothing else.
+        DifferenceKind.STATEMENT_GAP: (),
     }
 )
 

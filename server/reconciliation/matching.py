@@ -92,6 +92,8 @@ class DifferenceKind(StrEnum):
     MDR_DIFFERS = "mdr-differs"
     FILE_MISSING = "file-missing"
     """An acquirer settled nothing of a day at all, and should have by now."""
+    STATEMENT_GAP = "statement-gap"
+    """A statement opens with another balance than the one before it closed with."""
     OUTCOME_UNKNOWN = "outcome-unknown"
     """We booked it, and the network told the acquirer neither that it went through nor that it
     did not (response code 68)."""

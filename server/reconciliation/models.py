@@ -234,6 +234,20 @@ class StatementLine(Base):
     ledger_account: Mapped[str | None] = mapped_column(Text)
 
 
+class StatementBalance(Stamped, Base):
+    """What the collecting account held before and after one statement. Insert-only."""
+
+    __tablename__ = "statement_balances"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    file_id: Mapped[UUID] = mapped_column(ForeignKey("imported_files.id"), index=True)
+    account: Mapped[str] = mapped_column(Text)
+    opened_on: Mapped[date] = mapped_column(index=True)
+    opening_rp: Mapped[int] = mapped_column(BigInteger)
+    closed_on: Mapped[date]
+    closing_rp: Mapped[int] = mapped_column(BigInteger)
+
+
 class ClearedMovement(Stamped, Base):
     """The batch, slip, run of shares or STS whose money a movement is, by its name. Insert-only.
 

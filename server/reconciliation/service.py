@@ -48,6 +48,7 @@ from server.payments.pursuit import SettledRefund
 from server.reconciliation import (
     accounts,
     discrepancies,
+    gaps,
     movements,
     rkud,
     rules,
@@ -604,6 +605,8 @@ async def import_statement(
     file_id = await keep_file(db, "statement", name, content, read_by, now, by)
     if file_id is None:
         return Imported(0, 0, known=len(rows))
+    if not accounts.is_rkud(told[0].account, books):
+        gaps.keep(db, file_id, told)
     new = await _new_movements(db, rows)
     if new and accounts.is_rkud(new[0].account, books):
         await rkud.record(db, file_id, new, books, now)
@@ -776,6 +779,7 @@ async def reconcile(db: AsyncSession, day: date, books: Books, *, now: datetime)
         | dict.fromkeys(deposited, day),
     )
     outcome = match(booked, settled, moved, elsewhere, nearby, unsettled, tolerances, due)
+    outcome = replace(outcome, differences=(*outcome.differences, *await gaps.on(db, day)))
     await _keep_differences(db, day, outcome, now)
     db.add(
         Reconciliation(

@@ -7,6 +7,7 @@ from server.reports.table import Said
 DIFFERENCES: Mapping[str, Said] = {
     "not-settled": Said("belum dicairkan", "not settled yet"),
     "file-missing": Said("berkas pencairan belum datang", "no settlement file came"),
+    "statement-gap": Said("rekening koran tidak bersambung", "a bank statement is missing"),
     "not-booked": Said("tidak ada di buku", "not in our books"),
     "several-fit": Said("cocok dengan lebih dari satu", "fits more than one"),
     "amount-differs": Said("jumlah berbeda", "amount differs"),

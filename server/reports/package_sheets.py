@@ -240,6 +240,22 @@ SHEETS = (
            ORDER BY s.value_date, s.id""",
     ),
     Sheet(
+        "statement_balances",
+        "Saldo awal dan akhir tiap rekening koran penampungan",
+        (
+            ("id", ID, "nomor baris"),
+            ("file", TEXT, "nama berkas"),
+            ("account", TEXT, "nomor rekening"),
+            ("opened_on", DAY, "tanggal saldo awal"),
+            ("opening_rp", RP, "saldo awal"),
+            ("closed_on", DAY, "tanggal saldo akhir"),
+            ("closing_rp", RP, "saldo akhir"),
+        ),
+        """SELECT b.id, f.name, b.account, b.opened_on, b.opening_rp, b.closed_on, b.closing_rp
+           FROM statement_balances b JOIN imported_files f ON f.id = b.file_id
+           WHERE b.opened_on <= :last AND b.closed_on >= :first ORDER BY b.opened_on, b.id""",
+    ),
+    Sheet(
         "cases",
         "Kasus tentang uang yang terbuka atau dibuka dalam masa ini",
         (

@@ -325,15 +325,15 @@ class Moved:
     narrative: str
 
 
-def mt940(number: int, moved: Sequence[Moved], *, off_rp: int = 0) -> bytes:
+def mt940(number: int, moved: Sequence[Moved], *, opening_rp: int = 0, off_rp: int = 0) -> bytes:
     day = moved[0].day
     rows = [f":20:T24{number:04}", ":25:0011223344", f":28C:{number}/1"]
-    rows.append(f":60F:C{day:%y%m%d}IDR0,00")
+    rows.append(f":60F:C{day:%y%m%d}IDR{opening_rp},00")
     for m in moved:
         side = "C" if m.amount_rp > 0 else "D"
         rows.append(f":61:{m.day:%y%m%d}{m.day:%m%d}{side}{abs(m.amount_rp)},00NTRFNONREF")
         rows.append(f":86:{m.narrative}")
-    closing = sum(m.amount_rp for m in moved) + off_rp
+    closing = opening_rp + sum(m.amount_rp for m in moved) + off_rp
     rows.append(f":62F:{'C' if closing >= 0 else 'D'}{day:%y%m%d}IDR{abs(closing)},00")
     return ("\r\n".join(rows) + "\r\n-\r\n").encode()
 
@@ -345,7 +345,8 @@ def statement_files(nets: dict[str, int], today: date) -> list[File]:
 
     def of(number: int, *moved: tuple[int, str], day: date = today, off_rp: int = 0) -> bytes:
         told = [Moved(day, rp, narrative) for rp, narrative in moved if rp]
-        return mt940(number, told, off_rp=off_rp)
+        opening_rp = 0 if day == today else nets[a]  # what `whole` closes with
+        return mt940(number, told, opening_rp=opening_rp, off_rp=off_rp)
 
     whole = of(1, (nets[a], f"PENCAIRAN {a}"))
     return [

@@ -40,7 +40,7 @@ INSERT_ONLY = {
     "report_downloads", "revenue_targets", "scheduled_files", "spot_files",
     "sign_changes", "sign_checks", "stay_checks", "head_counts", "held_lines",
     "unsettled_lines", "matching_rules",
-    "statement_lines", "stay_voids",
+    "statement_balances", "statement_lines", "stay_voids",
     "covered_stays", "pass_permits", "pass_revocations", "passes",
     "evidence_destroyed", "notice_changes",
     "voucher_batches", "voucher_ends", "voucher_refusals",

@@ -117,9 +117,9 @@ async def test_money_of_closed_days_is_handed_in_and_found_on_the_statement(
 def _out(content: bytes) -> bytes:
     """A statement of one credit, of one debit instead; the account had the money before."""
     return (
-        content.replace(b"IDR0,00", f"IDR{CAME_RP},00".encode(), 1)
+        content.replace(b"IDR0,00", f"IDR{1_000_000 + CAME_RP},00".encode(), 1)
         .replace(f"C{CAME_RP},00NTRF".encode(), f"D{CAME_RP},00NTRF".encode())
-        .replace(f":62F:C261123IDR{CAME_RP},00".encode(), b":62F:C261123IDR0,00")
+        .replace(f":62F:C261123IDR{CAME_RP},00".encode(), b":62F:C261123IDR1000000,00")
     )
 
 
