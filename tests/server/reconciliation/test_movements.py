@@ -70,7 +70,11 @@ async def test_differences_come_to_what_is_in_transit_and_in_suspense(
             found |= told
         async with office.transactions.begin() as db:
             accounts = await reports.trial_balance(db)
-            kept = await db.scalars(select(Discrepancy).where(Discrepancy.state == "open"))
+            kept = await db.scalars(
+                select(Discrepancy)
+                .where(Discrepancy.state == "open")
+                .where(Discrepancy.kind != "statement-gap")  # each opens with nothing
+            )
             assert {f"{d.kind} {d.subject}": d.difference_rp for d in kept} == found
         balance = {account.code: account.balance_rp for account in accounts}
         in_transit_rp = balance[postings.IN_TRANSIT] + balance[postings.DEPOSITS_IN_TRANSIT]
