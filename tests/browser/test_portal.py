@@ -49,6 +49,12 @@ async def test_an_officer_comes_in_by_the_portal(
             .where(Officer.login == sample.OFFICER)
             .values(portal_account=CLAIMS["sub"])
         )
+    # Nothing comes where it leads on to, so that it stays to be looked at.
+    await page.route(f"{screens.site}/office", lambda route: route.fulfill(status=204))
     await page.goto("/office/portal")
     await page.get_by_role("button", name="s-1", exact=True).click()
+    await expect(page.locator("h1")).to_contain_text("Anda sudah masuk")
+    await screens.examine(page, "portal-return", english=False)
+    await page.unroute(f"{screens.site}/office")
+    await page.get_by_role("link", name="Lanjut ke kantor").click()
     await expect(page.locator("h1")).to_contain_text("Hari ini")
