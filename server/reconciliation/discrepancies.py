@@ -66,7 +66,7 @@ OUTCOMES: Mapping[DifferenceKind, tuple[Resolution, ...]] = MappingProxyType(
         DifferenceKind.NOT_BOOKED: (),
         DifferenceKind.SEVERAL_FIT: (),
         DifferenceKind.UNKNOWN_MOVEMENT: (),
-        # The statement that is missing closes it, and nothing else.
+        # The movements that are missing close it, and nothing else.
         DifferenceKind.STATEMENT_GAP: (),
     }
 )

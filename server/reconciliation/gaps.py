@@ -85,22 +85,26 @@ async def _open(db: AsyncSession) -> list[Gap]:
     found: dict[Name, Gap] = {}
     for _, told in sorted(of_accounts.items()):
         for gap in between(told):
-            if not await _overlap(db, gap):
+            if not await _all_told(db, gap):
                 found.setdefault(gap.difference.name, gap)
     return list(found.values())
 
 
-async def _overlap(db: AsyncSession, gap: Gap) -> bool:
-    """Whether the later one begins within the earlier's last day, and all between is told."""
+async def _all_told(db: AsyncSession, gap: Gap) -> bool:
+    """Whether the movements that are known lead from the earlier's opening to the later's end.
+
+    So they do where the two overlap, and where a table without balances told what was between.
+    A bank may date the opening by the day before the first movement.
+    """
     before, after = gap.before, gap.after
-    if before.closed_on != after.opened_on:
-        return False
-    moved_rp = await db.scalar(
-        select(func.coalesce(func.sum(StatementLine.amount_rp), 0))
+    moved_rp = func.coalesce(func.sum(StatementLine.amount_rp), 0)
+    later = func.sum(StatementLine.amount_rp).filter(StatementLine.value_date > before.opened_on)
+    row = await db.execute(
+        select(moved_rp, func.coalesce(later, 0))
         .where(StatementLine.account.in_({before.account, after.account}))
         .where(StatementLine.value_date.between(before.opened_on, after.closed_on))
     )
-    return before.opening_rp + int(moved_rp or 0) == after.closing_rp
+    return after.closing_rp - before.opening_rp in map(int, row.one())
 
 
 def between(told: Iterable[Told]) -> Iterator[Gap]:

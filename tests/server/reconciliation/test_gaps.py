@@ -8,8 +8,9 @@ from sqlalchemy import select
 
 from server import verify
 from server.payments.models import OWNER
-from server.reconciliation import daily, gaps
+from server.reconciliation import daily, gaps, service, statements
 from server.reconciliation.gaps import Told
+from server.reconciliation.mappings import StatementMapping, parsed
 from server.reconciliation.models import Discrepancy
 from tests.server.reconciliation.test_service import DAY, Office, office
 
@@ -42,9 +43,14 @@ B = statement(DAY + timedelta(days=1), 1000, 7000)
 C = statement(DAY + timedelta(days=2), 7000, 9000)
 
 
-async def take_in(office: Office, content: bytes) -> set[tuple[str, str]]:
+async def take_in(
+    office: Office, content: bytes, mapping: StatementMapping = statements.BANK
+) -> set[tuple[str, str]]:
     """What is missing once a statement is taken in as on the office's page."""
-    imported = await office.bank(content)
+    async with office.transactions.begin() as db:
+        imported = await service.import_statement(
+            db, "statement", content, office.books, now=office.now, mapping=mapping
+        )
     await daily.after_import(office.transactions, imported, office.books, now=office.now)
     return {one for one in await office.open() if one[0] == "statement-gap"}
 
@@ -85,6 +91,35 @@ async def test_a_table_that_overlaps_the_last_is_no_gap(office: Office) -> None:
     first = table(("2026-11-20", 1000, 1000), ("2026-11-21", 500, 1500))
     second = table(("2026-11-21", 500, 1500), ("2026-11-21", 700, 2200), ("2026-11-22", 100, 2300))
     assert await take_in(office, first) == set()
+    assert await take_in(office, second) == set()
+
+
+async def test_a_table_without_balances_tells_what_was_between(office: Office) -> None:
+    told = statements.BANK.model_dump(exclude_defaults=True)
+    del told["columns"]["balance"]
+    mapping = parsed(StatementMapping, told)
+    for content in (A, C):
+        missing = await take_in(office, content)
+    assert missing == {GAP}
+    text = "Rekening;Tanggal;Uraian;Referensi;Debet;Kredit\n"
+    for amount_rp, left in ((5900, {GAP}), (100, set[tuple[str, str]]())):
+        text += (
+            f"{ACCOUNT};{DAY + timedelta(days=1):%d/%m/%Y};SETORAN;R{amount_rp};;{amount_rp},00\n"
+        )
+        assert await take_in(office, text.encode(), mapping) == left
+
+
+async def test_an_opening_may_be_dated_by_the_day_before(office: Office) -> None:
+    def dated(content: bytes, day: date) -> bytes:
+        return content.replace(
+            b":60F:C" + f"{day:%y%m%d}".encode(), f":60F:C{day - timedelta(days=1):%y%m%d}".encode()
+        )
+
+    first, second, third = (
+        dated(each, DAY + timedelta(days=n)) for n, each in enumerate((A, B, C))
+    )
+    assert await take_in(office, first) == set()
+    assert len(await take_in(office, third)) == 1
     assert await take_in(office, second) == set()
 
 
