@@ -34,8 +34,10 @@ from server.payments import proposals, unended
 from server.payments.models import Case, Refund
 from server.payments.wiring import WiringDep
 from server.reconciliation import claims, discrepancies, payees, transfers
+from server.reconciliation.actions import ACTIONS
 from server.reconciliation.claims import Ending
 from server.reconciliation.discrepancies import Resolution
+from server.reconciliation.matching import DifferenceKind
 from server.reconciliation.models import (
     Discrepancy,
     FeeClaim,
@@ -297,6 +299,7 @@ async def discrepancy_page(
         books=wired.books,
         row=row,
         age_days=max(0, (wired.books.day(now) - wired.books.day(row.opened_at)).days),
+        action=ACTIONS[DifferenceKind(row.kind)],
         suspense=await queries.case_of_difference(db, row),
         claim=await db.scalar(
             select(FeeClaim.id)

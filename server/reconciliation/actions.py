@@ -24,9 +24,9 @@ ACTIONS: Mapping[DifferenceKind, Action] = {
     ),
     DifferenceKind.STATEMENT_GAP: Action(
         "Ask the bank for the statement between the two and take it in; the difference is then "
-        "closed by itself.",
+        "closed by itself. Where the bank says that none is missing, two officers explain it.",
         "Minta ke bank rekening koran di antara keduanya lalu masukkan; selisih ini selesai "
-        "sendiri.",
+        "sendiri. Bila menurut bank tidak ada yang kurang, dua petugas menjelaskannya.",
     ),
     DifferenceKind.NOT_BOOKED: Action(
         "Look for the payment by its RRN; two officers recognise it, or the acquirer "

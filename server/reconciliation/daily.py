@@ -78,12 +78,13 @@ async def after_import(
                 *_days(await fetch(db, HOURS_OF_FILE, imported.file_id), books),
                 *(row["day"] for row in await fetch(db, MOVED_BY_BATCHES, imported.file_id)),
                 *await _days_of_statement(db, imported, books),
-                *await _days_of_gaps(db),
             }
+            gaps_on = await _days_of_gaps(db)
     except Exception:
         log.exception("days_of_file_not_found")
         return
-    await _compare(transactions, sorted(days)[-AT_ONCE:], books, now)
+    newest = {*sorted(days)[-AT_ONCE:], *sorted(gaps_on)[-AT_ONCE:]}
+    await _compare(transactions, sorted(newest), books, now)
 
 
 async def _days_of_gaps(db: AsyncSession) -> set[date]:

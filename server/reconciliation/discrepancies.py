@@ -43,15 +43,19 @@ class Resolution(StrEnum):
     """How two officers end a difference.
 
     ACCEPTED: the fee is right as it was taken. CLAIMED: what was taken beyond the fee is the
-    acquirer's debt. WRITTEN_OFF: nobody will make it good. TAKEN_BACK: what was posted is undone,
+    acquirer's debt. WRITTEN_OFF: nobody will make it good. EXPLAINED: the bank told that no
+    movement is missing, or that it tells no more of it. TAKEN_BACK: what was posted is undone,
     and the difference is open as before.
     """
 
     ACCEPTED = "accepted"
     CLAIMED = "claimed"
     WRITTEN_OFF = "written_off"
+    EXPLAINED = "explained"
     TAKEN_BACK = "taken_back"
 
+
+UNPOSTED = (Resolution.ACCEPTED, Resolution.EXPLAINED)
 
 OUTCOMES: Mapping[DifferenceKind, tuple[Resolution, ...]] = MappingProxyType(
     {
@@ -66,8 +70,8 @@ OUTCOMES: Mapping[DifferenceKind, tuple[Resolution, ...]] = MappingProxyType(
         DifferenceKind.NOT_BOOKED: (),
         DifferenceKind.SEVERAL_FIT: (),
         DifferenceKind.UNKNOWN_MOVEMENT: (),
-        # The movements that are missing close it, and nothing else.
-        DifferenceKind.STATEMENT_GAP: (),
+        # No money of ours lies on it; the movements that are missing close it as well.
+        DifferenceKind.STATEMENT_GAP: (Resolution.EXPLAINED,),
     }
 )
 
@@ -145,7 +149,7 @@ async def decide(
         if outcome is Resolution.TAKEN_BACK:
             entry_id = await _take_back(db, row, books, now)
             event, values = CaseEvent.CORRECTED, {"entry_id": None}
-        elif row.entry_id is None and outcome is not Resolution.ACCEPTED:
+        elif row.entry_id is None and outcome not in UNPOSTED:
             entry_id = await _post(db, row, outcome, proposed, books, now)
             values["entry_id"] = entry_id
     after = await casework.take(

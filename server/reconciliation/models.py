@@ -368,7 +368,9 @@ class Discrepancy(Base):
     __tablename__ = "discrepancies"
     __table_args__ = (
         CheckConstraint(one_of("state", CaseState), name="state"),
-        CheckConstraint("outcome IN ('accepted', 'claimed', 'written_off')", name="outcome"),
+        CheckConstraint(
+            "outcome IN ('accepted', 'claimed', 'explained', 'written_off')", name="outcome"
+        ),
         CheckConstraint("outcome IS NULL OR state = 'closed'", name="decided"),
         CheckConstraint(
             "outcome IS NULL OR (outcome IN ('claimed', 'written_off')) = (entry_id IS NOT NULL)",

@@ -350,8 +350,13 @@ def _moved(line: Line, told: StatementMapping) -> int:
     return credit - debit
 
 
-def _table_balances(lines: Sequence[Line], rows: Sequence[StatementRow], column: str) -> Balances:
-    """Of a table in which each balance follows from the one before it, oldest or newest first."""
+def _table_balances(
+    lines: Sequence[Line], rows: Sequence[StatementRow], column: str
+) -> Balances | None:
+    """Of a table in which each balance follows from the one before it, oldest or newest first.
+
+    None where either would do, the two tell other balances, and all is of one day.
+    """
     told = [(line.rupiah(column), row.amount_rp) for line, row in zip(lines, rows, strict=True)]
     upwards = [later - moved == earlier for (earlier, _), (later, moved) in pairwise(told)]
     downwards = [later - moved == earlier for (later, moved), (earlier, _) in pairwise(told)]
@@ -361,8 +366,14 @@ def _table_balances(lines: Sequence[Line], rows: Sequence[StatementRow], column:
             f"{column} does not follow from the line before",
             f"{column} tidak sesuai dengan baris sebelumnya",
         )
-    first, last = (told[0], told[-1]) if all(upwards) else (told[-1], told[0])
     days = [row.value_date for row in rows]
+    if all(upwards) and all(downwards) and len({rp for rp, _ in told}) > 1:
+        if days[0] == days[-1]:
+            return None
+        newest_first = days[0] > days[-1]
+    else:
+        newest_first = not all(upwards)
+    first, last = (told[-1], told[0]) if newest_first else (told[0], told[-1])
     return Balances(min(days), first[0] - first[1], max(days), last[0])
 
 

@@ -89,6 +89,9 @@ async def test_a_batch_is_agreed_on_printed_sold_and_voided(
     assert "void 0001: 11-12" in await by_two(sealed, *lost)
     listed = (await sealed("voucher", "list")).stdout
     assert "12 issued, 0 used, 2 voided, 10 left" in listed
+    for below, is_told in (("2", True), ("1", False)):
+        further = (await sealed("voucher", "list", "--below", below)).stdout
+        assert ("12 issued, 0 used, 2 voided, 10 left" in further) is is_told, below
     verified = await sealed("verify")
     assert verified.returncode == 0, verified.stdout
 

@@ -9,12 +9,14 @@ from sqlalchemy import select
 from server import verify
 from server.payments.models import OWNER
 from server.reconciliation import daily, gaps, service, statements
+from server.reconciliation.discrepancies import Resolution
 from server.reconciliation.gaps import Told
 from server.reconciliation.mappings import StatementMapping, parsed
 from server.reconciliation.models import Discrepancy
+from tests.server.reconciliation.test_discrepancies import Desk, desk
 from tests.server.reconciliation.test_service import DAY, Office, office
 
-__all__ = ["office"]
+__all__ = ["desk", "office"]
 
 ACCOUNT = "0011223344"
 GAP = ("statement-gap", f"{ACCOUNT}/{DAY + timedelta(days=2)}")
@@ -107,6 +109,37 @@ async def test_a_table_without_balances_tells_what_was_between(office: Office) -
             f"{ACCOUNT};{DAY + timedelta(days=1):%d/%m/%Y};SETORAN;R{amount_rp};;{amount_rp},00\n"
         )
         assert await take_in(office, text.encode(), mapping) == left
+
+
+async def test_two_officers_explain_what_the_bank_says_is_no_gap(
+    desk: Desk,
+) -> None:
+    for content in (A, C):
+        await desk.bank(content)
+    await desk.reconcile(DAY + timedelta(days=2))
+    row = await desk.the("statement-gap")
+    before = await desk.balances()
+    await desk.resolve(row, Resolution.EXPLAINED)
+    await desk.reconcile(DAY + timedelta(days=2))
+    told = await desk.the("statement-gap")
+    assert (told.state, told.outcome, told.entry_id) == ("closed", "explained", None)
+    assert await desk.balances() == before
+    async with desk.transactions.begin() as db:
+        assert not any((await verify.broken(db)).values())
+
+
+@pytest.mark.parametrize("later", [0, 1])
+async def test_a_newest_first_table_that_fits_either_way_opens_no_gap(
+    office: Office, later: int
+) -> None:
+    """In and out again: read upwards the account would begin with what it never held."""
+    day = DAY + timedelta(days=2)
+    assert await take_in(office, A) == set()
+    table = ["Rekening;Tanggal;Uraian;Referensi;Debet;Kredit;Saldo"]
+    table.append(f"{ACCOUNT};{day + timedelta(days=later):%d/%m/%Y};SWEEP;R2;500,00;;1000,00")
+    table.append(f"{ACCOUNT};{day:%d/%m/%Y};SETORAN;R1;;500,00;1500,00")
+    assert await take_in(office, "\n".join(table).encode()) == set()
+    assert await take_in(office, statement(day + timedelta(days=2), 1000, 3000)) == set()
 
 
 async def test_an_opening_may_be_dated_by_the_day_before(office: Office) -> None:
