@@ -252,6 +252,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "cash-yes": ("Ya, sudah saya terima", "Yes, I have it"),
     "cash-no": ("Batal", "Cancel"),
     "cash-unsent": ("Belum terkirim", "Not sent"),
+    "cash-held": ("Tunai diperiksa kantor", "Office checks this cash"),
+    "cash-held-why": (
+        "Uangnya sudah Anda terima dan tercatat; kantor memeriksanya. Jangan tagih lagi.",
+        "You have the money and it is on record; the office looks into it. Do not take it again.",
+    ),
     "cash-received": ("Tunai diterima", "Cash received"),
     "cash-unsent-why": (
         "Belum terkirim ke kantor. Tersimpan di sini dan dikirim sendiri.",
@@ -356,6 +361,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "say-cash": (
         "Tunai diterima, {amount}. Belum terkirim.",
         "Cash received, {amount}. Not sent yet.",
+    ),
+    "say-held": (
+        "Tunai {amount} diperiksa kantor. Jangan tagih lagi.",
+        "The office checks this cash of {amount}. Do not take it again.",
     ),
     "say-voucher": (
         "Voucher diterima. Belum terkirim.",

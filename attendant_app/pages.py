@@ -63,6 +63,7 @@ LOOKS = {
     "unsure": Look("not-sure-here", "qris"),
     "waiting": Look("waiting", "clock", "wait"),
     "cash": Look("cash-unsent", "cash", "wait"),
+    "held": Look("cash-held", "cash", "wait"),
     "voucher": Look("voucher-unsent", "voucher", "wait"),
     "paid": Look("paid", "tick", "good"),
     "expired": Look("expired", "expired", "bad"),
@@ -357,6 +358,8 @@ def tile(handheld: Handheld, charge_id: str) -> dict[str, Any]:
     facts = service.view(handheld, charge)
     if charge.sync is Sync.REFUSED:
         look = "refused"
+    elif charge.kind is ChargeKind.CASH and charge.state == "issue_failed" and facts["money_flag"]:
+        look = "held"  # the money is in the office's books, for people to look into
     elif charge.state in OUTCOMES:
         look = OUTCOMES[charge.state]
     elif offline.is_proved(handheld, charge.id):

@@ -48,6 +48,8 @@ def of_charge(facts: Mapping[str, Any], language: str) -> str:
         return text("say-paid", language, amount=amount, code=code)
     if look == "cash":
         return text("say-cash", language, amount=amount)
+    if look == "held":
+        return text("say-held", language, amount=amount)
     if look == "voucher":
         return text("say-voucher", language)
     if look == "refund":

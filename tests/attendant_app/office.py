@@ -109,6 +109,8 @@ class Office:
         self.closed: list[dict[str, Any]] = []
         self.lost_events: list[int] = []
         self.booked_cash_rp: int | None = None
+        self.doubts_cash = False
+        """It books cash for people to look into, and no charge by it."""
         self.earned: dict[str, Any] = {}
         self.share_slips: (
             list[dict[str, Any]] | None
@@ -494,7 +496,8 @@ class Office:
         answer = await self._new_charge(request)
         if not known and body["id"] in self.charges:
             self.pay(body["id"])
-            self.change(body["id"], qris=None)
+            doubt = {"state": "issue_failed", "money_flag": "late", "receipt": None}
+            self.change(body["id"], qris=None, **(doubt if self.doubts_cash else {}))
         return answer if answer.status_code != 201 else JSONResponse(self.charges[body["id"]], 201)
 
     async def _redeem(self, request: Request) -> Response:

@@ -220,6 +220,13 @@ def test_cash_and_the_day(walk: Walk, device: Device, office: Office) -> None:
     walk.see(f"/spots/{SPOT}/cash/motorcycle", "cash-confirm", ".amount")
     taken = device.cash(SPOT)["id"]
     walk.see(f"/charges/{taken}", "cash-paid", ".charge.is-paid")
+    office.doubts_cash = True
+    doubted = device.cash(SPOT)["id"]
+    walk.see(f"/charges/{doubted}", "cash-held", ".charge.is-held")
+    expect(walk.page.locator(".charge.is-held")).to_contain_text("Do not take it again")
+    expect(walk.page.locator(".charge.is-held")).not_to_contain_text("does not count as paid")
+    walk.see(f"/spots/{SPOT}", "home-held", ".tile.is-held")
+    office.doubts_cash = False
     office.stop()
     until(lambda: not device.status()["online"])
     unsent = device.cash(SPOT, "car")["id"]
