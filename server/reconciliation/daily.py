@@ -126,7 +126,10 @@ def _days(hours: Iterable[asyncpg.Record], books: Books) -> set[date]:
 
 
 async def every_night(transactions: Transactions, books: Books, *, now: datetime) -> None:
-    """Compare each day that is over and not closed: nobody may have asked, or no file have come."""
+    """Compare each day that is over and not closed: nobody may have asked, or no file have come.
+
+    So is a closed one, where a statement is missing.
+    """
     today = books.business_day(now)
     async with transactions.begin() as db:
         rows = await fetch(db, OPEN_DAYS, today - BACK, today - timedelta(days=1))

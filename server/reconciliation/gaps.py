@@ -16,19 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from server.reconciliation.matching import Difference, DifferenceKind, Name
 from server.reconciliation.models import StatementBalance, StatementLine
-from server.reconciliation.statements import Statement
+from server.reconciliation.statements import Balances, Statement
 from server.settings import bare_account
 
 
 @dataclass(frozen=True)
-class Told:
+class Told(Balances):
     """A statement by its days and balances."""
 
     account: str
-    opened_on: date
-    opening_rp: int
-    closed_on: date
-    closing_rp: int
 
 
 @dataclass(frozen=True)
@@ -72,11 +68,11 @@ async def days(db: AsyncSession) -> set[date]:
 async def _open(db: AsyncSession) -> list[Gap]:
     rows = await db.execute(
         select(
-            StatementBalance.account,
             StatementBalance.opened_on,
             StatementBalance.opening_rp,
             StatementBalance.closed_on,
             StatementBalance.closing_rp,
+            StatementBalance.account,
         ).order_by(StatementBalance.id)
     )
     of_accounts = defaultdict[str, list[Told]](list)

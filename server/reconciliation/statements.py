@@ -367,12 +367,11 @@ def _table_balances(
             f"{column} tidak sesuai dengan baris sebelumnya",
         )
     days = [row.value_date for row in rows]
+    newest_first = not all(upwards)
     if all(upwards) and all(downwards) and len({rp for rp, _ in told}) > 1:
         if days[0] == days[-1]:
             return None
         newest_first = days[0] > days[-1]
-    else:
-        newest_first = not all(upwards)
     first, last = (told[-1], told[0]) if newest_first else (told[0], told[-1])
     return Balances(min(days), first[0] - first[1], max(days), last[0])
 

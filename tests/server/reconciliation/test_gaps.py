@@ -159,7 +159,7 @@ async def test_an_opening_may_be_dated_by_the_day_before(office: Office) -> None
 def told(first: int, last: int, opening_rp: int, closing_rp: int) -> Told:
     day = date(2026, 11, 1)
     opened, closed = day + timedelta(days=first), day + timedelta(days=last)
-    return Told(ACCOUNT, opened, opening_rp, closed, closing_rp)
+    return Told(opened, opening_rp, closed, closing_rp, ACCOUNT)
 
 
 @pytest.mark.parametrize(
